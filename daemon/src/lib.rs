@@ -1,0 +1,5 @@
+//! The desk's faces: configuration, command line, pages and APIs, and the sandbox that stands in for the outside world.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod sandbox;

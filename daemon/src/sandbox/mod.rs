@@ -1,0 +1,3 @@
+//! The sandbox: loopback servers that speak the real protocols of a Bitcoin node, a Skycoin node and an exchange.
+
+pub mod journal;

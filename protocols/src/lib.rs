@@ -1,0 +1,7 @@
+//! Conversations as IO-free state machines, and wire formats as pure encode and decode.
+//!
+//! Nothing here opens a socket, sleeps or asks the time: time and answers come in as arguments, requests go out as values.
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod wire;

@@ -1,0 +1,1 @@
+//! Requests and answers of the nodes and exchanges, as plain values.
