@@ -116,8 +116,7 @@ pub enum Category {
 
 impl Category {
     /// Every category, in the order of [`Category::code`].
-    pub const ALL: [Self; 6] =
-        [Self::Deposit, Self::Binding, Self::AddressBook, Self::Chain, Self::Wallet, Self::Desk];
+    pub const ALL: [Self; 6] = [Self::Deposit, Self::Binding, Self::AddressBook, Self::Chain, Self::Wallet, Self::Desk];
 
     /// The number under which the log stores the category. Never changes.
     pub const fn code(self) -> i64 {

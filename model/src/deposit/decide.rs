@@ -102,9 +102,11 @@ mod tests {
     #[test]
     fn a_passthrough_may_spend_all_of_the_deposit() {
         let best_ask: Price = "0.00189".parse().unwrap();
-        received("0.5")
-            .when(terms(Terms::Passthrough { best_ask }))
-            .then([StatusWaitBuy { budget: "0.5".parse().unwrap(), best_ask }.into()]);
+        received("0.5").when(terms(Terms::Passthrough { best_ask })).then([StatusWaitBuy {
+            budget: "0.5".parse().unwrap(),
+            best_ask,
+        }
+        .into()]);
     }
 
     #[test]

@@ -48,7 +48,8 @@ impl Deposit {
             Some(purchase) => purchase.spent(),
             None => crate::money::Amount::ZERO,
         };
-        let amount = self.receipt.amount.checked_sub(spent).ok_or(Rejection::Arithmetic("more spent than deposited"))?;
+        let amount =
+            self.receipt.amount.checked_sub(spent).ok_or(Rejection::Arithmetic("more spent than deposited"))?;
         Ok(vec![RefundDue { amount }.into()])
     }
 

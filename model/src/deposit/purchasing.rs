@@ -64,11 +64,8 @@ impl Deposit {
 
     pub(super) fn stop_purchase(&self, reason: &HoldReason) -> Result<Vec<Event>, Rejection> {
         let purchase = self.buying()?;
-        let stopped = PurchaseStopped {
-            bought: purchase.bought(),
-            spent: purchase.spent(),
-            reason: format!("{reason:?}"),
-        };
+        let stopped =
+            PurchaseStopped { bought: purchase.bought(), spent: purchase.spent(), reason: format!("{reason:?}") };
         Ok(vec![stopped.into(), Held { reason: reason.clone() }.into()])
     }
 }

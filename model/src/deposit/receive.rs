@@ -32,7 +32,9 @@ impl Deposit {
         let mut events = vec![Orphaned { block }.into()];
         match &self.stage {
             Stage::Pending | Stage::Quarantined | Stage::RefundDue { .. } | Stage::Held { .. } => {}
-            Stage::WaitDecide | Stage::WaitBuy | Stage::WaitSend | Stage::WaitConfirm if self.signed_payout().is_none() => {
+            Stage::WaitDecide | Stage::WaitBuy | Stage::WaitSend | Stage::WaitConfirm
+                if self.signed_payout().is_none() =>
+            {
                 events.push(Held { reason: HoldReason::DepositOrphaned }.into());
             }
             Stage::WaitDecide | Stage::WaitBuy | Stage::WaitSend | Stage::WaitConfirm | Stage::Done(Outcome::Paid) => {

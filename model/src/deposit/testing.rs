@@ -34,11 +34,8 @@ pub(super) fn signed() -> SignedPayout {
 
 pub(super) fn up_to_wait_send() -> Vec<Event> {
     let rate = "500".parse().unwrap();
-    let owed = StatusWaitSend {
-        basis: PayoutBasis::Direct { rate },
-        amount: "500".parse().unwrap(),
-        rounding: Amount::ZERO,
-    };
+    let owed =
+        StatusWaitSend { basis: PayoutBasis::Direct { rate }, amount: "500".parse().unwrap(), rounding: Amount::ZERO };
     vec![detected().into(), mined().into(), StatusWaitDecide {}.into(), owed.into()]
 }
 
