@@ -34,7 +34,8 @@ impl ChainHash {
 impl Link<'_> {
     /// The hash of this event when it follows `before`. Texts are preceded by their length, numbers are eight bytes.
     pub fn after(&self, before: &ChainHash) -> ChainHash {
-        let Recorded { position, stream, version, event, causation, correlation, command_id, recorded_at } = self.recorded;
+        let Recorded { position, stream, version, event, causation, correlation, command_id, recorded_at } =
+            self.recorded;
         let mut hash = Sha256::new();
         hash.update(before.0);
         number(&mut hash, *position);

@@ -78,6 +78,12 @@ impl Feed {
         self.head.send_replace(last);
     }
 
+    /// Forgets what is in memory: the log is at `head`, and what led there is read from the database.
+    pub fn reset(&self, head: Position) {
+        *self.lock() = Recent::default();
+        self.head.send_replace(head);
+    }
+
     /// Events after a position, about `events_max` of them (whole commits); `None` when the position is too old.
     pub fn after(&self, position: Position, events_max: usize) -> Option<Page> {
         let recent = self.lock();

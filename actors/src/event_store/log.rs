@@ -93,7 +93,11 @@ impl Log {
         }
     }
 
-    fn try_commit(&mut self, group: Vec<Append>, now: DateTime<Utc>) -> rusqlite::Result<(Vec<Outcome>, Vec<Recorded>)> {
+    fn try_commit(
+        &mut self,
+        group: Vec<Append>,
+        now: DateTime<Utc>,
+    ) -> rusqlite::Result<(Vec<Outcome>, Vec<Recorded>)> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let mut events = Vec::with_capacity(group.len() * 2);
         let mut outcomes = Vec::with_capacity(group.len());
@@ -254,7 +258,9 @@ impl Log {
         let id = self.next_stream_id;
         self.next_stream_id += 1;
         self.connection
-            .prepare_cached("INSERT INTO streams (id, name, category, key, label, open) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
+            .prepare_cached(
+                "INSERT INTO streams (id, name, category, key, label, open) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
             .execute(params![
                 id,
                 write.stream.to_string(),

@@ -14,6 +14,9 @@ use super::schema::{OpenError, back_up, open_reader};
 /// Why the log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// The store has not opened the log yet.
+    #[error("the log is not open yet")]
+    NotOpen,
     /// SQLite says no.
     #[error("the log cannot be read: {0}")]
     Database(#[from] rusqlite::Error),
@@ -82,7 +85,9 @@ impl Reader {
     /// Events after a position, oldest first, at most `events_max`.
     pub fn after(&self, position: Position, events_max: usize) -> Result<Vec<Recorded>, ReadError> {
         self.query(
-            events!("FROM events e JOIN streams s ON s.id = e.stream WHERE e.position > ?1 ORDER BY e.position LIMIT ?2"),
+            events!(
+                "FROM events e JOIN streams s ON s.id = e.stream WHERE e.position > ?1 ORDER BY e.position LIMIT ?2"
+            ),
             params![position, events_max as i64],
         )
     }
