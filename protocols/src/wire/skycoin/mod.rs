@@ -4,4 +4,5 @@
 
 pub mod address;
 pub mod hash;
+pub mod rest;
 pub mod transaction;
