@@ -30,6 +30,7 @@ pub use nodes::{Bitcoin, Skycoin};
 pub use problem::{ConfigError, Origin as Layer, Problem};
 pub use sandbox::Sandbox;
 pub use secret::Secret;
+pub use setting::Setting;
 
 /// A configuration file larger than this is not one.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
