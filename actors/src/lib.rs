@@ -6,4 +6,6 @@ pub mod clock;
 pub mod deposits;
 pub mod door;
 pub mod event_store;
+pub mod ports;
 pub mod supervision;
+pub mod worker;

@@ -1,0 +1,79 @@
+//! The outside world as the actors see it. Passed in once, where the tree is wired, so that a simulation can pass others.
+//!
+//! An error of a port says nothing about whether the other side acted; whoever had an effect in mind reads back first.
+
+use bitcoin::{Block, BlockHash, Transaction, Txid};
+use futures::future::BoxFuture;
+use millrace_model::ids::DepositId;
+use millrace_protocols::wire::bitcoind::ChainInfo;
+use millrace_protocols::wire::skycoin::address::SkyAddress;
+use millrace_protocols::wire::skycoin::hash::Txid as SkyTxid;
+use millrace_protocols::wire::skycoin::rest::{Created, Payout, Refusal, Seen, UnspentOutput};
+use millrace_protocols::wire::skycoin::transaction::Transaction as SkyTransaction;
+
+/// Why a port has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PortError {
+    /// Nobody there, or not in time.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// It answers what nobody can understand; the text names the field.
+    #[error("{0}")]
+    Nonsense(String),
+    /// It refused.
+    #[error("refused: {0}")]
+    Refused(String),
+}
+
+/// A port's answer, later.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, PortError>>;
+
+/// A Bitcoin node.
+pub trait BitcoinNode: Send + Sync {
+    /// Which chain, and how far.
+    fn chain_info(&self) -> Answer<'_, ChainInfo>;
+    /// The hash of the best chain's block at a height; `None` above its tip.
+    fn hash_at(&self, height: u32) -> Answer<'_, Option<BlockHash>>;
+    /// A block; `None` when the node does not have it.
+    fn block(&self, hash: BlockHash) -> Answer<'_, Option<Block>>;
+    /// What waits to be mined.
+    fn mempool(&self) -> Answer<'_, Vec<Txid>>;
+    /// A transaction that waits to be mined; `None` when the node does not know it.
+    fn waiting(&self, txid: Txid) -> Answer<'_, Option<Transaction>>;
+}
+
+/// Why the wallet made no payout. Nothing was broadcast in any case.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CreateError {
+    /// The node understood and said no.
+    #[error("the wallet refused: {message}")]
+    Refused {
+        /// What the refusal means.
+        refusal: Refusal,
+        /// In the node's words.
+        message: String,
+    },
+    /// No answer.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// A Skycoin node with the hot wallet.
+pub trait SkycoinNode: Send + Sync {
+    /// What the hot wallet can spend now: in a block, and no waiting transaction spends it.
+    fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>>;
+    /// Creates and signs, does not broadcast. The caller checks what comes back ([`Payout::check`]).
+    fn create<'a>(&'a self, payout: &'a Payout) -> BoxFuture<'a, Result<Created, CreateError>>;
+    /// Broadcasts signed bytes; doing it again is no different.
+    fn inject<'a>(&'a self, transaction: &'a SkyTransaction) -> Answer<'a, ()>;
+    /// A transaction; `None` when the node does not know it.
+    fn transaction(&self, txid: SkyTxid) -> Answer<'_, Option<Seen>>;
+    /// All transactions, in blocks or waiting, that spend from or pay to the hot wallet or the given address.
+    fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>>;
+}
+
+/// Makes ids that sort by time.
+pub trait Ids: Send + Sync {
+    /// A fresh deposit id.
+    fn deposit_id(&self) -> DepositId;
+}
