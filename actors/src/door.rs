@@ -83,3 +83,82 @@ impl<Req: Send> Inside<Req> {
         futures::stream::poll_fn(|cx| receiver.poll_recv(cx)).for_each_concurrent(at_once.max(1), handle).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    /// Asks for a number's double.
+    struct Double(u32, oneshot::Sender<u32>);
+
+    async fn double(request: Double) {
+        let _ = request.1.send(request.0 * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_from_another_thread_is_answered() {
+        let (door, inside) = door(4);
+        let outside = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("it builds");
+            runtime.block_on(door.call(|reply| Double(21, reply), Duration::from_secs(60)))
+        });
+        inside.serve(2, double).await; // ends because the only door went with its thread
+        assert_eq!(outside.join().expect("it does not panic"), Ok(42));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_door_is_busy_at_once() {
+        let (door, inside) = door(1);
+        let calls = async {
+            tokio::join!(biased; door.call(|reply| Double(1, reply), SOON), async {
+                let begun = tokio::time::Instant::now();
+                let refused = door.call(|reply| Double(2, reply), SOON).await;
+                (refused, begun.elapsed())
+            })
+        };
+        let (answers, _) = tokio::join!(biased; calls, tokio::time::timeout(SOON, inside.serve(1, double)));
+        assert_eq!(answers, (Ok(2), (Err(AskError::Busy), Duration::ZERO)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missed_deadline_is_unknown_and_the_request_may_still_be_carried_out() {
+        let (door, inside) = door(4);
+        let carried_out = AtomicU32::new(0);
+        assert_eq!(door.call(|reply| Double(1, reply), SOON).await, Err(AskError::Unknown));
+        drop(door);
+        inside
+            .serve(1, async |_: Double| {
+                carried_out.fetch_add(1, Ordering::SeqCst);
+            })
+            .await;
+        assert_eq!(carried_out.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_whose_server_dies_is_unknown_and_those_waiting_are_served_by_the_next() {
+        let (door, inside) = door(4);
+        let first = door.call(|reply| Double(1, reply), SOON * 9);
+        let second = door.call(|reply| Double(2, reply), SOON * 9);
+        let servers = async {
+            let stuck = inside.serve(1, |request| async {
+                let _held = request;
+                std::future::pending().await
+            });
+            assert!(tokio::time::timeout(SOON, stuck).await.is_err());
+            let _ = tokio::time::timeout(SOON, inside.serve(1, double)).await;
+        };
+        let (first, second, ()) = tokio::join!(biased; first, second, servers);
+        assert_eq!((first, second), (Err(AskError::Unknown), Ok(4)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_door_with_nobody_inside_is_down() {
+        let (door, inside) = door(4);
+        drop(inside);
+        assert_eq!(door.call(|reply| Double(1, reply), SOON).await, Err(AskError::Down));
+    }
+}

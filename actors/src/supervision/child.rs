@@ -218,7 +218,8 @@ where
     /// Starts the actor and hands it its messages. `Ok`: it leaves in order; `Err`: it failed or was cut off.
     async fn live(&mut self, actor: &mut A, scope: &mut ScopeOwner, report: &Reporter) -> Result<Exit, Exit> {
         let Policy { start_within, handle_within, grace, .. } = self.policy;
-        let started = actor.started(&self.inbox.mailbox);
+        // Lazily, because a hand-written `started` may run code before it returns its future.
+        let started = async { actor.started(&self.inbox.mailbox).await };
         self.orders.step(start_within, grace, started).await?.map_err(IntoExit::into_exit)?;
         report.running();
         loop {
@@ -240,7 +241,7 @@ where
     /// Lets the actor stop in order; its own word counts if leaving was its own decision.
     async fn part_with(&mut self, actor: A, leaving: Exit) -> Exit {
         let Policy { handle_within, grace, .. } = self.policy;
-        let stopped = self.orders.step(handle_within, grace, actor.stopped()).await;
+        let stopped = self.orders.step(handle_within, grace, async { actor.stopped().await }).await;
         let said = stopped.map_or_else(|cut_off| cut_off, IntoExit::into_exit);
         match leaving {
             Exit::Normal => said,

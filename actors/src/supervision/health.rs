@@ -249,9 +249,7 @@ impl Reporter {
     /// The desk's brake holds this part; it goes on answering.
     pub fn halt(&self, why: impl Into<String>) {
         let why = Some(why.into());
-        self.change(|part, now| {
-            matches!(part.state, State::Running | State::Halted) && shift(part, State::Halted, why, now)
-        });
+        self.change(|part, now| shift(part, State::Halted, why, now));
     }
 
     /// The brake is off.
@@ -261,7 +259,7 @@ impl Reporter {
 
     /// Its `started` has come back; a brake found on while starting stays shown.
     pub(super) fn running(&self) {
-        self.change(|part, now| shift(part, State::Running, None, now));
+        self.change(|part, now| part.state == State::Starting && shift(part, State::Running, None, now));
     }
 
     fn change(&self, change: impl FnOnce(&mut PartHealth, DateTime<Utc>) -> bool) {

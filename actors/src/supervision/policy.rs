@@ -221,13 +221,13 @@ impl History {
             return Verdict::GiveUp;
         }
         self.recent.push_back(now);
-        self.in_a_row = if lived >= window { 0 } else { self.in_a_row.saturating_add(1) };
+        self.in_a_row = if lived >= window { 1 } else { self.in_a_row.saturating_add(1) };
         Verdict::Again(self.pause())
     }
 
     fn pause(&mut self) -> Duration {
         let Backoff { first, longest } = self.policy.backoff;
-        let doublings = self.in_a_row.saturating_sub(1).min(31);
+        let doublings = (self.in_a_row - 1).min(31);
         let whole = first.saturating_mul(1 << doublings).min(longest);
         whole.mul_f64(self.jitter.random_range(0.5..=1.0))
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use xtra::Actor;
 
 use super::address::Address;
@@ -20,6 +20,9 @@ use super::policy::{IntoExit, Policy};
 
 /// Orders that may wait for one part.
 const COMMANDS_MAX: usize = 8;
+
+/// How long a part that is cut off may take to let go of what it holds.
+const ABORT_WITHIN: Duration = Duration::from_millis(50);
 
 /// Why the tree did not do as told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -158,7 +161,8 @@ impl Child {
         if ended.await.is_err() {
             tracing::warn!(part = self.name, "did not end in time and is cut off");
             self.task.abort();
-            let _ = (&mut self.task).await;
+            // Not for ever: a handler that blocks its thread cannot be cut off.
+            let _ = timeout(ABORT_WITHIN, &mut self.task).await;
             self.entry.set(State::Stopped, Some("cut off at shutdown".to_owned()));
         }
     }
