@@ -1,1 +1,5 @@
 //! placeholder
+
+pub mod clock;
+pub mod door;
+pub mod supervision;
