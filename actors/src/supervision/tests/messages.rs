@@ -53,8 +53,9 @@ async fn every_ask_is_answered_once_while_the_part_keeps_crashing() {
     let intensity = Intensity { restarts_max: u32::MAX, window: Duration::from_secs(60) };
     let backoff = Backoff { first: Duration::from_millis(1), longest: Duration::from_millis(1) };
     let (_tree, world, probe) = probe(Policy { intensity, backoff, ..Policy::permanent() }, &[]);
-    let asks = stream::iter(0..2000_u32).map(|n| async {
-        if n % 100 == 99 { ask(&probe, Boom, SOON).await.map(|()| 0) } else { ask(&probe, Who, SOON).await }
+    let probe = &probe;
+    let asks = stream::iter(0..2000_u32).map(|n| async move {
+        if n % 100 == 99 { ask(probe, Boom, SOON).await.map(|()| 0) } else { ask(probe, Who, SOON).await }
     });
     let answers: Vec<_> = asks.buffer_unordered(64).collect().await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1980);

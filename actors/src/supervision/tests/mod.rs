@@ -125,12 +125,16 @@ handler!(Boom, (), |_probe, _message, _ctx| panic!("boom"));
 handler!(Hang, (), |_probe, _message, _ctx| pending().await);
 handler!(Work, (), |_probe, work, _ctx| tokio::time::sleep(work.0).await);
 handler!(Task, (), |probe, task, _ctx| probe.seat.scope.spawn(async move { task.0 }));
-handler!(TaskBoom, (), |probe, _message, _ctx| probe.seat.scope.spawn(async { panic!("a task's boom") }));
+handler!(TaskBoom, (), |probe, _message, _ctx| probe.seat.scope.spawn(boom()));
 handler!(Report, Reporter, |probe, _message, _ctx| probe.seat.report.clone());
 handler!(Leave, (), |probe, leave, ctx| {
     probe.last_words = leave.0;
     ctx.stop_self();
 });
+
+async fn boom() {
+    panic!("a task's boom");
+}
 
 /// A tree with a clock that stands still.
 fn tree() -> (Tree, Arc<ManualClock>) {
@@ -169,4 +173,11 @@ async fn until(tree: &Tree, name: &str, wanted: impl Fn(&PartHealth) -> bool) ->
 
 async fn running(tree: &Tree, name: &str) -> PartHealth {
     until(tree, name, |part| part.state == State::Running).await
+}
+
+/// Waits until so many messages have come into a handler's hands.
+async fn in_hand(world: &World, messages: usize) {
+    while world.handled.load(Ordering::SeqCst) < messages {
+        tokio::task::yield_now().await;
+    }
 }

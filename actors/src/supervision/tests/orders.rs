@@ -30,23 +30,23 @@ async fn a_part_is_stopped_started_and_restarted_by_name() {
 
 #[tokio::test(start_paused = true)]
 async fn a_restart_keeps_the_queue_and_lets_the_handler_at_work_finish() {
-    let (tree, _world, probe) = probe(Policy::permanent(), &[]);
-    running(&tree, "probe").await;
-    let (work, who, restart) = tokio::join!(
-        biased;
-        ask(&probe, Work(Duration::from_millis(500)), SOON),
-        ask(&probe, Who, SOON),
-        tree.restart("probe")
-    );
+    let (tree, world, probe) = probe(Policy::permanent(), &[]);
+    let (work, (who, restart)) = tokio::join!(ask(&probe, Work(Duration::from_millis(500)), SOON), async {
+        in_hand(&world, 1).await;
+        tokio::join!(ask(&probe, Who, SOON), tree.restart("probe"))
+    });
     assert_eq!((work, who, restart), (Ok(()), Ok(1), Ok(())));
+    assert_eq!(*world.stopped.lock().expect("no test panics here"), ["probe"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_outlasts_the_grace_is_cut_off_and_not_asked_to_stop_in_order() {
     let (tree, world, probe) = probe(Policy::permanent(), &[]);
-    running(&tree, "probe").await;
     let begun = Instant::now();
-    let (hang, stop) = tokio::join!(biased; ask(&probe, Hang, SOON), tree.stop("probe"));
+    let (hang, stop) = tokio::join!(ask(&probe, Hang, SOON), async {
+        in_hand(&world, 1).await;
+        tree.stop("probe").await
+    });
     assert_eq!((hang, stop), (Err(AskError::Unknown), Ok(())));
     assert_eq!(begun.elapsed(), Policy::permanent().grace);
     assert!(world.stopped.lock().expect("no test panics here").is_empty());
@@ -97,9 +97,11 @@ async fn shutdown_cuts_off_what_does_not_end_and_still_ends_the_rest_in_order() 
     let world = Arc::new(World::default());
     add(&tree, &world, "store", Policy::permanent());
     let stubborn = add(&tree, &world, "stubborn", Policy { grace: SOON * 9, ..Policy::permanent() });
-    running(&tree, "stubborn").await;
     let begun = Instant::now();
-    let (hang, ()) = tokio::join!(biased; ask(&stubborn, Hang, SOON * 9), tree.shutdown(SOON));
+    let (hang, ()) = tokio::join!(ask(&stubborn, Hang, SOON * 9), async {
+        in_hand(&world, 1).await;
+        tree.shutdown(SOON).await;
+    });
     assert_eq!(hang, Err(AskError::Unknown));
     assert!(begun.elapsed() <= SOON, "{:?}", begun.elapsed());
     assert_eq!(*world.stopped.lock().expect("no test panics here"), ["store"]);
