@@ -9,3 +9,4 @@ pub mod event_store;
 pub mod ports;
 pub mod supervision;
 pub mod worker;
+//! placeholder
