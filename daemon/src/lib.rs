@@ -2,4 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod config;
+pub mod escape;
 pub mod sandbox;
+pub mod web;

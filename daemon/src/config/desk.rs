@@ -1,0 +1,146 @@
+//! `[desk]`: what the desk does with a deposit, and where it keeps its books.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use millrace_model::money::{Amount, Btc, Rate, Sky};
+
+use super::layers::Layers;
+use super::section::Section;
+use super::setting::{Setting, quoted};
+
+/// How a deposit is turned into SKY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// Sold from the desk's own stock at the configured rate.
+    Direct,
+    /// Bought on the exchange with the deposit.
+    Passthrough,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct => "direct",
+            Self::Passthrough => "passthrough",
+        })
+    }
+}
+
+impl Setting for Method {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "direct" => Ok(Self::Direct),
+            "passthrough" => Ok(Self::Passthrough),
+            _ => Err("expected \"direct\" or \"passthrough\"".to_owned()),
+        }
+    }
+    fn show(&self) -> String {
+        quoted(&self.to_string())
+    }
+}
+
+/// Which lines are logged: `tracing` directives such as `info` or `warn,millrace_actors=debug`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// The directives, known to be valid.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Setting for LogFilter {
+    fn from_text(text: &str) -> Result<Self, String> {
+        tracing_subscriber::EnvFilter::try_new(text)
+            .map(|_| Self(text.to_owned()))
+            .map_err(|_| "expected a level or directives such as \"info\" or \"warn,millrace_actors=debug\"".to_owned())
+    }
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// Text for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Setting for LogFormat {
+    fn from_text(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "human" => Ok(Self::Human),
+            "json" => Ok(Self::Json),
+            _ => Err("expected \"auto\", \"human\" or \"json\"".to_owned()),
+        }
+    }
+    fn show(&self) -> String {
+        quoted(match self {
+            Self::Auto => "auto",
+            Self::Human => "human",
+            Self::Json => "json",
+        })
+    }
+}
+
+/// The `[desk]` table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Desk {
+    /// The folder of the log, the views, the operator's token and, unless it has one of its own, the sandbox.
+    pub data_dir: PathBuf,
+    /// How deposits that are decided from now on are served.
+    pub method: Method,
+    /// SKY for one BTC in direct mode; always there in direct mode.
+    pub rate: Option<Rate>,
+    /// A payout is rounded down to so many decimals of SKY, 0 to 6.
+    pub payout_decimals: u32,
+    /// A smaller deposit is held.
+    pub minimum_deposit: Amount<Btc>,
+    /// A larger deposit is held.
+    pub maximum_deposit: Amount<Btc>,
+    /// The largest payout that is made without an operator.
+    pub maximum_payout: Amount<Sky>,
+    /// Whether new deposit addresses are given out.
+    pub bind_enabled: bool,
+    /// Whether payouts are made; decided deposits wait otherwise.
+    pub send_enabled: bool,
+    /// How many deposit addresses one payout address may have.
+    pub max_addresses_per_target: u32,
+    /// Which lines are logged.
+    pub log: LogFilter,
+    /// How they look.
+    pub log_format: LogFormat,
+}
+
+impl Desk {
+    /// Reads the table. A rate has a default only where nobody can lose money by it: in the sandbox.
+    pub(super) fn read(layers: &mut Layers<'_>, sandbox: bool) -> Self {
+        let mut section = Section::new(layers, "desk");
+        Self {
+            data_dir: section.path("data_dir", Some("millrace-data".into())).unwrap_or_default(),
+            method: section.value("method", Method::Direct),
+            rate: section.optional_or("rate", sandbox.then(|| "500".parse().expect("500 is a rate"))),
+            payout_decimals: section.within("payout_decimals", 0..=6, 3),
+            minimum_deposit: section.value("minimum_deposit", coins(500_000)),
+            maximum_deposit: section.value("maximum_deposit", coins(1_000_000_000)),
+            maximum_payout: section.value("maximum_payout", coins(10_000_000_000)),
+            bind_enabled: section.value("bind_enabled", true),
+            send_enabled: section.value("send_enabled", true),
+            max_addresses_per_target: section.within("max_addresses_per_target", 1..=100_000, 5),
+            log: section.value("log", LogFilter("info".to_owned())),
+            log_format: section.value("log_format", LogFormat::Auto),
+        }
+    }
+}
+
+fn coins<C: millrace_model::money::Coin>(units: u64) -> Amount<C> {
+    Amount::from_units(units).expect("defaults are far below the largest amount")
+}

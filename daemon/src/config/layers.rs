@@ -1,0 +1,195 @@
+//! The layers a setting can come from: environment over file over default.
+//!
+//! Nothing stops at the first mistake: problems are collected, and the setting in question takes its default so that
+//! the rest can be read.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::problem::{ConfigError, Origin, Problem};
+
+/// What every variable of ours begins with.
+pub const PREFIX: &str = "MILLRACE_";
+/// The short name of `desk.log`, because it is the one people change for a single run.
+pub const LOG_VARIABLE: &str = "MILLRACE_LOG";
+
+/// A setting's value before it is understood.
+pub enum Raw<'l> {
+    /// From the file.
+    Toml(&'l DeValue<'l>),
+    /// From a variable.
+    Text(&'l str),
+}
+
+/// One setting as it took effect, for `check-config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The TOML table.
+    pub section: &'static str,
+    /// The name in it.
+    pub key: &'static str,
+    /// The value as TOML, secrets replaced; `None` when it is not set.
+    pub shown: Option<String>,
+    /// Which layer it comes from.
+    pub origin: Origin,
+}
+
+/// The file and the variables, and what was learned while reading them.
+pub struct Layers<'i> {
+    path: PathBuf,
+    text: &'i str,
+    file: DeTable<'i>,
+    variables: BTreeMap<String, String>,
+    /// What is wrong so far.
+    pub problems: Vec<Problem>,
+    /// What was read so far, in the order of reading.
+    pub entries: Vec<Entry>,
+}
+
+impl<'i> Layers<'i> {
+    /// Parses the file's text and picks our variables out of the environment.
+    pub fn new(path: &Path, text: &'i str, environment: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let (file, errors) = DeTable::parse_recoverable(text);
+        let mut layers = Self {
+            path: path.to_owned(),
+            text,
+            file: file.into_inner(),
+            variables: BTreeMap::new(),
+            problems: Vec::new(),
+            entries: Vec::new(),
+        };
+        for error in errors {
+            let origin = layers.at(error.span().map_or(0, |span| span.start));
+            layers.problems.push(Problem { origin, key: String::new(), sentence: error.message().to_owned() });
+        }
+        layers.take_variables(environment);
+        layers
+    }
+
+    fn take_variables(&mut self, environment: impl IntoIterator<Item = (OsString, OsString)>) {
+        for (name, value) in environment {
+            let Ok(name) = name.into_string() else { continue };
+            if !name.starts_with(PREFIX) {
+                continue;
+            }
+            match value.into_string() {
+                Ok(value) => {
+                    self.variables.insert(name, value);
+                }
+                Err(_) => self.problem(Origin::Variable(name), String::new(), "is not UTF-8 text"),
+            }
+        }
+    }
+
+    /// Notes a problem.
+    pub fn problem(&mut self, origin: Origin, key: String, sentence: impl Into<String>) {
+        self.problems.push(Problem { origin, key, sentence: sentence.into() });
+    }
+
+    /// The folder that relative paths of the file are relative to.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Whether any layer sets this.
+    pub fn is_set(&self, section: &'static str, key: &'static str) -> bool {
+        self.find(section, key).is_some()
+    }
+
+    /// The value of the highest layer that sets this.
+    pub fn find(&self, section: &str, key: &str) -> Option<(Raw<'_>, Origin)> {
+        let name = variable_name(section, key);
+        let variable = self.variables.get_key_value(&name);
+        let variable = variable.or_else(|| match (section, key) {
+            ("desk", "log") => self.variables.get_key_value(LOG_VARIABLE),
+            _ => None,
+        });
+        if let Some((name, text)) = variable {
+            return Some((Raw::Text(text), Origin::Variable(name.clone())));
+        }
+        let (key, value) = self.file.get(section)?.get_ref().as_table()?.get_key_value(key)?;
+        Some((Raw::Toml(value.get_ref()), self.at(key.span().start)))
+    }
+
+    /// Where a setting that was read comes from.
+    pub fn origin_of(&self, section: &str, key: &str) -> Origin {
+        self.find(section, key).map_or(Origin::Default, |(_, origin)| origin)
+    }
+
+    /// Refuses every section, key and variable that nobody asked for, and gives the problems if there are any.
+    pub fn finish(mut self) -> Result<Vec<Entry>, ConfigError> {
+        let unknown: Vec<Problem> = self.unknown_in_file().into_iter().chain(self.unknown_variables()).collect();
+        self.problems.extend(unknown);
+        if self.problems.is_empty() { Ok(self.entries) } else { Err(ConfigError { problems: self.problems }) }
+    }
+
+    fn unknown_in_file(&self) -> Vec<Problem> {
+        let mut unknown = Vec::new();
+        for (name, section) in self.file.iter() {
+            let keys = self.keys_of(name.get_ref());
+            let Some(table) = section.get_ref().as_table().filter(|_| !keys.is_empty()) else {
+                unknown.push(self.unknown_section(name));
+                continue;
+            };
+            for key in table.keys().filter(|key| !keys.contains(key.get_ref().as_ref())) {
+                unknown.push(Problem {
+                    origin: self.at(key.span().start),
+                    key: format!("{}.{}", name.get_ref(), key.get_ref()).escape_debug().to_string(),
+                    sentence: format!("no such setting; [{}] has {}", name.get_ref(), join(&keys)),
+                });
+            }
+        }
+        unknown
+    }
+
+    fn unknown_section(&self, name: &Spanned<std::borrow::Cow<'_, str>>) -> Problem {
+        let sections: BTreeSet<&str> = self.entries.iter().map(|entry| entry.section).collect();
+        Problem {
+            origin: self.at(name.span().start),
+            key: name.get_ref().escape_debug().to_string(),
+            sentence: format!("no such section; every setting stands in one of the tables {}", join(&sections)),
+        }
+    }
+
+    fn unknown_variables(&self) -> Vec<Problem> {
+        let known = |name: &str| self.entries.iter().any(|entry| variable_name(entry.section, entry.key) == name);
+        let mut unknown = Vec::new();
+        for name in self.variables.keys() {
+            let near = self.entries.iter().find(|entry| {
+                variable_name(entry.section, entry.key).replace("__", "_") == *name && *name != LOG_VARIABLE
+            });
+            let sentence = match near {
+                _ if known(name) => continue,
+                Some(entry) => format!("write {} (two underscores)", variable_name(entry.section, entry.key)),
+                // Without two underscores it may well be somebody else's, such as an orchestrator's service variable.
+                None if !name.contains("__") => continue,
+                None => "no such setting; a variable is MILLRACE_SECTION__KEY, see millrace.example.toml".to_owned(),
+            };
+            let origin = Origin::Variable(name.escape_debug().to_string());
+            unknown.push(Problem { origin, key: String::new(), sentence });
+        }
+        unknown
+    }
+
+    fn keys_of(&self, section: &str) -> BTreeSet<&'static str> {
+        self.entries.iter().filter(|entry| entry.section == section).map(|entry| entry.key).collect()
+    }
+
+    fn at(&self, offset: usize) -> Origin {
+        let before = self.text.as_bytes().get(..offset).unwrap_or_default();
+        Origin::File { path: self.path.clone(), line: 1 + before.iter().filter(|byte| **byte == b'\n').count() }
+    }
+}
+
+/// `MILLRACE_SECTION__KEY`.
+pub fn variable_name(section: &str, key: &str) -> String {
+    format!("{PREFIX}{section}__{key}").to_ascii_uppercase()
+}
+
+fn join(names: &BTreeSet<&str>) -> String {
+    names.iter().copied().collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,171 @@
+//! What no single setting can know: settings that contradict each other, and what is missing outside the sandbox.
+
+use reqwest::Url;
+
+use super::desk::Method;
+use super::layers::{Layers, variable_name};
+use super::problem::Origin;
+use super::sandbox::Sandbox;
+use super::{Bitcoin, C2cx, Config, Desk, Operator, Public, Skycoin};
+
+/// Notes every contradiction in `layers`.
+pub(super) fn check(layers: &mut Layers<'_>, config: &Config) {
+    let mut rules = Rules { layers, sandbox: config.sandbox.enabled };
+    rules.desk(&config.desk);
+    rules.public(&config.public);
+    rules.operator(&config.operator, &config.public);
+    rules.bitcoin(&config.bitcoin);
+    rules.skycoin(&config.skycoin);
+    rules.c2cx(&config.c2cx, config.desk.method);
+    rules.sandbox();
+}
+
+struct Rules<'l, 'i> {
+    layers: &'l mut Layers<'i>,
+    sandbox: bool,
+}
+
+impl Rules<'_, '_> {
+    fn desk(&mut self, desk: &Desk) {
+        if desk.minimum_deposit > desk.maximum_deposit {
+            let sentence = format!(
+                "is more than desk.maximum_deposit ({} against {}); lower it or raise the other",
+                desk.minimum_deposit, desk.maximum_deposit
+            );
+            self.refuse(("desk", "minimum_deposit"), Some("maximum_deposit"), sentence);
+        }
+        if desk.method == Method::Direct && desk.rate.is_none() {
+            self.missing("desk", "rate", "direct mode sells at it", "rate = \"500\" for 500 SKY a BTC");
+        }
+    }
+
+    fn public(&mut self, public: &Public) {
+        for (one, other, has) in [
+            ("tls_certificate", "tls_key", (&public.tls_certificate, &public.tls_key)),
+            ("tls_key", "tls_certificate", (&public.tls_key, &public.tls_certificate)),
+        ] {
+            if let (Some(_), None) = has {
+                self.refuse(("public", one), None, format!("needs public.{other} beside it"));
+            }
+        }
+        if public.behind_proxy && public.trusted_proxies.is_empty() {
+            let sentence = "needs at least one address in public.trusted_proxies".to_owned();
+            self.refuse(("public", "behind_proxy"), None, sentence);
+        }
+    }
+
+    fn operator(&mut self, operator: &Operator, public: &Public) {
+        if !operator.listen.ip().is_loopback() && !operator.allow_remote {
+            let sentence = "is not a loopback address; use 127.0.0.1, or set operator.allow_remote = true when the \
+                            network in between is private and trusted"
+                .to_owned();
+            self.refuse(("operator", "listen"), None, sentence);
+        }
+        if operator.listen == public.listen && operator.listen.port() != 0 {
+            let sentence = "is the same as public.listen; give each a port of its own".to_owned();
+            self.refuse(("operator", "listen"), None, sentence);
+        }
+    }
+
+    fn bitcoin(&mut self, bitcoin: &Bitcoin) {
+        if !self.sandbox {
+            self.required("bitcoin", "url", bitcoin.url.is_some(), "url = \"http://127.0.0.1:8332\"");
+            let addresses = bitcoin.xpub.is_some() || bitcoin.address_file.is_some();
+            if !self.failed("bitcoin", "address_file") {
+                let example = "xpub = \"xpub…\" (or bitcoin.address_file)";
+                self.required("bitcoin", "xpub", addresses, example);
+            }
+        }
+        if bitcoin.xpub.is_some() && bitcoin.address_file.is_some() {
+            let sentence = "is given, and bitcoin.address_file too; addresses come from one of them".to_owned();
+            self.refuse(("bitcoin", "xpub"), None, sentence);
+        }
+        if bitcoin.xpub.is_some_and(|xpub| xpub.network != bitcoin.network.into()) {
+            let sentence = format!("is of another network than bitcoin.network = \"{}\"", bitcoin.network);
+            self.refuse(("bitcoin", "xpub"), None, sentence);
+        }
+        if bitcoin.user.is_some() && bitcoin.password.is_none() && !self.failed("bitcoin", "password_file") {
+            self.missing("bitcoin", "password", "bitcoin.user needs it", "password_file = \"bitcoin.password\"");
+        }
+        if bitcoin.password.is_some() && bitcoin.user.is_none() {
+            self.missing("bitcoin", "user", "bitcoin.password needs it", "user = \"millrace\"");
+        }
+        if self.sandbox && bitcoin.network != bitcoin::Network::Regtest {
+            let sentence = "must be \"regtest\" while the sandbox is on".to_owned();
+            self.refuse(("bitcoin", "network"), None, sentence);
+        }
+    }
+
+    fn skycoin(&mut self, skycoin: &Skycoin) {
+        if !self.sandbox {
+            self.required("skycoin", "url", skycoin.url.is_some(), "url = \"http://127.0.0.1:6420\"");
+            self.required("skycoin", "wallet_id", skycoin.wallet_id.is_some(), "wallet_id = \"desk.wlt\"");
+        }
+    }
+
+    fn c2cx(&mut self, c2cx: &C2cx, method: Method) {
+        if !self.sandbox && (method == Method::Passthrough || c2cx.url.is_some()) {
+            self.required("c2cx", "url", c2cx.url.is_some(), "url = \"https://api.c2cx.com/v1/\"");
+            for (key, key_file, given) in
+                [("key", "key_file", c2cx.key.is_some()), ("secret", "secret_file", c2cx.secret.is_some())]
+            {
+                if !self.failed("c2cx", key_file) {
+                    self.required("c2cx", key, given, &format!("{key_file} = \"c2cx.{key}\""));
+                }
+            }
+        }
+        if c2cx.url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
+            let sentence = "sends orders unencrypted; begin it with https://".to_owned();
+            self.refuse(("c2cx", "url"), None, sentence);
+        }
+    }
+
+    fn sandbox(&mut self) {
+        if !self.sandbox {
+            return;
+        }
+        let contradictions: Vec<_> = Sandbox::contradictions(self.layers).collect();
+        for at in contradictions {
+            let sentence = "is given although sandbox.enabled is true; remove one of the two".to_owned();
+            self.refuse(at, None, sentence);
+        }
+    }
+
+    /// Refuses a setting where it stands, or where `beside` stands when it has its default.
+    fn refuse(&mut self, (section, key): (&'static str, &'static str), beside: Option<&str>, sentence: String) {
+        let origin = match (self.layers.origin_of(section, key), beside) {
+            (Origin::Default, Some(beside)) => self.layers.origin_of(section, beside),
+            (origin, _) => origin,
+        };
+        self.layers.problem(origin, format!("{section}.{key}"), sentence);
+    }
+
+    fn required(&mut self, section: &'static str, key: &'static str, given: bool, example: &str) {
+        if !given {
+            self.missing(section, key, "the desk needs it outside the sandbox", example);
+        }
+    }
+
+    fn missing(&mut self, section: &'static str, key: &'static str, why: &str, example: &str) {
+        if self.failed(section, key) {
+            return;
+        }
+        let variable = variable_name(section, key);
+        let sentence = format!("is missing, {why}; write {example} in [{section}], or set {variable}");
+        self.layers.problem(Origin::Default, format!("{section}.{key}"), sentence);
+    }
+
+    /// Whether this setting was refused already, so that it is not called missing on top.
+    fn failed(&self, section: &str, key: &str) -> bool {
+        let full = format!("{section}.{key}");
+        self.layers.problems.iter().any(|problem| problem.key == full)
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host_str() {
+        Some("localhost") => true,
+        Some(host) => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),
+        None => false,
+    }
+}

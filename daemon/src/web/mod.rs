@@ -1,0 +1,15 @@
+//! The HTTP frame that every face of the desk stands in: listening, limits, errors, callers and tokens.
+//!
+//! A face is an axum `Router`; [`frame::framed`] puts around it what all have in common, [`server::serve`] serves it.
+//! **A handler's future is dropped when its caller hangs up**: work that must finish belongs to an actor or a task.
+
+pub mod address;
+pub mod client_ip;
+pub mod extract;
+pub mod frame;
+pub mod patience;
+pub mod problem;
+pub mod server;
+pub mod throttle;
+pub mod tls;
+pub mod token;
