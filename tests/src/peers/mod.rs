@@ -27,22 +27,39 @@ pub fn folder() -> PathBuf {
 
 /// What was found; or `None`, said on standard error, when it is missing and nobody requires it.
 ///
-/// Panics when it is missing and required: `CI=true` or `MILLRACE_PEERS=required` in the environment.
+/// Panics when it is missing and required: `CI=true` or `MILLRACE_PEERS=required` in the environment. Nothing is
+/// ever found with `MILLRACE_PEERS=none`.
 pub fn or_skip<T>(found: Result<T, Missing>) -> Option<T> {
-    match found {
-        Ok(program) => Some(program),
-        Err(missing) if are_required() => panic!("{missing}"),
-        Err(missing) => {
+    match (found, wish()) {
+        (Err(missing), Wish::Required) => panic!("{missing}"),
+        (Err(missing), Wish::WhereInstalled) => {
             eprintln!("SKIPPED: {missing}");
             None
         }
+        (_, Wish::None) => {
+            eprintln!("SKIPPED: MILLRACE_PEERS=none");
+            None
+        }
+        (Ok(program), Wish::Required | Wish::WhereInstalled) => Some(program),
     }
 }
 
+/// What whoever started the tests wants of real programs.
+enum Wish {
+    Required,
+    WhereInstalled,
+    None,
+}
+
 #[expect(clippy::disallowed_methods, reason = "the tests have no configuration file; `tests/run` tells them by this")]
-fn are_required() -> bool {
-    std::env::var("CI").is_ok_and(|value| value == "true")
-        || std::env::var("MILLRACE_PEERS").is_ok_and(|value| value == "required")
+fn wish() -> Wish {
+    let on_ci = std::env::var("CI").is_ok_and(|value| value == "true");
+    match std::env::var("MILLRACE_PEERS").as_deref() {
+        Ok("required") => Wish::Required,
+        _ if on_ci => Wish::Required,
+        Ok("none") => Wish::None,
+        _ => Wish::WhereInstalled,
+    }
 }
 
 /// A client for talking to peers. Answers take at most a minute, since a peer may be mining hundreds of blocks.
