@@ -1,7 +1,17 @@
 //! What the desk is: money, ids, aggregates (commands → events → state) and the catalogue of events.
 //!
-//! Pure: no input or output, no clock, no randomness, no async. Ids and time come in with a command's context.
+//! Pure: no input or output, no clock, no randomness, no async. Ids and time come in with a command.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod address_book;
+pub mod binding;
+pub mod chain;
+pub mod deposit;
+pub mod desk;
+pub mod event;
+pub mod ids;
 pub mod money;
+pub mod purchase;
+mod upcast;
+pub mod wallet;

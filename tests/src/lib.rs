@@ -1,1 +1,12 @@
-//! placeholder
+//! What needs more than one crate to be tested: the rules of the house, the real programs the desk is tried
+//! against, and the scenarios in `tests/tests`.
+//!
+//! # Layout
+//!
+//! * [`house`] reads our own sources, so that a rule is a test and not a wish.
+//! * [`peers`] starts real programs (a Bitcoin node, a browser) and takes them down again.
+//!
+//! `tests/run` sets everything up and runs everything; `tests/README.md` says what it needs.
+
+pub mod house;
+pub mod peers;

@@ -1,1 +1,4 @@
 //! Requests and answers of the nodes and exchanges, as plain values.
+
+pub mod bitcoind;
+pub mod skycoin;

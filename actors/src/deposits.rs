@@ -1,0 +1,217 @@
+//! Deposits as everybody at the desk sees and changes them: one shared image of those in motion, one way to command.
+//!
+//! The image follows the log by itself: it takes in what was committed before every look, so a caller always sees at
+//! least what it has committed. Deposits at rest are read from the log when asked for.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use millrace_model::deposit::{Command, Deposit, Rejection, evolve};
+use millrace_model::event::{Event, Recorded};
+use millrace_model::ids::{Category, CommandId, DepositId, Position, StreamName, Version};
+
+use crate::event_store::{Append, AppendError, Committed, Expected, Progress, ReadError, Store, Write};
+
+/// How many deposits are kept in memory; beyond it, all are forgotten and read again when asked for.
+const IMAGE_MAX: usize = 100_000;
+/// How many events are taken in at once.
+const PAGE_EVENTS_MAX: usize = 4_096;
+/// How often a command is decided afresh when others were faster.
+const CONFLICTS_MAX: usize = 16;
+
+/// A deposit and the place in the log that it stands for.
+#[derive(Debug, Clone)]
+pub struct Tracked {
+    /// The deposit.
+    pub deposit: Deposit,
+    /// Its stream's version.
+    pub version: Version,
+    /// The position of its newest event.
+    pub position: Position,
+}
+
+/// Why a command had no effect, or why that is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecuteError {
+    /// There is no such deposit.
+    #[error("there is no deposit {0}")]
+    NoSuchDeposit(DepositId),
+    /// A rule forbids it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The log does not take it.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+/// The deposits. Cheap to clone; all clones share one image.
+#[derive(Debug, Clone)]
+pub struct Deposits {
+    store: Store,
+    image: Arc<Mutex<Image>>,
+}
+
+#[derive(Debug, Default)]
+struct Image {
+    deposits: HashMap<DepositId, Arc<Tracked>>,
+    position: Position,
+}
+
+impl Deposits {
+    /// The deposits in this store.
+    pub fn new(store: Store) -> Self {
+        Self { store, image: Arc::default() }
+    }
+
+    /// The store they are in.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// A deposit as it stands now.
+    pub fn get(&self, id: DepositId) -> Result<Option<Arc<Tracked>>, ReadError> {
+        if let Some(tracked) = self.up_to_date().deposits.get(&id) {
+            return Ok(Some(Arc::clone(tracked)));
+        }
+        // Read with the image at hand: whatever is committed later is taken in on top of what is read here.
+        let mut image = self.up_to_date();
+        let Some(tracked) = self.read(id)?.map(Arc::new) else { return Ok(None) };
+        if !tracked.deposit.is_finished() {
+            image.deposits.insert(id, Arc::clone(&tracked));
+        }
+        Ok(Some(tracked))
+    }
+
+    /// The ids of all deposits for which something is still expected to happen, and the position this is true for.
+    pub fn open(&self) -> Result<(Position, Vec<DepositId>), ReadError> {
+        let (head, events) = self.store.reader()?.open_streams(Category::Deposit)?;
+        let ids = events.chunk_by(|one, next| one.stream == next.stream).filter_map(|stream| fold(stream, None));
+        Ok((head, ids.map(|tracked| tracked.deposit.receipt.id).collect()))
+    }
+
+    /// Carries out a command: decides on the deposit as it stands, stores the events, decides again if somebody else was
+    /// faster. Returns the deposit as the events leave it.
+    ///
+    /// After [`AppendError::Unknown`] the same call can be made again: either the command is found to have been carried
+    /// out, or the deposit has moved on and the rules decide afresh.
+    pub async fn execute(&self, id: DepositId, command: &Command) -> Result<Arc<Tracked>, ExecuteError> {
+        self.execute_with(id, command, Vec::new()).await
+    }
+
+    /// The same, with events of other streams in the same append.
+    pub async fn execute_with(
+        &self,
+        id: DepositId,
+        command: &Command,
+        besides: Vec<Write>,
+    ) -> Result<Arc<Tracked>, ExecuteError> {
+        let body = serde_json::to_string(command).expect("commands have text keys");
+        let mut conflicts = 0;
+        loop {
+            let tracked = self.get(id)?.ok_or(ExecuteError::NoSuchDeposit(id))?;
+            let events = tracked.deposit.decide(command)?;
+            let append = self.prepare(&tracked, command, body.clone(), events, besides.clone());
+            match self.store.append(append).await {
+                Ok(Committed { .. }) => return self.get(id)?.ok_or(ExecuteError::NoSuchDeposit(id)),
+                Err(AppendError::Conflict { stream: StreamName::Deposit(_), .. }) if conflicts < CONFLICTS_MAX => {
+                    conflicts += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn prepare(
+        &self,
+        tracked: &Tracked,
+        command: &Command,
+        body: String,
+        events: Vec<millrace_model::deposit::Event>,
+        besides: Vec<Write>,
+    ) -> Append {
+        let id = tracked.deposit.receipt.id;
+        let stream = StreamName::Deposit(id);
+        let command_id = CommandId::following(
+            tracked.position,
+            &[&stream.to_string(), &tracked.version.to_string(), command.name(), &body],
+        );
+        let after = events.iter().fold(Some(tracked.deposit.clone()), evolve);
+        let write = Write {
+            progress: progress(after.as_ref()),
+            ..Write::new(stream, Expected::Exactly(tracked.version), events.into_iter().map(Event::Deposit).collect())
+        };
+        Append {
+            command_id,
+            command: command.name(),
+            body,
+            causation: Some(tracked.position),
+            correlation: Some(id.0),
+            writes: std::iter::once(write).chain(besides).collect(),
+        }
+    }
+
+    fn read(&self, id: DepositId) -> Result<Option<Tracked>, ReadError> {
+        Ok(fold(&self.store.reader()?.stream(&StreamName::Deposit(id), 0)?, None))
+    }
+
+    /// The image with everything taken in that is in memory; when too much has happened since, an empty one.
+    fn up_to_date(&self) -> MutexGuard<'_, Image> {
+        let mut image = self.image.lock().unwrap_or_else(PoisonError::into_inner);
+        while image.position < self.store.head() {
+            match self.store.recent_after(image.position, PAGE_EVENTS_MAX) {
+                Some(page) if page.last().is_some() => page.events().for_each(|recorded| image.take_in(recorded)),
+                Some(_) | None => {
+                    image.deposits.clear();
+                    image.position = self.store.head();
+                }
+            }
+        }
+        if image.deposits.len() > IMAGE_MAX {
+            image.deposits.clear();
+        }
+        image
+    }
+}
+
+impl Image {
+    fn take_in(&mut self, recorded: &Recorded) {
+        self.position = recorded.position;
+        let (StreamName::Deposit(id), Event::Deposit(event)) = (&recorded.stream, &recorded.event) else { return };
+        if recorded.version == 1 {
+            let tracked = fold(std::slice::from_ref(recorded), None).map(Arc::new);
+            self.deposits.extend(tracked.map(|tracked| (*id, tracked)));
+            return;
+        }
+        let Some(tracked) = self.deposits.get_mut(id) else { return };
+        if recorded.version != tracked.version + 1 {
+            if recorded.version > tracked.version {
+                self.deposits.remove(id);
+            }
+            return;
+        }
+        let tracked = Arc::make_mut(tracked);
+        tracked.deposit = evolve(Some(tracked.deposit.clone()), event).expect("a detected deposit stays one");
+        tracked.version = recorded.version;
+        tracked.position = recorded.position;
+        if tracked.deposit.is_finished() {
+            self.deposits.remove(id);
+        }
+    }
+}
+
+/// Whether a stream with this deposit is to be looked at when the desk starts.
+pub(crate) fn progress(deposit: Option<&Deposit>) -> Progress {
+    if deposit.is_some_and(Deposit::is_finished) { Progress::Finished } else { Progress::Open }
+}
+
+fn fold(events: &[Recorded], deposit: Option<Deposit>) -> Option<Tracked> {
+    let last = events.last()?;
+    let deposit = events.iter().fold(deposit, |deposit, recorded| match &recorded.event {
+        Event::Deposit(event) => evolve(deposit, event),
+        _ => deposit,
+    })?;
+    Some(Tracked { deposit, version: last.version, position: last.position })
+}

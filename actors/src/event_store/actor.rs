@@ -1,0 +1,139 @@
+//! The event store as an actor: opens the log when it starts, passes requests to its writer, never blocks on them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
+
+use millrace_model::ids::StreamName;
+use tokio::sync::oneshot;
+use xtra::{Context, Handler, Mailbox};
+
+use super::append::{Append, AppendError};
+use super::log::{Log, Outcome, Ownership};
+use super::reader::Reader;
+use super::schema::OpenError;
+use super::store::Shared;
+use super::writer::{self, Request};
+use crate::clock::Clock;
+
+/// Where appends are carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Execution {
+    /// On a thread of their own, many to a commit.
+    Thread,
+    /// At once, in the handler: one thread does everything in one order, as a simulation needs it.
+    Inline,
+}
+
+/// What the store needs to start.
+#[derive(Clone)]
+pub struct Settings {
+    /// The log's file.
+    pub path: PathBuf,
+    /// Where appends are carried out.
+    pub execution: Execution,
+    /// Dates the events.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// The actor. It asks nobody.
+pub struct Actor {
+    settings: Settings,
+    shared: Arc<Shared>,
+    backend: Option<Backend>,
+}
+
+enum Backend {
+    Thread(SyncSender<Request>),
+    Inline(Box<Log>),
+}
+
+/// Why the store does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// No thread to be had.
+    #[error("no thread for the log: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl Actor {
+    pub(super) fn new(settings: Settings, shared: Arc<Shared>) -> Self {
+        Self { settings, shared, backend: None }
+    }
+
+    fn submit<T>(&mut self, request: Request, refuse: impl FnOnce(AppendError) -> T) -> Result<(), T> {
+        match &mut self.backend {
+            None => Err(refuse(AppendError::Unavailable("it has not started".to_owned()))),
+            Some(Backend::Thread(writer)) => writer.try_send(request).map_err(|refused| match refused {
+                TrySendError::Full(_) => refuse(AppendError::Busy),
+                TrySendError::Disconnected(_) => refuse(AppendError::Unavailable("its writer ended".to_owned())),
+            }),
+            Some(Backend::Inline(log)) => {
+                match request {
+                    Request::Append(append, reply) => {
+                        let clock = &*self.settings.clock;
+                        let outcome = writer::commit(log, vec![*append], &self.shared.feed, clock).pop();
+                        let _ = reply.send(outcome.expect("every append has an outcome"));
+                    }
+                    Request::Own(stream, reply) => drop(reply.send(log.own(&stream))),
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl xtra::Actor for Actor {
+    type Stop = Result<(), StartError>;
+
+    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
+        let open = || -> Result<Backend, StartError> {
+            let log = Log::open(&self.settings.path)?;
+            let reader = Reader::open(&self.settings.path)?;
+            self.shared.feed.reset(log.head());
+            self.shared.opened(reader);
+            Ok(match self.settings.execution {
+                Execution::Thread => {
+                    let (feed, clock) = (Arc::clone(&self.shared.feed), Arc::clone(&self.settings.clock));
+                    Backend::Thread(writer::spawn(log, feed, clock)?)
+                }
+                Execution::Inline => Backend::Inline(Box::new(log)),
+            })
+        };
+        self.backend = Some(open().map_err(Err)?);
+        Ok(())
+    }
+
+    async fn stopped(self) -> Self::Stop {
+        Ok(())
+    }
+}
+
+/// Store these events; the answer comes through the receiver once they are durable.
+pub(super) struct Submit(pub(super) Append);
+
+impl Handler<Submit> for Actor {
+    type Return = Result<oneshot::Receiver<Outcome>, AppendError>;
+
+    async fn handle(&mut self, Submit(append): Submit, _: &mut Context<Self>) -> Self::Return {
+        let (reply, outcome) = oneshot::channel();
+        self.submit(Request::Append(Box::new(append), reply), |error| error)?;
+        Ok(outcome)
+    }
+}
+
+/// Take over a stream.
+pub(super) struct Own(pub(super) StreamName);
+
+impl Handler<Own> for Actor {
+    type Return = Result<oneshot::Receiver<Result<Ownership, AppendError>>, AppendError>;
+
+    async fn handle(&mut self, Own(stream): Own, _: &mut Context<Self>) -> Self::Return {
+        let (reply, ownership) = oneshot::channel();
+        self.submit(Request::Own(stream, reply), |error| error)?;
+        Ok(ownership)
+    }
+}

@@ -1,0 +1,314 @@
+//! The one writer of the log: many appends, one durable commit.
+//!
+//! Synchronous and single-threaded; [`super::writer`] gives it a thread, a simulation calls it directly.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, SubsecRound, Utc};
+use millrace_model::event::{Batch, PAYLOAD_MAX_BYTES, Recorded};
+use millrace_model::ids::{CommandId, Position, StreamName, Version};
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
+use super::chain_hash::{ChainHash, Link, snapshot_hash};
+use super::schema::{OpenError, open_writer};
+
+/// How many stream heads are remembered; beyond it all are forgotten and looked up again.
+const HEADS_MAX: usize = 200_000;
+
+/// The outcome of one append of a group, and the events of the whole group.
+pub(super) type Outcome = Result<Committed, AppendError>;
+
+/// Where a stream ends.
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    id: i64,
+    version: Version,
+    progress: Progress,
+}
+
+/// The log, opened for writing.
+#[derive(Debug)]
+pub struct Log {
+    path: PathBuf,
+    connection: Connection,
+    position: Position,
+    tip: ChainHash,
+    next_stream_id: i64,
+    heads: HashMap<StreamName, Head>,
+    epochs: HashMap<StreamName, Epoch>,
+}
+
+/// A stream as its owner takes it over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ownership {
+    /// To be named in every append.
+    pub epoch: Epoch,
+    /// Where the stream stands.
+    pub version: Version,
+}
+
+impl Log {
+    /// Opens the log, creating or migrating it as needed.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let mut log = Self {
+            path: path.to_owned(),
+            connection: open_writer(path)?,
+            position: 0,
+            tip: ChainHash::GENESIS,
+            next_stream_id: 1,
+            heads: HashMap::new(),
+            epochs: HashMap::new(),
+        };
+        log.read_tip().map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+        Ok(log)
+    }
+
+    /// The newest position.
+    pub fn head(&self) -> Position {
+        self.position
+    }
+
+    /// Makes the caller the stream's owner; whoever owned it before is refused from now on.
+    pub fn own(&mut self, stream: &StreamName) -> Result<Ownership, AppendError> {
+        let version = self.head_of(stream).map_err(unavailable)?.map_or(0, |head| head.version);
+        let epoch = self.epochs.entry(stream.clone()).or_insert(Epoch(0));
+        epoch.0 += 1;
+        Ok(Ownership { epoch: *epoch, version })
+    }
+
+    /// Stores a group of appends in one durable commit. Each has its own outcome: one that conflicts does not hold up
+    /// the others. When the commit itself fails, all fail and nothing is stored.
+    pub fn commit(&mut self, group: Vec<Append>, now: DateTime<Utc>) -> (Vec<Outcome>, Option<Batch>) {
+        let size = group.len();
+        match self.try_commit(group, now.trunc_subsecs(6)) {
+            Ok((outcomes, events)) => (outcomes, (!events.is_empty()).then(|| Arc::from(events))),
+            Err(error) => {
+                let problem = error.to_string();
+                self.recover();
+                (vec![Err(AppendError::Unavailable(problem)); size], None)
+            }
+        }
+    }
+
+    fn try_commit(
+        &mut self,
+        group: Vec<Append>,
+        now: DateTime<Utc>,
+    ) -> rusqlite::Result<(Vec<Outcome>, Vec<Recorded>)> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let mut events = Vec::with_capacity(group.len() * 2);
+        let mut outcomes = Vec::with_capacity(group.len());
+        for append in group {
+            outcomes.push(self.store(append, now, &mut events)?);
+        }
+        self.connection.execute_batch("COMMIT")?;
+        if self.heads.len() > HEADS_MAX {
+            self.heads.clear();
+        }
+        Ok((outcomes, events))
+    }
+
+    /// After a failed commit nothing in memory can be trusted, and after a failed flush not even the connection.
+    fn recover(&mut self) {
+        self.heads.clear();
+        let _ = self.connection.execute_batch("ROLLBACK");
+        if let Ok(connection) = open_writer(&self.path) {
+            self.connection = connection;
+        }
+        if let Err(error) = self.read_tip() {
+            tracing::error!(%error, "the log's end cannot be read");
+        }
+    }
+
+    fn read_tip(&mut self) -> rusqlite::Result<()> {
+        let tip = self
+            .connection
+            .query_row("SELECT position, hash FROM events ORDER BY position DESC LIMIT 1", [], |row| {
+                Ok((row.get::<_, Position>(0)?, row.get::<_, [u8; 32]>(1)?))
+            })
+            .optional()?;
+        (self.position, self.tip) = tip.map_or((0, ChainHash::GENESIS), |(position, hash)| (position, ChainHash(hash)));
+        self.next_stream_id =
+            self.connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM streams", [], |row| row.get(0))?;
+        Ok(())
+    }
+
+    /// Checks everything before it writes anything, so that a refused append leaves no trace in the group.
+    fn store(&mut self, append: Append, now: DateTime<Utc>, stored: &mut Vec<Recorded>) -> rusqlite::Result<Outcome> {
+        if let Some(committed) = self.earlier_outcome(append.command_id)? {
+            return Ok(Ok(committed));
+        }
+        if let Some(refusal) = self.refusal(&append)? {
+            return Ok(Err(refusal));
+        }
+        let first = self.position + 1;
+        let Append { command_id, command, body, causation, correlation, writes } = append;
+        let command_hash = ChainHash::of_command(command, &body);
+        for write in writes {
+            let mut head = self.prepare_stream(&write)?;
+            for event in write.events {
+                head.version += 1;
+                self.position += 1;
+                let recorded = Recorded {
+                    position: self.position,
+                    stream: write.stream.clone(),
+                    version: head.version,
+                    event,
+                    causation,
+                    correlation,
+                    command_id,
+                    recorded_at: now,
+                };
+                self.insert_event(head.id, &recorded, &command_hash)?;
+                stored.push(recorded);
+            }
+            if let Some(state) = &write.snapshot {
+                self.insert_snapshot(head, &write.stream, state)?;
+            }
+            self.heads.insert(write.stream, head);
+        }
+        self.connection
+            .prepare_cached(
+                "INSERT INTO commands (id, first_position, last_position, name, body) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![command_id.0, first, self.position, command, body])?;
+        Ok(Ok(Committed { first, last: self.position, origin: Origin::New }))
+    }
+
+    fn earlier_outcome(&self, command_id: CommandId) -> rusqlite::Result<Option<Committed>> {
+        self.connection
+            .prepare_cached("SELECT first_position, last_position FROM commands WHERE id = ?1")?
+            .query_row([command_id.0], |row| {
+                Ok(Committed { first: row.get(0)?, last: row.get(1)?, origin: Origin::Repeated })
+            })
+            .optional()
+    }
+
+    fn refusal(&mut self, append: &Append) -> rusqlite::Result<Option<AppendError>> {
+        for write in &append.writes {
+            assert!(!write.events.is_empty(), "a write has events");
+            let actual = self.head_of(&write.stream)?.map_or(0, |head| head.version);
+            match write.expected {
+                Expected::Exactly(expected) if expected != actual => {
+                    return Ok(Some(AppendError::Conflict { stream: write.stream.clone(), expected, actual }));
+                }
+                Expected::Owner(epoch) if self.epochs.get(&write.stream) != Some(&epoch) => {
+                    return Ok(Some(AppendError::Fenced { stream: write.stream.clone() }));
+                }
+                Expected::Exactly(_) | Expected::Owner(_) => {}
+            }
+            if let Some(refusal) = self.key_taken(write)? {
+                return Ok(Some(refusal));
+            }
+        }
+        Ok(append.writes.iter().flat_map(|write| &write.events).find_map(|event| {
+            let bytes = event.payload().len();
+            (bytes > PAYLOAD_MAX_BYTES).then(|| AppendError::TooLarge { kind: event.kind(), bytes })
+        }))
+    }
+
+    fn key_taken(&self, write: &Write) -> rusqlite::Result<Option<AppendError>> {
+        let Some(key) = &write.key else { return Ok(None) };
+        let name: Option<String> = self
+            .connection
+            .prepare_cached("SELECT name FROM streams WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+            .optional()?;
+        Ok(name.filter(|name| *name != write.stream.to_string()).map(|name| AppendError::KeyTaken {
+            key: key.clone(),
+            stream: name.parse().expect("the log holds names of streams"),
+        }))
+    }
+
+    fn head_of(&mut self, stream: &StreamName) -> rusqlite::Result<Option<Head>> {
+        if let Some(head) = self.heads.get(stream) {
+            return Ok(Some(*head));
+        }
+        let found = self
+            .connection
+            .prepare_cached(
+                "SELECT s.id, s.open, (SELECT max(version) FROM events WHERE stream = s.id)
+                 FROM streams s WHERE s.name = ?1",
+            )?
+            .query_row([stream.to_string()], |row| {
+                let progress = if row.get::<_, i64>(1)? == 1 { Progress::Open } else { Progress::Finished };
+                Ok(Head { id: row.get(0)?, version: row.get(2)?, progress })
+            })
+            .optional()?;
+        if let Some(head) = found {
+            self.heads.insert(stream.clone(), head);
+        }
+        Ok(found)
+    }
+
+    /// The stream's head, with its row as the write leaves it.
+    fn prepare_stream(&mut self, write: &Write) -> rusqlite::Result<Head> {
+        let open = i64::from(write.progress == Progress::Open);
+        if let Some(head) = self.head_of(&write.stream)? {
+            if head.progress != write.progress {
+                self.connection
+                    .prepare_cached("UPDATE streams SET open = ?2 WHERE id = ?1")?
+                    .execute([head.id, open])?;
+            }
+            return Ok(Head { progress: write.progress, ..head });
+        }
+        let id = self.next_stream_id;
+        self.next_stream_id += 1;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO streams (id, name, category, key, label, open) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            )?
+            .execute(params![
+                id,
+                write.stream.to_string(),
+                write.stream.category().code(),
+                write.key,
+                write.label,
+                open
+            ])?;
+        Ok(Head { id, version: 0, progress: write.progress })
+    }
+
+    fn insert_event(&mut self, stream_id: i64, recorded: &Recorded, command: &ChainHash) -> rusqlite::Result<()> {
+        let payload = recorded.event.payload();
+        self.tip = Link { recorded, payload: &payload, command }.after(&self.tip);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO events (position, stream, version, kind, schema, payload, causation, correlation,
+                                     command_id, recorded_at, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            )?
+            .execute(params![
+                recorded.position,
+                stream_id,
+                recorded.version,
+                recorded.event.kind(),
+                recorded.event.schema(),
+                payload,
+                recorded.causation,
+                recorded.correlation.as_ref().map(uuid::Uuid::as_bytes),
+                recorded.command_id.0,
+                recorded.recorded_at.timestamp_micros(),
+                self.tip.0
+            ])?;
+        Ok(())
+    }
+
+    fn insert_snapshot(&self, head: Head, stream: &StreamName, state: &str) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO snapshots (stream, version, state, hash) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (stream) DO UPDATE SET version = excluded.version, state = excluded.state,
+                                                    hash = excluded.hash",
+            )?
+            .execute(params![head.id, head.version, state, snapshot_hash(stream, head.version, state).0])?;
+        Ok(())
+    }
+}
+
+fn unavailable(error: rusqlite::Error) -> AppendError {
+    AppendError::Unavailable(error.to_string())
+}

@@ -1,0 +1,25 @@
+//! The event log and the one actor that writes it.
+//!
+//! [`Store`] is the handle: append a command's events durably, read streams and pages, follow what is committed. Events
+//! are pulled by position, from memory when recent, so nobody can lose what it was not there to be handed.
+
+mod actor;
+mod append;
+mod chain_hash;
+mod feed;
+mod log;
+mod reader;
+mod schema;
+mod store;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use actor::{Actor, Execution, Settings, StartError};
+pub use append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
+pub use chain_hash::{ChainHash, Link};
+pub use feed::{Feed, Page};
+pub use log::{Log, Ownership};
+pub use reader::{ReadError, Reader, Snapshot};
+pub use schema::OpenError;
+pub use store::Store;

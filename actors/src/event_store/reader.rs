@@ -1,0 +1,229 @@
+//! Reading the log: streams, pages, open streams, look-ups. On a connection that cannot write.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard};
+
+use chrono::{DateTime, Utc};
+use millrace_model::event::{DecodeError, Event, Recorded};
+use millrace_model::ids::{Category, CommandId, Position, StreamName, UnknownStream, Version};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::chain_hash::snapshot_hash;
+use super::schema::{OpenError, back_up, open_reader};
+
+/// Why the log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store has not opened the log yet.
+    #[error("the log is not open yet")]
+    NotOpen,
+    /// SQLite says no.
+    #[error("the log cannot be read: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// An event this version does not understand.
+    #[error("position {position}: {source}")]
+    Decode {
+        /// Where.
+        position: Position,
+        /// What.
+        source: DecodeError,
+    },
+    /// A stream this version does not know.
+    #[error(transparent)]
+    Stream(#[from] UnknownStream),
+}
+
+/// The log, opened for reading.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Mutex<Connection>,
+}
+
+/// A stream's stored state and the version it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The version.
+    pub version: Version,
+    /// The state as its owner wrote it.
+    pub state: String,
+}
+
+/// A query for events, with the columns in the order in which [`recorded`] reads them.
+macro_rules! events {
+    ($from:literal) => {
+        concat!(
+            "SELECT e.position, s.name, e.version, e.kind, e.schema, e.payload, e.causation, e.correlation, ",
+            "e.command_id, e.recorded_at ",
+            $from
+        )
+    };
+}
+
+impl Reader {
+    /// Opens the log, which must exist.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        Ok(Self { connection: Mutex::new(open_reader(path)?) })
+    }
+
+    /// The newest position.
+    pub fn head(&self) -> Result<Position, ReadError> {
+        Ok(self.lock().query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?)
+    }
+
+    /// The events of a stream after a version, oldest first.
+    pub fn stream(&self, stream: &StreamName, after: Version) -> Result<Vec<Recorded>, ReadError> {
+        let name = stream.to_string();
+        self.query(
+            events!(
+                "FROM streams s JOIN events e ON e.stream = s.id
+                 WHERE s.name = ?1 AND e.version > ?2 ORDER BY e.version"
+            ),
+            params![name, after],
+        )
+    }
+
+    /// Events after a position, oldest first, at most `events_max`.
+    pub fn after(&self, position: Position, events_max: usize) -> Result<Vec<Recorded>, ReadError> {
+        self.query(
+            events!(
+                "FROM events e JOIN streams s ON s.id = e.stream WHERE e.position > ?1 ORDER BY e.position LIMIT ?2"
+            ),
+            params![position, events_max as i64],
+        )
+    }
+
+    /// Events from one position to another, both included.
+    pub fn range(&self, first: Position, last: Position) -> Result<Vec<Recorded>, ReadError> {
+        self.query(
+            events!(
+                "FROM events e JOIN streams s ON s.id = e.stream
+                 WHERE e.position BETWEEN ?1 AND ?2 ORDER BY e.position"
+            ),
+            params![first, last],
+        )
+    }
+
+    /// All events of the open streams of a category, stream by stream, and the position they are complete up to.
+    pub fn open_streams(&self, category: Category) -> Result<(Position, Vec<Recorded>), ReadError> {
+        let mut connection = self.lock();
+        let view = connection.transaction()?;
+        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let events = query_on(
+            &view,
+            events!(
+                "FROM streams s JOIN events e ON e.stream = s.id
+                 WHERE s.category = ?1 AND s.open = 1 ORDER BY s.id, e.version"
+            ),
+            params![category.code()],
+        )?;
+        Ok((head, events))
+    }
+
+    /// The names of all streams of a category, with the position they are complete up to.
+    pub fn stream_names(&self, category: Category) -> Result<(Position, Vec<StreamName>), ReadError> {
+        let mut connection = self.lock();
+        let view = connection.transaction()?;
+        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let mut statement = view.prepare_cached("SELECT name FROM streams WHERE category = ?1 ORDER BY id")?;
+        let names = statement
+            .query_map([category.code()], |row| row.get::<_, String>(0))?
+            .map(|name| Ok(name?.parse()?))
+            .collect::<Result<_, ReadError>>()?;
+        Ok((head, names))
+    }
+
+    /// The stream that stands for a thing of the outside world.
+    pub fn stream_of_key(&self, key: &str) -> Result<Option<StreamName>, ReadError> {
+        let name: Option<String> = self
+            .lock()
+            .prepare_cached("SELECT name FROM streams WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+            .optional()?;
+        Ok(name.map(|name| name.parse()).transpose()?)
+    }
+
+    /// How many streams share a label.
+    pub fn count_of_label(&self, label: &str) -> Result<u64, ReadError> {
+        Ok(self
+            .lock()
+            .prepare_cached("SELECT count(*) FROM streams WHERE label = ?1")?
+            .query_row([label], |row| row.get(0))?)
+    }
+
+    /// The positions of the events a command caused, if it was ever committed.
+    pub fn outcome(&self, command_id: CommandId) -> Result<Option<(Position, Position)>, ReadError> {
+        Ok(self
+            .lock()
+            .prepare_cached("SELECT first_position, last_position FROM commands WHERE id = ?1")?
+            .query_row([command_id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?)
+    }
+
+    /// The stored state of a stream; a damaged one is passed over, since the events hold everything.
+    pub fn snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, ReadError> {
+        let found = self
+            .lock()
+            .prepare_cached(
+                "SELECT p.version, p.state, p.hash FROM snapshots p JOIN streams s ON s.id = p.stream WHERE s.name = ?1",
+            )?
+            .query_row([stream.to_string()], |row| {
+                Ok((row.get::<_, Version>(0)?, row.get::<_, String>(1)?, row.get::<_, [u8; 32]>(2)?))
+            })
+            .optional()?;
+        Ok(found.and_then(|(version, state, hash)| {
+            let intact = snapshot_hash(stream, version, &state).0 == hash;
+            if !intact {
+                tracing::error!(%stream, version, "a snapshot is damaged; its events are read instead");
+            }
+            intact.then_some(Snapshot { version, state })
+        }))
+    }
+
+    /// Writes a consistent copy of the log to a new file while it is in use.
+    pub fn back_up(&self, to: &Path) -> Result<(), ReadError> {
+        Ok(back_up(&self.lock(), to)?)
+    }
+
+    fn query(&self, sql: &'static str, params: impl rusqlite::Params) -> Result<Vec<Recorded>, ReadError> {
+        query_on(&self.lock(), sql, params)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn query_on(
+    connection: &Connection,
+    sql: &'static str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<Recorded>, ReadError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(recorded(row)?);
+    }
+    Ok(events)
+}
+
+fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
+    let position = row.get(0)?;
+    let stream: StreamName = text(row, 1)?.parse()?;
+    let event = Event::decode(stream.category(), text(row, 3)?, row.get(4)?, text(row, 5)?)
+        .map_err(|source| ReadError::Decode { position, source })?;
+    Ok(Recorded {
+        position,
+        version: row.get(2)?,
+        event,
+        causation: row.get(6)?,
+        correlation: row.get::<_, Option<[u8; 16]>>(7)?.map(uuid::Uuid::from_bytes),
+        command_id: CommandId(row.get(8)?),
+        recorded_at: DateTime::<Utc>::from_timestamp_micros(row.get(9)?).unwrap_or_default(),
+        stream,
+    })
+}
+
+fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, rusqlite::Error> {
+    Ok(row.get_ref(column)?.as_str()?)
+}

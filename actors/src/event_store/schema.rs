@@ -1,0 +1,116 @@
+//! Opening a SQLite file: the settings durability rests on, read back, and migrations forward.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OpenFlags};
+
+/// The log's migrations; the database's `user_version` counts those applied.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/log/0001_log.sql")];
+
+/// Why the log does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// SQLite says no.
+    #[error("{path}: {source}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A setting did not take.
+    #[error("{path}: {setting} is {found}, and the log is not safe without {wanted}")]
+    Unsafe {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        setting: &'static str,
+        /// What it is.
+        found: String,
+        /// What it must be.
+        wanted: &'static str,
+    },
+    /// Written by a newer version of the desk.
+    #[error("{path} has schema {found}, this version knows up to {known}; start the newer version again")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: usize,
+        /// The newest schema known.
+        known: usize,
+    },
+    /// The end of the log does not fit together.
+    #[error("{path}: {problem}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+/// Opens the log for its one writer: WAL with FULL, migrated forward.
+pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let mut connection = Connection::open(path).map_err(failed)?;
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
+             PRAGMA busy_timeout = 5000; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;",
+        )
+        .map_err(failed)?;
+    require(&connection, path, "journal_mode", "wal")?;
+    require(&connection, path, "synchronous", "2")?;
+    connection.set_prepared_statement_cache_capacity(32);
+    migrate(&mut connection, path)?;
+    Ok(connection)
+}
+
+/// Opens the log for reading only.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection
+        .execute_batch("PRAGMA query_only = ON; PRAGMA busy_timeout = 5000; PRAGMA cache_size = -16384;")
+        .map_err(failed)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    Ok(connection)
+}
+
+fn require(connection: &Connection, path: &Path, setting: &'static str, wanted: &'static str) -> Result<(), OpenError> {
+    let found = connection
+        .pragma_query_value(None, setting, |row| row.get::<_, rusqlite::types::Value>(0))
+        .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+    let found = match found {
+        rusqlite::types::Value::Integer(number) => number.to_string(),
+        rusqlite::types::Value::Text(text) => text,
+        other => format!("{other:?}"),
+    };
+    if found == wanted { Ok(()) } else { Err(OpenError::Unsafe { path: path.to_owned(), setting, found, wanted }) }
+}
+
+/// Applies what is missing, after a copy of what was there.
+fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let applied: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    if applied > MIGRATIONS.len() {
+        return Err(OpenError::Newer { path: path.to_owned(), found: applied, known: MIGRATIONS.len() });
+    }
+    if applied > 0 && applied < MIGRATIONS.len() {
+        back_up(connection, &path.with_extension(format!("before-{}.db", MIGRATIONS.len()))).map_err(failed)?;
+    }
+    for (index, migration) in MIGRATIONS.iter().enumerate().skip(applied) {
+        let transaction = connection.transaction().map_err(failed)?;
+        transaction.execute_batch(migration).map_err(failed)?;
+        transaction.pragma_update(None, "user_version", index + 1).map_err(failed)?;
+        transaction.commit().map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Writes a consistent copy of the database to a new file while it is in use.
+pub(super) fn back_up(connection: &Connection, to: &Path) -> Result<(), rusqlite::Error> {
+    connection.execute("VACUUM INTO ?1", [to.to_string_lossy()]).map(|_| ())
+}

@@ -1,0 +1,23 @@
+//! A deposit: the aggregate at the heart of the desk.
+//!
+//! Commands go in, events come out, both pure: [`Deposit::decide`] looks at the state and answers with the events that
+//! follow or with the rule that forbids the command; [`evolve`] takes the state forward. What is decided lies in one file
+//! a subject: receiving, deciding, purchasing, paying out, operating.
+
+mod command;
+mod decide;
+mod event;
+mod operate;
+mod payout;
+mod purchasing;
+mod receive;
+mod state;
+#[cfg(test)]
+mod testing;
+
+pub use command::{Command, Rejection};
+pub use decide::{DecisionTerms, Terms};
+pub use event::*;
+pub use payout::SignedPayout;
+pub use purchasing::RemainderPolicy;
+pub use state::{Deposit, Outcome, Payout, Sighting, Stage, StageName, evolve};

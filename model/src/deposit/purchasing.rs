@@ -1,0 +1,71 @@
+//! Buying: the steps of a purchase as they are recorded, and its end.
+
+use serde::Serialize;
+
+use super::command::Rejection;
+use super::decide::owe;
+use super::event::*;
+use super::state::{Deposit, Stage};
+use crate::money::{Amount, Btc};
+use crate::purchase::{Fact, Purchase};
+
+/// What becomes of what no order could spend, and how payouts are cut.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RemainderPolicy {
+    /// Up to this much goes to the desk's rounding account; more is owed back to the customer.
+    pub rounding_maximum: Amount<Btc>,
+    /// Decimals of a payout, at most those of the coin.
+    pub payout_decimals: u32,
+}
+
+impl Deposit {
+    fn buying(&self) -> Result<&Purchase, Rejection> {
+        match (&self.stage, &self.purchase) {
+            (Stage::WaitBuy, Some(purchase)) => Ok(purchase),
+            _ => Err(self.wrong_stage()),
+        }
+    }
+
+    /// An order that is open keeps being recorded while the deposit is held: its fills are real.
+    fn with_orders(&self) -> Result<&Purchase, Rejection> {
+        match (&self.stage, &self.purchase) {
+            (Stage::WaitBuy | Stage::Held { .. }, Some(purchase)) => Ok(purchase),
+            _ => Err(self.wrong_stage()),
+        }
+    }
+
+    pub(super) fn record_purchase(&self, fact: &Fact) -> Result<Vec<Event>, Rejection> {
+        let purchase = if matches!(fact, Fact::Intended(_)) { self.buying()? } else { self.with_orders()? };
+        purchase.check(fact).map_err(|problem| Rejection::PurchaseStep(problem.to_string()))?;
+        Ok(vec![match fact.clone() {
+            Fact::Intended(order) => OrderIntended { order }.into(),
+            Fact::Placed { order_id } => OrderPlaced { order_id }.into(),
+            Fact::Refused { reason } => OrderRefused { reason }.into(),
+            Fact::CancelIntended => OrderCancelIntended {}.into(),
+            Fact::Observed(observation) => OrderObserved { observation }.into(),
+        }])
+    }
+
+    pub(super) fn finish_purchase(&self, policy: &RemainderPolicy) -> Result<Vec<Event>, Rejection> {
+        let purchase = self.buying()?;
+        if purchase.open_order().is_some() {
+            return Err(Rejection::OrderOpen);
+        }
+        let (bought, spent, remainder) = (purchase.bought(), purchase.spent(), purchase.remaining());
+        let mut events = vec![Bought { bought, spent }.into()];
+        if !remainder.is_zero() {
+            let small = remainder <= policy.rounding_maximum;
+            let to = if small { RemainderUse::Rounding } else { RemainderUse::Refund };
+            events.push(RemainderBooked { amount: remainder, to }.into());
+        }
+        events.push(owe(PayoutBasis::Bought, bought, policy.payout_decimals));
+        Ok(events)
+    }
+
+    pub(super) fn stop_purchase(&self, reason: &HoldReason) -> Result<Vec<Event>, Rejection> {
+        let purchase = self.buying()?;
+        let stopped =
+            PurchaseStopped { bought: purchase.bought(), spent: purchase.spent(), reason: format!("{reason:?}") };
+        Ok(vec![stopped.into(), Held { reason: reason.clone() }.into()])
+    }
+}

@@ -1,0 +1,156 @@
+//! Receiving: from the first sighting to the receipt, and what a reorganisation does to both.
+
+use super::command::Rejection;
+use super::event::*;
+use super::state::{Deposit, Outcome, Sighting, Stage};
+use crate::ids::{DepositId, Hash32};
+
+/// How deep a block's reward must be before anybody can spend it: Bitcoin's consensus rule.
+pub const COINBASE_MATURITY_BLOCKS: u64 = 100;
+
+impl Deposit {
+    /// How many blocks deep it must be, its own included, when the desk asks for `configured`.
+    pub fn confirmations_required(&self, configured: u64) -> u64 {
+        if self.receipt.coinbase { configured.max(COINBASE_MATURITY_BLOCKS + 1) } else { configured }
+    }
+
+    pub(super) fn observe_mined(&self, block: BlockRef) -> Result<Vec<Event>, Rejection> {
+        if self.sighting == Sighting::Mined(block) {
+            return Err(Rejection::NothingNew);
+        }
+        let mut events = vec![Mined { block }.into()];
+        if matches!(&self.stage, Stage::Held { reason: HoldReason::DepositOrphaned, .. }) {
+            events.push(Released { note: "mined again".to_owned() }.into());
+        }
+        Ok(events)
+    }
+
+    /// Before the receipt it just waits again. After it, nothing new is done for the deposit until it is mined again;
+    /// what was signed already cannot be taken back and is a loss unless it is mined again.
+    pub(super) fn observe_orphaned(&self) -> Result<Vec<Event>, Rejection> {
+        let Sighting::Mined(block) = self.sighting else { return Err(Rejection::NothingNew) };
+        let mut events = vec![Orphaned { block }.into()];
+        match &self.stage {
+            Stage::Pending | Stage::Quarantined | Stage::RefundDue { .. } | Stage::Held { .. } => {}
+            Stage::WaitDecide | Stage::WaitBuy | Stage::WaitSend | Stage::WaitConfirm
+                if self.signed_payout().is_none() =>
+            {
+                events.push(Held { reason: HoldReason::DepositOrphaned }.into());
+            }
+            Stage::WaitDecide | Stage::WaitBuy | Stage::WaitSend | Stage::WaitConfirm | Stage::Done(Outcome::Paid) => {
+                events.push(ReorgLoss { amount: self.receipt.amount }.into());
+            }
+            Stage::Done(Outcome::Refunded { .. } | Outcome::Vanished | Outcome::Failed { .. }) => {}
+        }
+        Ok(events)
+    }
+
+    pub(super) fn observe_vanished(&self, replaced_by: Option<Hash32>) -> Result<Vec<Event>, Rejection> {
+        match self.sighting {
+            Sighting::Unconfirmed | Sighting::Orphaned => Ok(vec![Vanished { replaced_by }.into()]),
+            Sighting::Mined(_) | Sighting::Vanished => Err(Rejection::NothingNew),
+        }
+    }
+
+    pub(super) fn observe_mature(
+        &self,
+        confirmations: u64,
+        seen_before: Option<DepositId>,
+    ) -> Result<Vec<Event>, Rejection> {
+        if self.stage != Stage::Pending || !matches!(self.sighting, Sighting::Mined(_)) {
+            return Err(self.wrong_stage());
+        }
+        let mut events = vec![Matured { confirmations }.into()];
+        if self.receipt.customer.is_none() {
+            events.push(Quarantined {}.into());
+            return Ok(events);
+        }
+        events.push(StatusWaitDecide {}.into());
+        if let Some(earlier) = seen_before.filter(|earlier| *earlier != self.receipt.id) {
+            events.push(Held { reason: HoldReason::CoinsSeenBefore { earlier } }.into());
+        }
+        Ok(events)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::Command;
+    use super::super::testing::*;
+    use super::*;
+
+    #[test]
+    fn a_deposit_deep_enough_is_a_receipt() {
+        given([detected().into(), mined().into()])
+            .when(Command::ObserveMature { confirmations: 1, seen_before: None })
+            .then([Matured { confirmations: 1 }.into(), StatusWaitDecide {}.into()]);
+    }
+
+    #[test]
+    fn a_deposit_to_an_unbound_address_is_quarantined() {
+        let unbound = Detected { customer: None, ..detected() };
+        given([unbound.into(), mined().into()])
+            .when(Command::ObserveMature { confirmations: 1, seen_before: None })
+            .then([Matured { confirmations: 1 }.into(), Quarantined {}.into()]);
+    }
+
+    #[test]
+    fn coins_seen_in_a_decided_and_orphaned_deposit_are_held() {
+        let earlier = DepositId(uuid::Uuid::from_u128(99));
+        given([detected().into(), mined().into()])
+            .when(Command::ObserveMature { confirmations: 1, seen_before: Some(earlier) })
+            .then([
+                Matured { confirmations: 1 }.into(),
+                StatusWaitDecide {}.into(),
+                Held { reason: HoldReason::CoinsSeenBefore { earlier } }.into(),
+            ]);
+    }
+
+    #[test]
+    fn a_sighting_in_the_mempool_never_matures() {
+        given([detected().into()]).when(Command::ObserveMature { confirmations: 9, seen_before: None }).rejected();
+    }
+
+    #[test]
+    fn the_same_block_reported_again_changes_nothing() {
+        given([detected().into(), mined().into()])
+            .when(Command::ObserveMined { block: mined().block })
+            .rejected_with(Rejection::NothingNew);
+    }
+
+    #[test]
+    fn an_orphaned_receipt_is_held_and_goes_on_once_mined_again() {
+        let orphaned = given([detected().into(), mined().into(), StatusWaitDecide {}.into()])
+            .when(Command::ObserveOrphaned)
+            .then([Orphaned { block: mined().block }.into(), Held { reason: HoldReason::DepositOrphaned }.into()]);
+        let again = BlockRef { height: 8, hash: crate::ids::Hash32([8; 32]) };
+        orphaned
+            .when(Command::ObserveMined { block: again })
+            .then([Mined { block: again }.into(), Released { note: "mined again".into() }.into()])
+            .leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitDecide));
+    }
+
+    #[test]
+    fn a_deposit_orphaned_after_its_payout_was_signed_is_a_loss_and_the_payout_goes_on() {
+        given(up_to_signed())
+            .when(Command::ObserveOrphaned)
+            .then([Orphaned { block: mined().block }.into(), ReorgLoss { amount: detected().amount }.into()])
+            .leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitSend));
+    }
+
+    #[test]
+    fn a_vanished_transaction_that_is_mined_after_all_goes_on() {
+        given([detected().into(), Vanished { replaced_by: None }.into()])
+            .when(Command::ObserveMined { block: mined().block })
+            .then([mined().into()])
+            .leaves(|deposit| assert_eq!(deposit.stage, Stage::Pending));
+    }
+
+    #[test]
+    fn a_block_reward_waits_for_a_hundred_blocks_on_top() {
+        let reward = Detected { coinbase: true, ..detected() };
+        let deposit = given([reward.into()]).deposit();
+        assert_eq!(deposit.confirmations_required(1), 101);
+        assert_eq!(given([detected().into()]).deposit().confirmations_required(3), 3);
+    }
+}

@@ -1,0 +1,267 @@
+//! Where a deposit stands: a fold of its events.
+
+use std::fmt;
+
+use super::event::*;
+use super::payout::SignedPayout;
+use crate::ids::Hash32;
+use crate::money::{Amount, Btc, Sky};
+use crate::purchase::{Fact, Purchase};
+
+/// A deposit as its events leave it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deposit {
+    /// What was detected.
+    pub receipt: Detected,
+    /// Where its transaction stands on the chain.
+    pub sighting: Sighting,
+    /// Where the deposit stands at the desk.
+    pub stage: Stage,
+    /// The purchase, from the decision to buy on.
+    pub purchase: Option<Purchase>,
+    /// The payout, from the decision on how much on.
+    pub payout: Option<Payout>,
+}
+
+/// Where a deposit's transaction stands on the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sighting {
+    /// In the mempool.
+    Unconfirmed,
+    /// In a block of the best chain.
+    Mined(BlockRef),
+    /// Its block left the best chain.
+    Orphaned,
+    /// Out of the mempool.
+    Vanished,
+}
+
+/// Where a deposit stands at the desk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stage {
+    /// Not deep enough yet.
+    Pending,
+    /// Received on an address that belongs to no customer.
+    Quarantined,
+    /// Received; to be decided.
+    WaitDecide,
+    /// Being bought.
+    WaitBuy,
+    /// To be paid out.
+    WaitSend,
+    /// Paid out, not final yet.
+    WaitConfirm,
+    /// Stopped.
+    Held {
+        /// Why.
+        reason: HoldReason,
+        /// Where it goes on when released.
+        interrupted: Box<Stage>,
+    },
+    /// To be paid back by an operator.
+    RefundDue {
+        /// How much.
+        amount: Amount<Btc>,
+    },
+    /// Ended.
+    Done(Outcome),
+}
+
+/// How a deposit ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Paid out for good.
+    Paid,
+    /// Paid back.
+    Refunded {
+        /// By this transaction.
+        txid: Hash32,
+    },
+    /// The transaction never came to be.
+    Vanished,
+    /// Ended without a payout.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// A payout and how far it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payout {
+    /// How much.
+    pub amount: Amount<Sky>,
+    /// How often it was begun; 0 before the first intention.
+    pub attempt: u32,
+    /// The bytes of the current attempt, once signed.
+    pub signed: Option<SignedPayout>,
+}
+
+/// A stage's name alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StageName {
+    /// [`Stage::Pending`]
+    Pending,
+    /// [`Stage::Quarantined`]
+    Quarantined,
+    /// [`Stage::WaitDecide`]
+    WaitDecide,
+    /// [`Stage::WaitBuy`]
+    WaitBuy,
+    /// [`Stage::WaitSend`]
+    WaitSend,
+    /// [`Stage::WaitConfirm`]
+    WaitConfirm,
+    /// [`Stage::Held`]
+    Held,
+    /// [`Stage::RefundDue`]
+    RefundDue,
+    /// [`Stage::Done`]
+    Done,
+}
+
+impl StageName {
+    /// The word used in the log's views, the APIs and the page.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Quarantined => "quarantined",
+            Self::WaitDecide => "wait_decide",
+            Self::WaitBuy => "wait_buy",
+            Self::WaitSend => "wait_send",
+            Self::WaitConfirm => "wait_confirm",
+            Self::Held => "held",
+            Self::RefundDue => "refund_due",
+            Self::Done => "done",
+        }
+    }
+}
+
+impl fmt::Display for StageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Stage {
+    /// The stage's name.
+    pub fn name(&self) -> StageName {
+        match self {
+            Self::Pending => StageName::Pending,
+            Self::Quarantined => StageName::Quarantined,
+            Self::WaitDecide => StageName::WaitDecide,
+            Self::WaitBuy => StageName::WaitBuy,
+            Self::WaitSend => StageName::WaitSend,
+            Self::WaitConfirm => StageName::WaitConfirm,
+            Self::Held { .. } => StageName::Held,
+            Self::RefundDue { .. } => StageName::RefundDue,
+            Self::Done(_) => StageName::Done,
+        }
+    }
+}
+
+impl Deposit {
+    fn new(receipt: &Detected) -> Self {
+        Self {
+            receipt: receipt.clone(),
+            sighting: Sighting::Unconfirmed,
+            stage: Stage::Pending,
+            purchase: None,
+            payout: None,
+        }
+    }
+
+    /// Whether nothing more is expected to happen. (A reorganisation may still wake it up.)
+    pub fn is_finished(&self) -> bool {
+        matches!(self.stage, Stage::Done(_))
+    }
+
+    /// The signed payout that stands, if any.
+    pub fn signed_payout(&self) -> Option<&SignedPayout> {
+        self.payout.as_ref()?.signed.as_ref()
+    }
+
+    /// Whether something was done for this deposit that cannot be taken back: an order sent or bytes signed.
+    pub fn is_committed(&self) -> bool {
+        self.signed_payout().is_some() || self.purchase.as_ref().is_some_and(Purchase::is_begun)
+    }
+
+    fn apply(mut self, event: &Event) -> Self {
+        match event {
+            Event::Detected(receipt) => self = Self::new(receipt),
+            Event::Mined(mined) => {
+                self.sighting = Sighting::Mined(mined.block);
+                if self.stage == Stage::Done(Outcome::Vanished) {
+                    self.stage = Stage::Pending;
+                }
+            }
+            Event::Orphaned(_) => self.sighting = Sighting::Orphaned,
+            Event::Vanished(_) => {
+                self.sighting = Sighting::Vanished;
+                if self.stage == Stage::Pending {
+                    self.stage = Stage::Done(Outcome::Vanished);
+                }
+            }
+            Event::Matured(_) | Event::ReorgLoss(_) | Event::RemainderBooked(_) => {}
+            Event::Quarantined(_) => self.stage = Stage::Quarantined,
+            Event::StatusWaitDecide(_) => self.stage = Stage::WaitDecide,
+            Event::StatusWaitBuy(decision) => {
+                self.purchase = Some(Purchase::new(decision.budget));
+                self.stage = Stage::WaitBuy;
+            }
+            Event::OrderIntended(intended) => self.purchase_fact(&Fact::Intended(intended.order.clone())),
+            Event::OrderPlaced(placed) => self.purchase_fact(&Fact::Placed { order_id: placed.order_id }),
+            Event::OrderRefused(refused) => self.purchase_fact(&Fact::Refused { reason: refused.reason.clone() }),
+            Event::OrderCancelIntended(_) => self.purchase_fact(&Fact::CancelIntended),
+            Event::OrderObserved(observed) => self.purchase_fact(&Fact::Observed(observed.observation.clone())),
+            Event::Bought(_) | Event::PurchaseStopped(_) => {}
+            Event::StatusWaitSend(decision) => {
+                self.payout = Some(Payout { amount: decision.amount, attempt: 0, signed: None });
+                self.stage = Stage::WaitSend;
+            }
+            Event::PayoutIntended(intended) => self.on_payout(|payout| payout.attempt = intended.attempt),
+            Event::PayoutSigned(signed) => self.on_payout(|payout| payout.signed = Some(signed.clone().into())),
+            Event::PayoutVoided(_) => {
+                self.on_payout(|payout| payout.signed = None);
+                self.stage = Stage::WaitSend;
+            }
+            Event::Sent(_) => self.stage = Stage::WaitConfirm,
+            Event::PayoutReorged(_) => self.stage = Stage::WaitConfirm,
+            Event::Confirmed(_) => self.stage = Stage::Done(Outcome::Paid),
+            Event::Held(held) => {
+                let interrupted = Box::new(self.stage);
+                self.stage = Stage::Held { reason: held.reason.clone(), interrupted };
+            }
+            Event::Released(_) => {
+                if let Stage::Held { interrupted, .. } = self.stage {
+                    self.stage = *interrupted;
+                }
+            }
+            Event::RefundDue(refund) => self.stage = Stage::RefundDue { amount: refund.amount },
+            Event::RefundMarked(refund) => self.stage = Stage::Done(Outcome::Refunded { txid: refund.txid }),
+            Event::Failed(failed) => self.stage = Stage::Done(Outcome::Failed { reason: failed.reason.clone() }),
+        }
+        self
+    }
+
+    fn purchase_fact(&mut self, fact: &Fact) {
+        if let Some(purchase) = self.purchase.take() {
+            self.purchase = Some(purchase.apply(fact));
+        }
+    }
+
+    fn on_payout(&mut self, change: impl FnOnce(&mut Payout)) {
+        if let Some(payout) = &mut self.payout {
+            change(payout);
+        }
+    }
+}
+
+/// The state after one more event; `None` stands for a deposit that was not detected yet.
+pub fn evolve(deposit: Option<Deposit>, event: &Event) -> Option<Deposit> {
+    match (deposit, event) {
+        (None, Event::Detected(receipt)) => Some(Deposit::new(receipt)),
+        (None, _) => None,
+        (Some(deposit), event) => Some(deposit.apply(event)),
+    }
+}

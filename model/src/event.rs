@@ -1,0 +1,201 @@
+//! The catalogue of events and the shape in which the log stores them.
+//!
+//! An event is stored as (kind, schema, payload): the kind is the variant's name, the payload the JSON of the variant's
+//! fields. A stored kind never changes its meaning; a new shape of it gets the next schema number and an upcaster in
+//! [`crate::upcast`].
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::ids::{Category, CommandId, Position, StreamName, Version};
+use crate::{address_book, binding, chain, deposit, desk, upcast, wallet};
+
+/// The largest payload the log takes, in bytes.
+pub const PAYLOAD_MAX_BYTES: usize = 16 * 1024;
+
+/// Anything that ever happened at the desk.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// Of a deposit.
+    Deposit(deposit::Event),
+    /// Of a deposit address.
+    Binding(binding::Event),
+    /// Of the pool of addresses.
+    AddressBook(address_book::Event),
+    /// Of our reading of the Bitcoin chain.
+    Chain(chain::Event),
+    /// Of the hot wallet.
+    Wallet(wallet::Event),
+    /// Of the desk as a whole.
+    Desk(desk::Event),
+}
+
+/// Why a stored event cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// A kind this version does not know.
+    #[error("event kind {0:?} is unknown to this version")]
+    UnknownKind(String),
+    /// A schema number newer than this version knows.
+    #[error("event {kind} has schema {schema}, this version knows up to {known}")]
+    NewerSchema {
+        /// The kind.
+        kind: &'static str,
+        /// The schema found.
+        schema: u32,
+        /// The newest schema known.
+        known: u32,
+    },
+    /// The payload does not fit its kind.
+    #[error("event {kind}: {source}")]
+    Payload {
+        /// The kind.
+        kind: &'static str,
+        /// What does not fit.
+        source: serde_json::Error,
+    },
+}
+
+/// Declares an enum of events whose variants each hold one struct, with the way to and from the log.
+macro_rules! events {
+    ($(#[$meta:meta])* $vis:vis enum $name:ident { $($(#[$doc:meta])* $kind:ident = $schema:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq)]
+        $vis enum $name { $($(#[$doc])* $kind($kind),)+ }
+
+        impl $name {
+            /// The kinds with their newest schema numbers.
+            pub const KINDS: &'static [(&'static str, u32)] = &[$((stringify!($kind), $schema),)+];
+
+            /// The name under which the log stores this event.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Self::$kind(_) => stringify!($kind),)+ }
+            }
+
+            /// The schema number of the payload that [`Self::payload`] writes.
+            pub fn schema(&self) -> u32 {
+                match self { $(Self::$kind(_) => $schema,)+ }
+            }
+
+            /// The event's fields as JSON.
+            pub fn payload(&self) -> String {
+                match self {
+                    $(Self::$kind(fields) => serde_json::to_string(fields).expect("events have text keys"),)+
+                }
+            }
+
+            /// Reads an event back.
+            pub fn decode(kind: &str, schema: u32, payload: &str) -> Result<Self, $crate::event::DecodeError> {
+                match kind {
+                    $(stringify!($kind) => {
+                        $crate::event::decode_fields(stringify!($kind), $schema, schema, payload).map(Self::$kind)
+                    })+
+                    _ => Err($crate::event::DecodeError::UnknownKind(kind.to_owned())),
+                }
+            }
+        }
+
+        $(impl From<$kind> for $name { fn from(fields: $kind) -> Self { Self::$kind(fields) } })+
+    };
+}
+pub(crate) use events;
+
+/// Reads the fields of one kind, older schemas by way of their upcasters.
+pub(crate) fn decode_fields<F: serde::de::DeserializeOwned>(
+    kind: &'static str,
+    known: u32,
+    schema: u32,
+    payload: &str,
+) -> Result<F, DecodeError> {
+    if schema > known {
+        return Err(DecodeError::NewerSchema { kind, schema, known });
+    }
+    let fields = if schema == known {
+        serde_json::from_str(payload)
+    } else {
+        serde_json::from_str(payload)
+            .and_then(|value| upcast::to_newest(kind, schema, known, value))
+            .and_then(serde_json::from_value)
+    };
+    fields.map_err(|source| DecodeError::Payload { kind, source })
+}
+
+macro_rules! of_each {
+    ($self:ident, $event:ident => $result:expr) => {
+        match $self {
+            Event::Deposit($event) => $result,
+            Event::Binding($event) => $result,
+            Event::AddressBook($event) => $result,
+            Event::Chain($event) => $result,
+            Event::Wallet($event) => $result,
+            Event::Desk($event) => $result,
+        }
+    };
+}
+
+impl Event {
+    /// The name under which the log stores this event.
+    pub fn kind(&self) -> &'static str {
+        of_each!(self, event => event.kind())
+    }
+
+    /// The schema number of [`Event::payload`].
+    pub fn schema(&self) -> u32 {
+        of_each!(self, event => event.schema())
+    }
+
+    /// The event's fields as JSON.
+    pub fn payload(&self) -> String {
+        of_each!(self, event => event.payload())
+    }
+
+    /// The kind of stream this event belongs to.
+    pub fn category(&self) -> Category {
+        match self {
+            Self::Deposit(_) => Category::Deposit,
+            Self::Binding(_) => Category::Binding,
+            Self::AddressBook(_) => Category::AddressBook,
+            Self::Chain(_) => Category::Chain,
+            Self::Wallet(_) => Category::Wallet,
+            Self::Desk(_) => Category::Desk,
+        }
+    }
+
+    /// Reads an event of a stream back from the log.
+    pub fn decode(category: Category, kind: &str, schema: u32, payload: &str) -> Result<Self, DecodeError> {
+        match category {
+            Category::Deposit => deposit::Event::decode(kind, schema, payload).map(Self::Deposit),
+            Category::Binding => binding::Event::decode(kind, schema, payload).map(Self::Binding),
+            Category::AddressBook => address_book::Event::decode(kind, schema, payload).map(Self::AddressBook),
+            Category::Chain => chain::Event::decode(kind, schema, payload).map(Self::Chain),
+            Category::Wallet => wallet::Event::decode(kind, schema, payload).map(Self::Wallet),
+            Category::Desk => desk::Event::decode(kind, schema, payload).map(Self::Desk),
+        }
+    }
+}
+
+/// An event as the log holds it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Its place in the whole log.
+    pub position: Position,
+    /// The stream it belongs to.
+    pub stream: StreamName,
+    /// Its place in the stream.
+    pub version: Version,
+    /// The event itself.
+    pub event: Event,
+    /// The event that led to the command that caused this one.
+    pub causation: Option<Position>,
+    /// What everything of one story shares; a deposit's id for all that concerns the deposit.
+    pub correlation: Option<Uuid>,
+    /// The command that caused it.
+    pub command_id: CommandId,
+    /// When it was committed, by the desk's clock.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// Events of one commit, shared by everybody who reads them.
+pub type Batch = Arc<[Recorded]>;

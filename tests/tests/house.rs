@@ -1,0 +1,109 @@
+//! Rules of the house that a compiler does not know: headers, sizes, reasons, and one trap of SQLite.
+
+use millrace_tests::house::{self, Source, functions};
+
+/// The most lines a source file may have.
+const FILE_LINES_MAX: usize = 500;
+
+fn assert_none(found: &[String], rule: &str) {
+    assert!(found.is_empty(), "{rule}:\n{}", found.join("\n"));
+}
+
+fn offenders(sources: Vec<Source>, offends: impl Fn(&Source) -> bool) -> Vec<String> {
+    assert!(!sources.is_empty(), "no files were found, so the rule was not checked");
+    sources.into_iter().filter(|source| offends(source)).map(|source| source.path).collect()
+}
+
+#[test]
+fn every_source_file_begins_by_saying_its_purpose() {
+    let silent = offenders(house::rust_sources(), |source| {
+        let first = source.text.lines().next().unwrap_or_default();
+        first.strip_prefix("//!").is_none_or(|purpose| purpose.trim().len() < 10)
+    });
+    assert_none(&silent, "a file's first line is `//!` and a sentence");
+}
+
+#[test]
+fn every_migration_begins_by_saying_its_purpose() {
+    let migrations = house::sources("migrations", "sql");
+    let silent: Vec<_> =
+        migrations.into_iter().filter(|source| !source.text.starts_with("-- ")).map(|source| source.path).collect();
+    assert_none(&silent, "a migration's first line is `-- ` and a sentence");
+}
+
+#[test]
+fn no_source_file_outgrows_its_subject() {
+    let large = offenders(house::rust_sources(), |source| source.text.lines().count() > FILE_LINES_MAX);
+    assert_none(&large, "at most 500 lines a file, ideally under 400; split it by subject");
+}
+
+#[test]
+fn no_test_is_ignored() {
+    let ignored = offenders(house::rust_sources(), |source| {
+        source.text.lines().any(|line| line.trim_start().starts_with("#[ignore"))
+    });
+    assert_none(&ignored, "a test runs or is deleted");
+}
+
+#[test]
+fn every_dependency_has_a_line_of_reason() {
+    let manifest: toml::Table = house::source("Cargo.toml").text.parse().expect("Cargo.toml is TOML");
+    let dependencies = manifest["workspace"]["dependencies"].as_table().expect("the workspace has dependencies");
+    let reasons = house::source("docs/decisions/dependencies.md").text;
+    let unexplained: Vec<_> = dependencies
+        .keys()
+        .filter(|name| !name.starts_with("millrace-"))
+        .filter(|name| !reasons.lines().any(|line| line.starts_with(&format!("| {name} |"))))
+        .cloned()
+        .collect();
+    assert_none(&unexplained, "docs/decisions/dependencies.md gives no reason for");
+}
+
+/// Calls that step a statement once and then drop it.
+const READS_ONE_ROW: &[&str] = &["fetch_one", "fetch_optional", "query_row", "query_one"];
+/// What shows that the function runs inside an explicit transaction, whose commit reports the error.
+const IN_A_TRANSACTION: &[&str] = &["Transaction", "begin", "begin_with", "transaction", "transaction_with_behavior"];
+
+fn returns_rows_from_a_write(literal: &str) -> bool {
+    literal.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word.eq_ignore_ascii_case("returning"))
+}
+
+fn reads_a_row_that_may_not_exist(sources: &[Source]) -> Vec<String> {
+    let statements: Vec<String> =
+        sources.iter().flat_map(|source| functions::constants(source, returns_rows_from_a_write)).collect();
+    let mut found = Vec::new();
+    for source in sources {
+        for function in functions::functions(source) {
+            let has = |wanted: &[&str]| wanted.iter().any(|name| function.names.iter().any(|found| found == name));
+            let writes = function.literals.iter().any(|literal| returns_rows_from_a_write(literal))
+                || function.names.iter().any(|name| statements.contains(name));
+            if writes && has(READS_ONE_ROW) && !has(IN_A_TRANSACTION) {
+                found.push(format!("{}:{}: {}", source.path, function.line, function.name));
+            }
+        }
+    }
+    found
+}
+
+/// `INSERT … RETURNING` read by `fetch_one` in autocommit answers `Ok` though the commit failed (a full disk) and
+/// the row does not exist: the statement is reset after its first row, and the error of that reset is dropped.
+/// An effect would follow without its intention.
+#[test]
+fn no_row_is_read_out_of_a_write_whose_commit_may_still_fail() {
+    let sources: Vec<_> = house::rust_sources().into_iter().filter(|source| !source.is_test_code()).collect();
+    assert_none(
+        &reads_a_row_that_may_not_exist(&sources),
+        "use an explicit transaction and look at its commit, or `execute`, or `fetch_all`",
+    );
+}
+
+#[test]
+fn the_rule_about_such_rows_finds_one_and_spares_transactions() {
+    let sample = |text: &str| vec![Source { path: "sample.rs".into(), text: text.into() }];
+    let direct = "async fn put(pool: &Pool) { query(\"insert into a values (1) returning id\").fetch_one(pool).await }";
+    let by_name = "const PUT: &str = \"INSERT INTO a VALUES (1) RETURNING id\"; fn put(c: &C) { c.query_row(PUT) }";
+    let safe = "async fn put(tx: &mut Transaction<'_>) { query(\"insert … returning id\").fetch_one(tx).await }";
+    assert_eq!(reads_a_row_that_may_not_exist(&sample(direct)), ["sample.rs:1: put"]);
+    assert_eq!(reads_a_row_that_may_not_exist(&sample(by_name)), ["sample.rs:1: put"]);
+    assert!(reads_a_row_that_may_not_exist(&sample(safe)).is_empty());
+}
