@@ -4,5 +4,6 @@
 
 pub mod config;
 pub mod escape;
+pub mod logging;
 pub mod sandbox;
 pub mod web;
