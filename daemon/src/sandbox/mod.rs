@@ -1,3 +1,5 @@
 //! The sandbox: loopback servers that speak the real protocols of a Bitcoin node, a Skycoin node and an exchange.
 
+pub mod clock;
 pub mod journal;
+pub mod skycoin_node;
