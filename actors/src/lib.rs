@@ -9,4 +9,3 @@ pub mod event_store;
 pub mod ports;
 pub mod supervision;
 pub mod worker;
-//! placeholder
