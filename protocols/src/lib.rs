@@ -4,4 +4,6 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod book;
+pub mod purchase;
 pub mod wire;
