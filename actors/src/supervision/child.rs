@@ -1,0 +1,307 @@
+//! The supervisor of one part: owns its mailbox, makes its incarnations, drives each under a panic net.
+//!
+//! It never panics itself: whatever belongs to the actor (its constructor, its handlers, its drop, the drop of a
+//! message) runs inside a net. A panic inside a drop that runs while another panic unwinds still aborts the process;
+//! that is the language's rule.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep};
+use xtra::{Actor, Mailbox};
+
+use super::address::{Address, Gate, WeakAddress};
+use super::health::{Entry, Reporter, State};
+use super::inbox::{Inbox, inbox};
+use super::policy::{Exit, History, IntoExit, Lifetime, Policy, Verdict};
+use super::scope::{Scope, ScopeOwner};
+
+/// What a constructor gets for the incarnation it makes.
+#[derive(Debug)]
+pub struct Incarnation<A> {
+    /// The actor's own address.
+    pub me: WeakAddress<A>,
+    /// Where its tasks run; they end with it.
+    pub scope: Scope,
+    /// Where it reports what it lives with.
+    pub report: Reporter,
+}
+
+/// What an operator may want of a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    Start,
+    Stop,
+    Restart,
+    Shutdown,
+}
+
+/// An order, and where to tell that it is carried out.
+#[derive(Debug)]
+pub(super) struct Command {
+    pub(super) order: Order,
+    pub(super) done: oneshot::Sender<()>,
+}
+
+/// What the supervisor does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Incarnate,
+    Rest,
+    End,
+}
+
+/// A part's address, and its supervisor's whole life as a future to be spawned.
+pub(super) fn supervise<A, C>(
+    policy: Policy,
+    constructor: C,
+    entry: Entry,
+    jitter_seed: u64,
+    commands: mpsc::Receiver<Command>,
+) -> (Address<A>, impl Future<Output = ()> + Send + 'static)
+where
+    A: Actor,
+    A::Stop: IntoExit,
+    C: FnMut(Incarnation<A>) -> A + Send + 'static,
+{
+    let mailbox_max = policy.mailbox_max.max(1);
+    let (address, mailbox) = Mailbox::bounded(mailbox_max);
+    let gate = Gate::new();
+    let address = Address { mailbox: address, gate: gate.clone(), mailbox_max };
+    let supervisor = Supervisor {
+        constructor,
+        policy,
+        history: History::new(policy, jitter_seed),
+        inbox: inbox(mailbox),
+        orders: Orders { commands, told: None },
+        entry,
+        gate,
+        me: address.downgrade(),
+        _kept: match policy.lifetime {
+            Lifetime::Tree => Some(address.clone()),
+            Lifetime::Addresses => None,
+        },
+    };
+    (address, supervisor.run())
+}
+
+struct Supervisor<A, C, R: Future> {
+    constructor: C,
+    policy: Policy,
+    history: History,
+    inbox: Inbox<A, R>,
+    orders: Orders,
+    entry: Entry,
+    gate: Gate,
+    me: WeakAddress<A>,
+    /// Keeps a part of [`Lifetime::Tree`] from being orphaned.
+    _kept: Option<Address<A>>,
+}
+
+impl<A, C, R> Supervisor<A, C, R>
+where
+    A: Actor,
+    A::Stop: IntoExit,
+    C: FnMut(Incarnation<A>) -> A + Send + 'static,
+    R: Future<Output: Send> + Send + Unpin,
+{
+    /// One incarnation after the other, until shut down. Only then is the mailbox dropped, and with it the address.
+    async fn run(mut self) {
+        let mut next = Next::Incarnate;
+        loop {
+            next = match next {
+                Next::Incarnate => self.live_once().await,
+                Next::Rest => self.rest().await,
+                Next::End => return,
+            }
+        }
+    }
+
+    async fn live_once(&mut self) -> Next {
+        let born = Instant::now();
+        let exit = self.incarnate().await;
+        self.entry.ended(&exit);
+        match self.orders.told.take() {
+            Some(command) => self.obey(command),
+            None => self.judge(&exit, born.elapsed()).await,
+        }
+    }
+
+    async fn judge(&mut self, exit: &Exit, lived: Duration) -> Next {
+        let part = self.entry.name();
+        match self.history.judge(exit, lived, Instant::now()) {
+            Verdict::Again(pause) => {
+                tracing::warn!(part, exit = ?exit, pause_ms = pause.as_millis() as u64, "restarting after a pause");
+                self.entry.backing_off(pause, exit.to_string());
+                tokio::select! { biased;
+                    command = self.orders.next() => self.obey(command),
+                    () = sleep(pause) => Next::Incarnate,
+                }
+            }
+            Verdict::Finished => self.settle(State::Stopped, exit.to_string(), Next::Rest),
+            Verdict::Gone => self.settle(State::Stopped, exit.to_string(), Next::End),
+            Verdict::GiveUp => {
+                tracing::error!(part, exit = ?exit, "gave up; it stays down until it is started by hand");
+                self.settle(State::Down, exit.to_string(), Next::Rest)
+            }
+        }
+    }
+
+    /// Carries out an order while there is no incarnation.
+    fn obey(&mut self, command: Command) -> Next {
+        let next = match command.order {
+            Order::Start | Order::Restart => {
+                self.history.forget();
+                self.entry.set(State::Starting, None);
+                self.gate.open();
+                Next::Incarnate
+            }
+            Order::Stop => self.settle(State::Stopped, "stopped by the operator".to_owned(), Next::Rest),
+            Order::Shutdown => self.settle(State::Stopped, "shut down".to_owned(), Next::End),
+        };
+        // Whoever ordered it may have gone; the order stands.
+        let _ = command.done.send(());
+        next
+    }
+
+    fn settle(&mut self, state: State, why: String, next: Next) -> Next {
+        self.gate.shut();
+        self.entry.set(state, Some(why));
+        next
+    }
+
+    /// Waits for an operator. What was queued before the gate was shut is dropped, so that nobody waits for it.
+    async fn rest(&mut self) -> Next {
+        loop {
+            tokio::select! { biased;
+                command = self.orders.next() => match self.obey(command) {
+                    Next::Rest => {}
+                    next @ (Next::Incarnate | Next::End) => return next,
+                },
+                message = self.inbox.next() => {
+                    bury(message);
+                    if self.inbox.is_orphaned() {
+                        return Next::End;
+                    }
+                    tokio::task::consume_budget().await;
+                }
+            }
+        }
+    }
+
+    /// One incarnation, from its constructor to the end of its last task.
+    async fn incarnate(&mut self) -> Exit {
+        let report = self.entry.begin();
+        let mut scope = ScopeOwner::new();
+        let seat = Incarnation { me: self.me.clone(), scope: scope.scope(), report: report.clone() };
+        let exit = match catch_unwind(AssertUnwindSafe(|| (self.constructor)(seat))) {
+            Err(payload) => Exit::from_panic(payload.as_ref()),
+            Ok(mut actor) => match self.live(&mut actor, &mut scope, &report).await {
+                Ok(leaving) => self.part_with(actor, leaving).await,
+                Err(exit) => {
+                    // Whatever cut it off left its state half-changed, so it is not asked to stop in order.
+                    bury(actor);
+                    exit
+                }
+            },
+        };
+        scope.end(self.policy.grace).await;
+        exit
+    }
+
+    /// Starts the actor and hands it its messages. `Ok`: it leaves in order; `Err`: it failed or was cut off.
+    async fn live(&mut self, actor: &mut A, scope: &mut ScopeOwner, report: &Reporter) -> Result<Exit, Exit> {
+        let Policy { start_within, handle_within, grace, .. } = self.policy;
+        // Lazily, because a hand-written `started` may run code before it returns its future.
+        let started = async { actor.started(self.inbox.mailbox()).await };
+        self.orders.step(start_within, grace, started).await?.map_err(IntoExit::into_exit)?;
+        report.running();
+        loop {
+            let message = tokio::select! { biased;
+                () = self.orders.told() => return Ok(Exit::Told),
+                exit = scope.failed() => return Err(exit),
+                message = self.inbox.next() => message,
+            };
+            let dispatch = self.inbox.dispatch(message, actor);
+            let flow = self.orders.step(handle_within, grace, dispatch).await?;
+            if flow.is_break() {
+                return Ok(if self.inbox.is_orphaned() { Exit::Orphaned } else { Exit::Normal });
+            }
+            // Neither a mailbox nor most handlers ever yield; a busy actor must not starve the others.
+            tokio::task::consume_budget().await;
+        }
+    }
+
+    /// Lets the actor stop in order; its own word counts if leaving was its own decision.
+    async fn part_with(&mut self, actor: A, leaving: Exit) -> Exit {
+        let Policy { handle_within, grace, .. } = self.policy;
+        let stopped = self.orders.step(handle_within, grace, async { actor.stopped().await }).await;
+        let said = stopped.map_or_else(|cut_off| cut_off, IntoExit::into_exit);
+        match leaving {
+            Exit::Normal => said,
+            other if said.is_failure() => {
+                tracing::warn!(part = self.entry.name(), exit = ?said, "did not stop in order");
+                other
+            }
+            other => other,
+        }
+    }
+}
+
+/// The operator's orders, and the one that ends the present incarnation.
+struct Orders {
+    commands: mpsc::Receiver<Command>,
+    told: Option<Command>,
+}
+
+impl Orders {
+    /// The next command. When the tree is gone, that is a shutdown.
+    async fn next(&mut self) -> Command {
+        match self.commands.recv().await {
+            Some(command) => command,
+            None => Command { order: Order::Shutdown, done: oneshot::channel().0 },
+        }
+    }
+
+    /// Waits until the incarnation is to end. May be dropped and asked again.
+    async fn told(&mut self) {
+        while self.told.is_none() {
+            let command = self.next().await;
+            match command.order {
+                Order::Start => drop(command.done.send(())), // it lives already
+                Order::Stop | Order::Restart | Order::Shutdown => self.told = Some(command),
+            }
+        }
+    }
+
+    /// A step of an incarnation, inside the panic net, within its limit, and cut short by an order plus `grace`.
+    async fn step<T>(&mut self, limit: Duration, grace: Duration, work: impl Future<Output = T>) -> Result<T, Exit> {
+        // The net is around the race, so that it also catches a panic when unfinished work is dropped.
+        let race = async {
+            let mut work = pin!(work);
+            let mut limit = pin!(async { sleep(limit).await }); // made only if the work is not done at once
+            tokio::select! { biased;
+                done = &mut work => return Ok(done),
+                () = &mut limit => return Err(Exit::TimedOut),
+                () = self.told() => {}
+            }
+            tokio::select! { biased;
+                done = &mut work => Ok(done),
+                () = &mut limit => Err(Exit::TimedOut),
+                () = sleep(grace) => Err(Exit::Told),
+            }
+        };
+        AssertUnwindSafe(race).catch_unwind().await.unwrap_or_else(|payload| Err(Exit::from_panic(payload.as_ref())))
+    }
+}
+
+/// Drops what belongs to an actor; a panic in its drop is noted and goes no further.
+fn bury<T>(remains: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(remains))) {
+        tracing::error!(exit = ?Exit::from_panic(payload.as_ref()), "a drop panicked");
+    }
+}
