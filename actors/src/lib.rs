@@ -1,4 +1,5 @@
 //! placeholder
 
 pub mod clock;
+pub mod door;
 pub mod supervision;
