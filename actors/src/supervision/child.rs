@@ -4,6 +4,7 @@
 //! message) runs inside a net. A panic inside a drop that runs while another panic unwinds still aborts the process;
 //! that is the language's rule.
 
+<<<<<<< HEAD
 use std::future::{Future, poll_fn};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,12 +14,24 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+=======
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::FutureExt;
+>>>>>>> supervision
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use xtra::{Actor, Mailbox};
 
 use super::address::{Address, Gate, WeakAddress};
 use super::health::{Entry, Reporter, State};
+<<<<<<< HEAD
+=======
+use super::inbox::{Inbox, inbox};
+>>>>>>> supervision
 use super::policy::{Exit, History, IntoExit, Lifetime, Policy, Verdict};
 use super::scope::{Scope, ScopeOwner};
 
@@ -219,7 +232,11 @@ where
     async fn live(&mut self, actor: &mut A, scope: &mut ScopeOwner, report: &Reporter) -> Result<Exit, Exit> {
         let Policy { start_within, handle_within, grace, .. } = self.policy;
         // Lazily, because a hand-written `started` may run code before it returns its future.
+<<<<<<< HEAD
         let started = async { actor.started(&self.inbox.mailbox).await };
+=======
+        let started = async { actor.started(self.inbox.mailbox()).await };
+>>>>>>> supervision
         self.orders.step(start_within, grace, started).await?.map_err(IntoExit::into_exit)?;
         report.running();
         loop {
@@ -228,7 +245,11 @@ where
                 exit = scope.failed() => return Err(exit),
                 message = self.inbox.next() => message,
             };
+<<<<<<< HEAD
             let dispatch = (self.inbox.dispatch)(message, actor);
+=======
+            let dispatch = self.inbox.dispatch(message, actor);
+>>>>>>> supervision
             let flow = self.orders.step(handle_within, grace, dispatch).await?;
             if flow.is_break() {
                 return Ok(if self.inbox.is_orphaned() { Exit::Orphaned } else { Exit::Normal });
@@ -254,6 +275,7 @@ where
     }
 }
 
+<<<<<<< HEAD
 /// The one mailbox, and the receive that is under way. xtra keeps the types of a receive, a message and a dispatch
 /// private, so the first two are a parameter here (`R` and its output) and the third is boxed.
 struct Inbox<A, R: Future> {
@@ -292,6 +314,8 @@ impl<A: Actor, R: Future + Unpin> Inbox<A, R> {
     }
 }
 
+=======
+>>>>>>> supervision
 /// The operator's orders, and the one that ends the present incarnation.
 struct Orders {
     commands: mpsc::Receiver<Command>,

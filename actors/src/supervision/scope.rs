@@ -54,6 +54,7 @@ impl Scope {
         }
     }
 
+<<<<<<< HEAD
     /// How many tasks are alive, roughly: those that ended since the last spawn are counted too.
     pub fn len(&self) -> usize {
         self.tasks().as_ref().map_or(0, JoinSet::len)
@@ -64,6 +65,8 @@ impl Scope {
         self.len() == 0
     }
 
+=======
+>>>>>>> supervision
     fn tasks(&self) -> std::sync::MutexGuard<'_, Option<JoinSet<()>>> {
         self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
