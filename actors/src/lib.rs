@@ -7,6 +7,6 @@ pub mod deposits;
 pub mod door;
 pub mod event_store;
 pub mod ports;
+pub mod projection;
 pub mod supervision;
 pub mod worker;
-//! placeholder

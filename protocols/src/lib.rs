@@ -5,4 +5,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod receive;
+pub mod book;
+pub mod purchase;
 pub mod wire;

@@ -1,5 +1,6 @@
 //! The sandbox: loopback servers that speak the real protocols of a Bitcoin node, a Skycoin node and an exchange.
 
+pub mod bitcoin_node;
 pub mod clock;
 pub mod faults;
 pub mod journal;

@@ -2,3 +2,4 @@
 
 pub mod bitcoind;
 pub mod skycoin;
+pub mod c2cx;
