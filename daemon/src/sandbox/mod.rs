@@ -1,6 +1,8 @@
 //! The sandbox: loopback servers that speak the real protocols of a Bitcoin node, a Skycoin node and an exchange.
 
-pub mod clock;
 pub mod bitcoin_node;
+pub mod clock;
+pub mod faults;
 pub mod journal;
+pub mod listener;
 pub mod skycoin_node;
