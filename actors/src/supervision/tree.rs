@@ -91,6 +91,7 @@ impl Tree {
         // Each part draws from a sequence of its own, so that one part's failures do not change another's pauses.
         let seed = self.shared.jitter_seed.wrapping_add(children.len() as u64);
         let (address, supervisor) = supervise(policy, constructor, entry.clone(), seed, received);
+        #[expect(clippy::disallowed_methods, reason = "here a part's own task begins; the tree ends it in order")]
         let task = self.shared.runtime.spawn(supervisor);
         children.push(Child { name: name.to_owned(), commands, task, entry });
         Ok(address)
