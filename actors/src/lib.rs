@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The only place that performs effects: supervised actors, the event store, and one module an actor.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -11,10 +10,3 @@ pub mod ports;
 pub mod projection;
 pub mod supervision;
 pub mod worker;
-=======
-//! placeholder
-
-pub mod clock;
-pub mod door;
-pub mod supervision;
->>>>>>> supervision

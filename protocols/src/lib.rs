@@ -4,7 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-pub mod receive;
 pub mod book;
 pub mod purchase;
+pub mod receive;
 pub mod wire;

@@ -9,8 +9,6 @@
 //! receive is never dropped (the message that just landed would go with it), tasks are bound to the incarnation and
 //! not to the mailbox (they would pile up over restarts), and nobody sends without a deadline (a cycle of asks, or
 //! an ask during back-off, would wait for ever).
-<<<<<<< HEAD
-=======
 //!
 //! ```
 //! # use std::{sync::Arc, time::Duration};
@@ -53,16 +51,12 @@
 //! tree.shutdown(Duration::from_secs(4)).await;
 //! # Ok(()) }
 //! ```
->>>>>>> supervision
 
 mod address;
 mod ask;
 mod child;
 mod health;
-<<<<<<< HEAD
-=======
 mod inbox;
->>>>>>> supervision
 mod policy;
 mod scope;
 mod tree;
