@@ -3,6 +3,7 @@
 pub mod bitcoin_node;
 pub mod clock;
 pub mod faults;
+pub mod c2cx_venue;
 pub mod journal;
 pub mod listener;
 pub mod skycoin_node;
