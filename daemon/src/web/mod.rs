@@ -10,6 +10,7 @@ pub mod frame;
 pub mod patience;
 pub mod problem;
 pub mod server;
+pub mod shapes;
 pub mod throttle;
 pub mod tls;
 pub mod token;
