@@ -1,5 +1,6 @@
 //! `millrace sandbox …`: running the sandbox and steering the one that runs, from the command line.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,15 +19,17 @@ use super::process::{Config, Ports, Timing, run};
 /// Stand-ins for the Bitcoin node, the Skycoin node and the exchange.
 #[derive(Debug, Args)]
 pub struct SandboxArgs {
-    /// The sandbox's folder.
-    #[arg(long, global = true, default_value = "millrace-data/sandbox")]
-    dir: PathBuf,
+    /// The sandbox's folder; without it, the one of the configuration.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub dir: Option<PathBuf>,
+    /// What to do.
     #[command(subcommand)]
-    command: Command,
+    pub command: Command,
 }
 
+/// What can be done with the sandbox.
 #[derive(Debug, Subcommand)]
-enum Command {
+pub enum Command {
     /// Run the sandbox until it is stopped.
     Run(RunArgs),
     /// Show where everything is, as JSON.
@@ -93,14 +96,18 @@ enum Command {
     Stop,
 }
 
+/// How a sandbox is run.
 #[derive(Debug, Args)]
-struct RunArgs {
+pub struct RunArgs {
     /// Milliseconds between two Bitcoin blocks while there is something to confirm; 0 for blocks on demand only.
     #[arg(long, default_value_t = 5_000)]
     bitcoin_block_ms: u64,
     /// Milliseconds between two Skycoin blocks; 0 for blocks on demand only.
     #[arg(long, default_value_t = 10_000)]
     skycoin_block_ms: u64,
+    /// Milliseconds between two movements of the exchange's market; 0 for movements on demand only.
+    #[arg(long, default_value_t = 5_000)]
+    market_step_ms: u64,
     /// How many outputs the hot wallet of a new chain begins with.
     #[arg(long, default_value_t = 4_000)]
     hot_outputs: u32,
@@ -109,8 +116,9 @@ struct RunArgs {
     any_ports: bool,
 }
 
+/// What can be done with faults.
 #[derive(Debug, Subcommand)]
-enum FaultsCommand {
+pub enum FaultsCommand {
     /// Switch a fault on.
     Set(FaultArgs),
     /// Show what is on, as JSON.
@@ -122,8 +130,9 @@ enum FaultsCommand {
     },
 }
 
+/// A fault.
 #[derive(Debug, Args)]
-struct FaultArgs {
+pub struct FaultArgs {
     /// Which server.
     server: Server,
     /// What goes wrong.
@@ -145,8 +154,9 @@ struct FaultArgs {
     per_mille: Option<u32>,
 }
 
+/// What goes wrong.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum EffectName {
+pub enum EffectName {
     /// The request waits.
     Delay,
     /// The server acts, and the answer waits.
@@ -165,8 +175,9 @@ enum EffectName {
     Nonsense,
 }
 
+/// What becomes of transactions whose blocks are taken back.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Orphans {
+pub enum Orphans {
     /// They wait again.
     Keep,
     /// They are forgotten.
@@ -175,31 +186,37 @@ enum Orphans {
     Remine,
 }
 
+/// How a request is sent.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Verb {
+pub enum Verb {
+    /// Asks.
     Get,
+    /// Makes something happen.
     Post,
+    /// Takes something away.
     Delete,
 }
 
-/// Does what the command line says. What is asked for goes to standard output, as JSON.
-pub async fn execute(args: SandboxArgs) -> anyhow::Result<()> {
-    let SandboxArgs { dir, command } = args;
+/// Does what the command line says, in this folder. What is asked for goes to standard output, as JSON.
+pub async fn execute(dir: &Path, command: Command) -> anyhow::Result<()> {
     if let Command::Run(args) = command {
-        return run_until_signal(config(&dir, &args)).await;
+        return run_until_signal(config(dir, &args)).await;
     }
-    let Some(info) = find(&dir).await else {
+    let Some(info) = find(dir).await else {
         bail!("no sandbox runs in {}; start one with `millrace sandbox run`", dir.display());
     };
     let answer = steer(&Client::new(&info)?, command).await?;
-    println!("{}", serde_json::to_string_pretty(&answer)?);
-    Ok(())
+    Ok(writeln!(io::stdout().lock(), "{}", serde_json::to_string_pretty(&answer)?)?)
 }
 
 fn config(dir: &Path, args: &RunArgs) -> Config {
     let every = |ms| (ms > 0).then(|| Duration::from_millis(ms));
     let mut config = Config::new(dir);
-    config.timing = Timing { bitcoin_block: every(args.bitcoin_block_ms), skycoin_block: every(args.skycoin_block_ms) };
+    config.timing = Timing {
+        bitcoin_block: every(args.bitcoin_block_ms),
+        skycoin_block: every(args.skycoin_block_ms),
+        market_step: every(args.market_step_ms),
+    };
     config.skycoin.hot_outputs = args.hot_outputs;
     if args.any_ports {
         config.ports = Ports::ANY;
@@ -322,6 +339,8 @@ mod tests {
             "faults list",
             "faults clear bitcoin",
             "send get /status",
+            "send post /market/step",
+            r#"send post /market/fills {"percent":50}"#,
             "books",
         ] {
             let args = parse(line);
@@ -337,14 +356,13 @@ mod tests {
     #[tokio::test]
     async fn without_a_sandbox_the_way_to_start_one_is_told() {
         let folder = tempfile::tempdir().unwrap();
-        let args = parse(&format!("books --dir {}", folder.path().display()));
-        let error = execute(args).await.unwrap_err().to_string();
+        let error = execute(folder.path(), parse("books").command).await.unwrap_err().to_string();
         assert!(error.contains("millrace sandbox run"), "{error}");
     }
 
     #[test]
     fn the_timers_can_be_switched_off() {
-        let Command::Run(args) = parse("run --bitcoin-block-ms 0 --skycoin-block-ms 250 --any-ports").command else {
+        let Command::Run(args) = parse("run --bitcoin-block-ms 0 --skycoin-block-ms 250 --any-ports --dir y").command else {
             panic!("run")
         };
         let config = config(Path::new("x"), &args);

@@ -12,8 +12,13 @@
 //! | `POST /skycoin/spend` | `{uxid}` | an output is spent elsewhere |
 //! | `POST /skycoin/refill` | `{outputs, coins, hours}` | new outputs for the hot wallet |
 //! | `POST /skycoin/fund` | `{address, coins}` | the treasury pays somebody |
+//! | `POST /market/…` | | the exchange; see [`market`] |
 //! | `GET`, `POST`, `DELETE /faults` | a rule | faults on the wire; `DELETE` takes `?server=` |
 //! | `POST /stop` | | the sandbox stops |
+
+mod market;
+
+use std::io;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -59,6 +64,7 @@ pub fn router(servers: Servers, info: Info, stop: CancellationToken) -> Router {
         .route("/skycoin/drain", post(skycoin_drain))
         .route("/skycoin/refill", post(skycoin_refill))
         .route("/skycoin/fund", post(skycoin_fund))
+        .nest("/market", market::router())
         .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/stop", post(stop_all))
         .with_state(Desk { servers, info, stop })
@@ -93,6 +99,12 @@ impl From<SkycoinError> for Refusal {
     }
 }
 
+impl From<io::Error> for Refusal {
+    fn from(error: io::Error) -> Self {
+        Self(StatusCode::INTERNAL_SERVER_ERROR, format!("the exchange's journal cannot be written: {error}"))
+    }
+}
+
 impl From<RuleError> for Refusal {
     fn from(error: RuleError) -> Self {
         Self(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
@@ -115,7 +127,8 @@ async fn status(State(desk): State<Desk>) -> Answer {
 }
 
 async fn books(State(desk): State<Desk>) -> Answer {
-    answer(json!({ "bitcoin": desk.servers.bitcoin.books(), "skycoin": desk.servers.skycoin.books() }))
+    let Servers { bitcoin, skycoin, venue, .. } = &desk.servers;
+    answer(json!({ "bitcoin": bitcoin.books(), "skycoin": skycoin.books(), "c2cx": venue.books() }))
 }
 
 #[derive(Deserialize)]

@@ -66,7 +66,11 @@ fn spawn(program: &Path, dir: &Path, timing: Timing) -> io::Result<Child> {
     let log = File::create(dir.join(LOG_FILE))?;
     let mut command = Command::new(program);
     command.args(["sandbox", "run", "--dir"]).arg(dir);
-    for (flag, every) in [("--bitcoin-block-ms", timing.bitcoin_block), ("--skycoin-block-ms", timing.skycoin_block)] {
+    for (flag, every) in [
+        ("--bitcoin-block-ms", timing.bitcoin_block),
+        ("--skycoin-block-ms", timing.skycoin_block),
+        ("--market-step-ms", timing.market_step),
+    ] {
         // Zero is "on demand only".
         command.arg(flag).arg(every.map_or(0, |every| every.as_millis()).to_string());
     }

@@ -21,6 +21,8 @@ pub struct Info {
     pub bitcoin: BitcoinInfo,
     /// The Skycoin node.
     pub skycoin: SkycoinInfo,
+    /// The exchange.
+    pub c2cx: C2cxInfo,
 }
 
 /// How to reach the Bitcoin node.
@@ -49,6 +51,17 @@ pub struct SkycoinInfo {
     pub hot_address: SkyAddress,
     /// How many peers it has; without any, transactions are injected quietly.
     pub peers: u32,
+}
+
+/// How to reach the exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct C2cxInfo {
+    /// What stands before `/v1/…`.
+    pub url: String,
+    /// The account's key.
+    pub key: String,
+    /// The account's secret.
+    pub secret: String,
 }
 
 impl Info {

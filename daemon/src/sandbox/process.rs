@@ -4,19 +4,23 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::net::TcpListener as StdListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use millrace_protocols::wire::c2cx::Credentials;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::bitcoin_node::{self, BitcoinNode};
+use super::c2cx_venue::{self, Venue};
+use super::clock;
 use super::control;
 use super::faults::{Faults, Server};
-use super::info::{BitcoinInfo, Info, SkycoinInfo};
+use super::info::{BitcoinInfo, C2cxInfo, Info, SkycoinInfo};
 use super::listener::{self, Service};
 use super::secrets::Secrets;
 use super::skycoin_node::{self, HOT_WALLET_ID, SkycoinNode};
@@ -46,18 +50,20 @@ impl Ports {
     pub const ANY: Self = Self { control: 0, bitcoin: 0, skycoin: 0, c2cx: 0 };
 }
 
-/// When blocks come by themselves.
+/// When things happen by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     /// Between two Bitcoin blocks, while there is something to confirm; `None` for blocks on demand only.
     pub bitcoin_block: Option<Duration>,
     /// Between two Skycoin blocks; `None` for blocks on demand only.
     pub skycoin_block: Option<Duration>,
+    /// Between two movements of the exchange's market; `None` for movements on demand only.
+    pub market_step: Option<Duration>,
 }
 
 impl Timing {
-    /// Blocks on demand only.
-    pub const ON_DEMAND: Self = Self { bitcoin_block: None, skycoin_block: None };
+    /// Everything on demand only.
+    pub const ON_DEMAND: Self = Self { bitcoin_block: None, skycoin_block: None, market_step: None };
 }
 
 /// How a sandbox is set up.
@@ -67,10 +73,12 @@ pub struct Config {
     pub dir: PathBuf,
     /// Where it listens.
     pub ports: Ports,
-    /// When blocks come.
+    /// When blocks come and the market moves.
     pub timing: Timing,
     /// The Skycoin node. A new folder gets a seed of its own instead of this one.
     pub skycoin: skycoin_node::Config,
+    /// The exchange. A new folder gets credentials of its own instead of these.
+    pub c2cx: c2cx_venue::Config,
 }
 
 impl Config {
@@ -83,8 +91,10 @@ impl Config {
             timing: Timing {
                 bitcoin_block: Some(Duration::from_secs(5)),
                 skycoin_block: Some(skycoin_node::BLOCK_INTERVAL),
+                market_step: Some(Duration::from_secs(5)),
             },
             skycoin: skycoin_node::Config::default(),
+            c2cx: c2cx_venue::Config::default(),
         }
     }
 }
@@ -115,6 +125,8 @@ pub struct Servers {
     pub bitcoin: Arc<BitcoinNode>,
     /// The Skycoin node.
     pub skycoin: Arc<SkycoinNode>,
+    /// The exchange.
+    pub venue: Arc<Venue>,
     /// The faults on the wire.
     pub faults: Arc<Faults>,
 }
@@ -148,53 +160,39 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 
 /// Opens all servers; when this returns they answer.
 pub async fn start(config: Config) -> Result<Running, StartError> {
-    let system = |what: &Path| {
-        let what = what.display().to_string();
-        move |cause| StartError::System { what, cause }
-    };
-    fs::create_dir_all(&config.dir).map_err(system(&config.dir))?;
+    let system = |cause| StartError::System { what: config.dir.display().to_string(), cause };
+    fs::create_dir_all(&config.dir).map_err(system)?;
     let lock = lock(&config.dir)?;
-    let secrets = Secrets::load_or_create(&config.dir).map_err(system(&config.dir))?;
-    let skycoin_config = skycoin_node::Config { seed: secrets.seed.clone(), ..config.skycoin };
-    let bitcoin_dir = config.dir.join("bitcoin");
-    let servers = Servers {
-        bitcoin: Arc::new(BitcoinNode::open(&bitcoin_dir).map_err(system(&bitcoin_dir))?),
-        skycoin: Arc::new(SkycoinNode::open(&config.dir.join("skycoin"), &skycoin_config)?),
-        faults: Arc::new(Faults::new(secrets.seed_for("faults"))),
-    };
-
+    let secrets = Secrets::load_or_create(&config.dir).map_err(system)?;
+    let servers = Servers::open(&config, &secrets)?;
     let mut house = House { stop: CancellationToken::new(), tasks: JoinSet::new() };
-    let bitcoin = bitcoin_node::router(Arc::clone(&servers.bitcoin), &secrets.bitcoin_user, &secrets.bitcoin_password);
-    let faulty = |server| Some((server, Arc::clone(&servers.faults)));
-    let bitcoin_url = house.open(config.ports.bitcoin, bitcoin, faulty(Server::Bitcoin))?;
-    let skycoin = skycoin_node::router(Arc::clone(&servers.skycoin));
-    let skycoin_url = house.open(config.ports.skycoin, skycoin, faulty(Server::Skycoin))?;
-    let steering = listener::bind(config.ports.control);
-    let steering = steering.map_err(|cause| StartError::System { what: "a loopback port".to_owned(), cause })?;
-    let info = Info {
-        pid: std::process::id(),
-        control: url(&steering).map_err(|cause| StartError::System { what: "a loopback port".to_owned(), cause })?,
-        bitcoin: BitcoinInfo {
-            url: bitcoin_url,
-            user: secrets.bitcoin_user.clone(),
-            password: secrets.bitcoin_password.clone(),
-            network: "regtest".to_owned(),
-            xpub: secrets.xpub(),
-        },
-        skycoin: SkycoinInfo {
-            url: skycoin_url,
-            wallet_id: HOT_WALLET_ID.to_owned(),
-            hot_address: servers.skycoin.hot_address(),
-            peers: skycoin_config.peers,
-        },
-    };
-    house.serve(steering, control::router(servers.clone(), info.clone(), house.stop.clone()), None);
+    let steering = bind(config.ports.control)?;
+    let info = house.open(&config, &servers, &secrets, steering.url.clone())?;
+    house.serve(steering.listener, control::router(servers.clone(), info.clone(), house.stop.clone()), None);
     house.tick(config.timing.bitcoin_block, bitcoin_blocks(Arc::clone(&servers.bitcoin)));
     house.tick(config.timing.skycoin_block, skycoin_blocks(Arc::clone(&servers.skycoin)));
-    info.publish(&config.dir).map_err(system(&config.dir))?;
+    house.tick(config.timing.market_step, market_steps(Arc::clone(&servers.venue)));
+    info.publish(&config.dir).map_err(system)?;
     let House { stop, tasks } = house;
     let guard = stop.clone().drop_guard();
     Ok(Running { info, servers, dir: config.dir, stop, tasks, _stops_when_dropped: guard, _lock: lock })
+}
+
+impl Servers {
+    fn open(config: &Config, secrets: &Secrets) -> Result<Self, StartError> {
+        let system = |what: &Path, cause| StartError::System { what: what.display().to_string(), cause };
+        let skycoin = skycoin_node::Config { seed: secrets.seed.clone(), ..config.skycoin.clone() };
+        let credentials = Credentials { key: secrets.c2cx_key.clone(), secret: secrets.c2cx_secret.clone() };
+        let c2cx = c2cx_venue::Config { credentials, ..config.c2cx.clone() };
+        let bitcoin_dir = config.dir.join("bitcoin");
+        let journal = config.dir.join("c2cx.journal");
+        Ok(Self {
+            bitcoin: Arc::new(BitcoinNode::open(&bitcoin_dir).map_err(|cause| system(&bitcoin_dir, cause))?),
+            skycoin: Arc::new(SkycoinNode::open(&config.dir.join("skycoin"), &skycoin)?),
+            venue: Arc::new(Venue::open(c2cx, &journal, clock::now_ms()).map_err(|cause| system(&journal, cause))?),
+            faults: Arc::new(Faults::new(secrets.seed_for("faults"))),
+        })
+    }
 }
 
 impl Running {
@@ -217,8 +215,17 @@ fn lock(dir: &Path) -> Result<File, StartError> {
     }
 }
 
-fn url(listener: &std::net::TcpListener) -> io::Result<String> {
-    Ok(format!("http://{}", listener.local_addr()?))
+/// A port that nobody serves yet.
+struct Bound {
+    listener: StdListener,
+    url: String,
+}
+
+fn bind(port: u16) -> Result<Bound, StartError> {
+    let system = |cause| StartError::System { what: "a loopback port".to_owned(), cause };
+    let listener = listener::bind(port).map_err(system)?;
+    let url = format!("http://{}", listener.local_addr().map_err(system)?);
+    Ok(Bound { listener, url })
 }
 
 /// What runs in the background, and what ends it.
@@ -228,15 +235,34 @@ struct House {
 }
 
 impl House {
-    fn open(&mut self, port: u16, router: Router, faults: Option<(Server, Arc<Faults>)>) -> Result<String, StartError> {
-        let system = |cause| StartError::System { what: "a loopback port".to_owned(), cause };
-        let listener = listener::bind(port).map_err(system)?;
-        let url = url(&listener).map_err(system)?;
+    /// Serves nodes and exchange, and tells how to reach them.
+    fn open(&mut self, config: &Config, servers: &Servers, secrets: &Secrets, control: String) -> Result<Info, StartError> {
+        let Servers { bitcoin, skycoin, venue, faults } = servers.clone();
+        let Secrets { bitcoin_user: user, bitcoin_password: password, .. } = secrets.clone();
+        let faulty = |server| Some((server, Arc::clone(&faults)));
+        let hot_address = skycoin.hot_address();
+        let bitcoin = bitcoin_node::router(bitcoin, &user, &password);
+        let bitcoin = self.open_one(config.ports.bitcoin, bitcoin, faulty(Server::Bitcoin))?;
+        let skycoin = self.open_one(config.ports.skycoin, skycoin_node::router(skycoin), faulty(Server::Skycoin))?;
+        let c2cx = self.open_one(config.ports.c2cx, c2cx_venue::router(venue), faulty(Server::C2cx))?;
+        let (network, xpub) = ("regtest".to_owned(), secrets.xpub());
+        let (wallet_id, peers) = (HOT_WALLET_ID.to_owned(), config.skycoin.peers);
+        Ok(Info {
+            pid: std::process::id(),
+            control,
+            bitcoin: BitcoinInfo { url: bitcoin, user, password, network, xpub },
+            skycoin: SkycoinInfo { url: skycoin, wallet_id, hot_address, peers },
+            c2cx: C2cxInfo { url: c2cx, key: secrets.c2cx_key.clone(), secret: secrets.c2cx_secret.clone() },
+        })
+    }
+
+    fn open_one(&mut self, port: u16, router: Router, faults: Option<(Server, Arc<Faults>)>) -> Result<String, StartError> {
+        let Bound { listener, url } = bind(port)?;
         self.serve(listener, router, faults);
         Ok(url)
     }
 
-    fn serve(&mut self, listener: std::net::TcpListener, router: Router, faults: Option<(Server, Arc<Faults>)>) {
+    fn serve(&mut self, listener: StdListener, router: Router, faults: Option<(Server, Arc<Faults>)>) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             if let Err(cause) = listener::serve(listener, Service { router, faults }, stop).await {
@@ -284,6 +310,14 @@ fn skycoin_blocks(node: Arc<SkycoinNode>) -> impl FnMut() + Send + 'static {
     move || {
         if let Err(error) = node.produce_block() {
             tracing::error!(%error, "the sandbox could not make a Skycoin block");
+        }
+    }
+}
+
+fn market_steps(venue: Arc<Venue>) -> impl FnMut() + Send + 'static {
+    move || {
+        if let Err(error) = venue.step_market(clock::now_ms()) {
+            tracing::error!(%error, "the sandbox could not move the market");
         }
     }
 }

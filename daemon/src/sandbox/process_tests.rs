@@ -58,6 +58,7 @@ async fn everything_can_be_made_to_happen_and_the_books_tell_of_it() {
     client.post("/skycoin/block", &json!({})).await.unwrap();
     let books = client.get("/books").await.unwrap();
     assert_eq!(books["bitcoin"]["receipts"][DEPOSIT][0]["amount"], "0.50000000");
+    assert_eq!(books["c2cx"]["btc"], "1000.00000000");
     assert_eq!(books["bitcoin"]["receipts"][DEPOSIT][0]["confirmations"], 2);
     assert_eq!(books["skycoin"]["payments"][somebody()][0]["coins"], "3.000000");
     assert_eq!(books["skycoin"]["payments"][somebody()][0]["standing"], json!({ "confirmed": { "block_seq": 3 } }));
@@ -81,6 +82,9 @@ async fn what_cannot_be_is_refused_in_one_sentence() {
         ("/reorg", json!({ "chain": "skycoin", "depth": 1 }), "at most 0 blocks"),
         ("/reorg", json!({ "chain": "skycoin", "depth": 0, "orphans": "remine" }), "keeps or drops"),
         ("/skycoin/refill", json!({ "outputs": 0, "coins": "1", "hours": 1 }), "1 to 400"),
+        ("/market/quote", json!({ "side": "sell", "price": "0.001881", "quantity": "5" }), "five decimals"),
+        ("/market/quote", json!({ "side": "sell", "price": "0.00188", "quantity": "5.001" }), "two decimals"),
+        ("/market/fills", json!({ "percent": 101 }), "at most 100"),
         ("/faults", json!({ "server": "skycoin", "effect": "fail", "status": 200 }), "500 to 599"),
     ] {
         let sentence = refusal(&client, path, body).await;
@@ -105,6 +109,35 @@ async fn a_fault_reaches_the_wire_of_the_server_it_names() {
 }
 
 #[tokio::test]
+async fn the_market_is_steered_through_the_same_api() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(config(folder.path())).await.unwrap();
+    let client = Client::new(&running.info).unwrap();
+    let venue = Info { control: running.info.c2cx.url.clone(), ..running.info.clone() };
+    let venue = Client::new(&venue).unwrap();
+    let book = async || venue.get("/v1/getorderbook?symbol=BTC_SKY").await.unwrap();
+    assert!(!book().await["data"]["asks"].as_array().unwrap().is_empty());
+    client.post("/market/empty-book", &json!({})).await.unwrap();
+    assert_eq!(book().await["data"]["asks"], json!([]));
+    client.post("/market/quote", &json!({ "side": "sell", "price": "0.00188", "quantity": "7.5" })).await.unwrap();
+    assert_eq!(book().await["data"]["asks"].to_string(), "[[0.00188,7.5]]");
+    client.post("/market/balance", &json!({ "btc": "2", "sky": "0" })).await.unwrap();
+    assert_eq!(client.get("/books").await.unwrap()["c2cx"]["btc"], "2.00000000");
+    for (path, body) in [
+        ("/market/step", json!({})),
+        ("/market/freeze-book", json!({})),
+        ("/market/freeze-balance", json!({ "btc": "1" })),
+        ("/market/delay", json!({ "ms": 10 })),
+        ("/market/fills", json!({ "percent": null })),
+        ("/market/clear", json!({})),
+    ] {
+        client.post(path, &body).await.unwrap();
+    }
+    assert!(!book().await["data"]["asks"].as_array().unwrap().is_empty());
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn a_restart_continues_the_same_world() {
     let folder = tempfile::tempdir().unwrap();
     let running = start(config(folder.path())).await.unwrap();
@@ -124,7 +157,7 @@ async fn a_restart_continues_the_same_world() {
 async fn blocks_come_on_the_timer_while_there_is_something_to_confirm() {
     let folder = tempfile::tempdir().unwrap();
     let every = Duration::from_secs(5);
-    let timing = Timing { bitcoin_block: Some(every), skycoin_block: Some(every) };
+    let timing = Timing { bitcoin_block: Some(every), skycoin_block: Some(every), market_step: None };
     let running = start(Config { timing, ..config(folder.path()) }).await.unwrap();
     let Servers { bitcoin, skycoin, .. } = running.servers.clone();
     let begin = bitcoin.books().height;

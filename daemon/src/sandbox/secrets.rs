@@ -26,6 +26,10 @@ pub struct Secrets {
     pub bitcoin_user: String,
     /// The Bitcoin node's RPC password.
     pub bitcoin_password: String,
+    /// The exchange account's key.
+    pub c2cx_key: String,
+    /// The exchange account's secret.
+    pub c2cx_secret: String,
 }
 
 impl Secrets {
@@ -47,7 +51,13 @@ impl Secrets {
 
     fn random() -> Self {
         let word = || hex::encode(rand::random::<[u8; 16]>());
-        Self { seed: word(), bitcoin_user: "millrace".to_owned(), bitcoin_password: word() }
+        Self {
+            seed: word(),
+            bitcoin_user: "millrace".to_owned(),
+            bitcoin_password: word(),
+            c2cx_key: word(),
+            c2cx_secret: word(),
+        }
     }
 
     /// The account key that the desk derives its deposit addresses from, watch-only.
@@ -99,7 +109,7 @@ mod tests {
 
     #[test]
     fn the_account_key_is_a_test_networks() {
-        let secrets = Secrets { seed: "s".to_owned(), bitcoin_user: String::new(), bitcoin_password: String::new() };
+        let secrets = Secrets { seed: "s".to_owned(), ..Secrets::random() };
         assert!(secrets.xpub().to_string().starts_with("tpub"));
         assert_eq!(secrets.xpub().depth, 3);
         assert_ne!(secrets.seed_for("a"), secrets.seed_for("b"));
