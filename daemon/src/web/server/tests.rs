@@ -31,11 +31,9 @@ fn start(router: Router, limits: Limits, tls: Option<Arc<ServerConfig>>) -> Runn
     let stop = CancellationToken::new();
     let frame = Frame { proxies: vec![], cors: vec![], transport: Transport::Plain, stop: stop.clone() };
     let serving = serve(listener, tls, framed(router, frame), limits, stop.clone());
-    #[expect(clippy::disallowed_methods, reason = "the test ends the server by its token and awaits it")]
-    let served = tokio::spawn(serving);
-    Running { address, stop, served }
     let mut served = JoinSet::new();
     served.spawn(serving);
+    Running { address, stop, served }
 }
 
 async fn ended(mut server: Running) {
