@@ -15,8 +15,9 @@ mod testing;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
+pub use crate::sandbox::cli::SandboxArgs;
 pub use exit::{Exit, Usage};
 pub use start::main;
 
@@ -72,7 +73,3 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
 }
-
-/// What to do with the sandbox.
-#[derive(Debug, Args)]
-pub struct SandboxArgs {}

@@ -43,7 +43,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
     let out = &mut io::stdout().lock();
     match cli.command.unwrap_or(Command::Run) {
         Command::Run => run(load()?),
-        Command::Sandbox(arguments) => sandbox(&arguments),
+        Command::Sandbox(arguments) => sandbox(arguments, &load()?),
         Command::CheckConfig => check::print(&load()?, out),
         Command::Deposits(list) => ask(deposits::list(&Client::new(&load()?.config)?, &list, out)),
         Command::Deposit(deposits::One::Show(show)) => ask(deposits::show(&Client::new(&load()?.config)?, &show, out)),
@@ -64,9 +64,14 @@ fn run(loaded: Loaded) -> anyhow::Result<()> {
     anyhow::bail!("this program was built without the desk") // hook: crate::run::run(loaded)
 }
 
-/// The sandbox as a process of its own.
-fn sandbox(_arguments: &SandboxArgs) -> anyhow::Result<()> {
-    anyhow::bail!("this program was built without the sandbox") // hook: crate::sandbox::cli::run(arguments)
+/// The sandbox as a process of its own, or a word to the one that runs.
+fn sandbox(arguments: SandboxArgs, loaded: &Loaded) -> anyhow::Result<()> {
+    logging::begin(&loaded.config.desk)?;
+    let SandboxArgs { dir, command } = arguments;
+    let dir = dir.unwrap_or_else(|| loaded.config.sandbox.dir.clone());
+    // Two threads: what signs and hashes does not keep the other servers from answering.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.context("no runtime")?.block_on(crate::sandbox::cli::execute(&dir, command))
 }
 
 /// Waits for an answer of the running desk.

@@ -362,7 +362,8 @@ mod tests {
 
     #[test]
     fn the_timers_can_be_switched_off() {
-        let Command::Run(args) = parse("run --bitcoin-block-ms 0 --skycoin-block-ms 250 --any-ports --dir y").command else {
+        let Command::Run(args) = parse("run --bitcoin-block-ms 0 --skycoin-block-ms 250 --any-ports --dir y").command
+        else {
             panic!("run")
         };
         let config = config(Path::new("x"), &args);

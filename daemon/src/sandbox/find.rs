@@ -51,14 +51,15 @@ pub async fn find(dir: &Path) -> Option<Info> {
     (theirs == info).then_some(info)
 }
 
-/// The sandbox of the folder; when none runs, this program is started again as `sandbox run --dir …`, in a process
-/// group of its own, so that it survives the desk and an interrupt from the terminal.
-pub async fn find_or_start(dir: &Path, timing: Timing) -> Result<Info, FindError> {
+/// The sandbox of the folder; when none runs, `program` (the caller's own file, usually) is started as
+/// `sandbox run --dir …`, in a process group of its own, so that it survives the desk and an interrupt from the
+/// terminal.
+pub async fn find_or_start(program: &Path, dir: &Path, timing: Timing) -> Result<Info, FindError> {
     if let Some(info) = find(dir).await {
         return Ok(info);
     }
     fs::create_dir_all(dir)?;
-    let child = spawn(&std::env::current_exe()?, dir, timing)?;
+    let child = spawn(program, dir, timing)?;
     wait(dir, child).await
 }
 

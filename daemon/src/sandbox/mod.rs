@@ -6,12 +6,12 @@
 //! meet them outside.
 
 pub mod bitcoin_node;
+pub mod c2cx_venue;
 pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod control;
 pub mod faults;
-pub mod c2cx_venue;
 pub mod find;
 pub mod info;
 pub mod journal;

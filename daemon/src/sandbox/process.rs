@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use millrace_protocols::wire::c2cx::Credentials;
 use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::bitcoin_node::{self, BitcoinNode};
@@ -29,6 +29,9 @@ const LOCK_FILE: &str = "sandbox.lock";
 /// After the last transaction so many more blocks come, so that everything is confirmed deep enough; then the timer
 /// rests, or the chain of an idle sandbox would grow for ever.
 const BLOCKS_AFTER_LAST_TRANSACTION: u32 = 12;
+/// A sandbox that was just told to stop keeps its folder for a moment.
+const HANDOVER: Duration = Duration::from_secs(3);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// The ports that are tried first; each falls back to any free one. Zero is any free one at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,7 +151,13 @@ pub struct Running {
 
 /// Starts a sandbox and runs it until `shutdown`, or until it is told to stop through its control API.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), StartError> {
-    let running = start(config).await?;
+    let begin = Instant::now();
+    let running = loop {
+        match start(config.clone()).await {
+            Err(StartError::Taken(_)) if begin.elapsed() < HANDOVER => tokio::time::sleep(LOOK_EVERY).await,
+            started => break started?,
+        }
+    };
     tracing::info!(control = %running.info.control, dir = %running.dir.display(), "the sandbox is ready");
     tokio::select! {
         () = shutdown => (),
@@ -236,7 +245,13 @@ struct House {
 
 impl House {
     /// Serves nodes and exchange, and tells how to reach them.
-    fn open(&mut self, config: &Config, servers: &Servers, secrets: &Secrets, control: String) -> Result<Info, StartError> {
+    fn open(
+        &mut self,
+        config: &Config,
+        servers: &Servers,
+        secrets: &Secrets,
+        control: String,
+    ) -> Result<Info, StartError> {
         let Servers { bitcoin, skycoin, venue, faults } = servers.clone();
         let Secrets { bitcoin_user: user, bitcoin_password: password, .. } = secrets.clone();
         let faulty = |server| Some((server, Arc::clone(&faults)));
@@ -256,7 +271,12 @@ impl House {
         })
     }
 
-    fn open_one(&mut self, port: u16, router: Router, faults: Option<(Server, Arc<Faults>)>) -> Result<String, StartError> {
+    fn open_one(
+        &mut self,
+        port: u16,
+        router: Router,
+        faults: Option<(Server, Arc<Faults>)>,
+    ) -> Result<String, StartError> {
         let Bound { listener, url } = bind(port)?;
         self.serve(listener, router, faults);
         Ok(url)
