@@ -2,11 +2,16 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod binder;
+pub mod bitcoin_node;
 pub mod clock;
 pub mod deposits;
 pub mod door;
 pub mod event_store;
+pub mod http;
 pub mod ports;
 pub mod projection;
+pub mod scanner;
+pub mod skycoin_node;
 pub mod supervision;
 pub mod worker;
