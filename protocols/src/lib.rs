@@ -7,5 +7,6 @@
 pub mod book;
 pub mod chain_watch;
 pub mod purchase;
+pub mod payout;
 pub mod receive;
 pub mod wire;
