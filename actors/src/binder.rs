@@ -34,8 +34,9 @@ const AT_ONCE_MAX: usize = 1_024;
 const BIND_WITHIN: Duration = Duration::from_secs(10);
 /// How many customers' counts are kept; beyond it all are forgotten and counted again.
 const COUNTS_MAX: usize = 200_000;
-/// A snapshot of the book every so many addresses.
-const SNAPSHOT_EVERY: u32 = 1_000;
+/// Numbers are claimed in order and committed nearly so: never further from their place than binds can be in hand. The
+/// highest one is therefore among so many newest events.
+const OUT_OF_ORDER_MAX: u64 = 10_000;
 
 /// Where addresses come from.
 #[derive(Debug, Clone)]
@@ -174,9 +175,6 @@ pub enum BinderError {
     /// The log does not take it.
     #[error(transparent)]
     Append(#[from] AppendError),
-    /// The stored book is not one.
-    #[error("the snapshot of the address book makes no sense: {0}")]
-    Snapshot(#[from] serde_json::Error),
     /// The log's bell is gone.
     #[error("the event store is gone")]
     StoreGone,
@@ -188,11 +186,8 @@ impl Actor {
         let owned = self.store.own(StreamName::AddressBook).await?;
         self.epoch = owned.epoch;
         let reader = self.store.reader()?;
-        let (mut book, version) = match reader.snapshot(&StreamName::AddressBook)? {
-            Some(snapshot) => (serde_json::from_str::<AddressBook>(&snapshot.state)?, snapshot.version),
-            None => (AddressBook::default(), 0),
-        };
-        for recorded in reader.stream(&StreamName::AddressBook, version)? {
+        let mut book = AddressBook::default();
+        for recorded in reader.stream(&StreamName::AddressBook, owned.version.saturating_sub(OUT_OF_ORDER_MAX))? {
             if let Event::AddressBook(event) = &recorded.event {
                 book = book.evolve(event);
             }
@@ -244,13 +239,7 @@ impl Actor {
         let command_id = command_id.unwrap_or_else(|| CommandId::of_fact(&["bind", &address]));
         let bound = BoundEvent { address, index, customer: customer.clone() };
         let issued = Event::AddressBook(AddressIssued { index }.into());
-        let book = Write {
-            snapshot: (index % SNAPSHOT_EVERY == SNAPSHOT_EVERY - 1).then(|| {
-                let book = AddressBook::default().evolve(&AddressIssued { index }.into());
-                serde_json::to_string(&book).expect("a book has text keys")
-            }),
-            ..Write::new(StreamName::AddressBook, Expected::Owner(self.epoch), vec![issued])
-        };
+        let book = Write::new(StreamName::AddressBook, Expected::Owner(self.epoch), vec![issued]);
         let binding = Write {
             label: Some(customer.target.clone()),
             ..Write::new(stream, Expected::Exactly(0), vec![Event::Binding(bound.into())])

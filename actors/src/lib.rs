@@ -5,6 +5,7 @@
 pub mod binder;
 pub mod bitcoin_node;
 pub mod clock;
+pub mod decider;
 pub mod deposits;
 pub mod door;
 pub mod event_store;
@@ -12,6 +13,7 @@ pub mod http;
 pub mod ports;
 pub mod projection;
 pub mod scanner;
+pub mod sender;
 pub mod skycoin_node;
 pub mod supervision;
 pub mod worker;
