@@ -6,6 +6,7 @@ pub mod clock;
 pub mod deposits;
 pub mod door;
 pub mod event_store;
+pub mod operations;
 pub mod ports;
 pub mod projection;
 pub mod supervision;
