@@ -12,17 +12,15 @@ use bitcoin::Address;
 use millrace_model::address_book::{AddressBook, AddressIssued};
 use millrace_model::binding::{self, Bound as BoundEvent};
 use millrace_model::deposit::{Customer, Method};
-use millrace_model::desk::Setting;
+use millrace_model::desk::{Desk, Setting, Switch};
 use millrace_model::event::Event;
 use millrace_model::ids::{CommandId, Position, StreamName};
 use millrace_protocols::receive::AccountKey;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use xtra::{Context, Handler, Mailbox};
 
 use crate::door::{Door, Inside, door};
-use crate::event_store::{
-    Append, AppendError, Committed, Epoch, Expected, Origin, ReadError, Store, Write,
-};
+use crate::event_store::{Append, AppendError, Committed, Epoch, Expected, Origin, ReadError, Store, Write};
 use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, TreeError, WeakAddress, ask};
 
 /// The part's name in the tree.
@@ -73,6 +71,8 @@ pub struct Settings {
     pub per_customer_max: u64,
     /// So few unused addresses are worth a warning.
     pub low_pool_warning: usize,
+    /// Where the operator's switches stand.
+    pub switches: watch::Receiver<Desk>,
 }
 
 /// An address that was given out.
@@ -113,7 +113,12 @@ pub struct Binder {
 impl Binder {
     /// Binds a fresh address to a customer's Skycoin address, which was checked. With a command id a repeated call
     /// answers the first one's address.
-    pub async fn bind(&self, target: String, method: Method, command_id: Option<CommandId>) -> Result<Bound, BindError> {
+    pub async fn bind(
+        &self,
+        target: String,
+        method: Method,
+        command_id: Option<CommandId>,
+    ) -> Result<Bound, BindError> {
         let customer = Customer { target, bound_method: method };
         match self.door.call(|reply| Request { customer, command_id, reply }, BIND_WITHIN).await {
             Ok(outcome) => outcome,
@@ -144,7 +149,6 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Binder, Tr
         epoch: Epoch(0),
         next: 0,
         counts: HashMap::new(),
-        binds: Setting::On,
     })?;
     Ok(Binder { door: outside })
 }
@@ -162,8 +166,6 @@ pub struct Actor {
     next: u32,
     /// Addresses a customer has, claims included.
     counts: HashMap<String, u64>,
-    /// Where the operator's switch stands.
-    binds: Setting,
 }
 
 /// Why the binder starts afresh.
@@ -207,7 +209,7 @@ impl Actor {
     }
 
     fn claim(&mut self, customer: &Customer, command_id: Option<CommandId>) -> Result<Append, BindError> {
-        if self.binds == Setting::Off {
+        if self.settings.switches.borrow().setting(Switch::Binds) == Setting::Off {
             return Err(BindError::Switched);
         }
         let count = self.count(&customer.target)?;
@@ -253,8 +255,7 @@ impl xtra::Actor for Actor {
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         self.take_over().await.map_err(Err)?;
-        let (inside, store, me, scope) =
-            (self.inside.clone(), self.store.clone(), self.me.clone(), self.scope.clone());
+        let (inside, store, me, scope) = (self.inside.clone(), self.store.clone(), self.me.clone(), self.scope.clone());
         self.scope.spawn(async move {
             inside.serve(AT_ONCE_MAX, |request| serve(request, store.clone(), me.clone(), scope.clone())).await;
         });
@@ -386,16 +387,5 @@ impl Handler<Unclaim> for Actor {
         if let Some(count) = self.counts.get_mut(&target) {
             *count = count.saturating_sub(1);
         }
-    }
-}
-
-/// An operator switched binding off or on.
-pub struct Switched(pub Setting);
-
-impl Handler<Switched> for Actor {
-    type Return = ();
-
-    async fn handle(&mut self, Switched(setting): Switched, _: &mut Context<Self>) {
-        self.binds = setting;
     }
 }

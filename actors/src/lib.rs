@@ -10,6 +10,7 @@ pub mod deposits;
 pub mod door;
 pub mod event_store;
 pub mod http;
+pub mod ids;
 pub mod operations;
 pub mod ports;
 pub mod projection;

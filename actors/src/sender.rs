@@ -7,7 +7,7 @@
 mod wallet;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use millrace_model::deposit::{Command, Deposit, HoldReason, SignedPayout, Stage};
@@ -42,8 +42,6 @@ pub struct Settings {
     pub wallet_id: String,
     /// Its password, when it has one.
     pub password: Option<String>,
-    /// Where change goes: the hot wallet's own address.
-    pub change_address: SkyAddress,
     /// How deep a payout must be, its own block included.
     pub confirmations: u64,
     /// How long between two looks at a payout.
@@ -55,12 +53,7 @@ pub struct Settings {
 }
 
 /// Adds the sender to the tree.
-pub fn start(
-    tree: &Tree,
-    deposits: Deposits,
-    node: Arc<dyn SkycoinNode>,
-    settings: Settings,
-) -> Result<(), TreeError> {
+pub fn start(tree: &Tree, deposits: Deposits, node: Arc<dyn SkycoinNode>, settings: Settings) -> Result<(), TreeError> {
     let shared = deposits.clone();
     worker::start(tree, PART, deposits, move |report| Sender {
         wallet: HotWallet::new(shared.clone(), Arc::clone(&node)),
@@ -68,6 +61,7 @@ pub fn start(
         node: Arc::clone(&node),
         settings: settings.clone(),
         report,
+        change_address: OnceLock::new(),
         unknown_since: Mutex::default(),
     })
 }
@@ -78,6 +72,8 @@ struct Sender {
     settings: Settings,
     report: Reporter,
     wallet: HotWallet,
+    /// The hot wallet's own address.
+    change_address: OnceLock<SkyAddress>,
     /// Since when the node does not know a payout that it took.
     unknown_since: Mutex<HashMap<DepositId, Instant>>,
 }
@@ -108,6 +104,13 @@ impl From<ExecuteError> for Obstacle {
 
 impl Duty for Sender {
     async fn prepare(&self) -> Result<(), String> {
+        let address = self.node.hot_address().await.map_err(|error| {
+            self.report.set(NODE, error.to_string());
+            error.to_string()
+        })?;
+        // A second start of one incarnation does not happen.
+        let _ = self.change_address.set(address);
+        self.report.clear(NODE);
         self.wallet.take_over().await
     }
 
@@ -141,7 +144,8 @@ impl Sender {
         if owed.attempt == 0 {
             self.deposits.execute(id, &Command::IntendPayout).await?;
         }
-        let Some(to) = tracked.deposit.receipt.customer.as_ref().and_then(|customer| customer.target.parse().ok()) else {
+        let Some(to) = tracked.deposit.receipt.customer.as_ref().and_then(|customer| customer.target.parse().ok())
+        else {
             return Err(Obstacle::Misbehaved("the deposit has no address to pay".to_owned()));
         };
         let inputs = self.wallet.claim(id, owed.amount).await.map_err(Obstacle::Short)?;
@@ -150,7 +154,7 @@ impl Sender {
             wallet_id: self.settings.wallet_id.clone(),
             password: self.settings.password.clone(),
             unspents: inputs,
-            change_address: self.settings.change_address,
+            change_address: self.change_address(),
             to,
             coins: owed.amount,
         };
@@ -277,19 +281,17 @@ impl Sender {
         signed: &SignedPayout,
         payout: &SignedTransaction,
     ) -> Result<Next, Obstacle> {
-        let history = self.node.transactions_of(self.settings.change_address).await?;
+        let history = self.node.transactions_of(self.change_address()).await?;
         match payout.next(Phase::Sent, Answer::History(&history)) {
             // The node does not take the bytes and knows nobody who spent their inputs: it is not to be trusted yet.
             Step::Reinject | Step::Inject | Step::LookUp => {
                 self.report.set(NODE, format!("the node refuses payout {} and does not say why", signed.txid));
                 Ok(Next::After(SHORT_AGAIN_AFTER))
             }
-            Step::AwaitConfirmation => {
-                match self.deposits.execute(id, &Command::RecordSent).await {
-                    Ok(_) | Err(ExecuteError::Rejected(_)) => Ok(Next::After(self.settings.poll)),
-                    Err(error) => Err(error.into()),
-                }
-            }
+            Step::AwaitConfirmation => match self.deposits.execute(id, &Command::RecordSent).await {
+                Ok(_) | Err(ExecuteError::Rejected(_)) => Ok(Next::After(self.settings.poll)),
+                Err(error) => Err(error.into()),
+            },
             step @ (Step::Final { .. } | Step::Contested { .. } | Step::Conflict { .. }) => {
                 self.follow(id, signed, payout, step).await
             }
@@ -311,6 +313,10 @@ impl Sender {
         self.unknown_since.lock().expect("nothing panics while it holds these times").remove(&id);
         self.report.clear(WALLET);
         Ok(Next::Look)
+    }
+
+    fn change_address(&self) -> SkyAddress {
+        *self.change_address.get().expect("it was asked for before the first deposit was looked at")
     }
 
     fn read(&self, signed: &SignedPayout) -> Result<SignedTransaction, Obstacle> {

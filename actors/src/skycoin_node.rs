@@ -10,6 +10,7 @@ use millrace_protocols::wire::skycoin::rest::{
     self, Body, Broadcast, CSRF_HEADER, Created, Failure, Method, Payout, Refusal, Request, Seen, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::Transaction;
+use tokio::sync::OnceCell;
 
 use crate::http;
 use crate::ports::{Answer, CreateError, PortError, SkycoinNode};
@@ -21,31 +22,23 @@ const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub struct HttpSkycoinNode {
     client: reqwest::Client,
     url: String,
-    wallet: HotWallet,
+    wallet_id: String,
+    /// The hot wallet's addresses, once asked for; the first takes the change.
+    addresses: OnceCell<Vec<SkyAddress>>,
     broadcast: Broadcast,
     /// Fetched when first needed, and again when the node no longer takes it.
     token: Mutex<Option<String>>,
 }
 
-/// The wallet payouts are made from.
-#[derive(Debug, Clone)]
-pub struct HotWallet {
-    /// Its one address; change comes back to it.
-    pub address: SkyAddress,
-}
-
 impl HttpSkycoinNode {
     /// Connects to nothing yet.
-    pub fn new(url: &str, wallet: HotWallet, broadcast: Broadcast) -> Result<Self, reqwest::Error> {
+    pub fn new(url: &str, wallet_id: &str, broadcast: Broadcast) -> Result<Self, reqwest::Error> {
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { client: http::client()?, url, wallet, broadcast, token: Mutex::new(None) })
+        let (wallet_id, addresses) = (wallet_id.to_owned(), OnceCell::new());
+        Ok(Self { client: http::client()?, url, wallet_id, addresses, broadcast, token: Mutex::new(None) })
     }
 
-    async fn ask<T>(
-        &self,
-        request: &Request,
-        read: impl Fn(u16, &[u8]) -> Result<T, Failure>,
-    ) -> Result<T, Trouble> {
+    async fn ask<T>(&self, request: &Request, read: impl Fn(u16, &[u8]) -> Result<T, Failure>) -> Result<T, Trouble> {
         for _ in 0..2 {
             match self.ask_once(request, &read).await {
                 Err(Trouble::Failure(Failure::Refused { refusal: Refusal::CsrfToken, .. })) => self.forget_token(),
@@ -71,6 +64,15 @@ impl HttpSkycoinNode {
         }
         let (status, body) = http::send(http_request, ANSWER_BYTES_MAX).await.map_err(Trouble::Port)?;
         read(status, &body).map_err(Trouble::Failure)
+    }
+
+    async fn addresses(&self) -> Result<&[SkyAddress], PortError> {
+        let ask = async || {
+            let wallet = self.ask(&rest::get_wallet(&self.wallet_id), rest::wallet).await?;
+            let problem = || PortError::Nonsense(format!("the wallet {} has no addresses", self.wallet_id));
+            (!wallet.addresses.is_empty()).then_some(wallet.addresses).ok_or_else(problem)
+        };
+        Ok(self.addresses.get_or_try_init(ask).await?)
     }
 
     async fn fresh_token(&self) -> Result<String, Trouble> {
@@ -106,9 +108,13 @@ impl From<Trouble> for PortError {
 }
 
 impl SkycoinNode for HttpSkycoinNode {
+    fn hot_address(&self) -> Answer<'_, SkyAddress> {
+        async { Ok(self.addresses().await?[0]) }.boxed()
+    }
+
     fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>> {
         async {
-            let outputs = self.ask(&rest::get_outputs(&[self.wallet.address]), rest::outputs).await?;
+            let outputs = self.ask(&rest::get_outputs(self.addresses().await?), rest::outputs).await?;
             Ok(outputs.spendable().cloned().collect())
         }
         .boxed()
@@ -118,7 +124,9 @@ impl SkycoinNode for HttpSkycoinNode {
         async {
             let request = payout.request().map_err(|error| PortError::Refused(error.to_string()))?;
             self.ask(&request, rest::created).await.map_err(|trouble| match trouble {
-                Trouble::Failure(Failure::Refused { refusal, message, .. }) => CreateError::Refused { refusal, message },
+                Trouble::Failure(Failure::Refused { refusal, message, .. }) => {
+                    CreateError::Refused { refusal, message }
+                }
                 other => CreateError::Port(other.into()),
             })
         }
@@ -139,7 +147,9 @@ impl SkycoinNode for HttpSkycoinNode {
 
     fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>> {
         async move {
-            let request = rest::get_transactions(&[self.wallet.address, address]);
+            let mut addresses = self.addresses().await?.to_vec();
+            addresses.push(address);
+            let request = rest::get_transactions(&addresses);
             Ok(self.ask(&request, rest::transactions).await?)
         }
         .boxed()

@@ -76,9 +76,18 @@ pub struct ChainWatch<'c> {
 enum Phase {
     Tip,
     /// Is the block we read at this height still on the best chain?
-    Check { tip: ChainInfo, cursor: BlockRef, height: u64 },
-    Next { height: u64 },
-    Fetch { height: u64, hash: BlockHash },
+    Check {
+        tip: ChainInfo,
+        cursor: BlockRef,
+        height: u64,
+    },
+    Next {
+        height: u64,
+    },
+    Fetch {
+        height: u64,
+        hash: BlockHash,
+    },
 }
 
 impl<'c> ChainWatch<'c> {

@@ -6,7 +6,7 @@
 
 pub mod book;
 pub mod chain_watch;
-pub mod purchase;
 pub mod payout;
+pub mod purchase;
 pub mod receive;
 pub mod wire;

@@ -86,10 +86,13 @@ impl Addresses {
             let events = self.store.reader()?.stream(&StreamName::Binding(Arc::clone(&ours.address)), 0)?;
             ours.owner = events.into_iter().find_map(customer).map_or(Owner::Nobody, Owner::Customer);
         }
-        Ok(Some((Arc::clone(&ours.address), match &ours.owner {
-            Owner::Customer(customer) => Some(customer.clone()),
-            Owner::Nobody | Owner::Unread => None,
-        })))
+        Ok(Some((
+            Arc::clone(&ours.address),
+            match &ours.owner {
+                Owner::Customer(customer) => Some(customer.clone()),
+                Owner::Nobody | Owner::Unread => None,
+            },
+        )))
     }
 
     fn watch_up_to(&mut self, number: u32) {

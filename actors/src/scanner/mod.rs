@@ -202,7 +202,9 @@ impl Scanner {
                     let problem = "the best chain leaves ours deeper than the blocks kept at hand".to_owned();
                     return Err(PortError::Refused(problem).into());
                 }
-                News::Behind => return Err(PortError::Refused("the node is behind what we have read".to_owned()).into()),
+                News::Behind => {
+                    return Err(PortError::Refused("the node is behind what we have read".to_owned()).into());
+                }
             }
         }
         self.mature().await?;

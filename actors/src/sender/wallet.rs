@@ -39,8 +39,7 @@ struct State {
 
 impl HotWallet {
     pub(super) fn new(deposits: Deposits, node: Arc<dyn SkycoinNode>) -> Self {
-        let state =
-            State { epoch: Epoch(0), pool: Pool::default(), claims: HashMap::new(), touched: HashSet::new() };
+        let state = State { epoch: Epoch(0), pool: Pool::default(), claims: HashMap::new(), touched: HashSet::new() };
         Self { deposits, node, state: Mutex::new(state), refreshing: tokio::sync::Mutex::default() }
     }
 

@@ -13,6 +13,7 @@ use super::problem::Problem;
 
 /// Routes to the face once it is there; until then everything is 503, for people as a page that looks again by itself.
 pub fn late(face: watch::Receiver<Option<Router>>) -> Router {
+    // A fallback and not a route: a route's parameters would be added to those of the face's own routes.
     Router::new().fallback(pass).with_state(face)
 }
 
@@ -36,7 +37,8 @@ fn starting(request: &Request) -> Response {
             body { h1 { "Millrace is starting" } p role="status" { (problem.message()) } }
         }
     };
-    (problem.status(), [(CONTENT_TYPE, "text/html; charset=utf-8"), (RETRY_AFTER, "2")], page.into_string()).into_response()
+    (problem.status(), [(CONTENT_TYPE, "text/html; charset=utf-8"), (RETRY_AFTER, "2")], page.into_string())
+        .into_response()
 }
 
 #[cfg(test)]
