@@ -2,10 +2,13 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod buyer;
 pub mod clock;
 pub mod deposits;
 pub mod door;
 pub mod event_store;
+pub mod exchange;
+pub mod market;
 pub mod ports;
 pub mod projection;
 pub mod supervision;
