@@ -23,7 +23,7 @@ use tokio::sync::{Notify, watch as channel};
 use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
-use crate::exchange::Exchange;
+use crate::exchange::{Exchange, RequestsPerMinute};
 use crate::supervision::{Policy, Tree, TreeError};
 
 pub(crate) use claims::Claim;
@@ -66,6 +66,16 @@ impl Default for Settings {
             stale_after: Duration::from_secs(10),
             rules: BTC_SKY_RULES,
         }
+    }
+}
+
+impl Settings {
+    /// For an exchange that may be asked so often: a reading each time it may be, and orders that rest on the last two.
+    pub fn for_pace(pace: Option<RequestsPerMinute>) -> Self {
+        let Some(pace) = pace else { return Self::default() };
+        let gap = Duration::from_secs(60) / pace.get();
+        let default = Self::default();
+        Self { poll: gap.max(default.poll), fresh_for: (gap * 2).max(default.fresh_for), ..default }
     }
 }
 
@@ -134,6 +144,8 @@ struct Seen<T> {
     began: Instant,
     began_ms: u64,
     at: DateTime<Utc>,
+    /// When it was there. Its age counts from here, so that a slow exchange is not taken for a stale one.
+    received: Instant,
 }
 
 /// The market as one purchase may use it.
@@ -194,9 +206,9 @@ impl Market {
     pub(crate) fn view(&self, id: DepositId) -> View {
         let fresh_for = self.shared.settings.fresh_for;
         let state = self.state();
-        let book = state.book.as_ref().filter(|seen| seen.began.elapsed() <= fresh_for);
+        let book = state.book.as_ref().filter(|seen| seen.received.elapsed() <= fresh_for);
         let began = book.map(|seen| seen.began);
-        let balance = state.balances.filter(|seen| Some(seen.began) >= began && seen.began.elapsed() <= fresh_for);
+        let balance = state.balances.filter(|seen| Some(seen.began) >= began);
         View {
             book: book.zip(state.left.clone()).map(|(seen, left)| (left, seen.began_ms)),
             available: balance.map(|seen| {
@@ -246,7 +258,7 @@ impl Market {
 
     fn trusted(&self) -> Option<Seen<Arc<Book>>> {
         let stale_after = self.shared.settings.stale_after;
-        let seen = self.state().book.clone().filter(|seen| seen.began.elapsed() <= stale_after)?;
+        let seen = self.state().book.clone().filter(|seen| seen.received.elapsed() <= stale_after)?;
         let stale_after_ms = u64::try_from(stale_after.as_millis()).unwrap_or(u64::MAX);
         seen.value.trusted_ask(unix_ms(self.shared.clock.now()), stale_after_ms).ok()?;
         Some(seen)

@@ -92,12 +92,12 @@ impl Market {
     async fn read(&self, exchange: &dyn Exchange) -> Result<(), CallError> {
         let (began, at) = (Instant::now(), self.shared.clock.now());
         let (book, balances) = futures::join!(exchange.book(), exchange.balances());
-        let began_ms = unix_ms(at);
+        let (received, began_ms) = (Instant::now(), unix_ms(at));
         let mut state = self.state();
-        let book = book.map(|book| state.take_in_book(Seen { value: Arc::new(book), began, began_ms, at }));
+        let book = book.map(|book| state.take_in_book(Seen { value: Arc::new(book), began, began_ms, at, received }));
         let balances = balances.map(|value| {
             state.claims.settle(began);
-            state.balances = Some(Seen { value, began, began_ms, at });
+            state.balances = Some(Seen { value, began, began_ms, at, received });
         });
         book.and(balances)
     }

@@ -166,3 +166,26 @@ async fn an_order_that_may_have_been_sent_is_only_looked_for_while_the_deposit_i
     house.until_owed(1).await;
     house.judge(1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn through_faults_and_restarts_everybody_gets_what_was_bought_for_him() {
+    const MANY: u128 = 40;
+    let mut house = house("2", &[("0.002", "300"), ("0.00202", "5000")]).await;
+    let faults = [Fault::LoseReply, Fault::LoseRequest, Fault::Refuse, Fault::Throttle, Fault::LoseReply];
+    house.venue.world().faults.extend(faults.iter().cycle().take(60));
+    for number in 0..MANY {
+        house.decided(number, "0.03").await;
+    }
+    for placed in [5, 15, 25] {
+        house.until("on its way", |house| house.venue.world().orders.len() >= placed).await;
+        house.restart().await;
+    }
+    house.venue.world().fill_max = Some(sky("7"));
+    house.until("on its way", |house| house.venue.world().orders.len() >= 50).await;
+    house.restart().await;
+    house.venue.world().fill_max = None;
+    for number in 0..MANY {
+        house.until_owed(number).await;
+    }
+    (0..MANY).for_each(|number| house.judge(number));
+}
