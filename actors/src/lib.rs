@@ -4,6 +4,7 @@
 
 pub mod binder;
 pub mod bitcoin_node;
+pub mod buyer;
 pub mod clock;
 pub mod decider;
 pub mod deposits;
@@ -12,6 +13,8 @@ pub mod event_store;
 pub mod http;
 pub mod ids;
 pub mod operations;
+pub mod exchange;
+pub mod market;
 pub mod ports;
 pub mod projection;
 pub mod scanner;
