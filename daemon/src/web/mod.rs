@@ -7,6 +7,7 @@ pub mod address;
 pub mod client_ip;
 pub mod extract;
 pub mod frame;
+pub mod operator;
 pub mod patience;
 pub mod problem;
 pub mod server;
