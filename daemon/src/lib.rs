@@ -6,5 +6,7 @@ pub mod cli;
 pub mod config;
 pub mod escape;
 pub mod logging;
+pub mod quote;
+pub mod run;
 pub mod sandbox;
 pub mod web;

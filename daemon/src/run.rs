@@ -15,10 +15,12 @@ use anyhow::Context;
 use axum::Router;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{Config, Loaded};
-use crate::web::frame::{Frame, Transport, framed};
+use crate::web::frame::{Frame, Transport, enclosed, framed};
+use crate::web::late::late;
 use crate::web::server::{Limits, serve};
 use crate::web::token::Token;
 use crate::web::{address, public, tls};
@@ -42,18 +44,36 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let http = runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build()?;
     let actors = tree::start(&config, stop.clone())?;
-    let desk = tree::Faces { config: Arc::clone(&config), started, token };
     announce(&config, &listeners);
     let served = http.block_on(async {
-        let faces = desk.routers(&actors);
-        let signalled = stop_on_signal(stop.clone());
-        let served = listeners.serve(&config, faces, stop.clone());
-        tokio::join!(signalled, served).1
+        let (public, face) = watch::channel(None);
+        let routers = Routers { public: late(face), operator: Router::new() };
+        let showing = show(&config, &actors, started, public);
+        let serving = listeners.serve(&config, routers, stop.clone());
+        tokio::join!(stop_on_signal(stop.clone()), stop.run_until_cancelled(showing), serving).2
     });
     stop.cancel();
     actors.finish(STOP_WITHIN);
     address::withdraw(data_dir);
     served
+}
+
+/// Puts the customers' face up as soon as there is somebody behind it.
+async fn show(config: &Config, actors: &tree::Actors, started: Instant, face: watch::Sender<Option<Router>>) {
+    let mut wired = actors.wired.clone();
+    // The sender lives as long as the actors' thread.
+    let Ok(customers) = wired.wait_for(Option::is_some).await.map(|wired| wired.clone()) else { return };
+    let tree::Wired { binder, height, quotes } = customers.expect("it was waited for");
+    let desk = public::Desk {
+        binder,
+        views: actors.core.views.clone(),
+        health: actors.core.health.clone(),
+        height,
+        quotes,
+        terms: public::Terms::of(config),
+        started,
+    };
+    face.send_replace(Some(public::routes(Arc::new(desk))));
 }
 
 /// Two desks on one log would pay twice; the lock ends with the process, however it ends.
@@ -96,7 +116,7 @@ impl Listeners {
     async fn serve(self, config: &Config, routers: Routers, stop: CancellationToken) -> anyhow::Result<()> {
         let tls = config.public.tls().map(tls::server_config).transpose()?;
         let transport = if tls.is_some() { Transport::Tls } else { Transport::Plain };
-        let public = framed(
+        let public = enclosed(
             routers.public,
             Frame {
                 proxies: config.public.proxies().to_vec(),
@@ -129,7 +149,8 @@ fn announce(config: &Config, listeners: &Listeners) {
 }
 
 async fn stop_on_signal(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("signals cannot be received; only a kill will end the desk");
         return;
     };

@@ -20,10 +20,20 @@ fn told(output: &Output) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("the sandbox answers in JSON")
 }
 
+/// Leaves no sandbox behind when a test fails.
+struct Stopped<'a>(&'a Path);
+
+impl Drop for Stopped<'_> {
+    fn drop(&mut self) {
+        sandbox(self.0, &["stop"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_started_once_steered_by_commands_and_keeps_its_world() {
     let folder = tempfile::tempdir().expect("a folder");
     let dir = folder.path();
+    let _stopped = Stopped(dir);
     let first = find_or_start(Path::new(PROGRAM), dir, Timing::ON_DEMAND).await.expect("it starts");
     let again = find_or_start(Path::new(PROGRAM), dir, Timing::ON_DEMAND).await.expect("it is found");
     assert_eq!(first, again);

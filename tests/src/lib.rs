@@ -9,5 +9,6 @@
 //! `tests/run` sets everything up and runs everything; `tests/README.md` says what it needs.
 
 pub mod bench;
+pub mod desk;
 pub mod house;
 pub mod peers;

@@ -289,6 +289,12 @@ impl Views {
         Ok(rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1) as u64)).collect())
     }
 
+    /// How many deposits are held.
+    pub async fn held(&self) -> Result<u64, ViewError> {
+        let row = sqlx::query("SELECT count(*) FROM deposits WHERE status = 'held'").fetch_one(&self.pool).await?;
+        Ok(row.get::<i64, _>(0) as u64)
+    }
+
     /// A customer's deposit addresses, oldest first.
     pub async fn bindings_of(&self, target: &str) -> Result<Vec<BindingRow>, ViewError> {
         let rows = sqlx::query(

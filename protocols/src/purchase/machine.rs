@@ -101,9 +101,20 @@ impl Machine {
     }
 
     /// Asks for an early end: an open order is cancelled and accounted for, then [`Step::Stop`] is said.
+    ///
+    /// From here on no order is sent: one that was never sent is given up, one that may have been sent is only looked for.
     pub fn request_stop(&mut self) {
         self.stop = StopRequest::Asked;
         self.cancel_ms = 0;
+        match &self.state {
+            State::Recording(Fact::Intended(_)) => self.state = State::Choosing,
+            State::Placing(Sent::Never) => {
+                let reason = "not sent, the purchase was stopped before".to_owned();
+                self.state = State::Recording(Fact::Refused { reason });
+            }
+            State::Placing(Sent::Perhaps) => self.state = State::Searching { page: 1 },
+            State::Choosing | State::Recording(_) | State::Searching { .. } | State::Following | State::Over(_) => {}
+        }
     }
 
     /// What is to be done now.
@@ -192,7 +203,10 @@ impl Machine {
             ListingReply::Page(orders) | ListingReply::LastPage(orders) => match find(&orders, &intent.cid) {
                 Some(found) => self.adopt(found, &intent),
                 None => {
-                    self.state = State::Placing(Sent::Perhaps);
+                    self.state = match self.stop {
+                        StopRequest::None => State::Placing(Sent::Perhaps),
+                        StopRequest::Asked => State::Searching { page: 1 },
+                    };
                     self.contradict(HoldReason::Unaccounted { cid: intent.cid }, now_ms);
                 }
             },

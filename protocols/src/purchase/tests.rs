@@ -404,3 +404,27 @@ fn every_order_may_be_stopped_and_what_it_bought_counts() {
     desk.reads(order(OrderState::Filled, "50", "0.00189")).records();
     assert!(matches!(desk.step(), Step::Stop(Outcome { bought, .. }) if bought == sky("50")));
 }
+
+#[test]
+fn an_order_that_was_never_sent_is_given_up_when_the_purchase_is_stopped() {
+    let mut desk = desk("0.1", &[("0.00189", "50")]);
+    desk.intends();
+    desk.machine.request_stop();
+    assert!(matches!(desk.records(), Fact::Refused { .. }));
+    assert!(matches!(desk.after(60_000).step(), Step::Stop(Outcome { bought: Amount::ZERO, .. })));
+}
+
+#[test]
+fn an_order_that_may_have_been_sent_is_looked_for_and_not_sent_when_the_purchase_is_stopped() {
+    let mut desk = desk("0.1", &[("0.00189", "50")]);
+    let intent = desk.intends();
+    desk.restart().machine.request_stop();
+    assert_eq!(desk.finds(), 1);
+    desk.listed(ListingReply::LastPage(vec![])).after(60_000);
+    assert_eq!(desk.finds(), 1);
+    let cid = Some(intent.cid.to_string());
+    let found = order(OrderState::Open, "0", "");
+    let found = VenueOrder { cid, price: Some(intent.price), quantity: intent.quantity, ..found };
+    desk.listed(ListingReply::LastPage(vec![found]));
+    assert_eq!(desk.records(), Fact::Placed { order_id: 7 });
+}

@@ -83,7 +83,8 @@ fn raw(batch: u64) -> anyhow::Result<f64> {
     while begin.elapsed() < TURN {
         let transaction = connection.transaction()?;
         {
-            let mut events = transaction.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+            let mut events =
+                transaction.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
             let mut commands = transaction.prepare_cached("INSERT INTO commands VALUES (?1, ?2, ?3, ?4)")?;
             for writer in 0..batch {
                 position += 1;

@@ -22,7 +22,7 @@ mod wallet;
 use std::io;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use bitcoin::{Block, BlockHash, ScriptBuf, Transaction, Txid};
 
@@ -30,6 +30,7 @@ use self::chain::BlockError;
 use self::mempool::{Refusal, Signatures};
 use self::miner::{TRANSACTIONS_WEIGHT_MAX, Template};
 use self::state::{Change, State};
+use super::clock;
 use super::journal::Journal;
 
 pub use self::books::{Books, Receipt};
@@ -135,8 +136,7 @@ fn next_block(state: &State, reward_to: ScriptBuf, now: u32) -> Block {
 
 /// The wall clock, in seconds since 1970.
 fn now() -> u32 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+    u32::try_from(clock::now_s()).unwrap_or(u32::MAX)
 }
 
 impl From<BlockError> for ControlError {

@@ -1,7 +1,6 @@
 //! The exchange's HTTP face. Every answer has status 200 and an envelope; paths are taken in any case.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,6 +15,7 @@ use super::engine::{Lots, Steps};
 use super::exchange::{NewOrder, Refusal};
 use super::json::{self, Writing};
 use super::{Inner, Venue, WireFault};
+use crate::sandbox::clock;
 
 /// The largest request, in bytes.
 const REQUEST_MAX_BYTES: usize = 64 * 1024;
@@ -56,7 +56,7 @@ async fn serve(
 ) -> Response {
     let form = if method == Method::POST { &body[..] } else { query.as_deref().unwrap_or_default().as_bytes() };
     let parameters = form_urlencoded::parse(form).into_owned().collect();
-    let call = Call { endpoint: endpoint.to_ascii_lowercase(), method, parameters, now_ms: now_ms() };
+    let call = Call { endpoint: endpoint.to_ascii_lowercase(), method, parameters, now_ms: clock::now_ms() };
     match venue.answer(&call) {
         Some(body) => ([(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response(),
         None => (StatusCode::BAD_GATEWAY, [(header::CONTENT_TYPE, "text/html")], BAD_GATEWAY).into_response(),
@@ -208,9 +208,4 @@ fn new_order(call: &Call) -> Result<NewOrder, Refusal> {
         (Pricing::Limit(_), Side::Buy | Side::Sell) | (Pricing::Market(_), Side::Sell) => Lots(number("quantity", 2)?),
     };
     Ok(NewOrder { side, pricing, lots, cid: cid.map(str::to_owned) })
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::rest::router;
 use super::*;
+use crate::sandbox::clock::now_ms;
 
 struct Running {
     venue: Arc<Venue>,
@@ -19,10 +20,6 @@ struct Running {
     folder: TempDir,
     /// Ends with the test.
     _server: tokio::task::JoinSet<()>,
-}
-
-fn now_ms() -> u64 {
-    chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp_millis() as u64
 }
 
 fn open(folder: &TempDir) -> Arc<Venue> {
@@ -39,7 +36,7 @@ async fn running() -> Running {
     let service = router(venue.clone());
     let mut server = tokio::task::JoinSet::new();
     server.spawn(async move { axum::serve(listener, service).await.unwrap() });
-    Running { venue, address, http: reqwest::Client::new(), folder, _server: server }
+    Running { venue, address, http: reqwest::Client::builder().no_proxy().build().unwrap(), folder, _server: server }
 }
 
 impl Running {

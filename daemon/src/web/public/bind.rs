@@ -57,7 +57,9 @@ fn refused(error: BindError) -> Problem {
             "The maximum number of addresses have been assigned to this SKY address",
         ),
         BindError::PoolEmpty => Problem::unavailable("pool_empty", "Deposit address pool is empty"),
-        BindError::Switched => Problem::new(http::StatusCode::FORBIDDEN, "binds_disabled", "Address binding is disabled"),
+        BindError::Switched => {
+            Problem::new(http::StatusCode::FORBIDDEN, "binds_disabled", "Address binding is disabled")
+        }
         BindError::Busy => Problem::unavailable("busy", "The desk is busy; try again."),
         BindError::Unavailable(reason) => {
             tracing::warn!(%reason, "an address could not be bound");

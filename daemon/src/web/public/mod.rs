@@ -22,9 +22,10 @@ use millrace_model::deposit::Method;
 use millrace_model::money::Rate;
 use tokio::sync::watch;
 
+use super::frame::with_refusals;
 use super::problem::{Problem, as_plain_text};
 use super::throttle::{Throttle, limit};
-use crate::config::Pace;
+use crate::config::{Config, Pace};
 use crate::quote::Quotes;
 
 /// How long a reader waits for the views to show what he has just done.
@@ -69,6 +70,22 @@ pub struct Terms {
     pub read_pace: Pace,
 }
 
+impl Terms {
+    /// The terms of a configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            method: config.desk.method,
+            rate: config.desk.rate,
+            payout_decimals: config.desk.payout_decimals,
+            binds: if config.desk.bind_enabled { Binds::Enabled } else { Binds::Disabled },
+            addresses_max: config.desk.max_addresses_per_target,
+            confirmations: config.bitcoin.confirmations,
+            bind_pace: config.public.bind_pace,
+            read_pace: config.public.read_pace,
+        }
+    }
+}
+
 /// Whether addresses are given out, as configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Binds {
@@ -101,7 +118,7 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/customer/{target}", get(page::customer))
         .route("/assets/page.js", get(page::script))
         .route("/assets/page.css", get(page::style));
-    teller.merge(own).merge(pages).with_state(desk)
+    with_refusals(teller.merge(own).merge(pages).with_state(desk))
 }
 
 impl From<ViewError> for Problem {

@@ -180,7 +180,8 @@ pub(super) async fn health(State(desk): State<Arc<Desk>>) -> Reply<Health> {
             conditions.chain(part.why.clone()).collect::<Vec<_>>().join("; ")
         })
     };
-    let held = desk.views.counts_now().iter().filter(|(status, _)| status == "held").map(|(_, count)| count).sum();
+    // Health is answered whatever is dead, the views included.
+    let held = desk.views.held().await.unwrap_or_default();
     Reply(Health {
         status: if parts.iter().all(millrace_actors::supervision::PartHealth::is_well) { "OK" } else { "DEGRADED" },
         application: "millrace",

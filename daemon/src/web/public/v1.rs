@@ -39,12 +39,8 @@ pub(super) async fn bind(
     let target = target(&body.target)?;
     coin(&body.coin)?;
     let bound = bind_address(&desk, &headers, &target).await?;
-    let binding = Binding {
-        address: bound.address,
-        coin: "BTC",
-        target: target.to_string(),
-        method: desk.terms.method.as_str(),
-    };
+    let binding =
+        Binding { address: bound.address, coin: "BTC", target: target.to_string(), method: desk.terms.method.as_str() };
     Ok((StatusCode::CREATED, Reply(binding)))
 }
 
@@ -79,9 +75,10 @@ pub(super) async fn quote(
     State(desk): State<Arc<Desk>>,
     Query(query): Query<HowMuch>,
 ) -> Result<Reply<Quote>, Problem> {
-    let amount = query.amount.parse().map_err(|error| {
-        Problem::bad_request("invalid_amount", format!("The amount is not understood: {error}."))
-    })?;
+    let amount = query
+        .amount
+        .parse()
+        .map_err(|error| Problem::bad_request("invalid_amount", format!("The amount is not understood: {error}.")))?;
     desk.quotes.quote(amount).map(Reply).map_err(|error| match error {
         QuoteError::TooLarge | QuoteError::TooSmall => Problem::unprocessable("amount_out_of_range", error.to_string()),
         QuoteError::NoMarket => Problem::unavailable("no_market", error.to_string()),

@@ -76,7 +76,7 @@ fn rooted(block: Block, change: impl FnOnce(&mut Block)) -> Block {
 
 #[test]
 fn rewards_halve_every_150_blocks_and_end() {
-    assert_eq!(subsidy(1), Amount::from_btc(50.0).unwrap());
+    assert_eq!(subsidy(1), Amount::from_int_btc(50));
     assert_eq!(subsidy(149), Amount::from_sat(5_000_000_000));
     assert_eq!(subsidy(150), Amount::from_sat(2_500_000_000));
     assert_eq!(subsidy(u32::MAX), Amount::ZERO);

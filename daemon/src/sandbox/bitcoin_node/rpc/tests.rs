@@ -36,7 +36,7 @@ impl Asker {
         let face = router(Arc::clone(&node), "desk", "sesame");
         let mut serving = tokio::task::JoinSet::new();
         serving.spawn(async move { axum::serve(listener, face).await.unwrap() });
-        Self { node, at, http: reqwest::Client::new(), _serving: serving, _dir: dir }
+        Self { node, at, http: reqwest::Client::builder().no_proxy().build().unwrap(), _serving: serving, _dir: dir }
     }
 
     async fn post(&self, body: impl Into<Vec<u8>>) -> (u16, String) {

@@ -1,0 +1,197 @@
+//! The actors of this run, on a runtime and a thread of their own.
+
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use millrace_actors::binder::{self, Binder};
+use millrace_actors::clock::{Clock, SystemClock};
+use millrace_actors::decider::{self, TermsNow};
+use millrace_actors::deposits::Deposits;
+use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::ids::TimeOrderedIds;
+use millrace_actors::operations::{self, Operations};
+use millrace_actors::projection::{self, Views};
+use millrace_actors::scanner::{self, Watch};
+use millrace_actors::sender;
+use millrace_actors::supervision::{Registry, Tree};
+use millrace_model::deposit::{DecisionTerms, Method, Terms};
+use millrace_model::desk::{Setting, Switch};
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::outside::{Outside, outside};
+use crate::config::Config;
+use crate::quote::{Quotes, Source};
+
+/// The log's file in the data folder.
+const LOG_FILE: &str = "log.db";
+/// The views' file in the data folder.
+const VIEWS_FILE: &str = "views.db";
+
+/// The running actors, as the rest of the process holds them.
+pub(super) struct Actors {
+    /// What is there from the first moment, whatever is dead outside.
+    pub core: Core,
+    /// What needs the outside world's addresses, once they are known.
+    pub wired: watch::Receiver<Option<Wired>>,
+    thread: JoinHandle<()>,
+    finish: mpsc::Sender<Duration>,
+}
+
+/// What needs nothing from outside.
+#[derive(Clone)]
+pub(super) struct Core {
+    pub tree: Tree,
+    pub store: Store,
+    pub views: Views,
+    pub operations: Operations,
+    pub health: Registry,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What customers need.
+#[derive(Clone)]
+pub(super) struct Wired {
+    pub binder: Binder,
+    pub height: watch::Receiver<Option<u64>>,
+    pub quotes: Quotes,
+}
+
+/// Starts the actors. Returns as soon as the core exists; the outside is waited for on the actors' own thread.
+pub(super) fn start(config: &Arc<Config>, stop: CancellationToken) -> anyhow::Result<Actors> {
+    let (core, cores) = mpsc::channel();
+    let (wired, wired_seen) = watch::channel(None);
+    let (finish, finishes) = mpsc::channel();
+    let config = Arc::clone(config);
+    let thread = std::thread::Builder::new().name("actors".to_owned()).spawn(move || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let started = runtime.context("no runtime for the actors").and_then(|runtime| {
+            let entered = runtime.enter();
+            let started = start_core(&config)?;
+            drop(entered);
+            Ok((runtime, started))
+        });
+        let (runtime, started) = match started {
+            Ok((runtime, started)) => {
+                let _ = core.send(Ok(started.clone()));
+                (runtime, started)
+            }
+            Err(error) => return drop(core.send(Err(error))),
+        };
+        runtime.block_on(live(&config, &started, wired, stop));
+        let within = finishes.recv().unwrap_or_default();
+        runtime.block_on(started.tree.shutdown(within));
+    })?;
+    let core = cores.recv().context("the actors' thread ended")??;
+    Ok(Actors { core, wired: wired_seen, thread, finish })
+}
+
+impl Actors {
+    /// Ends all parts in order, the last started first.
+    pub(super) fn finish(self, within: Duration) {
+        // The thread ends either way.
+        let _ = self.finish.send(within);
+        if self.thread.join().is_err() {
+            tracing::error!("the actors' thread panicked");
+        }
+    }
+}
+
+fn start_core(config: &Config) -> anyhow::Result<Core> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let health = Registry::new(Arc::clone(&clock));
+    let jitter_seed = u64::from(std::process::id());
+    let tree = Tree::new(health.clone(), jitter_seed);
+    let data_dir = &config.desk.data_dir;
+    let settings =
+        StoreSettings { path: data_dir.join(LOG_FILE), execution: Execution::Thread, clock: Arc::clone(&clock) };
+    let store = Store::start(&tree, settings)?;
+    let views = Views::new(&data_dir.join(VIEWS_FILE));
+    projection::start(&tree, store.clone(), views.clone())?;
+    let operations = operations::start(&tree, Deposits::new(store.clone()))?;
+    Ok(Core { tree, store, views, operations, health, clock })
+}
+
+/// Wires what needs the outside, then lets everything run until the stop.
+async fn live(config: &Config, core: &Core, wired: watch::Sender<Option<Wired>>, stop: CancellationToken) {
+    let wiring = async {
+        match outside(config).await.and_then(|outside| wire(config, core, outside)) {
+            Ok(customers) => drop(wired.send_replace(Some(customers))),
+            Err(error) => tracing::error!("the desk cannot be wired: {error:#}"),
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = wiring => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired> {
+    let deposits = Deposits::new(core.store.clone());
+    let switches = core.operations.switches();
+    let binder = binder::start(
+        &core.tree,
+        core.store.clone(),
+        binder::Settings {
+            addresses: outside.addresses.clone(),
+            per_customer_max: u64::from(config.desk.max_addresses_per_target),
+            low_pool_warning: config.bitcoin.low_pool_warning as usize,
+            switches: switches.clone(),
+        },
+    )?;
+    let height = scanner::start(
+        &core.tree,
+        deposits.clone(),
+        outside.bitcoin,
+        Arc::new(TimeOrderedIds(Arc::clone(&core.clock))),
+        scanner::Settings {
+            network: outside.network,
+            addresses: outside.addresses,
+            confirmations: u64::from(config.bitcoin.confirmations),
+            poll: config.bitcoin.poll,
+            mempool: if config.bitcoin.watch_mempool { Watch::Yes } else { Watch::No },
+            start_height: config.bitcoin.start_height,
+        },
+    )?;
+    decider::start(&core.tree, deposits.clone(), terms(config))?;
+    let send_enabled = config.desk.send_enabled;
+    sender::start(
+        &core.tree,
+        deposits,
+        outside.skycoin,
+        sender::Settings {
+            wallet_id: outside.wallet.id,
+            password: outside.wallet.password,
+            confirmations: u64::from(config.skycoin.confirmations),
+            poll: config.skycoin.poll,
+            resend_after: config.skycoin.resend_after,
+            enabled: Arc::new(move || send_enabled && switches.borrow().setting(Switch::Sends) == Setting::On),
+        },
+    )?;
+    let quotes = Quotes {
+        source: Source::Direct(config.desk.rate.context("desk.rate is missing")?),
+        minimum: config.desk.minimum_deposit,
+        maximum: config.desk.maximum_deposit,
+        payout_decimals: config.desk.payout_decimals,
+        clock: Arc::clone(&core.clock),
+    };
+    Ok(Wired { binder, height, quotes })
+}
+
+/// The terms of every decision: the configuration's, with the price of the moment where one is needed.
+fn terms(config: &Config) -> TermsNow {
+    let (method, rate) = (config.desk.method, config.desk.rate);
+    let (minimum, maximum) = (config.desk.minimum_deposit, config.desk.maximum_deposit);
+    let payout_decimals = config.desk.payout_decimals;
+    Arc::new(move || {
+        let terms = match method {
+            Method::Direct => Terms::Direct { rate: rate? },
+            Method::Passthrough => return None,
+        };
+        Some(DecisionTerms { terms, minimum, maximum, payout_decimals })
+    })
+}
