@@ -4,6 +4,7 @@
 //! rests on a view.
 
 mod row;
+mod totals;
 mod views;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,7 +19,8 @@ use crate::event_store::{Page, ReadError, Store};
 use crate::supervision::{Incarnation, Policy, Scope, Tree, TreeError};
 
 pub use row::DepositRow;
-pub use views::{BindingRow, Change, Filter, PAGE_ROWS_MAX, ViewError, Views};
+pub use totals::{Line, Totals};
+pub use views::{BindingRow, Change, Filter, PAGE_ROWS_MAX, Trouble, ViewError, Views};
 
 /// The part's name in the tree.
 pub const PART: &str = "projection";
@@ -62,7 +64,13 @@ impl xtra::Actor for Actor {
     type Stop = Result<(), ProjectionError>;
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let fold = Fold { store: self.store.clone(), views: self.views.clone(), rows: HashMap::new(), position: 0 };
+        let fold = Fold {
+            store: self.store.clone(),
+            views: self.views.clone(),
+            rows: HashMap::new(),
+            totals: Totals::default(),
+            position: 0,
+        };
         self.scope.spawn(async move { fold.run().await.map(|never| match never {}) });
         Ok(())
     }
@@ -76,6 +84,7 @@ struct Fold {
     store: Store,
     views: Views,
     rows: HashMap<DepositId, DepositRow>,
+    totals: Totals,
     position: Position,
 }
 
@@ -84,6 +93,7 @@ impl Fold {
         self.store.ready().await;
         let mut bell = self.store.bell();
         self.position = self.views.prepare(self.store.head()).await?;
+        self.totals = Totals::clone(&self.views.totals());
         loop {
             while self.position < self.store.head() {
                 let page = self.store.after(self.position, PAGE_EVENTS_MAX)?;
@@ -112,7 +122,8 @@ impl Fold {
             }
         }
         let deposits: Vec<_> = changed.keys().filter_map(|id| self.rows.get(id).cloned()).collect();
-        self.views.write(&deposits, &bindings, last).await?;
+        self.totals.add_addresses(bindings.len());
+        self.views.write(&deposits, &bindings, &self.totals, last).await?;
         self.position = last;
         self.rows.retain(|_, row| row.status != "done");
         if self.rows.len() > ROWS_MAX {
@@ -132,8 +143,14 @@ impl Fold {
             None if recorded.version == 1 => None,
             None => self.views.deposit(id).await?,
         };
+        if let Some(before) = &row {
+            self.totals.take_away(before);
+        }
         let row = DepositRow::apply(row, event, recorded.position, recorded.version, recorded.recorded_at);
-        self.rows.extend(row.map(|row| (id, row)));
+        if let Some(after) = row {
+            self.totals.add(&after);
+            self.rows.insert(id, after);
+        }
         Ok(())
     }
 }

@@ -13,9 +13,10 @@ use sqlx::{Row, SqlitePool};
 use tokio::sync::{broadcast, watch};
 
 use super::row::DepositRow;
+use super::totals::Totals;
 
 /// The newest shape of what is derived. A database with another is thrown away and made again from the log.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// Rows on a page at most.
 pub const PAGE_ROWS_MAX: u32 = 200;
 /// How many changes a slow watcher may be behind before it is told to look at everything again.
@@ -62,11 +63,22 @@ pub struct Change {
     pub target: Arc<str>,
 }
 
+/// What a deposit suffers from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Held because something went wrong: not for its size, and not by an operator.
+    Errored,
+}
+
 /// Which deposits to list.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
     /// Only these.
     pub status: Option<String>,
+    /// Only those to be paid to this address.
+    pub target: Option<String>,
+    /// Only those of this kind.
+    pub trouble: Option<Trouble>,
     /// Older than this one; the newest come first.
     pub before: Option<Position>,
     /// At most this many, and never more than [`PAGE_ROWS_MAX`].
@@ -78,12 +90,18 @@ pub struct Filter {
 pub struct Views {
     pool: SqlitePool,
     position: watch::Sender<Position>,
+    totals: watch::Sender<Arc<Totals>>,
     changes: broadcast::Sender<Change>,
 }
 
 fn migrator() -> Migrator {
-    let sql = sqlx::SqlStr::from_static(include_str!("../../../migrations/sqlite/views/0001_views.sql"));
-    Migrator::with_migrations(vec![Migration::new(1, "views".into(), MigrationType::Simple, sql, false)])
+    let step = |number, name: &'static str, sql| {
+        Migration::new(number, name.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(vec![
+        step(1, "views", include_str!("../../../migrations/sqlite/views/0001_views.sql")),
+        step(2, "totals", include_str!("../../../migrations/sqlite/views/0002_totals.sql")),
+    ])
 }
 
 impl Views {
@@ -100,7 +118,12 @@ impl Views {
             .max_connections(4)
             .acquire_timeout(Duration::from_secs(2))
             .connect_lazy_with(options);
-        Self { pool, position: watch::Sender::new(0), changes: broadcast::Sender::new(CHANGES_MAX) }
+        Self {
+            pool,
+            position: watch::Sender::new(0),
+            totals: watch::Sender::default(),
+            changes: broadcast::Sender::new(CHANGES_MAX),
+        }
     }
 
     /// Brings the database to the newest shape and answers how far it is. Views of another shape, or ahead of the log,
@@ -119,6 +142,10 @@ impl Views {
                 0
             }
         };
+        let totals: Option<String> =
+            sqlx::query_scalar("SELECT body FROM totals WHERE name = 'deposits'").fetch_optional(&self.pool).await?;
+        let totals = totals.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default();
+        self.totals.send_replace(Arc::new(totals));
         self.position.send_replace(position);
         Ok(position)
     }
@@ -127,6 +154,7 @@ impl Views {
         let mut transaction = self.pool.begin().await?;
         sqlx::query("DELETE FROM deposits").execute(&mut *transaction).await?;
         sqlx::query("DELETE FROM bindings").execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM totals").execute(&mut *transaction).await?;
         sqlx::query("DELETE FROM checkpoint").execute(&mut *transaction).await?;
         Ok(transaction.commit().await?)
     }
@@ -136,6 +164,7 @@ impl Views {
         &self,
         deposits: &[DepositRow],
         bindings: &[BindingRow],
+        totals: &Totals,
         position: Position,
     ) -> Result<(), ViewError> {
         let mut transaction = self.pool.begin().await?;
@@ -161,6 +190,15 @@ impl Views {
             .execute(&mut *transaction)
             .await?;
         }
+        if !deposits.is_empty() || !bindings.is_empty() {
+            sqlx::query(
+                "INSERT INTO totals (name, body) VALUES ('deposits', ?1)
+                 ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+            )
+            .bind(serde_json::to_string(totals)?)
+            .execute(&mut *transaction)
+            .await?;
+        }
         sqlx::query(
             "INSERT INTO checkpoint (name, version, position) VALUES ('deposits', ?1, ?2)
              ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position",
@@ -170,6 +208,13 @@ impl Views {
         .execute(&mut *transaction)
         .await?;
         transaction.commit().await?;
+        self.totals.send_if_modified(|shown| {
+            let changed = **shown != *totals;
+            if changed {
+                *shown = Arc::new(totals.clone());
+            }
+            changed
+        });
         self.position.send_replace(position);
         let targets = deposits.iter().filter_map(|row| row.target.as_deref());
         for target in targets.chain(bindings.iter().map(|row| row.target.as_str())) {
@@ -177,6 +222,16 @@ impl Views {
             let _ = self.changes.send(Change { target: target.into() });
         }
         Ok(())
+    }
+
+    /// What all deposits add up to.
+    pub fn totals(&self) -> Arc<Totals> {
+        Arc::clone(&self.totals.borrow())
+    }
+
+    /// How many deposits stand where, from memory.
+    pub fn counts_now(&self) -> Vec<(String, u64)> {
+        self.totals.borrow().counts()
     }
 
     /// How far the views are.
@@ -218,19 +273,13 @@ impl Views {
     /// Deposits, newest first.
     pub async fn deposits(&self, filter: &Filter) -> Result<Vec<DepositRow>, ViewError> {
         let before = filter.before.map_or(i64::MAX, |before| before as i64);
-        let rows_max = filter.rows_max.min(PAGE_ROWS_MAX);
-        let query = match &filter.status {
-            Some(status) => {
-                sqlx::query("SELECT body FROM deposits WHERE status = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2")
-                    .bind(before)
-                    .bind(rows_max)
-                    .bind(status)
-            }
-            None => sqlx::query("SELECT body FROM deposits WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2")
-                .bind(before)
-                .bind(rows_max),
-        };
-        let rows = query.fetch_all(&self.pool).await?;
+        let rows = sqlx::query(listing(filter))
+            .bind(before)
+            .bind(filter.rows_max.min(PAGE_ROWS_MAX))
+            .bind(filter.status.as_deref())
+            .bind(filter.target.as_deref())
+            .fetch_all(&self.pool)
+            .await?;
         rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
     }
 
@@ -268,6 +317,24 @@ impl Views {
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.iter().map(binding).collect())
+    }
+}
+
+/// The query that walks the index which fits best; a unary plus keeps SQLite from choosing the other one.
+fn listing(filter: &Filter) -> &'static str {
+    match (&filter.trouble, &filter.target, &filter.status) {
+        (Some(Trouble::Errored), _, _) => {
+            "SELECT body FROM deposits WHERE status = 'held' AND seq < ?1
+             AND body ->> 'held' NOT IN ('below_minimum', 'above_maximum', 'nothing_to_send')
+             AND body ->> '$.held.operator' IS NULL
+             AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR target = ?4) ORDER BY seq DESC LIMIT ?2"
+        }
+        (None, Some(_), Some(_)) => {
+            "SELECT body FROM deposits WHERE target = ?4 AND +status = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2"
+        }
+        (None, Some(_), None) => "SELECT body FROM deposits WHERE target = ?4 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+        (None, None, Some(_)) => "SELECT body FROM deposits WHERE status = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+        (None, None, None) => "SELECT body FROM deposits WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
     }
 }
 
