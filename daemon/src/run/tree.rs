@@ -11,7 +11,7 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
-use millrace_actors::exchange::Exchange;
+use millrace_actors::exchange::{Exchange, RequestsPerMinute};
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::market::{self, Market, Watching};
 use millrace_actors::operations::{self, Operations};
@@ -37,6 +37,8 @@ pub(super) const LOG_FILE: &str = "log.db";
 /// So much of a deposit that no order can spend goes to rounding; more is owed back. The price of a smallest order is
 /// some two hundred times as much.
 const ROUNDING_MAX_SATOSHI: u64 = 1_000;
+/// How often an open order is read at an exchange that may be asked as often as one likes.
+const UNPACED_READ_EVERY_MS: u64 = 50;
 /// The views' file in the data folder.
 const VIEWS_FILE: &str = "views.db";
 
@@ -202,11 +204,15 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
         Method::Direct => Watching::WhenAsked,
         Method::Passthrough => Watching::Always,
     };
-    let settings = market::Settings { watching, stale_after: c2cx.quote_stale_after, ..market::Settings::default() };
+    // The sandbox's exchange may be asked as often as one likes.
+    let per_minute = if config.sandbox.enabled { 0 } else { c2cx.requests_per_minute };
+    let usual = market::Settings::for_pace(RequestsPerMinute::new(per_minute));
+    let settings = market::Settings { watching, stale_after: c2cx.quote_stale_after, ..usual };
     let market = market::start(&core.tree, Arc::clone(&exchange), settings, Arc::clone(&core.clock))?;
     let policy = Policy {
         band_percent: c2cx.max_slippage_percent,
         patience_ms: u64::try_from(c2cx.order_wait.as_millis())?,
+        read_every_ms: 60_000u64.checked_div(u64::from(per_minute)).unwrap_or(UNPACED_READ_EVERY_MS),
         ..Policy::new(BTC_SKY_RULES)
     };
     let remainder = RemainderPolicy {
