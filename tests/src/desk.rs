@@ -1,7 +1,6 @@
 //! A desk of its own for a test: the real program in a folder of its own, with a sandbox of its own, both ended when the
 //! value is dropped. The sandbox's books say what really happened.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -20,15 +19,15 @@ const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// How often a state that has no bell is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// Ports below the range the system gives to clients.
-const PORTS: std::ops::Range<u16> = 22_000..32_000;
 
 /// A desk with its sandbox.
 #[derive(Debug)]
 pub struct Desk {
     folder: TempDir,
     settings: Vec<(&'static str, String)>,
-    public: u16,
+    page: String,
+    /// How often it was started; each start says once where its page is.
+    starts: usize,
     process: Child,
     http: Client,
 }
@@ -37,11 +36,11 @@ impl Desk {
     /// Starts a desk; `settings` are environment variables as a person would set them.
     pub async fn start(settings: &[(&'static str, &str)]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let (public, operator) = (free_port()?, free_port()?);
         let mut all = vec![
             ("MILLRACE_DESK__DATA_DIR", folder.path().join("data").display().to_string()),
-            ("MILLRACE_PUBLIC__LISTEN", format!("127.0.0.1:{public}")),
-            ("MILLRACE_OPERATOR__LISTEN", format!("127.0.0.1:{operator}")),
+            ("MILLRACE_PUBLIC__LISTEN", "127.0.0.1:0".to_owned()),
+            ("MILLRACE_OPERATOR__LISTEN", "127.0.0.2:0".to_owned()),
+            ("MILLRACE_DESK__LOG_FORMAT", "json".to_owned()),
             ("MILLRACE_SANDBOX__BITCOIN_BLOCK_MS", "200".to_owned()),
             ("MILLRACE_SANDBOX__SKYCOIN_BLOCK_MS", "200".to_owned()),
             ("MILLRACE_BITCOIN__POLL_MS", "50".to_owned()),
@@ -51,7 +50,8 @@ impl Desk {
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let process = spawn(&all, folder.path())?;
-        let desk = Self { folder, settings: all, public, process, http: crate::peers::http_client() };
+        let mut desk =
+            Self { folder, settings: all, page: String::new(), starts: 1, process, http: crate::peers::http_client() };
         desk.ready().await?;
         Ok(desk)
     }
@@ -60,7 +60,8 @@ impl Desk {
     pub async fn kill_and_restart(&mut self) -> Result<()> {
         self.kill()?;
         self.process = spawn(&self.settings, self.folder.path())?;
-        Ok(())
+        self.starts += 1;
+        self.ready().await
     }
 
     fn kill(&mut self) -> Result<()> {
@@ -70,13 +71,21 @@ impl Desk {
     }
 
     /// Waits until the page is there.
-    pub async fn ready(&self) -> Result<()> {
+    pub async fn ready(&mut self) -> Result<()> {
+        self.page = self.until(READY_WITHIN, "the desk says where its page is", async || Ok(self.announced())).await?;
         self.until(READY_WITHIN, "the desk is ready", async || Ok(self.get("/api/config").await.ok())).await.map(drop)
     }
 
-    /// Where the page is.
-    pub fn page(&self) -> String {
-        format!("http://127.0.0.1:{}/", self.public)
+    fn announced(&self) -> Option<String> {
+        let log = std::fs::read_to_string(self.folder.path().join("desk.log")).ok()?;
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let page = lines.filter_map(|line| Some(line["page"].as_str()?.trim_end_matches('/').to_owned()));
+        page.skip(self.starts - 1).last()
+    }
+
+    /// Where the page is, without a slash at its end.
+    pub fn page(&self) -> &str {
+        &self.page
     }
 
     /// The desk's data folder.
@@ -86,7 +95,7 @@ impl Desk {
 
     /// Gets JSON from the public API.
     pub async fn get(&self, path: &str) -> Result<Value> {
-        let response = self.http.get(format!("http://127.0.0.1:{}{path}", self.public)).send().await?;
+        let response = self.http.get(format!("{}{path}", self.page)).send().await?;
         let status = response.status();
         let body = response.text().await?;
         ensure!(status.is_success(), "{path}: {status}: {body}");
@@ -95,7 +104,7 @@ impl Desk {
 
     /// Binds a deposit address to a Skycoin address.
     pub async fn bind(&self, target: &str) -> Result<String> {
-        let url = format!("http://127.0.0.1:{}/api/v1/bindings", self.public);
+        let url = format!("{}/api/v1/bindings", self.page);
         let response = self.http.post(url).json(&json!({"target": target, "coin": "BTC"})).send().await?;
         let body: Value = response.json().await?;
         body["address"].as_str().map(str::to_owned).with_context(|| format!("no address in {body}"))
@@ -179,12 +188,6 @@ fn program() -> Result<PathBuf> {
     let folder = own.ancestors().nth(2).context("the test runs from a target folder")?;
     let program = [folder.join("millrace"), own.with_file_name("millrace")].into_iter().find(|path| path.is_file());
     program.context("the program is not built: cargo build -p millrace-daemon")
-}
-
-fn free_port() -> Result<u16> {
-    let start = PORTS.start + u16::try_from(std::process::id() % 9_000)?;
-    let free = (start..PORTS.end).chain(PORTS).find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
-    free.context("no free port")
 }
 
 /// A valid Skycoin address that belongs to nobody, another one for every number.

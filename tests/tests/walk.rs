@@ -53,7 +53,6 @@ async fn ten_deposits_survive_ten_kills_and_are_paid_out_once_each() -> Result<(
         tokio::time::sleep(std::time::Duration::from_millis(37 * (kill as u64 * 7 % 10))).await;
         desk.kill_and_restart().await?;
     }
-    desk.ready().await?;
     for target in &targets {
         let deposits = desk.settled(target, 1).await?;
         assert_eq!(deposits.len(), 1, "{deposits:?}");
