@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use millrace_actors::clock::Clock;
+use millrace_actors::market::Market;
 use millrace_model::deposit::Method;
 use millrace_model::money::{Amount, Btc, MoneyError, Rate, Sky};
 use rust_decimal::Decimal;
@@ -70,6 +71,8 @@ pub struct Quotes {
 pub enum Source {
     /// From stock.
     Direct(Rate),
+    /// From the exchange.
+    Passthrough(Market),
 }
 
 impl Quotes {
@@ -83,6 +86,10 @@ impl Quotes {
         }
         let (method, sold, at) = match &self.source {
             Source::Direct(rate) => (Method::Direct, rate.sky_for(amount, SKY_DECIMALS)?, self.clock.now()),
+            Source::Passthrough(market) => {
+                let (bought, at) = market.quote(amount).ok_or(QuoteError::NoMarket)?;
+                (Method::Passthrough, bought, at)
+            }
         };
         let payout = sold.floor_to(self.payout_decimals);
         if payout.is_zero() {
@@ -96,6 +103,7 @@ impl Quotes {
     pub fn minimum_volume(&self) -> String {
         match self.source {
             Source::Direct(_) => String::new(),
+            Source::Passthrough(_) => self.minimum.to_string(),
         }
     }
 }

@@ -21,12 +21,15 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Loaded};
 use crate::web::frame::{Frame, Transport, enclosed, framed};
 use crate::web::late::late;
+use crate::web::operator::{self, OperatorState};
 use crate::web::server::{Limits, serve};
 use crate::web::token::Token;
 use crate::web::{address, public, tls};
 
 /// How long the parts have to end in order; the listeners drain at the same time.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
+/// Where hot backups are kept, in the data folder.
+const BACKUPS: &str = "backups";
 /// Threads that serve HTTP.
 const HTTP_THREADS: usize = 2;
 
@@ -47,7 +50,10 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     announce(&config, &listeners);
     let served = http.block_on(async {
         let (public, face) = watch::channel(None);
-        let routers = Routers { public: late(face), operator: Router::new() };
+        let routers = Routers {
+            public: late(face),
+            operator: operator::routes(Arc::new(operator_state(&config, &actors)), token),
+        };
         let showing = show(&config, &actors, started, public);
         let serving = listeners.serve(&config, routers, stop.clone());
         tokio::join!(stop_on_signal(stop.clone()), stop.run_until_cancelled(showing), serving).2
@@ -56,6 +62,12 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     actors.finish(STOP_WITHIN);
     address::withdraw(data_dir);
     served
+}
+
+fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
+    let tree::Core { tree, store, views, operations, .. } = actors.core.clone();
+    let data_dir = &config.desk.data_dir;
+    OperatorState::new(operations, views, store, tree, data_dir.join(tree::LOG_FILE), data_dir.join(BACKUPS))
 }
 
 /// Puts the customers' face up as soon as there is somebody behind it.

@@ -42,7 +42,6 @@ impl Desk {
             ("MILLRACE_DESK__DATA_DIR", folder.path().join("data").display().to_string()),
             ("MILLRACE_PUBLIC__LISTEN", format!("127.0.0.1:{public}")),
             ("MILLRACE_OPERATOR__LISTEN", format!("127.0.0.1:{operator}")),
-            ("MILLRACE_SANDBOX__ANY_PORTS", "true".to_owned()),
             ("MILLRACE_SANDBOX__BITCOIN_BLOCK_MS", "200".to_owned()),
             ("MILLRACE_SANDBOX__SKYCOIN_BLOCK_MS", "200".to_owned()),
             ("MILLRACE_BITCOIN__POLL_MS", "50".to_owned()),

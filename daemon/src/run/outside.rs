@@ -7,10 +7,14 @@ use anyhow::Context;
 use bitcoin::Network;
 use millrace_actors::binder::AddressSource;
 use millrace_actors::bitcoin_node::HttpBitcoinNode;
+use millrace_actors::exchange::{Exchange, HttpC2cx, RequestsPerMinute, Settings as C2cxSettings};
 use millrace_actors::ports::{BitcoinNode, SkycoinNode};
 use millrace_actors::skycoin_node::HttpSkycoinNode;
 use millrace_protocols::receive::{AccountKey, parse_address_list};
+use millrace_protocols::wire::c2cx::Credentials;
 use millrace_protocols::wire::skycoin::rest::Broadcast;
+
+use reqwest::Url;
 
 use crate::config::{Config, Secret};
 use crate::sandbox::find::find_or_start;
@@ -30,6 +34,8 @@ pub(super) struct Outside {
     pub addresses: AddressSource,
     pub skycoin: Arc<dyn SkycoinNode>,
     pub wallet: Wallet,
+    /// `None` when none is configured; then nothing can be bought.
+    pub exchange: Option<Arc<dyn Exchange>>,
 }
 
 /// The hot wallet.
@@ -72,6 +78,7 @@ fn sandbox(info: &Info) -> anyhow::Result<Outside> {
         addresses: AddressSource::Key(AccountKey::parse(&info.bitcoin.xpub.to_string(), network)?),
         skycoin: Arc::new(HttpSkycoinNode::new(&info.skycoin.url, &info.skycoin.wallet_id, broadcast)?),
         wallet: Wallet { id: info.skycoin.wallet_id.clone(), password: None },
+        exchange: Some(c2cx(info.c2cx.url.parse()?, &info.c2cx.key, &info.c2cx.secret, None)?),
     })
 }
 
@@ -92,7 +99,22 @@ fn real(config: &Config) -> anyhow::Result<Outside> {
             id: wallet_id.clone(),
             password: skycoin.wallet_password.as_ref().map(|secret| secret.reveal().to_owned()),
         },
+        exchange: exchange(config)?,
     })
+}
+
+fn exchange(config: &Config) -> anyhow::Result<Option<Arc<dyn Exchange>>> {
+    let c2cx_config = &config.c2cx;
+    let (Some(url), Some(key), Some(secret)) = (&c2cx_config.url, &c2cx_config.key, &c2cx_config.secret) else {
+        return Ok(None);
+    };
+    let pace = RequestsPerMinute::new(c2cx_config.requests_per_minute);
+    c2cx(url.as_str().parse()?, key.reveal(), secret.reveal(), pace).map(Some)
+}
+
+fn c2cx(url: Url, key: &str, secret: &str, pace: Option<RequestsPerMinute>) -> anyhow::Result<Arc<dyn Exchange>> {
+    let credentials = Credentials { key: key.to_owned(), secret: secret.to_owned() };
+    Ok(Arc::new(HttpC2cx::new(C2cxSettings { url, credentials, pace })?))
 }
 
 fn addresses(config: &Config) -> anyhow::Result<AddressSource> {

@@ -6,18 +6,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 use millrace_actors::binder::{self, Binder};
+use millrace_actors::buyer;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::exchange::{Exchange, RequestsPerMinute};
 use millrace_actors::ids::TimeOrderedIds;
+use millrace_actors::market::{self, Market, Watching};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{self, Views};
 use millrace_actors::scanner::{self, Watch};
 use millrace_actors::sender;
 use millrace_actors::supervision::{Registry, Tree};
-use millrace_model::deposit::{DecisionTerms, Method, Terms};
+use millrace_model::deposit::{DecisionTerms, Method, RemainderPolicy, Terms};
 use millrace_model::desk::{Setting, Switch};
+use millrace_model::money::Amount;
+use millrace_protocols::purchase::Policy;
+use millrace_protocols::wire::c2cx::BTC_SKY_RULES;
 use tokio::runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -27,7 +33,12 @@ use crate::config::Config;
 use crate::quote::{Quotes, Source};
 
 /// The log's file in the data folder.
-const LOG_FILE: &str = "log.db";
+pub(super) const LOG_FILE: &str = "log.db";
+/// So much of a deposit that no order can spend goes to rounding; more is owed back. The price of a smallest order is
+/// some two hundred times as much.
+const ROUNDING_MAX_SATOSHI: u64 = 1_000;
+/// How often an open order is read at an exchange that may be asked as often as one likes.
+const UNPACED_READ_EVERY_MS: u64 = 50;
 /// The views' file in the data folder.
 const VIEWS_FILE: &str = "views.db";
 
@@ -157,7 +168,8 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             start_height: config.bitcoin.start_height,
         },
     )?;
-    decider::start(&core.tree, deposits.clone(), terms(config))?;
+    let market = outside.exchange.map(|exchange| buying(config, core, &deposits, exchange)).transpose()?;
+    decider::start(&core.tree, deposits.clone(), terms(config, market.clone()))?;
     let send_enabled = config.desk.send_enabled;
     sender::start(
         &core.tree,
@@ -173,7 +185,10 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
         },
     )?;
     let quotes = Quotes {
-        source: Source::Direct(config.desk.rate.context("desk.rate is missing")?),
+        source: match config.desk.method {
+            Method::Direct => Source::Direct(config.desk.rate.context("desk.rate is missing")?),
+            Method::Passthrough => Source::Passthrough(market.context("no exchange is configured")?),
+        },
         minimum: config.desk.minimum_deposit,
         maximum: config.desk.maximum_deposit,
         payout_decimals: config.desk.payout_decimals,
@@ -182,15 +197,42 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
     Ok(Wired { binder, height, quotes })
 }
 
+/// The exchange's part of the desk. It runs in either mode: what was begun is finished.
+fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn Exchange>) -> anyhow::Result<Market> {
+    let c2cx = &config.c2cx;
+    let watching = match config.desk.method {
+        Method::Direct => Watching::WhenAsked,
+        Method::Passthrough => Watching::Always,
+    };
+    // The sandbox's exchange may be asked as often as one likes.
+    let per_minute = if config.sandbox.enabled { 0 } else { c2cx.requests_per_minute };
+    let usual = market::Settings::for_pace(RequestsPerMinute::new(per_minute));
+    let settings = market::Settings { watching, stale_after: c2cx.quote_stale_after, ..usual };
+    let market = market::start(&core.tree, Arc::clone(&exchange), settings, Arc::clone(&core.clock))?;
+    let policy = Policy {
+        band_percent: c2cx.max_slippage_percent,
+        patience_ms: u64::try_from(c2cx.order_wait.as_millis())?,
+        read_every_ms: 60_000u64.checked_div(u64::from(per_minute)).unwrap_or(UNPACED_READ_EVERY_MS),
+        ..Policy::new(BTC_SKY_RULES)
+    };
+    let remainder = RemainderPolicy {
+        rounding_maximum: Amount::from_units(ROUNDING_MAX_SATOSHI).expect("a few satoshi are an amount"),
+        payout_decimals: config.desk.payout_decimals,
+    };
+    let settings = buyer::Settings { policy, remainder };
+    buyer::start(&core.tree, deposits.clone(), exchange, market.clone(), settings, Arc::clone(&core.clock))?;
+    Ok(market)
+}
+
 /// The terms of every decision: the configuration's, with the price of the moment where one is needed.
-fn terms(config: &Config) -> TermsNow {
+fn terms(config: &Config, market: Option<Market>) -> TermsNow {
     let (method, rate) = (config.desk.method, config.desk.rate);
     let (minimum, maximum) = (config.desk.minimum_deposit, config.desk.maximum_deposit);
     let payout_decimals = config.desk.payout_decimals;
     Arc::new(move || {
         let terms = match method {
             Method::Direct => Terms::Direct { rate: rate? },
-            Method::Passthrough => return None,
+            Method::Passthrough => Terms::Passthrough { best_ask: market.as_ref()?.best_ask()? },
         };
         Some(DecisionTerms { terms, minimum, maximum, payout_decimals })
     })
