@@ -8,6 +8,7 @@ pub mod client_ip;
 pub mod extract;
 pub mod frame;
 pub mod late;
+pub mod openapi;
 pub mod operator;
 pub mod patience;
 pub mod problem;

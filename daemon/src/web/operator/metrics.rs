@@ -46,10 +46,13 @@ fn switches(page: &mut Page, state: &OperatorState) {
 }
 
 fn parts(page: &mut Page, parts: &[PartHealth]) {
-    page.head("millrace_part_up", "Whether a part runs; what it does instead is in the label.");
+    page.head("millrace_part_up", "Whether a part runs.");
     for part in parts {
-        let up = u64::from(part.state == PartState::Running);
-        page.line("millrace_part_up", &[("part", &part.name), ("state", part.state.word())], up);
+        page.line("millrace_part_up", &[("part", &part.name)], u64::from(part.state == PartState::Running));
+    }
+    page.head("millrace_part_state", "1 for what a part is doing.");
+    for part in parts {
+        page.line("millrace_part_state", &[("part", &part.name), ("state", part.state.word())], 1);
     }
     page.head("millrace_part_conditions", "Things that are wrong with a part.");
     for part in parts {

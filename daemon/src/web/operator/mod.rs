@@ -26,6 +26,7 @@ use millrace_actors::operations::Operations;
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::supervision::Tree;
 
+use super::openapi::{self, Face};
 use super::problem::Problem;
 use super::token::{self, Token};
 
@@ -109,7 +110,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(metrics::show));
-    guarded.merge(probes).with_state(state)
+    guarded.merge(probes).with_state(state).merge(openapi::routes(Face::Operator))
 }
 
 async fn nothing() -> Problem {

@@ -23,6 +23,7 @@ use millrace_model::money::Rate;
 use tokio::sync::watch;
 
 use super::frame::with_refusals;
+use super::openapi::{self, Face};
 use super::problem::{Problem, as_plain_text};
 use super::throttle::{Throttle, limit};
 use crate::config::{Config, Pace};
@@ -118,7 +119,8 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/customer/{target}", get(page::customer))
         .route("/assets/page.js", get(page::script))
         .route("/assets/page.css", get(page::style));
-    with_refusals(teller.merge(own).merge(pages).with_state(desk))
+    let faces = teller.merge(own).merge(pages).with_state(desk);
+    with_refusals(faces.merge(openapi::routes(Face::Public)))
 }
 
 impl From<ViewError> for Problem {

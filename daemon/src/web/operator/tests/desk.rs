@@ -164,7 +164,8 @@ async fn metrics_are_lines_prometheus_reads() {
         "millrace_views_lag_events 0",
         "millrace_deposits_open 1",
         "millrace_deposits{status=\"wait_decide\",outcome=\"\"} 1",
-        "millrace_part_up{part=\"projection\",state=\"running\"} 1",
+        "millrace_part_up{part=\"projection\"} 1",
+        "millrace_part_state{part=\"projection\",state=\"running\"} 1",
         "# TYPE millrace_part_restarts_total counter",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

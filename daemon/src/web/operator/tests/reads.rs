@@ -108,7 +108,7 @@ async fn without_the_token_nothing_under_operator_answers() {
             assert_eq!((status.as_u16(), problem["code"].as_str()), (401, Some("unauthorized")), "{path} {token}");
         }
     }
-    for path in ["/livez", "/readyz", "/metrics"] {
+    for path in ["/livez", "/readyz", "/metrics", "/openapi.json"] {
         let response = desk.router.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
     }
@@ -191,4 +191,26 @@ async fn a_live_stream_begins_where_it_is_told_and_goes_on() {
     desk.deposit(2, Some("target"), received()).await;
     let second = next(&mut stream).await;
     assert!(second.contains("id: 6\n"), "{second}");
+}
+
+#[tokio::test]
+async fn answers_have_the_fields_that_the_document_describes() {
+    let desk = Desk::start().await;
+    let id = desk.deposit(1, Some("target"), held(HoldReason::BelowMinimum)).await;
+    let document = desk.got("/openapi.json").await;
+    let detail = desk.got(&format!("/operator/v1/deposits/{id}")).await;
+    let parts = desk.got("/operator/v1/parts").await;
+    for (shape, answer) in [
+        ("DepositDetail", &detail),
+        ("Deposit", &detail["deposit"]),
+        ("Event", &detail["events"][0]),
+        ("Part", &parts["parts"][0]),
+    ] {
+        let schema = &document["components"]["schemas"][shape];
+        let described = schema["properties"].as_object().unwrap();
+        let answer = answer.as_object().unwrap();
+        assert!(answer.keys().all(|name| described.contains_key(name)), "{shape}: {answer:?}");
+        let required = schema["required"].as_array().unwrap();
+        assert!(required.iter().all(|name| answer.contains_key(name.as_str().unwrap())), "{shape}: {answer:?}");
+    }
 }
