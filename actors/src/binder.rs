@@ -40,7 +40,7 @@ const OUT_OF_ORDER_MAX: u64 = 10_000;
 #[derive(Debug, Clone)]
 pub enum AddressSource {
     /// Derived from an account key, watch-only; there is always another.
-    Key(AccountKey),
+    Key(Box<AccountKey>),
     /// Made elsewhere; the list ends.
     List(Arc<[Address]>),
 }

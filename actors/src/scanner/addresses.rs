@@ -35,6 +35,13 @@ struct Ours {
     owner: Owner,
 }
 
+/// An address of ours that a script pays.
+pub(super) struct Paid {
+    pub address: Arc<str>,
+    /// Whose it is; `None` when it was never bound.
+    pub customer: Option<Customer>,
+}
+
 enum Owner {
     /// Nobody, as far as the log is read.
     Nobody,
@@ -79,20 +86,18 @@ impl Addresses {
         Ok(())
     }
 
-    /// Whose address a script pays, if it is one of ours; the customer is `None` when it was never bound.
-    pub(super) fn paid(&mut self, script: &Script) -> Result<Option<(Arc<str>, Option<Customer>)>, ReadError> {
+    /// The address of ours that a script pays.
+    pub(super) fn paid(&mut self, script: &Script) -> Result<Option<Paid>, ReadError> {
         let Some(ours) = self.ours.get_mut(script) else { return Ok(None) };
         if matches!(ours.owner, Owner::Unread) {
             let events = self.store.reader()?.stream(&StreamName::Binding(Arc::clone(&ours.address)), 0)?;
             ours.owner = events.into_iter().find_map(customer).map_or(Owner::Nobody, Owner::Customer);
         }
-        Ok(Some((
-            Arc::clone(&ours.address),
-            match &ours.owner {
-                Owner::Customer(customer) => Some(customer.clone()),
-                Owner::Nobody | Owner::Unread => None,
-            },
-        )))
+        let customer = match &ours.owner {
+            Owner::Customer(customer) => Some(customer.clone()),
+            Owner::Nobody | Owner::Unread => None,
+        };
+        Ok(Some(Paid { address: Arc::clone(&ours.address), customer }))
     }
 
     fn watch_up_to(&mut self, number: u32) {

@@ -11,6 +11,7 @@ use millrace_model::ids::{CommandId, DepositId, Outpoint, StreamName};
 use millrace_model::money::Amount;
 use millrace_protocols::chain_watch::{block_hash, hash32};
 
+use super::addresses::Paid;
 use super::mempool::Mempool;
 use super::{SNAPSHOT_EVERY, Scanner, Trouble};
 use crate::deposits::{Deposits, ExecuteError, progress};
@@ -61,7 +62,7 @@ impl Scanner {
     pub(super) fn receipts(&mut self, transaction: &Transaction) -> Result<Vec<Detected>, ReadError> {
         let mut receipts = Vec::new();
         for (index, output) in transaction.output.iter().enumerate() {
-            let Some((address, customer)) = self.addresses.paid(&output.script_pubkey)? else { continue };
+            let Some(Paid { address, customer }) = self.addresses.paid(&output.script_pubkey)? else { continue };
             let Some(amount) = Amount::from_units(output.value.to_sat()).filter(|amount| !amount.is_zero()) else {
                 continue;
             };

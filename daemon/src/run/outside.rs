@@ -75,7 +75,7 @@ fn sandbox(info: &Info) -> anyhow::Result<Outside> {
     Ok(Outside {
         bitcoin: Arc::new(HttpBitcoinNode::new(&info.bitcoin.url, &info.bitcoin.user, &info.bitcoin.password)?),
         network,
-        addresses: AddressSource::Key(AccountKey::parse(&info.bitcoin.xpub.to_string(), network)?),
+        addresses: AddressSource::Key(Box::new(AccountKey::parse(&info.bitcoin.xpub.to_string(), network)?)),
         skycoin: Arc::new(HttpSkycoinNode::new(&info.skycoin.url, &info.skycoin.wallet_id, broadcast)?),
         wallet: Wallet { id: info.skycoin.wallet_id.clone(), password: None },
         exchange: Some(c2cx(info.c2cx.url.parse()?, &info.c2cx.key, &info.c2cx.secret, None)?),
@@ -120,7 +120,7 @@ fn c2cx(url: Url, key: &str, secret: &str, pace: Option<RequestsPerMinute>) -> a
 fn addresses(config: &Config) -> anyhow::Result<AddressSource> {
     let network = config.bitcoin.network;
     if let Some(xpub) = &config.bitcoin.xpub {
-        return Ok(AddressSource::Key(AccountKey::parse(&xpub.to_string(), network)?));
+        return Ok(AddressSource::Key(Box::new(AccountKey::parse(&xpub.to_string(), network)?)));
     }
     let path = config.bitcoin.address_file.as_ref().context("bitcoin.xpub or bitcoin.address_file is missing")?;
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;

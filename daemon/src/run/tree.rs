@@ -49,7 +49,7 @@ pub(super) struct Actors {
     /// What needs the outside world's addresses, once they are known.
     pub wired: watch::Receiver<Option<Wired>>,
     thread: JoinHandle<()>,
-    finish: mpsc::Sender<Duration>,
+    finish: mpsc::SyncSender<Duration>,
 }
 
 /// What needs nothing from outside.
@@ -73,9 +73,9 @@ pub(super) struct Wired {
 
 /// Starts the actors. Returns as soon as the core exists; the outside is waited for on the actors' own thread.
 pub(super) fn start(config: &Arc<Config>, stop: CancellationToken) -> anyhow::Result<Actors> {
-    let (core, cores) = mpsc::channel();
+    let (core, cores) = mpsc::sync_channel(1);
     let (wired, wired_seen) = watch::channel(None);
-    let (finish, finishes) = mpsc::channel();
+    let (finish, finishes) = mpsc::sync_channel(1);
     let config = Arc::clone(config);
     let thread = std::thread::Builder::new().name("actors".to_owned()).spawn(move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
