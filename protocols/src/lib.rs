@@ -4,5 +4,6 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod chain_watch;
 pub mod receive;
 pub mod wire;
