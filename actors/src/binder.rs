@@ -17,10 +17,11 @@ use futures::future::Shared;
 use millrace_model::address_book::{AddressBook, AddressIssued};
 use millrace_model::binding;
 use millrace_model::deposit::{Customer, Method};
+use millrace_model::desk::{Setting, Switch};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{CommandId, Position, StreamName};
 use millrace_protocols::receive::DeriveError;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use xtra::{Context, Handler, Mailbox};
 
 use crate::door::{Door, Inside, door};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub addresses_max_per_target: u64,
     /// Warn when no more than this many are left.
     pub low_pool: u32,
+    /// Where the operator's switches stand.
+    pub switches: watch::Receiver<millrace_model::desk::Desk>,
 }
 
 /// Give this customer a deposit address.
@@ -79,6 +82,9 @@ pub struct Bound {
 /// Why no address was given.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
+    /// An operator has switched binding off.
+    #[error("an operator has switched binding off")]
+    Switched,
     /// The customer has as many as he may have.
     #[error("there are {0} deposit addresses for this payout address already, and no more are given")]
     LimitReached(u64),
@@ -181,6 +187,9 @@ impl Handler<Bind> for Actor {
     type Return = Result<Pending, BindError>;
 
     async fn handle(&mut self, bind: Bind, _: &mut Context<Self>) -> Self::Return {
+        if self.settings.switches.borrow().setting(Switch::Binds) == Setting::Off {
+            return Err(BindError::Switched);
+        }
         let desk = self.desk.as_ref().expect("messages come after the start");
         desk.begin(bind, &self.incarnation.scope)
     }
@@ -325,6 +334,10 @@ fn is_fatal(error: &BindError) -> bool {
             | AppendError::Fenced { .. }
             | AppendError::Unknown => true,
         },
-        BindError::LimitReached(_) | BindError::PoolEmpty | BindError::IdTaken | BindError::Unreadable(_) => false,
+        BindError::Switched
+        | BindError::LimitReached(_)
+        | BindError::PoolEmpty
+        | BindError::IdTaken
+        | BindError::Unreadable(_) => false,
     }
 }

@@ -64,6 +64,17 @@ pub struct Settings {
     pub confirmations: u64,
     /// Where our addresses come from.
     pub source: Arc<AddressSource>,
+    /// Whether deposits are shown before they are mined.
+    pub mempool: Mempool,
+}
+
+/// What becomes of the node's mempool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mempool {
+    /// Deposits in it are shown, and never acted upon.
+    Watched,
+    /// Nobody looks at it.
+    PassedOver,
 }
 
 /// Adds the scanner to the tree and starts it. The value it returns is the height of the newest block read, `None` until
@@ -237,11 +248,17 @@ impl Scanner {
     }
 
     async fn round(&mut self) -> Result<(), Interruption> {
-        let waiting = self.outside.node.mempool().await?;
+        let waiting = match self.outside.settings.mempool {
+            Mempool::Watched => Some(self.outside.node.mempool().await?),
+            Mempool::PassedOver => None,
+        };
         let course = self.follow_chain().await?;
         self.follow_log()?;
         self.mature().await?;
-        self.look_at_mempool(&waiting, course).await
+        match waiting {
+            Some(waiting) => self.look_at_mempool(&waiting, course).await,
+            None => Ok(()),
+        }
     }
 
     async fn follow_chain(&mut self) -> Result<Course, Interruption> {

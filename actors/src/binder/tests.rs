@@ -29,7 +29,8 @@ impl Desk {
         let tree = Tree::new(Registry::new(clock.clone()), 7);
         let path = dir.join("log.db");
         let store = Store::start(&tree, StoreSettings { path, execution: Execution::Inline, clock }).unwrap();
-        let settings = Settings { source: Arc::new(source), addresses_max_per_target, low_pool: 2 };
+        let switches = tokio::sync::watch::Sender::new(millrace_model::desk::Desk::default()).subscribe();
+        let settings = Settings { source: Arc::new(source), addresses_max_per_target, low_pool: 2, switches };
         let door = start(&tree, settings, store).unwrap();
         Self { tree, door }
     }

@@ -60,7 +60,8 @@ fn run(dir: &TempDir, ids: &Arc<CountingIds>, node: &Arc<FakeNode>) -> Running {
     let store = Store::start(&tree, StoreSettings { path, execution: Execution::Inline, clock }).unwrap();
     let deposits = Deposits::new(store.clone());
     let source = Arc::new(AddressSource::account(key()));
-    let binding = binder::Settings { source: Arc::clone(&source), addresses_max_per_target: 5, low_pool: 0 };
+    let switches = tokio::sync::watch::Sender::new(millrace_model::desk::Desk::default()).subscribe();
+    let binding = binder::Settings { source: Arc::clone(&source), addresses_max_per_target: 5, low_pool: 0, switches };
     let door = binder::start(&tree, binding, store.clone()).unwrap();
     let settings = Settings {
         network: Network::Bitcoin,
@@ -68,6 +69,7 @@ fn run(dir: &TempDir, ids: &Arc<CountingIds>, node: &Arc<FakeNode>) -> Running {
         poll: Duration::from_secs(1),
         confirmations: CONFIRMATIONS,
         source,
+        mempool: Mempool::Watched,
     };
     let tip = start(
         &tree,

@@ -1,0 +1,159 @@
+//! A Skycoin node with the hot wallet, over its REST interface.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use millrace_protocols::wire::skycoin::address::SkyAddress;
+use millrace_protocols::wire::skycoin::hash::Txid;
+use millrace_protocols::wire::skycoin::rest::{
+    self, Body, Broadcast, CSRF_HEADER, Created, Failure, Method, Payout, Refusal, Request, Seen, UnspentOutput,
+};
+use millrace_protocols::wire::skycoin::transaction::Transaction;
+use tokio::sync::OnceCell;
+
+use crate::http::{Http, Limits, Reply, SetUpError};
+use crate::ports::{Answer, CreateError, PortError, SkycoinNode};
+
+/// The longest answer worth reading holds thousands of outputs at some 300 bytes each.
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(5), total: Duration::from_secs(20), answer_bytes_max: 16 * 1024 * 1024 };
+
+/// The node behind an address.
+pub struct HttpSkycoinNode {
+    http: Http,
+    wallet_id: String,
+    /// The hot wallet's addresses, once asked for; the first takes the change.
+    addresses: OnceCell<Vec<SkyAddress>>,
+    broadcast: Broadcast,
+    /// Fetched when first needed, and again when the node no longer takes it.
+    token: Mutex<Option<String>>,
+}
+
+impl HttpSkycoinNode {
+    /// Connects to nothing yet.
+    pub fn new(url: &str, wallet_id: &str, broadcast: Broadcast) -> Result<Self, SetUpError> {
+        let (wallet_id, addresses) = (wallet_id.to_owned(), OnceCell::new());
+        Ok(Self { http: Http::new(url, LIMITS)?, wallet_id, addresses, broadcast, token: Mutex::new(None) })
+    }
+
+    async fn ask<T>(&self, request: &Request, read: impl Fn(u16, &[u8]) -> Result<T, Failure>) -> Result<T, Trouble> {
+        for _ in 0..2 {
+            match self.ask_once(request, &read).await {
+                Err(Trouble::Failure(Failure::Refused { refusal: Refusal::CsrfToken, .. })) => self.forget_token(),
+                answer => return answer,
+            }
+        }
+        Err(Trouble::Port(PortError::Refused("the node takes none of its own CSRF tokens".into())))
+    }
+
+    async fn ask_once<T>(
+        &self,
+        request: &Request,
+        read: &impl Fn(u16, &[u8]) -> Result<T, Failure>,
+    ) -> Result<T, Trouble> {
+        let mut http_request = match request.method {
+            Method::Get => self.http.request(reqwest::Method::GET, request.path),
+            Method::Post => {
+                let token = self.fresh_token().await?;
+                self.http.request(reqwest::Method::POST, request.path).header(CSRF_HEADER, token)
+            }
+        }
+        .query(&request.query);
+        if let Body::Json(body) = &request.body {
+            http_request = http_request.header("content-type", "application/json").body(body.clone());
+        }
+        let Reply { status, body } = self.http.send(http_request).await.map_err(|error| Trouble::Port(error.into()))?;
+        read(status.as_u16(), &body).map_err(Trouble::Failure)
+    }
+
+    async fn addresses(&self) -> Result<&[SkyAddress], PortError> {
+        let ask = async || {
+            let wallet = self.ask(&rest::get_wallet(&self.wallet_id), rest::wallet).await?;
+            let problem = || PortError::Nonsense(format!("the wallet {} has no addresses", self.wallet_id));
+            (!wallet.addresses.is_empty()).then_some(wallet.addresses).ok_or_else(problem)
+        };
+        Ok(self.addresses.get_or_try_init(ask).await?)
+    }
+
+    async fn fresh_token(&self) -> Result<String, Trouble> {
+        if let Some(token) = self.token.lock().expect("nothing panics while it holds the token").clone() {
+            return Ok(token);
+        }
+        let request = self.http.request(reqwest::Method::GET, rest::get_csrf().path);
+        let Reply { status, body } = self.http.send(request).await.map_err(|error| Trouble::Port(error.into()))?;
+        let token = rest::csrf(status.as_u16(), &body).map_err(Trouble::Failure)?;
+        *self.token.lock().expect("nothing panics while it holds the token") = Some(token.clone());
+        Ok(token)
+    }
+
+    fn forget_token(&self) {
+        *self.token.lock().expect("nothing panics while it holds the token") = None;
+    }
+}
+
+enum Trouble {
+    Port(PortError),
+    Failure(Failure),
+}
+
+impl From<Trouble> for PortError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Port(error) => error,
+            Trouble::Failure(failure @ Failure::Refused { .. }) => Self::Refused(failure.to_string()),
+            Trouble::Failure(failure @ Failure::Unavailable { .. }) => Self::Unreachable(failure.to_string()),
+            Trouble::Failure(failure @ Failure::Nonsense { .. }) => Self::Nonsense(failure.to_string()),
+        }
+    }
+}
+
+impl SkycoinNode for HttpSkycoinNode {
+    fn hot_address(&self) -> Answer<'_, SkyAddress> {
+        async { Ok(self.addresses().await?[0]) }.boxed()
+    }
+
+    fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>> {
+        async {
+            let outputs = self.ask(&rest::get_outputs(self.addresses().await?), rest::outputs).await?;
+            Ok(outputs.spendable().cloned().collect())
+        }
+        .boxed()
+    }
+
+    fn create<'a>(&'a self, payout: &'a Payout) -> BoxFuture<'a, Result<Created, CreateError>> {
+        async {
+            let request = payout.request().map_err(|error| PortError::Refused(error.to_string()))?;
+            self.ask(&request, rest::created).await.map_err(|trouble| match trouble {
+                Trouble::Failure(Failure::Refused { refusal, message, .. }) => {
+                    CreateError::Refused { refusal, message }
+                }
+                other => CreateError::Port(other.into()),
+            })
+        }
+        .boxed()
+    }
+
+    fn inject<'a>(&'a self, transaction: &'a Transaction) -> Answer<'a, ()> {
+        async {
+            self.ask(&rest::inject(transaction, self.broadcast), rest::injected).await?;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn transaction(&self, txid: Txid) -> Answer<'_, Option<Seen>> {
+        async move { Ok(self.ask(&rest::get_transaction(&txid), rest::transaction).await?) }.boxed()
+    }
+
+    fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>> {
+        async move {
+            let mut addresses = self.addresses().await?.to_vec();
+            addresses.push(address);
+            let request = rest::get_transactions(&addresses);
+            Ok(self.ask(&request, rest::transactions).await?)
+        }
+        .boxed()
+    }
+}
