@@ -1,51 +1,217 @@
-//! The one HTTP client, with limits on everything: time, size, redirects. It repeats nothing by itself.
+//! The one HTTP client: limits on time and size, no redirects, nothing sent twice.
 
 use std::time::Duration;
 
-use futures::StreamExt;
-use reqwest::{RequestBuilder, redirect};
+use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect, retry};
 
 use crate::ports::PortError;
 
-/// Connecting takes no longer.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// A whole exchange takes no longer.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long an idle connection is kept for the next request. Below what servers usually allow, since a request on a
+/// connection that the server is closing fails.
+const IDLE_KEPT: Duration = Duration::from_secs(20);
+
+/// What a peer is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For the connection to come about.
+    pub connect: Duration,
+    /// For everything from the first look-up to the answer's last byte.
+    pub total: Duration,
+    /// The longest answer read, in bytes.
+    pub answer_bytes_max: usize,
+}
 
 /// A client for one peer.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    // Whoever installed a provider first is right.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder()
-        .connect_timeout(CONNECT_WITHIN)
-        .timeout(ANSWER_WITHIN)
-        .redirect(redirect::Policy::none())
-        .no_proxy()
-        .build()
+#[derive(Debug, Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    url: Url,
+    answer_bytes_max: usize,
 }
 
-/// Sends a request and reads its answer, at most `bytes_max` of it: the status and the body.
-///
-/// [`PortError::Unreachable`] says nothing about whether the other side acted.
-pub async fn send(request: RequestBuilder, bytes_max: usize) -> Result<(u16, Vec<u8>), PortError> {
-    let response = request.send().await.map_err(|error| unreachable(&error))?;
-    let status = response.status().as_u16();
-    let mut body = Vec::new();
-    let mut chunks = response.bytes_stream();
-    while let Some(chunk) = chunks.next().await {
-        body.extend_from_slice(&chunk.map_err(|error| unreachable(&error))?);
-        if body.len() > bytes_max {
-            return Err(PortError::Nonsense(format!("the answer is larger than {bytes_max} bytes")));
+/// An answer, whatever its status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+/// Why there is no client.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// The address is none.
+    #[error("{0:?} is no http or https address")]
+    Address(String),
+    /// TLS or the system's certificates.
+    #[error("no HTTP client: {0}")]
+    Client(String),
+}
+
+/// Why there is no answer. The peer may have acted on the request all the same.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// No connection, or it broke.
+    #[error("{0}")]
+    Broken(String),
+    /// Not in time.
+    #[error("no answer in time")]
+    TooSlow,
+    /// More than the limit, which is in bytes.
+    #[error("the answer is longer than {0} bytes")]
+    TooLong(usize),
+}
+
+impl From<HttpError> for PortError {
+    fn from(error: HttpError) -> Self {
+        match error {
+            HttpError::Broken(_) | HttpError::TooSlow => Self::Unreachable(error.to_string()),
+            HttpError::TooLong(_) => Self::Nonsense(error.to_string()),
         }
     }
-    Ok((status, body))
 }
 
-/// The innermost cause says it best; addresses and credentials are not in it.
-fn unreachable(error: &reqwest::Error) -> PortError {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
+impl Http {
+    /// A client for the peer at `url`, to which the paths of requests are relative.
+    pub fn new(url: &str, limits: Limits) -> Result<Self, SetUpError> {
+        let parsed = Url::parse(url).ok().filter(|parsed| parsed.has_host());
+        let parsed = parsed.filter(|parsed| matches!(parsed.scheme(), "http" | "https"));
+        let url = parsed.ok_or_else(|| SetUpError::Address(url.to_owned()))?;
+        let client = builder(&url)?
+            .connect_timeout(limits.connect)
+            .timeout(limits.total)
+            .redirect(redirect::Policy::none())
+            .retry(retry::never())
+            .no_proxy()
+            .http1_only()
+            .pool_idle_timeout(IDLE_KEPT)
+            .build()
+            .map_err(|error| SetUpError::Client(reasons(&error)))?;
+        Ok(Self { client, url, answer_bytes_max: limits.answer_bytes_max })
     }
-    PortError::Unreachable(cause.to_string())
+
+    /// Begins a request to a path below the peer's address; empty for that address itself.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let mut url = self.url.clone();
+        if !path.is_empty() {
+            url.set_path(&format!("{}/{}", self.url.path().trim_end_matches('/'), path.trim_start_matches('/')));
+        }
+        self.client.request(method, url)
+    }
+
+    /// Sends it, once, and reads the answer.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Reply, HttpError> {
+        let mut response = request.send().await.map_err(failure)?;
+        let status = response.status();
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(failure)? {
+            if body.len() + chunk.len() > self.answer_bytes_max {
+                return Err(HttpError::TooLong(self.answer_bytes_max));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Reply { status, body })
+    }
+}
+
+/// The system's certificates are asked for only where they are needed: a bare machine may have none.
+fn builder(url: &Url) -> Result<reqwest::ClientBuilder, SetUpError> {
+    if url.scheme() == "https" {
+        // Fails when somebody installed one before, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        return Ok(reqwest::Client::builder());
+    }
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| SetUpError::Client(error.to_string()))?
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(tls))
+}
+
+fn failure(error: reqwest::Error) -> HttpError {
+    if error.is_timeout() {
+        return HttpError::TooSlow;
+    }
+    // The address may hold a password.
+    HttpError::Broken(reasons(&error.without_url()))
+}
+
+/// The innermost reasons are what a person needs: "connection refused" comes last.
+fn reasons(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { connect: Duration::from_secs(5), total: Duration::from_secs(5), answer_bytes_max: 1_000 };
+
+    /// Answers every connection once with the same bytes and counts them.
+    async fn asked(answer: &str, limits: Limits) -> (Result<Reply, HttpError>, u32) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = Http::new(&format!("http://{}", listener.local_addr().unwrap()), limits).unwrap();
+        let mut served = 0;
+        let server = async {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                served += 1;
+                let mut request = [0; 4096];
+                let _ = connection.read(&mut request).await;
+                let _ = connection.write_all(answer.as_bytes()).await;
+            }
+        };
+        let reply = tokio::select! { () = server => unreachable!(), reply = http.send(http.request(Method::POST, "/x")) => reply };
+        (reply, served)
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_with_its_status() {
+        let (reply, _) = asked("HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nhi", LIMITS).await;
+        assert_eq!(reply.unwrap(), Reply { status: StatusCode::INTERNAL_SERVER_ERROR, body: b"hi".to_vec() });
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_cut_off() {
+        let answer = format!("HTTP/1.1 200 OK\r\n\r\n{}", "x".repeat(5_000));
+        assert_eq!(asked(&answer, LIMITS).await.0, Err(HttpError::TooLong(1_000)));
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_answer_like_any_other() {
+        let (reply, _) =
+            asked("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n", LIMITS).await;
+        assert_eq!(reply.unwrap().status, StatusCode::FOUND);
+    }
+
+    #[tokio::test]
+    async fn a_broken_connection_is_not_tried_again() {
+        let (reply, served) = asked("", LIMITS).await;
+        assert!(matches!(reply, Err(HttpError::Broken(_))), "{reply:?}");
+        assert_eq!(served, 1);
+    }
+
+    #[tokio::test]
+    async fn nobody_there_says_so() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let http = Http::new(&format!("http://{}", listener.local_addr().unwrap()), LIMITS).unwrap();
+        drop(listener);
+        let Err(HttpError::Broken(why)) = http.send(http.request(Method::GET, "")).await else { panic!("not broken") };
+        assert!(why.contains("refused"), "{why}");
+    }
+
+    #[test]
+    fn other_schemes_are_no_address() {
+        for url in ["ftp://host", "127.0.0.1:8332", "http://", ""] {
+            assert!(matches!(Http::new(url, LIMITS), Err(SetUpError::Address(_))), "{url}");
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! A Skycoin node with the hot wallet, over its REST interface.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -12,16 +13,16 @@ use millrace_protocols::wire::skycoin::rest::{
 use millrace_protocols::wire::skycoin::transaction::Transaction;
 use tokio::sync::OnceCell;
 
-use crate::http;
+use crate::http::{Http, Limits, Reply, SetUpError};
 use crate::ports::{Answer, CreateError, PortError, SkycoinNode};
 
-/// The longest answer worth reading: thousands of outputs at some 300 bytes each.
-const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// The longest answer worth reading holds thousands of outputs at some 300 bytes each.
+const LIMITS: Limits =
+    Limits { connect: Duration::from_secs(5), total: Duration::from_secs(20), answer_bytes_max: 16 * 1024 * 1024 };
 
 /// The node behind an address.
 pub struct HttpSkycoinNode {
-    client: reqwest::Client,
-    url: String,
+    http: Http,
     wallet_id: String,
     /// The hot wallet's addresses, once asked for; the first takes the change.
     addresses: OnceCell<Vec<SkyAddress>>,
@@ -32,10 +33,9 @@ pub struct HttpSkycoinNode {
 
 impl HttpSkycoinNode {
     /// Connects to nothing yet.
-    pub fn new(url: &str, wallet_id: &str, broadcast: Broadcast) -> Result<Self, reqwest::Error> {
-        let url = url.trim_end_matches('/').to_owned();
+    pub fn new(url: &str, wallet_id: &str, broadcast: Broadcast) -> Result<Self, SetUpError> {
         let (wallet_id, addresses) = (wallet_id.to_owned(), OnceCell::new());
-        Ok(Self { client: http::client()?, url, wallet_id, addresses, broadcast, token: Mutex::new(None) })
+        Ok(Self { http: Http::new(url, LIMITS)?, wallet_id, addresses, broadcast, token: Mutex::new(None) })
     }
 
     async fn ask<T>(&self, request: &Request, read: impl Fn(u16, &[u8]) -> Result<T, Failure>) -> Result<T, Trouble> {
@@ -53,17 +53,19 @@ impl HttpSkycoinNode {
         request: &Request,
         read: &impl Fn(u16, &[u8]) -> Result<T, Failure>,
     ) -> Result<T, Trouble> {
-        let url = format!("{}{}", self.url, request.path);
         let mut http_request = match request.method {
-            Method::Get => self.client.get(url),
-            Method::Post => self.client.post(url).header(CSRF_HEADER, self.fresh_token().await?),
+            Method::Get => self.http.request(reqwest::Method::GET, request.path),
+            Method::Post => {
+                let token = self.fresh_token().await?;
+                self.http.request(reqwest::Method::POST, request.path).header(CSRF_HEADER, token)
+            }
         }
         .query(&request.query);
         if let Body::Json(body) = &request.body {
             http_request = http_request.header("content-type", "application/json").body(body.clone());
         }
-        let (status, body) = http::send(http_request, ANSWER_BYTES_MAX).await.map_err(Trouble::Port)?;
-        read(status, &body).map_err(Trouble::Failure)
+        let Reply { status, body } = self.http.send(http_request).await.map_err(|error| Trouble::Port(error.into()))?;
+        read(status.as_u16(), &body).map_err(Trouble::Failure)
     }
 
     async fn addresses(&self) -> Result<&[SkyAddress], PortError> {
@@ -79,9 +81,9 @@ impl HttpSkycoinNode {
         if let Some(token) = self.token.lock().expect("nothing panics while it holds the token").clone() {
             return Ok(token);
         }
-        let request = self.client.get(format!("{}{}", self.url, rest::get_csrf().path));
-        let (status, body) = http::send(request, ANSWER_BYTES_MAX).await.map_err(Trouble::Port)?;
-        let token = rest::csrf(status, &body).map_err(Trouble::Failure)?;
+        let request = self.http.request(reqwest::Method::GET, rest::get_csrf().path);
+        let Reply { status, body } = self.http.send(request).await.map_err(|error| Trouble::Port(error.into()))?;
+        let token = rest::csrf(status.as_u16(), &body).map_err(Trouble::Failure)?;
         *self.token.lock().expect("nothing panics while it holds the token") = Some(token.clone());
         Ok(token)
     }

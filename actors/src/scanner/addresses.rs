@@ -1,126 +1,135 @@
-//! The addresses that are ours, by the script a transaction pays.
+//! Which scripts are ours, and whose they are.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bitcoin::address::NetworkUnchecked;
-use bitcoin::{Address, Network, Script, ScriptBuf};
-use millrace_model::address_book::{self, AddressIssued};
+use bitcoin::{Network, Script, ScriptBuf};
 use millrace_model::binding;
 use millrace_model::deposit::Customer;
-use millrace_model::event::Event;
+use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Category, Position, StreamName};
+use millrace_protocols::receive::{DeriveError, address_of, parse_address};
 
 use crate::binder::AddressSource;
-use crate::event_store::{ReadError, Store};
+use crate::event_store::{ReadError, Reader};
 
-/// How many addresses beyond the last one given out are watched too: a payment to one of them is quarantined.
-const GAP: u32 = 200;
-/// How many events are read at once.
-const PAGE_EVENTS_MAX: usize = 4_096;
+/// How many addresses beyond the last one given out are watched: what arrives there was sent by mistake or by our own
+/// side, and is quarantined.
+const AHEAD: u32 = 1_000;
+/// How many customers are kept at hand.
+const CUSTOMERS_MAX: usize = 50_000;
+/// How many bindings are taken in before others get their turn.
+const AT_A_TIME: usize = 1_024;
+/// How many of the newest bindings are looked at for the highest number; they overtake each other a little.
+const NEWEST: usize = 64;
 
-/// All of them.
+/// All scripts that pay us.
+#[derive(Debug)]
 pub(super) struct Addresses {
-    store: Store,
-    source: AddressSource,
     network: Network,
-    ours: HashMap<ScriptBuf, Ours>,
-    position: Position,
-    /// The first number that is not watched yet.
-    watched: u32,
-}
-
-struct Ours {
-    address: Arc<str>,
-    owner: Owner,
-}
-
-/// An address of ours that a script pays.
-pub(super) struct Paid {
-    pub address: Arc<str>,
-    /// Whose it is; `None` when it was never bound.
-    pub customer: Option<Customer>,
-}
-
-enum Owner {
-    /// Nobody, as far as the log is read.
-    Nobody,
-    /// Whoever the binding's stream names.
-    Unread,
-    Customer(Customer),
+    source: Arc<AddressSource>,
+    ours: HashSet<ScriptBuf>,
+    /// Every address below this number that is not bound was not given out, or is in `ours`.
+    ahead_to: u32,
+    next_index: u32,
+    customers: HashMap<String, Customer>,
 }
 
 impl Addresses {
-    /// Reads which addresses were given out.
-    pub(super) fn load(store: Store, source: AddressSource, network: Network) -> Result<Self, ReadError> {
-        let (position, names) = store.reader()?.stream_names(Category::Binding)?;
-        let mut addresses = Self { store, source, network, ours: HashMap::new(), position, watched: 0 };
-        let issued = u32::try_from(names.len()).unwrap_or(u32::MAX);
-        addresses.watch_up_to(issued.saturating_add(GAP));
-        for name in names {
-            if let StreamName::Binding(address) = name {
-                addresses.insert(&address, Owner::Unread);
-            }
-        }
-        Ok(addresses)
-    }
-
-    /// Takes in what was bound since; afterwards every address bound before the call is known.
-    pub(super) fn catch_up(&mut self) -> Result<(), ReadError> {
-        while self.position < self.store.head() {
-            let page = self.store.after(self.position, PAGE_EVENTS_MAX)?;
-            let Some(last) = page.last() else { break };
-            for recorded in page.events() {
-                match &recorded.event {
-                    Event::Binding(binding::Event::Bound(bound)) => {
-                        self.insert(&bound.address, Owner::Customer(bound.customer.clone()));
-                    }
-                    Event::AddressBook(address_book::Event::AddressIssued(AddressIssued { index })) => {
-                        self.watch_up_to(index.saturating_add(GAP));
-                    }
-                    Event::Deposit(_) | Event::Chain(_) | Event::Wallet(_) | Event::Desk(_) => {}
-                }
-            }
-            self.position = last;
-        }
-        Ok(())
-    }
-
-    /// The address of ours that a script pays.
-    pub(super) fn paid(&mut self, script: &Script) -> Result<Option<Paid>, ReadError> {
-        let Some(ours) = self.ours.get_mut(script) else { return Ok(None) };
-        if matches!(ours.owner, Owner::Unread) {
-            let events = self.store.reader()?.stream(&StreamName::Binding(Arc::clone(&ours.address)), 0)?;
-            ours.owner = events.into_iter().find_map(customer).map_or(Owner::Nobody, Owner::Customer);
-        }
-        let customer = match &ours.owner {
-            Owner::Customer(customer) => Some(customer.clone()),
-            Owner::Nobody | Owner::Unread => None,
+    /// Takes in every binding; also the position up to which they are complete.
+    pub(super) async fn load(
+        reader: &Reader,
+        source: Arc<AddressSource>,
+        network: Network,
+    ) -> Result<(Self, Position), ReadError> {
+        let (position, names) = reader.stream_names(Category::Binding)?;
+        let mut addresses = Self {
+            network,
+            source,
+            ours: HashSet::with_capacity(names.len()),
+            ahead_to: 0,
+            next_index: 0,
+            customers: HashMap::new(),
         };
-        Ok(Some(Paid { address: Arc::clone(&ours.address), customer }))
+        for names in names.chunks(AT_A_TIME) {
+            names.iter().for_each(|name| addresses.take_in(name));
+            tokio::task::yield_now().await;
+        }
+        for name in &names[names.len().saturating_sub(NEWEST)..] {
+            reader.stream(name, 0)?.iter().filter_map(bound).for_each(|bound| addresses.count(bound.index));
+        }
+        addresses.look_ahead();
+        Ok((addresses, position))
     }
 
-    fn watch_up_to(&mut self, number: u32) {
-        while self.watched < number {
-            let Some(address) = self.source.address(self.watched) else { break };
-            self.watched += 1;
-            let ours = Ours { address: address.to_string().into(), owner: Owner::Nobody };
-            self.ours.entry(address.script_pubkey()).or_insert(ours);
+    /// Takes in an address that was bound just now.
+    pub(super) fn bound(&mut self, bound: &binding::Bound) {
+        self.take_in(&StreamName::Binding(bound.address.as_str().into()));
+        self.count(bound.index);
+        self.keep(bound);
+    }
+
+    /// Watches the addresses that come next.
+    pub(super) fn look_ahead(&mut self) {
+        let to = match self.source.size() {
+            Some(size) => size,
+            None => self.next_index.saturating_add(AHEAD),
+        };
+        // What lies below the next number was given out and is bound, unless all of a list is ours anyway.
+        let from = if self.source.size().is_some() { self.ahead_to } else { self.ahead_to.max(self.next_index) };
+        for index in from..to {
+            match self.source.address(index) {
+                Ok(address) => drop(self.ours.insert(address.script_pubkey())),
+                Err(DeriveError::NoKey) => {}
+                Err(DeriveError::Exhausted) => break,
+            }
+        }
+        self.ahead_to = to.max(self.ahead_to);
+    }
+
+    /// The address of a script, if it is ours.
+    pub(super) fn of(&self, script: &Script) -> Option<String> {
+        self.ours
+            .contains(script)
+            .then(|| address_of(script, self.network))
+            .flatten()
+            .map(|address| address.to_string())
+    }
+
+    /// Whom an address of ours belongs to; `None` for one that was not given out.
+    pub(super) fn customer(&mut self, reader: &Reader, address: &str) -> Result<Option<Customer>, ReadError> {
+        if let Some(customer) = self.customers.get(address) {
+            return Ok(Some(customer.clone()));
+        }
+        let events = reader.stream(&StreamName::Binding(address.into()), 0)?;
+        let Some(bound) = events.iter().find_map(bound) else { return Ok(None) };
+        self.keep(bound);
+        Ok(Some(bound.customer.clone()))
+    }
+
+    fn take_in(&mut self, name: &StreamName) {
+        let StreamName::Binding(address) = name else { return };
+        match parse_address(address, self.network) {
+            Ok(address) => drop(self.ours.insert(address.script_pubkey())),
+            Err(error) => tracing::error!(%address, %error, "a bound address is not watched"),
         }
     }
 
-    fn insert(&mut self, address: &str, owner: Owner) {
-        let parsed = address.parse::<Address<NetworkUnchecked>>().ok();
-        match parsed.and_then(|parsed| parsed.require_network(self.network).ok()) {
-            Some(parsed) => drop(self.ours.insert(parsed.script_pubkey(), Ours { address: address.into(), owner })),
-            None => tracing::error!(address, "a bound address is not one of this network"),
+    fn count(&mut self, index: u32) {
+        self.next_index = self.next_index.max(index.saturating_add(1));
+    }
+
+    fn keep(&mut self, bound: &binding::Bound) {
+        if self.customers.len() >= CUSTOMERS_MAX {
+            self.customers.clear();
         }
+        self.customers.insert(bound.address.clone(), bound.customer.clone());
     }
 }
 
-fn customer(recorded: millrace_model::event::Recorded) -> Option<Customer> {
-    match recorded.event {
-        Event::Binding(binding::Event::Bound(bound)) => Some(bound.customer),
-        _ => None,
+fn bound(recorded: &Recorded) -> Option<&binding::Bound> {
+    match &recorded.event {
+        Event::Binding(binding::Event::Bound(bound)) => Some(bound),
+        Event::Deposit(_) | Event::AddressBook(_) | Event::Chain(_) | Event::Wallet(_) | Event::Desk(_) => None,
     }
 }

@@ -1,262 +1,132 @@
-//! Blocks: what they pay us, what a reorganisation takes away, and what has become deep enough.
-
-use std::collections::{BTreeMap, HashMap};
+//! One block: every output in it that pays us, in one append with the cursor.
 
 use bitcoin::{Block, Transaction};
-use futures::future::try_join_all;
-use millrace_model::chain::{BlockScanned, ChainReorged, CoinsRemembered, SpentCoin};
-use millrace_model::deposit::{self, BlockRef, Command, Deposit, Detected, Mined, Sighting, Stage, evolve};
+use millrace_model::chain::{BlockScanned, SpentCoin};
+use millrace_model::deposit::{BlockRef, Command, Detected, Mined};
 use millrace_model::event::Event;
-use millrace_model::ids::{CommandId, DepositId, Outpoint, StreamName};
+use millrace_model::ids::{CommandId, Outpoint, StreamName};
 use millrace_model::money::Amount;
-use millrace_protocols::chain_watch::{block_hash, hash32};
+use millrace_protocols::chain_watch::txid32;
+use serde_json::json;
 
-use super::addresses::Paid;
-use super::mempool::Mempool;
-use super::{SNAPSHOT_EVERY, Scanner, Trouble};
-use crate::deposits::{Deposits, ExecuteError, progress};
-use crate::event_store::{Append, Expected, ReadError, Write};
+use super::{Interruption, Scanner, ScannerError};
+use crate::event_store::{Append, Expected, Write};
 
-/// As many of a transaction's coins are remembered as fit into an event; a standard one hardly spends more.
-const SPENDS_MAX: usize = 700;
+/// How many of a transaction's coins are recorded: as many as an event has room for.
+const COINS_MAX: usize = 700;
+/// How often the chain's state is stored beside its events, in events: a start reads at most these.
+const SNAPSHOT_EVERY: u64 = 100;
 
-/// Deposits in blocks that are not deep enough, by height.
-#[derive(Default)]
-pub(super) struct Pending {
-    mined: BTreeMap<u64, Vec<DepositId>>,
+/// An output that pays us.
+#[derive(Debug, Clone)]
+pub(super) struct Payment {
+    pub(super) outpoint: Outpoint,
+    address: String,
+    satoshis: u64,
+    spends: Vec<SpentCoin>,
+    coinbase: bool,
 }
 
-impl Pending {
-    /// Those of the log, and what waits in the mempool.
-    pub(super) fn load(deposits: &Deposits) -> Result<(Self, Mempool), ReadError> {
-        let (mut pending, mut mempool) = (Self::default(), Mempool::default());
-        for id in deposits.open()?.1 {
-            let Some(tracked) = deposits.get(id)? else { continue };
-            pending.note(&tracked.deposit);
-            mempool.note(&tracked.deposit);
-        }
-        Ok((pending, mempool))
+impl Payment {
+    /// What of the outside world a deposit stands for: an output can never be two deposits.
+    pub(super) fn key(&self) -> String {
+        format!("btc:{}", self.outpoint)
     }
-
-    pub(super) fn note(&mut self, deposit: &Deposit) {
-        if let (Stage::Pending, Sighting::Mined(block)) = (&deposit.stage, &deposit.sighting) {
-            self.mined.entry(block.height).or_default().push(deposit.receipt.id);
-        }
-    }
-}
-
-/// The key under which the log knows an output.
-pub(super) fn key(outpoint: &Outpoint) -> String {
-    format!("btc:{outpoint}")
-}
-
-/// What a transaction spends, recognisable.
-pub(super) fn spends(transaction: &Transaction) -> Vec<SpentCoin> {
-    let outpoints = transaction.input.iter().map(|input| input.previous_output);
-    let ours = outpoints.map(|outpoint| Outpoint { txid: hash32(outpoint.txid), index: outpoint.vout });
-    ours.take(SPENDS_MAX).map(SpentCoin::from).collect()
 }
 
 impl Scanner {
-    /// Every output of a transaction that pays one of our addresses.
-    pub(super) fn receipts(&mut self, transaction: &Transaction) -> Result<Vec<Detected>, ReadError> {
-        let mut receipts = Vec::new();
-        for (index, output) in transaction.output.iter().enumerate() {
-            let Some(Paid { address, customer }) = self.addresses.paid(&output.script_pubkey)? else { continue };
-            let Some(amount) = Amount::from_units(output.value.to_sat()).filter(|amount| !amount.is_zero()) else {
-                continue;
-            };
-            let index = u32::try_from(index).expect("a transaction has fewer outputs");
-            receipts.push(Detected {
-                id: self.parts.ids.deposit_id(),
-                outpoint: Outpoint { txid: hash32(transaction.compute_txid()), index },
-                address: address.to_string(),
-                amount,
-                customer,
-                spends: spends(transaction),
-                coinbase: transaction.is_coinbase(),
-            });
-        }
-        Ok(receipts)
-    }
-
-    /// Records a block: the cursor and all deposits in it, in one append.
-    pub(super) async fn scan(&mut self, block: BlockRef, content: &Block) -> Result<(), Trouble> {
-        self.addresses.catch_up()?;
-        let mut writes = vec![self.passing(block)];
-        let mut mined = Vec::new();
-        for transaction in &content.txdata {
-            self.mempool.was_mined(transaction);
-            for receipt in self.receipts(transaction)? {
-                if let Some((write, deposit)) = self.mined_in(block, receipt)? {
-                    writes.push(write);
-                    mined.push(deposit);
-                }
-            }
-        }
-        let version = self.chain.cursor().map_or_else(String::new, |cursor| cursor.hash.to_string());
-        let command_id = CommandId::of_fact(&["scan", &block.hash.to_string(), &version, &self.epoch.0.to_string()]);
-        self.append(command_id, "ScanBlock", serde_json::json!({ "block": block }), writes).await?;
-        self.chain = std::mem::take(&mut self.chain).evolve(&BlockScanned { block }.into());
-        mined.iter().for_each(|deposit| self.pending.note(deposit));
-        self.parts.height.send_replace(Some(block.height));
+    pub(super) async fn record_block(&mut self, at: BlockRef, block: &Block) -> Result<(), Interruption> {
+        // Addresses given out until now are known before the block is looked at; a payment cannot be older than its
+        // address.
+        self.follow_log()?;
+        block.txdata.iter().for_each(|transaction| self.sightings.notice(transaction));
+        let payments: Vec<Payment> = block.txdata.iter().flat_map(|transaction| self.payments(transaction)).collect();
+        self.commit(|scanner| scanner.block_append(at, &payments).map(Some)).await?;
+        tracing::debug!(height = at.height, hash = %at.hash, deposits = payments.len(), "block read");
         Ok(())
     }
 
-    fn passing(&self, block: BlockRef) -> Write {
-        let scanned = BlockScanned { block };
-        let snapshot = block.height.is_multiple_of(SNAPSHOT_EVERY).then(|| {
-            let chain = self.chain.clone().evolve(&scanned.clone().into());
-            serde_json::to_string(&chain).expect("a chain has text keys")
+    /// The outputs of a transaction that pay us.
+    pub(super) fn payments(&self, transaction: &Transaction) -> Vec<Payment> {
+        let outputs = transaction.output.iter().zip(0..);
+        let ours = outputs.filter_map(|(output, index)| {
+            Some((index, output.value.to_sat(), self.addresses.of(&output.script_pubkey)?))
         });
-        let events = vec![Event::Chain(scanned.into())];
-        Write { snapshot, ..Write::new(StreamName::Chain, Expected::Owner(self.epoch), events) }
+        let ours: Vec<(u32, u64, String)> = ours.filter(|(_, satoshis, _)| *satoshis > 0).collect();
+        if ours.is_empty() {
+            return Vec::new();
+        }
+        let (txid, spends, coinbase) =
+            (txid32(transaction.compute_txid()), spent_coins(transaction), transaction.is_coinbase());
+        ours.into_iter()
+            .map(|(index, satoshis, address)| Payment {
+                outpoint: Outpoint { txid, index },
+                address,
+                satoshis,
+                spends: spends.clone(),
+                coinbase,
+            })
+            .collect()
     }
 
-    /// What being in this block means for an output: a new deposit, the progress of a known one, or nothing new.
-    fn mined_in(&self, block: BlockRef, receipt: Detected) -> Result<Option<(Write, Deposit)>, ReadError> {
-        let key = key(&receipt.outpoint);
-        let Some(StreamName::Deposit(id)) = self.parts.deposits.store().reader()?.stream_of_key(&key)? else {
-            let events = vec![deposit::Event::from(receipt.clone()), Mined { block }.into()];
-            return Ok(Some(self.write(receipt.id, None, 0, events, Some(key))));
+    /// A deposit that nobody has seen before, as the beginning of its stream.
+    pub(super) fn detected(&mut self, payment: &Payment) -> Result<Option<Write>, ScannerError> {
+        // Above the number of bitcoins there can ever be: not worth more than a line in the journal.
+        let Some(amount) = Amount::from_units(payment.satoshis) else {
+            tracing::error!(outpoint = %payment.outpoint, satoshis = payment.satoshis, "an impossible amount is passed over");
+            return Ok(None);
         };
-        let Some(tracked) = self.parts.deposits.get(id)? else { return Ok(None) };
-        let Ok(events) = tracked.deposit.decide(&Command::ObserveMined { block }) else { return Ok(None) };
-        Ok(Some(self.write(id, Some(tracked.deposit.clone()), tracked.version, events, None)))
+        let id = self.outside.ids.deposit_id();
+        let detected = Detected {
+            id,
+            outpoint: payment.outpoint,
+            address: payment.address.clone(),
+            amount,
+            customer: self.addresses.customer(&self.reader, &payment.address)?,
+            spends: payment.spends.clone(),
+            coinbase: payment.coinbase,
+        };
+        tracing::info!(deposit = %id, outpoint = %payment.outpoint, address = payment.address, %amount, "deposit detected");
+        let write = Write::new(StreamName::Deposit(id), Expected::Exactly(0), vec![Event::Deposit(detected.into())]);
+        Ok(Some(Write { key: Some(payment.key()), ..write }))
     }
 
-    pub(super) fn write(
-        &self,
-        id: DepositId,
-        before: Option<Deposit>,
-        version: u64,
-        events: Vec<deposit::Event>,
-        key: Option<String>,
-    ) -> (Write, Deposit) {
-        let after = events.iter().fold(before, evolve).expect("a deposit with events exists");
-        let events = events.into_iter().map(Event::Deposit).collect();
-        let write = Write::new(StreamName::Deposit(id), Expected::Exactly(version), events);
-        (Write { key, progress: progress(Some(&after)), ..write }, after)
-    }
-
-    pub(super) async fn append(
-        &self,
-        command_id: CommandId,
-        command: &'static str,
-        body: serde_json::Value,
-        writes: Vec<Write>,
-    ) -> Result<(), Trouble> {
-        let body = body.to_string();
-        let append = Append { command_id, command, body, causation: None, correlation: None, writes };
-        self.parts.deposits.store().append(append).await?;
-        Ok(())
-    }
-
-    /// Records that blocks left the best chain, with every deposit that was in one of them.
-    pub(super) async fn reorganise(&mut self, fork: BlockRef, abandoned: BlockRef) -> Result<(), Trouble> {
-        tracing::warn!(fork = fork.height, abandoned = abandoned.height, "the best chain was reorganised");
-        let mut writes = vec![Write::new(
-            StreamName::Chain,
-            Expected::Owner(self.epoch),
-            vec![Event::Chain(ChainReorged { fork, abandoned }.into())],
-        )];
-        let mut chain = std::mem::take(&mut self.chain).evolve(&ChainReorged { fork, abandoned }.into());
-        for id in self.deposits_above(fork)? {
-            let Some(tracked) = self.parts.deposits.get(id)? else { continue };
-            let deposit = &tracked.deposit;
-            let Ok(events) = deposit.decide(&Command::ObserveOrphaned) else { continue };
-            if !matches!(deposit.stage, Stage::Pending | Stage::Quarantined) {
-                let coins = CoinsRemembered { deposit: id, spends: deposit.receipt.spends.clone() };
-                writes[0].events.push(Event::Chain(coins.clone().into()));
-                chain = chain.evolve(&coins.into());
-            }
-            let (write, after) = self.write(id, Some(deposit.clone()), tracked.version, events, None);
-            self.mempool.note(&after);
-            writes.push(write);
-        }
-        let command_id = CommandId::of_fact(&[
-            "reorganise",
-            &fork.hash.to_string(),
-            &abandoned.hash.to_string(),
-            &self.epoch.0.to_string(),
-        ]);
-        let body = serde_json::json!({ "fork": fork, "abandoned": abandoned });
-        self.append(command_id, "Reorganise", body, writes).await?;
-        self.chain = chain;
-        self.pending.mined.split_off(&(fork.height + 1));
-        Ok(())
-    }
-
-    /// The deposits that our reading of the chain has in blocks above the fork: the events of those blocks' appends.
-    fn deposits_above(&self, fork: BlockRef) -> Result<Vec<DepositId>, ReadError> {
-        let reader = self.parts.deposits.store().reader()?;
-        let mut found = HashMap::new();
-        for recorded in reader.stream(&StreamName::Chain, 0)?.iter().rev() {
-            let Event::Chain(millrace_model::chain::Event::BlockScanned(scanned)) = &recorded.event else { continue };
-            if scanned.block.height <= fork.height {
-                break;
-            }
-            let Some((first, last)) = reader.outcome(recorded.command_id)? else { continue };
-            for event in reader.range(first, last)? {
-                if let StreamName::Deposit(id) = event.stream {
-                    found.insert(id, ());
-                }
-            }
-        }
-        Ok(found.into_keys().collect())
-    }
-
-    /// Takes in what is deep enough, after the node has shown its block once more.
-    pub(super) async fn mature(&mut self) -> Result<(), Trouble> {
-        let Some(tip) = self.chain.cursor() else { return Ok(()) };
-        let heights: Vec<u64> = self.pending.mined.keys().copied().collect();
-        for height in heights {
-            let confirmations = tip.height + 1 - height.min(tip.height);
-            if confirmations < self.parts.settings.confirmations {
-                break;
-            }
-            let ids = self.pending.mined.remove(&height).unwrap_or_default();
-            let left = self.mature_at(height, confirmations, &ids).await;
-            let left = match left {
-                Ok(left) => left,
-                Err(trouble) => {
-                    self.pending.mined.insert(height, ids);
-                    return Err(trouble);
-                }
-            };
-            if !left.is_empty() {
-                self.pending.mined.insert(height, left);
-            }
-        }
-        Ok(())
-    }
-
-    /// Answers which of them are not deep enough after all.
-    async fn mature_at(&self, height: u64, confirmations: u64, ids: &[DepositId]) -> Result<Vec<DepositId>, Trouble> {
-        let Some(hash) = self.chain.hash_at(height) else { return Ok(vec![]) };
-        let Some(block) = self.parts.node.block(block_hash(hash)).await? else { return Ok(ids.to_vec()) };
-        let mut txids: Vec<_> = block.txdata.iter().map(|transaction| hash32(transaction.compute_txid())).collect();
-        txids.sort_unstable();
-        let (mut left, mut ready) = (Vec::new(), Vec::new());
-        for id in ids {
-            let Some(tracked) = self.parts.deposits.get(*id)? else { continue };
-            let receipt = &tracked.deposit.receipt;
-            let deep = confirmations >= tracked.deposit.confirmations_required(self.parts.settings.confirmations);
-            if !deep || txids.binary_search(&receipt.outpoint.txid).is_err() {
-                left.push(*id);
-                continue;
-            }
-            let seen_before = self.chain.seen_before(&receipt.spends);
-            ready.push((*id, Command::ObserveMature { confirmations, seen_before }));
-        }
-        let matured = ready.iter().map(|(id, command)| async {
-            match self.parts.deposits.execute(*id, command).await {
-                // It moved meanwhile; whoever moved it knows better.
-                Ok(_) | Err(ExecuteError::Rejected(_)) => Ok(()),
-                Err(error) => Err(error),
-            }
+    fn block_append(&mut self, at: BlockRef, payments: &[Payment]) -> Result<Append, ScannerError> {
+        let scanned = BlockScanned { block: at };
+        let snapshot = (self.version + 1).is_multiple_of(SNAPSHOT_EVERY).then(|| {
+            let chain = self.chain.clone().evolve(&scanned.clone().into());
+            serde_json::to_string(&chain).expect("the chain's state has text keys")
         });
-        try_join_all(matured).await?;
-        Ok(left)
+        let mut writes = vec![Write { snapshot, ..self.chain_write(vec![scanned.into()]) }];
+        for payment in payments {
+            writes.extend(self.mined(at, payment)?);
+        }
+        Ok(Append {
+            // A block can be read again after a reorganisation there and back; the version tells the times apart.
+            command_id: CommandId::of_fact(&["block", &at.hash.to_string(), &self.version.to_string()]),
+            command: "RecordBlock",
+            body: json!({ "block": at, "payments": payments.len() }).to_string(),
+            causation: None,
+            correlation: None,
+            writes,
+        })
     }
+
+    fn mined(&mut self, at: BlockRef, payment: &Payment) -> Result<Option<Write>, ScannerError> {
+        if let Some(StreamName::Deposit(id)) = self.reader.stream_of_key(&payment.key())? {
+            let Some(tracked) = self.outside.deposits.get(id)? else { return Ok(None) };
+            return self.observed(&tracked, &Command::ObserveMined { block: at });
+        }
+        let Some(mut write) = self.detected(payment)? else { return Ok(None) };
+        write.events.push(Event::Deposit(Mined { block: at }.into()));
+        Ok(Some(write))
+    }
+}
+
+fn spent_coins(transaction: &Transaction) -> Vec<SpentCoin> {
+    if transaction.is_coinbase() {
+        return Vec::new();
+    }
+    let spent = transaction.input.iter().map(|input| input.previous_output);
+    spent.take(COINS_MAX).map(|spent| Outpoint { txid: txid32(spent.txid), index: spent.vout }.into()).collect()
 }

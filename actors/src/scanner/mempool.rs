@@ -1,125 +1,105 @@
-//! The mempool: deposits shown before they are mined, and what becomes of those that never are.
+//! What waits to be mined: shown to the customer at once, and never acted upon.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use bitcoin::{Transaction, Txid};
-use millrace_model::chain::SpentCoin;
-use millrace_model::deposit::{self, Command, Deposit, Sighting, Stage};
-use millrace_model::ids::{CommandId, DepositId, Hash32};
-use millrace_protocols::chain_watch::hash32;
+use futures::{StreamExt, TryStreamExt};
+use millrace_model::deposit::Command;
+use millrace_model::ids::{CommandId, Hash32};
+use millrace_protocols::chain_watch::txid32;
+use serde_json::json;
 
-use super::block::{key, spends};
-use super::{Scanner, Trouble};
-use crate::deposits::ExecuteError;
+use super::block::Payment;
+use super::sightings::Gone;
+use super::{Course, Interruption, Scanner, ScannerError};
+use crate::event_store::Append;
+use crate::ports::{BitcoinNode, PortError};
 
-/// How many transactions are looked up in one round.
-const LOOKUPS_MAX: usize = 500;
-/// How many transactions that do not concern us are remembered as such.
-const SEEN_MAX: usize = 1_000_000;
-
-/// What is known of the mempool.
-#[derive(Default)]
-pub(super) struct Mempool {
-    /// Looked up already.
-    seen: HashSet<Txid>,
-    /// Deposits that are in no block, by transaction.
-    waiting: HashMap<Hash32, Vec<DepositId>>,
-    /// The transactions that spend the coins of those.
-    rivals: HashMap<SpentCoin, Hash32>,
-}
-
-impl Mempool {
-    /// A deposit that is in no block may vanish.
-    pub(super) fn note(&mut self, deposit: &Deposit) {
-        let unmined = matches!(deposit.sighting, Sighting::Unconfirmed | Sighting::Orphaned);
-        if unmined && !matches!(deposit.stage, Stage::Done(_)) {
-            let receipt = &deposit.receipt;
-            self.waiting.entry(receipt.outpoint.txid).or_default().push(receipt.id);
-        }
-    }
-
-    /// A transaction came into a block: it waits no more, and may have taken the coins of one that does.
-    pub(super) fn was_mined(&mut self, transaction: &Transaction) {
-        let txid = hash32(transaction.compute_txid());
-        self.waiting.remove(&txid);
-        self.spends_coins(txid, transaction);
-    }
-
-    fn spends_coins(&mut self, txid: Hash32, transaction: &Transaction) {
-        if !self.waiting.is_empty() {
-            self.rivals.extend(spends(transaction).into_iter().map(|coin| (coin, txid)));
-        }
-    }
-
-    fn rival_of(&self, deposit: &Deposit) -> Option<Hash32> {
-        let rivals = deposit.receipt.spends.iter().filter_map(|coin| self.rivals.get(coin));
-        rivals.copied().find(|rival| *rival != deposit.receipt.outpoint.txid)
-    }
-}
+/// How many unknown transactions are looked up in one round; the rest comes in the next.
+const LOOK_UPS_MAX: usize = 500;
+/// How many of them at once: nodes answer few requests at a time.
+const AT_ONCE_MAX: usize = 4;
 
 impl Scanner {
-    pub(super) async fn watch_mempool(&mut self) -> Result<(), Trouble> {
-        let waiting = self.parts.node.mempool().await?;
-        self.addresses.catch_up()?;
-        let fresh: Vec<_> =
-            waiting.iter().filter(|txid| !self.mempool.seen.contains(*txid)).take(LOOKUPS_MAX).copied().collect();
-        for txid in fresh {
-            if let Some(transaction) = self.parts.node.waiting(txid).await? {
-                self.sight(&transaction).await?;
-            }
-            if self.mempool.seen.len() >= SEEN_MAX {
-                self.mempool.seen.clear();
-            }
-            self.mempool.seen.insert(txid);
-        }
-        self.let_vanish(&waiting).await
-    }
-
-    async fn sight(&mut self, transaction: &Transaction) -> Result<(), Trouble> {
-        let txid = hash32(transaction.compute_txid());
-        self.mempool.spends_coins(txid, transaction);
-        for receipt in self.receipts(transaction)? {
-            let key = key(&receipt.outpoint);
-            if self.parts.deposits.store().reader()?.stream_of_key(&key)?.is_some() {
-                continue;
-            }
-            let command_id = CommandId::of_fact(&["sight", &receipt.outpoint.to_string()]);
-            let body = serde_json::json!({ "outpoint": receipt.outpoint });
-            let (write, after) =
-                self.write(receipt.id, None, 0, vec![deposit::Event::from(receipt.clone())], Some(key));
-            self.append(command_id, "Sight", body, vec![write]).await?;
-            self.mempool.note(&after);
+    /// Records new sightings and ends those that are gone. `waiting` was listed before the chain was followed to its tip.
+    pub(super) async fn look_at_mempool(&mut self, waiting: &[Txid], course: Course) -> Result<(), Interruption> {
+        let listed: HashSet<Txid> = waiting.iter().copied().collect();
+        self.looked_at.retain(|txid| listed.contains(txid));
+        let unknown: Vec<Txid> =
+            waiting.iter().copied().filter(|txid| !self.looked_at.contains(txid)).take(LOOK_UPS_MAX).collect();
+        let found = look_up(Arc::clone(&self.outside.node), unknown.clone()).await?;
+        // Some may have been bound while the node was asked.
+        self.follow_log()?;
+        found.iter().for_each(|transaction| self.sightings.notice(transaction));
+        let payments: Vec<Payment> = found.iter().flat_map(|transaction| self.payments(transaction)).collect();
+        self.commit(|scanner| scanner.sightings_append(&payments)).await?;
+        self.looked_at.extend(unknown);
+        if course == Course::Straight {
+            // After a reorganisation the list is older than what was orphaned and may wait again by now.
+            self.end_those_gone(&listed).await?;
         }
         Ok(())
     }
 
-    /// Ends those that wait in no mempool. Every block up to the tip was read before, so they are in none either,
-    /// unless one came in this very moment: then it is found there and the deposit goes on.
-    async fn let_vanish(&mut self, waiting: &[Txid]) -> Result<(), Trouble> {
-        if self.mempool.waiting.is_empty() {
-            self.mempool.rivals.clear();
-            return Ok(());
-        }
-        let still: HashSet<Hash32> = waiting.iter().map(|txid| hash32(*txid)).collect();
-        let gone: Vec<Hash32> = self.mempool.waiting.keys().filter(|txid| !still.contains(*txid)).copied().collect();
-        if gone.is_empty() || !self.is_at_tip().await? {
-            return Ok(());
-        }
-        for txid in gone {
-            for id in self.mempool.waiting.remove(&txid).unwrap_or_default() {
-                let Some(tracked) = self.parts.deposits.get(id)? else { continue };
-                let command = Command::ObserveVanished { replaced_by: self.mempool.rival_of(&tracked.deposit) };
-                match self.parts.deposits.execute(id, &command).await {
-                    Ok(_) | Err(ExecuteError::Rejected(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
+    fn sightings_append(&mut self, payments: &[Payment]) -> Result<Option<Append>, ScannerError> {
+        let mut writes = Vec::new();
+        let mut outpoints = Vec::new();
+        for payment in payments {
+            if self.reader.stream_of_key(&payment.key())?.is_none() {
+                writes.extend(self.detected(payment)?);
+                outpoints.push(payment.outpoint.to_string());
             }
         }
-        Ok(())
+        Ok((!writes.is_empty()).then(|| Append {
+            command_id: command_id("seen", &outpoints),
+            command: "RecordSightings",
+            body: json!({ "outpoints": outpoints.len() }).to_string(),
+            causation: None,
+            correlation: None,
+            writes,
+        }))
     }
 
-    async fn is_at_tip(&self) -> Result<bool, Trouble> {
-        let tip = self.parts.node.chain_info().await?.best_hash;
-        Ok(self.chain.cursor().is_some_and(|cursor| cursor.hash == hash32(tip)))
+    async fn end_those_gone(&mut self, listed: &HashSet<Txid>) -> Result<(), Interruption> {
+        if self.sightings.is_empty() {
+            return Ok(());
+        }
+        let listed: HashSet<Hash32> = listed.iter().map(|txid| txid32(*txid)).collect();
+        let gone = self.sightings.missing_from(&listed);
+        self.commit(|scanner| scanner.gone_append(&gone)).await
     }
+
+    fn gone_append(&mut self, gone: &[Gone]) -> Result<Option<Append>, ScannerError> {
+        let mut writes = Vec::new();
+        let mut parts = Vec::new();
+        for Gone { deposit, replaced_by } in gone {
+            let Some(tracked) = self.outside.deposits.get(*deposit)? else { continue };
+            writes.extend(self.observed(&tracked, &Command::ObserveVanished { replaced_by: *replaced_by })?);
+            parts.push(format!("{deposit}/{}", tracked.version));
+        }
+        Ok((!writes.is_empty()).then(|| Append {
+            command_id: command_id("gone", &parts),
+            command: "RecordGone",
+            body: json!({ "deposits": parts.len() }).to_string(),
+            causation: None,
+            correlation: None,
+            writes,
+        }))
+    }
+}
+
+/// The transactions that still wait.
+async fn look_up(node: Arc<dyn BitcoinNode>, txids: Vec<Txid>) -> Result<Vec<Transaction>, PortError> {
+    let look_ups = futures::stream::iter(txids).map(|txid| {
+        let node = Arc::clone(&node);
+        async move { node.waiting(txid).await }
+    });
+    let found: Vec<Option<Transaction>> = look_ups.buffered(AT_ONCE_MAX).try_collect().await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn command_id(what: &str, parts: &[String]) -> CommandId {
+    let parts: Vec<&str> = std::iter::once(what).chain(parts.iter().map(String::as_str)).collect();
+    CommandId::of_fact(&parts)
 }

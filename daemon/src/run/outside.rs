@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use bitcoin::Network;
 use millrace_actors::binder::AddressSource;
-use millrace_actors::bitcoin_node::HttpBitcoinNode;
+use millrace_actors::bitcoin_node::{HttpBitcoinNode, Settings as BitcoinSettings};
 use millrace_actors::exchange::{Exchange, HttpC2cx, RequestsPerMinute, Settings as C2cxSettings};
 use millrace_actors::ports::{BitcoinNode, SkycoinNode};
 use millrace_actors::skycoin_node::HttpSkycoinNode;
@@ -31,7 +31,7 @@ const MARKET_STEP: Duration = Duration::from_secs(1);
 pub(super) struct Outside {
     pub bitcoin: Arc<dyn BitcoinNode>,
     pub network: Network,
-    pub addresses: AddressSource,
+    pub addresses: Arc<AddressSource>,
     pub skycoin: Arc<dyn SkycoinNode>,
     pub wallet: Wallet,
     /// `None` when none is configured; then nothing can be bought.
@@ -73,9 +73,13 @@ fn sandbox(info: &Info) -> anyhow::Result<Outside> {
     let network = Network::Regtest;
     let broadcast = if info.skycoin.peers == 0 { Broadcast::Quiet } else { Broadcast::Peers };
     Ok(Outside {
-        bitcoin: Arc::new(HttpBitcoinNode::new(&info.bitcoin.url, &info.bitcoin.user, &info.bitcoin.password)?),
+        bitcoin: Arc::new(HttpBitcoinNode::new(BitcoinSettings {
+            url: info.bitcoin.url.clone(),
+            user: info.bitcoin.user.clone(),
+            password: info.bitcoin.password.clone(),
+        })?),
         network,
-        addresses: AddressSource::Key(Box::new(AccountKey::parse(&info.bitcoin.xpub.to_string(), network)?)),
+        addresses: Arc::new(AddressSource::account(AccountKey::parse(&info.bitcoin.xpub.to_string(), network)?)),
         skycoin: Arc::new(HttpSkycoinNode::new(&info.skycoin.url, &info.skycoin.wallet_id, broadcast)?),
         wallet: Wallet { id: info.skycoin.wallet_id.clone(), password: None },
         exchange: Some(c2cx(info.c2cx.url.parse()?, &info.c2cx.key, &info.c2cx.secret, None)?),
@@ -91,7 +95,11 @@ fn real(config: &Config) -> anyhow::Result<Outside> {
     let skycoin_url = skycoin.url.as_ref().context("skycoin.url is missing")?;
     let wallet_id = skycoin.wallet_id.as_ref().context("skycoin.wallet_id is missing")?;
     Ok(Outside {
-        bitcoin: Arc::new(HttpBitcoinNode::new(url.as_str(), user, password)?),
+        bitcoin: Arc::new(HttpBitcoinNode::new(BitcoinSettings {
+            url: url.to_string(),
+            user: user.to_owned(),
+            password: password.to_owned(),
+        })?),
         network: bitcoin.network,
         addresses: addresses(config)?,
         skycoin: Arc::new(HttpSkycoinNode::new(skycoin_url.as_str(), wallet_id, Broadcast::Peers)?),
@@ -117,12 +125,12 @@ fn c2cx(url: Url, key: &str, secret: &str, pace: Option<RequestsPerMinute>) -> a
     Ok(Arc::new(HttpC2cx::new(C2cxSettings { url, credentials, pace })?))
 }
 
-fn addresses(config: &Config) -> anyhow::Result<AddressSource> {
+fn addresses(config: &Config) -> anyhow::Result<Arc<AddressSource>> {
     let network = config.bitcoin.network;
     if let Some(xpub) = &config.bitcoin.xpub {
-        return Ok(AddressSource::Key(Box::new(AccountKey::parse(&xpub.to_string(), network)?)));
+        return Ok(Arc::new(AddressSource::account(AccountKey::parse(&xpub.to_string(), network)?)));
     }
     let path = config.bitcoin.address_file.as_ref().context("bitcoin.xpub or bitcoin.address_file is missing")?;
     let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
-    Ok(AddressSource::List(parse_address_list(&text, network)?.into()))
+    Ok(Arc::new(AddressSource::list(parse_address_list(&text, network)?)))
 }

@@ -5,23 +5,25 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
-use millrace_actors::binder::{self, Binder};
+use millrace_actors::binder::{self, BindRequest};
 use millrace_actors::buyer;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::deposits::Deposits;
+use millrace_actors::door::Door;
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::exchange::{Exchange, RequestsPerMinute};
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::market::{self, Market, Watching};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{self, Views};
-use millrace_actors::scanner::{self, Watch};
+use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::sender;
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, RemainderPolicy, Terms};
 use millrace_model::desk::{Setting, Switch};
 use millrace_model::money::Amount;
+use millrace_protocols::chain_watch::Start;
 use millrace_protocols::purchase::Policy;
 use millrace_protocols::wire::c2cx::BTC_SKY_RULES;
 use tokio::runtime;
@@ -66,7 +68,7 @@ pub(super) struct Core {
 /// What customers need.
 #[derive(Clone)]
 pub(super) struct Wired {
-    pub binder: Binder,
+    pub binder: Door<BindRequest>,
     pub height: watch::Receiver<Option<u64>>,
     pub quotes: Quotes,
 }
@@ -146,27 +148,27 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
     let switches = core.operations.switches();
     let binder = binder::start(
         &core.tree,
-        core.store.clone(),
         binder::Settings {
-            addresses: outside.addresses.clone(),
-            per_customer_max: u64::from(config.desk.max_addresses_per_target),
-            low_pool_warning: config.bitcoin.low_pool_warning as usize,
+            source: Arc::clone(&outside.addresses),
+            addresses_max_per_target: u64::from(config.desk.max_addresses_per_target),
+            low_pool: config.bitcoin.low_pool_warning,
             switches: switches.clone(),
         },
+        core.store.clone(),
     )?;
     let height = scanner::start(
         &core.tree,
-        deposits.clone(),
-        outside.bitcoin,
-        Arc::new(TimeOrderedIds(Arc::clone(&core.clock))),
         scanner::Settings {
             network: outside.network,
-            addresses: outside.addresses,
-            confirmations: u64::from(config.bitcoin.confirmations),
+            start: config.bitcoin.start_height.map_or(Start::Tip, Start::Height),
             poll: config.bitcoin.poll,
-            mempool: if config.bitcoin.watch_mempool { Watch::Yes } else { Watch::No },
-            start_height: config.bitcoin.start_height,
+            confirmations: u64::from(config.bitcoin.confirmations),
+            source: outside.addresses,
+            mempool: if config.bitcoin.watch_mempool { Mempool::Watched } else { Mempool::PassedOver },
         },
+        outside.bitcoin,
+        Arc::new(TimeOrderedIds(Arc::clone(&core.clock))),
+        deposits.clone(),
     )?;
     let market = outside.exchange.map(|exchange| buying(config, core, &deposits, exchange)).transpose()?;
     decider::start(&core.tree, deposits.clone(), terms(config, market.clone()))?;

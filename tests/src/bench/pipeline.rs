@@ -8,18 +8,21 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Network, ScriptBuf};
-use millrace_actors::binder::{self, AddressSource, Binder};
+use millrace_actors::binder::{self, AddressSource, Bind, BindRequest, Bound};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::deposits::Deposits;
+use millrace_actors::door::Door;
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
-use millrace_actors::scanner::{self, Watch};
+use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_actors::{decider, sender};
 use millrace_model::deposit::{DecisionTerms, Event as DepositEvent, Method, Terms};
 use millrace_model::desk::Desk;
 use millrace_model::event::Event;
+use millrace_model::ids::CommandId;
+use millrace_protocols::chain_watch::Start;
 use millrace_protocols::receive::AccountKey;
 use tokio::sync::watch;
 
@@ -88,7 +91,7 @@ pub(super) fn bind() -> anyhow::Result<Vec<Figure>> {
 struct Running {
     tree: Tree,
     store: Store,
-    binder: Binder,
+    binder: Door<BindRequest>,
     chain: Arc<Chain>,
     wallet: Arc<Wallet>,
 }
@@ -102,25 +105,21 @@ impl Running {
         let store = Store::start(&tree, settings)?;
         projection::start(&tree, store.clone(), Views::new(&folder.join("views.db")))?;
         let deposits = Deposits::new(store.clone());
-        let addresses = AddressSource::Key(Box::new(AccountKey::parse(ACCOUNT, Network::Regtest)?));
+        let source = Arc::new(AddressSource::account(AccountKey::parse(ACCOUNT, Network::Regtest)?));
         let switches = watch::Sender::new(Desk::default()).subscribe();
-        let settings = binder::Settings {
-            addresses: addresses.clone(),
-            per_customer_max: u64::MAX,
-            low_pool_warning: 0,
-            switches,
-        };
-        let binder = binder::start(&tree, store.clone(), settings)?;
+        let settings =
+            binder::Settings { source: source.clone(), addresses_max_per_target: u64::MAX, low_pool: 0, switches };
+        let binder = binder::start(&tree, settings, store.clone())?;
         let (chain, wallet) = (Arc::new(Chain::new()), Arc::new(Wallet::new(outputs)));
         let settings = scanner::Settings {
             network: Network::Regtest,
-            addresses,
-            confirmations: 1,
+            start: Start::Tip,
             poll: POLL,
-            mempool: Watch::No,
-            start_height: None,
+            confirmations: 1,
+            source,
+            mempool: Mempool::PassedOver,
         };
-        scanner::start(&tree, deposits.clone(), chain.clone(), Arc::new(TimeOrderedIds(clock)), settings)?;
+        scanner::start(&tree, settings, chain.clone(), Arc::new(TimeOrderedIds(clock)), deposits.clone())?;
         let terms = DecisionTerms {
             terms: Terms::Direct { rate: "500".parse()? },
             minimum: "0.0001".parse()?,
@@ -141,7 +140,7 @@ impl Running {
     }
 
     async fn bind_all(&self) -> anyhow::Result<Vec<ScriptBuf>> {
-        let binds = (0..ADDRESSES).map(|_| self.binder.bind(TARGET.to_owned(), Method::Direct, None));
+        let binds = (0..ADDRESSES).map(|_| self.bind(TARGET.to_owned()));
         let bound = futures::future::try_join_all(binds).await?;
         bound
             .iter()
@@ -152,11 +151,16 @@ impl Running {
             .collect()
     }
 
+    async fn bind(&self, target: String) -> anyhow::Result<Bound> {
+        let bind = Bind { target, method: Method::Direct, command_id: CommandId(rand::random()) };
+        Ok(self.binder.call(|reply| BindRequest { bind, reply }, Duration::from_secs(30)).await??)
+    }
+
     async fn bind_rate(&self, binds: usize) -> anyhow::Result<f64> {
         let begin = Instant::now();
         let clients = (0..64).map(|client| async move {
             for _ in 0..binds / 64 {
-                self.binder.bind(format!("{TARGET}{client}"), Method::Direct, None).await?;
+                self.bind(format!("{TARGET}{client}")).await?;
             }
             anyhow::Ok(())
         });

@@ -1,7 +1,11 @@
 //! Giving out an address, whichever door was used.
 
+use std::time::Duration;
+
 use http::HeaderMap;
-use millrace_actors::binder::{BindError, Bound};
+use millrace_actors::binder::{Bind, BindError, BindRequest, Bound};
+use millrace_actors::event_store::AppendError;
+use millrace_actors::supervision::AskError;
 use millrace_model::ids::CommandId;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 
@@ -10,6 +14,8 @@ use crate::web::problem::Problem;
 
 /// The header that makes a repeated bind answer the first one's address.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// How long a bind may take; with the same key it can be asked for again.
+const BIND_WITHIN: Duration = Duration::from_secs(15);
 /// Longest key accepted.
 const KEY_BYTES_MAX: usize = 128;
 
@@ -35,24 +41,32 @@ pub(super) async fn bind(desk: &Desk, headers: &HeaderMap, target: &SkyAddress) 
     if desk.terms.binds == Binds::Disabled {
         return Err(Problem::new(http::StatusCode::FORBIDDEN, "binds_disabled", "Address binding is disabled"));
     }
-    let bound = desk.binder.bind(target.to_string(), desk.terms.method, command_id(headers, target)?).await;
+    let bind = Bind { target: target.to_string(), method: desk.terms.method, command_id: command_id(headers, target)? };
+    let bound = desk.binder.call(|reply| BindRequest { bind, reply }, BIND_WITHIN).await.map_err(unasked)?;
     let bound = bound.map_err(refused)?;
     desk.views.caught_up(bound.position, CAUGHT_UP_WITHIN).await;
     Ok(bound)
 }
 
-/// Two customers that happen to use the same key are still two.
-fn command_id(headers: &HeaderMap, target: &SkyAddress) -> Result<Option<CommandId>, Problem> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+/// Two customers that happen to use the same key are still two. Without a key every request is another one.
+fn command_id(headers: &HeaderMap, target: &SkyAddress) -> Result<CommandId, Problem> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(CommandId(rand::random())) };
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX).ok_or_else(|| {
         Problem::bad_request("invalid_idempotency_key", "An Idempotency-Key has 1 to 128 visible characters.")
     })?;
-    Ok(Some(CommandId::of_fact(&["bind", &target.to_string(), key])))
+    Ok(CommandId::of_fact(&["bind", &target.to_string(), key]))
+}
+
+fn unasked(error: AskError) -> Problem {
+    match error {
+        AskError::Busy => busy(),
+        AskError::Down | AskError::Unknown => out_of_order(&error),
+    }
 }
 
 fn refused(error: BindError) -> Problem {
     match error {
-        BindError::LimitReached => Problem::conflict(
+        BindError::LimitReached(_) => Problem::conflict(
             "too_many_addresses",
             "The maximum number of addresses have been assigned to this SKY address",
         ),
@@ -60,10 +74,19 @@ fn refused(error: BindError) -> Problem {
         BindError::Switched => {
             Problem::new(http::StatusCode::FORBIDDEN, "binds_disabled", "Address binding is disabled")
         }
-        BindError::Busy => Problem::unavailable("busy", "The desk is busy; try again."),
-        BindError::Unavailable(reason) => {
-            tracing::warn!(%reason, "an address could not be bound");
-            Problem::unavailable("desk_unavailable", "The desk cannot give out addresses at the moment; try again.")
+        BindError::IdTaken => {
+            Problem::conflict("idempotency_key_taken", "This Idempotency-Key was used for something else.")
         }
+        BindError::Store(AppendError::Busy) => busy(),
+        BindError::Store(_) | BindError::Unreadable(_) => out_of_order(&error),
     }
+}
+
+fn busy() -> Problem {
+    Problem::unavailable("busy", "The desk is busy; try again.")
+}
+
+fn out_of_order(reason: &dyn std::fmt::Display) -> Problem {
+    tracing::warn!(%reason, "an address could not be bound");
+    Problem::unavailable("desk_unavailable", "The desk cannot give out addresses at the moment; try again.")
 }

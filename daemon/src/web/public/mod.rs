@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
-use millrace_actors::binder::Binder;
+use millrace_actors::binder::BindRequest;
+use millrace_actors::door::Door;
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::supervision::Registry;
 use millrace_model::deposit::Method;
@@ -35,7 +36,7 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_millis(500);
 /// What the public face is made of.
 pub struct Desk {
     /// Gives out addresses.
-    pub binder: Binder,
+    pub binder: Door<BindRequest>,
     /// What is shown.
     pub views: Views,
     /// The health of the parts.
