@@ -1,0 +1,247 @@
+//! Pays out: from what is owed to a payout that is final, one set of signed bytes a deposit.
+//!
+//! The order of things is the whole safety: outputs are claimed, the intention is in the log, the wallet signs without
+//! broadcasting, the bytes are in the log together with the reservation of their inputs, and only then does a node get
+//! them. Whatever becomes unknown after that is answered by handing in the same bytes again. Other bytes come only when a
+//! final transaction of somebody else has spent an input.
+//!
+//! It does not decide how much is owed, and it does not watch payouts once they are final.
+
+mod alarms;
+mod deliver;
+mod memory;
+mod sign;
+mod switch;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_model::deposit::{Deposit, Stage};
+use millrace_model::desk::Setting;
+use millrace_model::ids::DepositId;
+use millrace_protocols::payout::{BytesError, Shortage};
+
+use crate::deposits::{Deposits, ExecuteError, Tracked};
+use crate::event_store::{AppendError, ReadError};
+use crate::ports::{PortError, SkycoinNode};
+use crate::supervision::{Reporter, Tree, TreeError};
+use crate::wallet::{HotWallet, NoClaim, Stored, WalletError};
+use crate::worker::{self, Duty, Next};
+
+pub(crate) use alarms::Alarm;
+use alarms::DepositAlarm;
+use memory::Memories;
+use switch::Switches;
+
+/// The part's name in the tree.
+pub const PART: &str = "sender";
+
+/// How long the sender waits before it looks again whether paying out is allowed.
+const SWITCH_PAUSE: Duration = Duration::from_millis(500);
+/// How long it waits when the log has too much to do.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
+
+/// How the desk pays out.
+#[derive(Clone)]
+pub struct Terms {
+    /// The node's name of the hot wallet.
+    pub wallet_id: String,
+    /// Its password, when it has one.
+    pub password: Option<String>,
+    /// How deep a payout is before it is final, its own block included; at least 1.
+    pub confirmations: u64,
+    /// The shortest pause between two looks at a payout; the longer one waits, the longer they get, up to eight times.
+    pub poll: Duration,
+    /// How long a node may not know a payout that it took before it gets the same bytes again.
+    pub resend_after: Duration,
+    /// The pause after trouble: no free outputs, no answer, a refusal.
+    pub retry: Duration,
+    /// How long the node is left alone after it was asked which outputs there are.
+    pub refresh: Duration,
+}
+
+/// Whether the configuration allows paying out at this moment.
+pub type Allowed = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Adds the sender to the tree.
+pub fn start(
+    tree: &Tree,
+    deposits: Deposits,
+    node: Arc<dyn SkycoinNode>,
+    terms: Terms,
+    allowed: Allowed,
+) -> Result<(), TreeError> {
+    let theirs = deposits.clone();
+    worker::start(tree, PART, deposits, move |report| {
+        Sender::new(theirs.clone(), Arc::clone(&node), terms.clone(), Arc::clone(&allowed), report)
+    })
+}
+
+/// The duty of one incarnation.
+pub struct Sender {
+    deposits: Deposits,
+    node: Arc<dyn SkycoinNode>,
+    terms: Terms,
+    allowed: Allowed,
+    switches: Switches,
+    wallet: HotWallet,
+    memories: Memories,
+    alarms: Alarms,
+}
+
+struct Alarms {
+    /// The node does not answer, or not sensibly.
+    node: Alarm,
+    /// Paying out is switched off.
+    sends: Alarm,
+    /// Nothing to pay with.
+    wallet: DepositAlarm,
+    /// Something is wrong with one payout.
+    payout: DepositAlarm,
+}
+
+/// Why a payout goes no further for now. Nothing of this is final.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Short(#[from] Shortage),
+    #[error(transparent)]
+    Node(#[from] PortError),
+    /// The wallet's outputs have moved under the claim; others will do.
+    #[error("the outputs claimed are not to be had any more")]
+    Stale,
+    #[error("the wallet refuses: {0}")]
+    WalletRefuses(String),
+    #[error(transparent)]
+    Bytes(#[from] BytesError),
+    /// It was held instead, for a person to look at.
+    #[error("held")]
+    Held,
+}
+
+impl From<NoClaim> for Trouble {
+    fn from(none: NoClaim) -> Self {
+        match none {
+            NoClaim::Short(shortage) => Self::Short(shortage),
+            NoClaim::Node(error) => Self::Node(error),
+        }
+    }
+}
+
+impl Sender {
+    fn new(deposits: Deposits, node: Arc<dyn SkycoinNode>, terms: Terms, allowed: Allowed, report: Reporter) -> Self {
+        let store = deposits.store().clone();
+        let alarms = Alarms {
+            node: Alarm::new("node", report.clone()),
+            sends: Alarm::new("sends", report.clone()),
+            wallet: DepositAlarm::new("wallet", report.clone()),
+            payout: DepositAlarm::new("payout", report),
+        };
+        Self {
+            switches: Switches::new(store.clone()),
+            wallet: HotWallet::new(store, Arc::clone(&node), terms.refresh),
+            memories: Memories::default(),
+            deposits,
+            node,
+            terms,
+            allowed,
+            alarms,
+        }
+    }
+
+    async fn advance(&self, tracked: Arc<Tracked>) -> Result<Next, Trouble> {
+        if tracked.deposit.stage == Stage::WaitSend && !self.may_send()? {
+            return Ok(Next::After(SWITCH_PAUSE));
+        }
+        let tracked = match tracked.deposit.signed_payout() {
+            Some(_) => tracked,
+            None => self.sign(tracked).await?,
+        };
+        self.deliver(tracked).await
+    }
+
+    fn may_send(&self) -> Result<bool, ReadError> {
+        let why_not = match self.switches.sends()? {
+            Setting::Off => "sends are switched off",
+            Setting::On if !(self.allowed)() => "sends are off in the configuration",
+            Setting::On => {
+                self.alarms.sends.clear();
+                return Ok(true);
+            }
+        };
+        self.alarms.sends.raise(why_not);
+        Ok(false)
+    }
+
+    fn live_with(&self, id: DepositId, trouble: Trouble) -> Next {
+        match trouble {
+            Trouble::Short(shortage) => self.alarms.wallet.raise(id, shortage.to_string()),
+            Trouble::Node(error) => self.alarms.node.raise(error.to_string()),
+            Trouble::WalletRefuses(why) => self.alarms.payout.raise(id, format!("the wallet refuses: {why}")),
+            Trouble::Bytes(error) => self.alarms.payout.raise(id, error.to_string()),
+            Trouble::Execute(ExecuteError::Append(AppendError::Busy)) => return Next::After(BUSY_PAUSE),
+            Trouble::Stale | Trouble::Held => {}
+            trouble @ (Trouble::Execute(_) | Trouble::Wallet(_) | Trouble::Read(_)) => {
+                tracing::warn!(deposit = %id, error = %trouble, "a step of a payout is to be taken again");
+            }
+        }
+        Next::After(self.terms.retry)
+    }
+
+    /// The node answered, so it is well.
+    fn heard<T>(&self, answer: Result<T, PortError>) -> Result<T, PortError> {
+        if answer.is_ok() {
+            self.alarms.node.clear();
+        }
+        answer
+    }
+}
+
+impl Duty for Sender {
+    async fn prepare(&self) -> Result<(), String> {
+        self.wallet.take_over().await.map_err(|error| error.to_string())
+    }
+
+    fn concerns(&self, deposit: &Deposit) -> bool {
+        let concerns = matches!(deposit.stage, Stage::WaitSend | Stage::WaitConfirm);
+        if !concerns {
+            let id = deposit.receipt.id;
+            self.memories.forget(id);
+            self.wallet.give_back(id);
+            self.alarms.wallet.clear(id);
+            self.alarms.payout.clear(id);
+        }
+        concerns
+    }
+
+    async fn perform(&self, tracked: Arc<Tracked>) -> Next {
+        let id = tracked.deposit.receipt.id;
+        self.advance(tracked).await.unwrap_or_else(|trouble| self.live_with(id, trouble))
+    }
+}
+
+/// What an answer of the log says about whether the append was stored.
+fn stored<T>(answer: &Result<T, ExecuteError>) -> Stored {
+    match answer {
+        Ok(_) => Stored::Yes,
+        Err(ExecuteError::NoSuchDeposit(_) | ExecuteError::Rejected(_)) => Stored::No,
+        Err(ExecuteError::Append(error)) => match error {
+            AppendError::Conflict { .. }
+            | AppendError::KeyTaken { .. }
+            | AppendError::TooLarge { .. }
+            | AppendError::Busy => Stored::No,
+            // A commit that failed may be found to have happened; one that is fenced needs a new epoch.
+            AppendError::Fenced { .. } | AppendError::Unavailable(_) | AppendError::Unknown => Stored::Unknown,
+        },
+        // What was appended is read back at the end.
+        Err(ExecuteError::Read(_)) => Stored::Unknown,
+    }
+}
