@@ -13,7 +13,7 @@ mod memory;
 mod sign;
 mod switch;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
