@@ -2,13 +2,24 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod binder;
+pub mod bitcoin_node;
+pub mod buyer;
 pub mod clock;
 pub mod decider;
 pub mod deposits;
 pub mod door;
 pub mod event_store;
+pub mod exchange;
+pub mod http;
+pub mod ids;
+pub mod market;
+pub mod operations;
 pub mod ports;
+pub mod projection;
+pub mod scanner;
 pub mod sender;
+pub mod skycoin_node;
 pub mod supervision;
 pub mod wallet;
 pub mod worker;

@@ -60,6 +60,8 @@ pub enum CreateError {
 
 /// A Skycoin node with the hot wallet.
 pub trait SkycoinNode: Send + Sync {
+    /// The hot wallet's own address, where change goes.
+    fn hot_address(&self) -> Answer<'_, SkyAddress>;
     /// What the hot wallet can spend now: in a block, and no waiting transaction spends it.
     fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>>;
     /// Creates and signs, does not broadcast. The caller checks what comes back ([`Payout::check`]).

@@ -40,42 +40,35 @@ pub const PART: &str = "sender";
 
 /// How long the sender waits before it looks again whether paying out is allowed.
 const SWITCH_PAUSE: Duration = Duration::from_millis(500);
+/// How long it waits after trouble: no free outputs, no answer, a refusal.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long the node is left alone after it was asked which outputs there are.
+const REFRESH_PAUSE: Duration = Duration::from_millis(200);
 /// How long it waits when the log has too much to do.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
-/// How the desk pays out.
+/// How payouts are made.
 #[derive(Clone)]
-pub struct Terms {
-    /// The node's name of the hot wallet.
+pub struct Settings {
+    /// The hot wallet's id at the node.
     pub wallet_id: String,
     /// Its password, when it has one.
     pub password: Option<String>,
-    /// How deep a payout is before it is final, its own block included; at least 1.
+    /// How deep a payout must be, its own block included; at least 1.
     pub confirmations: u64,
-    /// The shortest pause between two looks at a payout; the longer one waits, the longer they get, up to eight times.
+    /// The shortest pause between two looks at a payout; for one that waits long it grows up to four times.
     pub poll: Duration,
-    /// How long a node may not know a payout that it took before it gets the same bytes again.
+    /// Bytes that the node does not know are handed in again after this.
     pub resend_after: Duration,
-    /// The pause after trouble: no free outputs, no answer, a refusal.
-    pub retry: Duration,
-    /// How long the node is left alone after it was asked which outputs there are.
-    pub refresh: Duration,
+    /// Whether the configuration allows paying out at this moment; the operator's switch is read from the log besides.
+    pub enabled: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
-/// Whether the configuration allows paying out at this moment.
-pub type Allowed = Arc<dyn Fn() -> bool + Send + Sync>;
-
 /// Adds the sender to the tree.
-pub fn start(
-    tree: &Tree,
-    deposits: Deposits,
-    node: Arc<dyn SkycoinNode>,
-    terms: Terms,
-    allowed: Allowed,
-) -> Result<(), TreeError> {
+pub fn start(tree: &Tree, deposits: Deposits, node: Arc<dyn SkycoinNode>, settings: Settings) -> Result<(), TreeError> {
     let theirs = deposits.clone();
     worker::start(tree, PART, deposits, move |report| {
-        Sender::new(theirs.clone(), Arc::clone(&node), terms.clone(), Arc::clone(&allowed), report)
+        Sender::new(theirs.clone(), Arc::clone(&node), settings.clone(), report)
     })
 }
 
@@ -83,8 +76,7 @@ pub fn start(
 pub struct Sender {
     deposits: Deposits,
     node: Arc<dyn SkycoinNode>,
-    terms: Terms,
-    allowed: Allowed,
+    settings: Settings,
     switches: Switches,
     wallet: HotWallet,
     memories: Memories,
@@ -137,22 +129,21 @@ impl From<NoClaim> for Trouble {
 }
 
 impl Sender {
-    fn new(deposits: Deposits, node: Arc<dyn SkycoinNode>, terms: Terms, allowed: Allowed, report: Reporter) -> Self {
+    fn new(deposits: Deposits, node: Arc<dyn SkycoinNode>, settings: Settings, report: Reporter) -> Self {
         let store = deposits.store().clone();
         let alarms = Alarms {
-            node: Alarm::new("node", report.clone()),
+            node: Alarm::new("skycoin_node", report.clone()),
             sends: Alarm::new("sends", report.clone()),
             wallet: DepositAlarm::new("wallet", report.clone()),
             payout: DepositAlarm::new("payout", report),
         };
         Self {
             switches: Switches::new(store.clone()),
-            wallet: HotWallet::new(store, Arc::clone(&node), terms.refresh),
+            wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
             memories: Memories::default(),
             deposits,
             node,
-            terms,
-            allowed,
+            settings,
             alarms,
         }
     }
@@ -171,7 +162,7 @@ impl Sender {
     fn may_send(&self) -> Result<bool, ReadError> {
         let why_not = match self.switches.sends()? {
             Setting::Off => "sends are switched off",
-            Setting::On if !(self.allowed)() => "sends are off in the configuration",
+            Setting::On if !(self.settings.enabled)() => "sends are off in the configuration",
             Setting::On => {
                 self.alarms.sends.clear();
                 return Ok(true);
@@ -193,7 +184,7 @@ impl Sender {
                 tracing::warn!(deposit = %id, error = %trouble, "a step of a payout is to be taken again");
             }
         }
-        Next::After(self.terms.retry)
+        Next::After(RETRY_PAUSE)
     }
 
     /// The node answered, so it is well.

@@ -2,8 +2,11 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod cli;
 pub mod config;
 pub mod escape;
 pub mod logging;
+pub mod quote;
+pub mod run;
 pub mod sandbox;
 pub mod web;

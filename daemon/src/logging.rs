@@ -26,7 +26,7 @@ pub fn begin(desk: &Desk) -> Result<(), LoggingError> {
         LogFormat::Json => false,
     };
     if human {
-        human_lines(&desk.log, Colours::when(terminal), io::stderr).try_init()?;
+        human_lines(&desk.log, if terminal { Colours::Wanted } else { Colours::Off }, io::stderr).try_init()?;
     } else {
         json_lines(&desk.log, io::stderr).try_init()?;
     }
@@ -36,28 +36,21 @@ pub fn begin(desk: &Desk) -> Result<(), LoggingError> {
 /// Whether lines are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Colours {
-    On,
+    /// Unless the user's environment asks for none (<https://no-color.org>).
+    Wanted,
     Off,
-}
-
-impl Colours {
-    /// On a terminal, unless the user asks for none (<https://no-color.org>).
-    fn when(terminal: bool) -> Self {
-        let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        if terminal && !unwanted { Self::On } else { Self::Off }
-    }
 }
 
 fn human_lines<W>(log: &LogFilter, colours: Colours, out: W) -> impl SubscriberInitExt + tracing::Subscriber
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    tracing_subscriber::fmt()
-        .with_env_filter(filter(log))
-        .with_ansi(colours == Colours::On)
-        .fmt_fields(escaping_fields())
-        .with_writer(out)
-        .finish()
+    let lines = tracing_subscriber::fmt().with_env_filter(filter(log));
+    let lines = match colours {
+        Colours::Wanted => lines,
+        Colours::Off => lines.with_ansi(false),
+    };
+    lines.fmt_fields(escaping_fields()).with_writer(out).finish()
 }
 
 fn json_lines<W>(log: &LogFilter, out: W) -> impl SubscriberInitExt + tracing::Subscriber

@@ -2,7 +2,7 @@
 //!
 //! An event is stored as (kind, schema, payload): the kind is the variant's name, the payload the JSON of the variant's
 //! fields. A stored kind never changes its meaning; a new shape of it gets the next schema number and an upcaster in
-//! [`crate::upcast`].
+//! `crate::upcast`.
 
 use std::sync::Arc;
 

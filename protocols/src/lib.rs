@@ -4,6 +4,9 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod book;
+pub mod chain_watch;
 pub mod payout;
+pub mod purchase;
 pub mod receive;
 pub mod wire;

@@ -8,5 +8,7 @@
 //!
 //! `tests/run` sets everything up and runs everything; `tests/README.md` says what it needs.
 
+pub mod bench;
+pub mod desk;
 pub mod house;
 pub mod peers;

@@ -1,12 +1,12 @@
 //! Reading the log: streams, pages, open streams, look-ups. On a connection that cannot write.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use millrace_model::event::{DecodeError, Event, Recorded};
 use millrace_model::ids::{Category, CommandId, Position, StreamName, UnknownStream, Version};
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::chain_hash::snapshot_hash;
 use super::schema::{OpenError, back_up, open_reader};
@@ -36,6 +36,7 @@ pub enum ReadError {
 /// The log, opened for reading.
 #[derive(Debug)]
 pub struct Reader {
+    path: PathBuf,
     connection: Mutex<Connection>,
 }
 
@@ -62,7 +63,7 @@ macro_rules! events {
 impl Reader {
     /// Opens the log, which must exist.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { connection: Mutex::new(open_reader(path)?) })
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(open_reader(path)?) })
     }
 
     /// The newest position.
@@ -179,9 +180,11 @@ impl Reader {
         }))
     }
 
-    /// Writes a consistent copy of the log to a new file while it is in use.
+    /// Writes a consistent copy of the log to a new file while it is in use; on a connection of its own, since it takes
+    /// its time.
     pub fn back_up(&self, to: &Path) -> Result<(), ReadError> {
-        Ok(back_up(&self.lock(), to)?)
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Ok(back_up(&Connection::open_with_flags(&self.path, flags)?, to)?)
     }
 
     fn query(&self, sql: &'static str, params: impl rusqlite::Params) -> Result<Vec<Recorded>, ReadError> {

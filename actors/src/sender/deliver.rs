@@ -49,8 +49,8 @@ impl Sender {
         }
         let seen = self.heard(self.node.transaction(Txid(signed.txid.0)).await)?;
         let tracked = self.note(tracked, &mut watch, seen.as_ref()).await?;
-        let phase = watch.phase(self.terms.resend_after);
-        match by_name(phase, seen.as_ref(), self.terms.confirmations) {
+        let phase = watch.phase(self.settings.resend_after);
+        match by_name(phase, seen.as_ref(), self.settings.confirmations) {
             Step::Inject | Step::Reinject if self.may_send()? => {
                 let step = self.hand_in(&tracked, phase).await?;
                 self.carry_out(tracked, step, None).await
@@ -83,7 +83,7 @@ impl Sender {
     async fn hand_in(&self, tracked: &Tracked, phase: Phase) -> Result<Step, Trouble> {
         let deposit = &tracked.deposit;
         let Some(signed) = deposit.signed_payout() else { return Ok(Step::AwaitConfirmation) };
-        let payout = SignedTransaction::read(signed, self.terms.confirmations)?;
+        let payout = SignedTransaction::read(signed, self.settings.confirmations)?;
         match self.node.inject(payout.transaction()).await {
             Ok(()) => {
                 self.alarms.node.clear();
@@ -147,7 +147,7 @@ impl Sender {
 
     fn rest(&self, id: DepositId) -> Next {
         let mut watch = self.memories.get(id).watch.unwrap_or_else(Watch::new);
-        let pause = watch.rest(self.terms.poll);
+        let pause = watch.rest(self.settings.poll);
         self.memories.put(id, Memory { intended: None, watch: Some(watch) });
         Next::After(pause)
     }

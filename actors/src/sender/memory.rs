@@ -10,7 +10,7 @@ use millrace_protocols::wire::skycoin::rest::Standing;
 use tokio::time::Instant;
 
 /// The pause grows to at most so many times the shortest.
-const PAUSE_FACTOR_MAX: u32 = 8;
+const PAUSE_FACTOR_MAX: u32 = 4;
 /// The pause is this fraction of the time waited so far: a few looks an order of magnitude.
 const PAUSE_DIVISOR: u32 = 4;
 

@@ -58,8 +58,8 @@ impl Sender {
         };
         let Some(owed) = &tracked.deposit.payout else { return (Err(Trouble::Held), Claim::GivenBack) };
         let payout = Payout {
-            wallet_id: self.terms.wallet_id.clone(),
-            password: self.terms.password.clone(),
+            wallet_id: self.settings.wallet_id.clone(),
+            password: self.settings.password.clone(),
             unspents: claimed.iter().map(|output| output.uxid).collect(),
             change_address: claimed[0].address,
             to,

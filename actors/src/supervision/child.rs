@@ -4,21 +4,19 @@
 //! message) runs inside a net. A panic inside a drop that runs while another panic unwinds still aborts the process;
 //! that is the language's rule.
 
-use std::future::{Future, poll_fn};
-use std::ops::ControlFlow;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
-use std::task::{Poll, ready};
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 use xtra::{Actor, Mailbox};
 
 use super::address::{Address, Gate, WeakAddress};
 use super::health::{Entry, Reporter, State};
+use super::inbox::{Inbox, inbox};
 use super::policy::{Exit, History, IntoExit, Lifetime, Policy, Verdict};
 use super::scope::{Scope, ScopeOwner};
 
@@ -219,7 +217,7 @@ where
     async fn live(&mut self, actor: &mut A, scope: &mut ScopeOwner, report: &Reporter) -> Result<Exit, Exit> {
         let Policy { start_within, handle_within, grace, .. } = self.policy;
         // Lazily, because a hand-written `started` may run code before it returns its future.
-        let started = async { actor.started(&self.inbox.mailbox).await };
+        let started = async { actor.started(self.inbox.mailbox()).await };
         self.orders.step(start_within, grace, started).await?.map_err(IntoExit::into_exit)?;
         report.running();
         loop {
@@ -228,7 +226,7 @@ where
                 exit = scope.failed() => return Err(exit),
                 message = self.inbox.next() => message,
             };
-            let dispatch = (self.inbox.dispatch)(message, actor);
+            let dispatch = self.inbox.dispatch(message, actor);
             let flow = self.orders.step(handle_within, grace, dispatch).await?;
             if flow.is_break() {
                 return Ok(if self.inbox.is_orphaned() { Exit::Orphaned } else { Exit::Normal });
@@ -251,44 +249,6 @@ where
             }
             other => other,
         }
-    }
-}
-
-/// The one mailbox, and the receive that is under way. xtra keeps the types of a receive, a message and a dispatch
-/// private, so the first two are a parameter here (`R` and its output) and the third is boxed.
-struct Inbox<A, R: Future> {
-    mailbox: Mailbox<A>,
-    receive: Option<R>,
-    begin: fn(&Mailbox<A>) -> R,
-    dispatch: Dispatch<A, R::Output>,
-}
-
-type Dispatch<A, M> = fn(M, &mut A) -> BoxFuture<'_, ControlFlow<()>>;
-
-fn inbox<A: Actor>(mailbox: Mailbox<A>) -> Inbox<A, impl Future<Output: Send> + Send + Unpin> {
-    Inbox {
-        mailbox,
-        receive: None,
-        begin: Mailbox::next,
-        dispatch: |message, actor| message.dispatch_to(actor).boxed(),
-    }
-}
-
-impl<A: Actor, R: Future + Unpin> Inbox<A, R> {
-    /// The next message. May be dropped and asked again: the receive under way is kept here, because dropping
-    /// *that* can lose a message that is just landing.
-    async fn next(&mut self) -> R::Output {
-        poll_fn(|cx| {
-            let receive = self.receive.get_or_insert_with(|| (self.begin)(&self.mailbox));
-            let message = ready!(Pin::new(receive).poll(cx));
-            self.receive = None;
-            Poll::Ready(message)
-        })
-        .await
-    }
-
-    fn is_orphaned(&self) -> bool {
-        self.mailbox.address().try_upgrade().is_none()
     }
 }
 

@@ -54,16 +54,6 @@ impl Scope {
         }
     }
 
-    /// How many tasks are alive, roughly: those that ended since the last spawn are counted too.
-    pub fn len(&self) -> usize {
-        self.tasks().as_ref().map_or(0, JoinSet::len)
-    }
-
-    /// Whether there are no tasks.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     fn tasks(&self) -> std::sync::MutexGuard<'_, Option<JoinSet<()>>> {
         self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,31 +1,13 @@
 //! `[desk]`: what the desk does with a deposit, and where it keeps its books.
 
-use std::fmt;
 use std::path::PathBuf;
 
+use millrace_model::deposit::Method;
 use millrace_model::money::{Amount, Btc, Rate, Sky};
 
 use super::layers::Layers;
 use super::section::Section;
 use super::setting::{Setting, quoted};
-
-/// How a deposit is turned into SKY.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// Sold from the desk's own stock at the configured rate.
-    Direct,
-    /// Bought on the exchange with the deposit.
-    Passthrough,
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Direct => "direct",
-            Self::Passthrough => "passthrough",
-        })
-    }
-}
 
 impl Setting for Method {
     fn from_text(text: &str) -> Result<Self, String> {
@@ -36,7 +18,7 @@ impl Setting for Method {
         }
     }
     fn show(&self) -> String {
-        quoted(&self.to_string())
+        quoted(self.as_str())
     }
 }
 

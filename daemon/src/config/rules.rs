@@ -1,8 +1,8 @@
 //! What no single setting can know: settings that contradict each other, and what is missing outside the sandbox.
 
+use millrace_model::deposit::Method;
 use reqwest::Url;
 
-use super::desk::Method;
 use super::layers::{Layers, variable_name};
 use super::problem::Origin;
 use super::sandbox::Sandbox;

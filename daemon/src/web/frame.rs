@@ -67,19 +67,26 @@ pub enum Transport {
 
 /// Puts the frame around a face. Call it last: routes added afterwards stand outside.
 pub fn framed(face: Router, frame: Frame) -> Router {
+    enclosed(with_refusals(face), frame)
+}
+
+/// The frame alone, around a router that refuses in its own way.
+pub fn enclosed(face: Router, frame: Frame) -> Router {
     let cors = cors(&frame.cors);
-    let framed = face
-        .fallback(|| async { Problem::not_found("not_found", "There is nothing at this path.") })
-        .method_not_allowed_fallback(|| async {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Invalid request method")
-        })
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(CatchPanicLayer::custom(panicked));
+    let framed = face.layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).layer(CatchPanicLayer::custom(panicked));
     let framed = match cors {
         Some(cors) => framed.layer(cors),
         None => framed,
     };
     framed.layer(from_fn_with_state(Arc::new(frame), around))
+}
+
+/// Answers in our own shape for what is not there. A router that stands behind another needs it for itself.
+pub fn with_refusals(face: Router) -> Router {
+    face.fallback(|| async { Problem::not_found("not_found", "There is nothing at this path.") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "Invalid request method")
+        })
 }
 
 /// One pass before and after every request; one function, because each layer costs an allocation.

@@ -156,6 +156,19 @@ mod tests {
         assert!(generations.young.len() <= CALLERS_MAX && generations.old.len() <= CALLERS_MAX);
     }
 
+    #[tokio::test]
+    async fn a_caller_who_asks_too_often_is_told_when_to_come_back() {
+        use axum::{Router, body::Body, middleware::from_fn_with_state, routing::get};
+        use tower::ServiceExt;
+        let throttle = Throttle::new(Pace { per_minute: 2, burst: 1 });
+        let router = Router::new().route("/", get(|| async {})).layer(from_fn_with_state(throttle, limit));
+        let ask = || router.clone().oneshot(Request::get("/").body(Body::empty()).unwrap());
+        assert_eq!(ask().await.unwrap().status(), StatusCode::OK);
+        let refused = ask().await.unwrap();
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(refused.headers()["retry-after"], "30");
+    }
+
     proptest! {
         #[test]
         fn never_more_than_the_burst_and_the_rate(

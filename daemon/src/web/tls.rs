@@ -28,6 +28,12 @@ pub enum TlsError {
     Pair(#[from] rustls::Error),
 }
 
+/// Makes ring the process's TLS provider; first thing in `main`, because clients ask for it when they are made.
+pub fn install_provider() {
+    // Refused only when one is installed already, which is then the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// Reads the files. Only HTTP/1.1 is offered, TLS 1.2 and 1.3.
 pub fn server_config(files: TlsFiles<'_>) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = chain(files.certificate)?;

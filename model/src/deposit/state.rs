@@ -6,7 +6,7 @@ use super::event::*;
 use super::payout::SignedPayout;
 use crate::ids::Hash32;
 use crate::money::{Amount, Btc, Sky};
-use crate::purchase::{Fact, Purchase};
+use crate::purchase::{Fact, Price, Purchase};
 
 /// A deposit as its events leave it.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,6 +19,8 @@ pub struct Deposit {
     pub stage: Stage,
     /// The purchase, from the decision to buy on.
     pub purchase: Option<Purchase>,
+    /// The cheapest ask seen at the decision to buy; orders stay within a band above it.
+    pub best_ask: Option<Price>,
     /// The payout, from the decision on how much on.
     pub payout: Option<Payout>,
 }
@@ -167,6 +169,7 @@ impl Deposit {
             sighting: Sighting::Unconfirmed,
             stage: Stage::Pending,
             purchase: None,
+            best_ask: None,
             payout: None,
         }
     }
@@ -207,6 +210,7 @@ impl Deposit {
             Event::StatusWaitDecide(_) => self.stage = Stage::WaitDecide,
             Event::StatusWaitBuy(decision) => {
                 self.purchase = Some(Purchase::new(decision.budget));
+                self.best_ask = Some(decision.best_ask);
                 self.stage = Stage::WaitBuy;
             }
             Event::OrderIntended(intended) => self.purchase_fact(&Fact::Intended(intended.order.clone())),

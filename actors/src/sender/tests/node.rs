@@ -59,6 +59,9 @@ pub(crate) enum Wallet {
     Pays(u8),
 }
 
+/// Meddles with the ledger, knowing what was signed.
+pub(crate) type AfterCreate = Box<dyn FnOnce(&mut Ledger, &Transaction) + Send>;
+
 #[derive(Default)]
 pub(crate) struct Ledger {
     unspent: BTreeMap<UxId, Output>,
@@ -72,7 +75,7 @@ pub(crate) struct Ledger {
     /// Everything ever signed.
     pub(crate) signed: Vec<Transaction>,
     /// What happens right after the wallet signed next.
-    pub(crate) after_create: Option<Box<dyn FnOnce(&mut Ledger, &Transaction) + Send>>,
+    pub(crate) after_create: Option<AfterCreate>,
     /// What happens at every injection.
     pub(crate) at_inject: Option<Box<dyn Fn() + Send>>,
 }
@@ -248,6 +251,10 @@ fn lost() -> PortError {
 }
 
 impl SkycoinNode for FakeNode {
+    fn hot_address(&self) -> Answer<'_, SkyAddress> {
+        now(Ok(address(HOT)))
+    }
+
     fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>> {
         let ledger = self.ledger();
         let pending: BTreeSet<_> = ledger.pending.values().flat_map(Transaction::inputs).collect();

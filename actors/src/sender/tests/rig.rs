@@ -16,8 +16,8 @@ use uuid::Uuid;
 use super::node::{FakeNode, address};
 use crate::clock::ManualClock;
 use crate::deposits::{Deposits, Tracked};
-use crate::event_store::{Append, Execution, Expected, Settings, Store, Write};
-use crate::sender::{self, Terms};
+use crate::event_store::{self, Append, Execution, Expected, Store, Write};
+use crate::sender::{self, Settings};
 use crate::supervision::{PartHealth, Registry, Tree};
 
 /// How long a test waits at most; mostly of a time that stands still until everybody waits.
@@ -36,7 +36,7 @@ pub(crate) struct Rig {
 fn open(dir: &TempDir, execution: Execution) -> (Tree, Deposits) {
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
     let tree = Tree::new(Registry::new(clock.clone()), 7);
-    let settings = Settings { path: dir.path().join("log.sqlite"), execution, clock };
+    let settings = event_store::Settings { path: dir.path().join("log.sqlite"), execution, clock };
     let store = Store::start(&tree, settings).unwrap();
     (tree, Deposits::new(store))
 }
@@ -56,18 +56,16 @@ impl Rig {
     }
 
     pub(crate) fn send(&self) {
-        let terms = Terms {
+        let allowed = Arc::clone(&self.allowed);
+        let settings = Settings {
             wallet_id: "hot.wlt".to_owned(),
             password: None,
             confirmations: self.confirmations,
             poll: Duration::from_millis(10),
             resend_after: Duration::from_secs(1),
-            retry: Duration::from_millis(10),
-            refresh: Duration::from_millis(10),
+            enabled: Arc::new(move || allowed.load(Ordering::SeqCst)),
         };
-        let allowed = Arc::clone(&self.allowed);
-        let allowed = Arc::new(move || allowed.load(Ordering::SeqCst));
-        sender::start(&self.tree, self.deposits.clone(), self.node.clone(), terms, allowed).unwrap();
+        sender::start(&self.tree, self.deposits.clone(), self.node.clone(), settings).unwrap();
     }
 
     /// Ends the process, as far as anybody inside can tell, and starts the next one.

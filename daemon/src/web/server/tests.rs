@@ -7,7 +7,7 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
 use super::*;
@@ -22,7 +22,7 @@ const ASK: &[u8] = b"GET / HTTP/1.1\r\nHost: desk\r\nConnection: close\r\n\r\n";
 struct Running {
     address: SocketAddr,
     stop: CancellationToken,
-    served: JoinHandle<io::Result<()>>,
+    served: JoinSet<io::Result<()>>,
 }
 
 fn start(router: Router, limits: Limits, tls: Option<Arc<ServerConfig>>) -> Running {
@@ -31,9 +31,14 @@ fn start(router: Router, limits: Limits, tls: Option<Arc<ServerConfig>>) -> Runn
     let stop = CancellationToken::new();
     let frame = Frame { proxies: vec![], cors: vec![], transport: Transport::Plain, stop: stop.clone() };
     let serving = serve(listener, tls, framed(router, frame), limits, stop.clone());
-    #[expect(clippy::disallowed_methods, reason = "the test ends the server by its token and awaits it")]
-    let served = tokio::spawn(serving);
+    let mut served = JoinSet::new();
+    served.spawn(serving);
     Running { address, stop, served }
+}
+
+async fn ended(mut server: Running) {
+    let served = tokio::time::timeout(PATIENCE, server.served.join_next()).await;
+    served.expect("the server ends in time").unwrap().unwrap().unwrap();
 }
 
 async fn connect(server: &Running) -> TcpStream {
@@ -166,7 +171,7 @@ async fn a_stop_lets_answers_under_way_finish_and_refuses_new_callers() {
     tokio::time::timeout(PATIENCE, refused).await.unwrap();
     may_end.notify_one();
     assert!(rest(&mut asking).await.ends_with("hello"));
-    tokio::time::timeout(PATIENCE, server.served).await.unwrap().unwrap().unwrap();
+    ended(server).await;
 }
 
 #[tokio::test]
@@ -178,6 +183,6 @@ async fn what_does_not_finish_after_a_stop_is_cut() {
     asking.write_all(ASK).await.unwrap();
     began.notified().await;
     server.stop.cancel();
-    tokio::time::timeout(PATIENCE, server.served).await.unwrap().unwrap().unwrap();
+    ended(server).await;
     assert_eq!(rest(&mut asking).await, "");
 }

@@ -33,7 +33,7 @@ pub struct Payout {
     pub change_address: SkyAddress,
     /// Who is paid.
     pub to: SkyAddress,
-    /// How much, with at most [`PAYOUT_DECIMALS`] decimals.
+    /// How much, with at most `PAYOUT_DECIMALS` decimals.
     pub coins: Amount<Sky>,
 }
 

@@ -1,0 +1,242 @@
+//! What an operator may do: hold, release and pay back deposits, turn switches, declare transfers.
+//!
+//! A service on the actor runtime behind a [`Door`], so that HTTP threads can use it. It is the only writer of the
+//! desk's own stream, and keeps what that stream says of the switches at hand for the parts that obey them.
+//!
+//! Not responsible for who may ask: the face in front of it checks the operator's token.
+
+mod desk;
+mod note;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_model::deposit::{Command, HoldReason, Rejection};
+use millrace_model::desk::{Coins, Desk, Place, Setting, Switch, TransferKind};
+use millrace_model::ids::{DepositId, Hash32, Position};
+use tokio::sync::{oneshot, watch};
+use xtra::Mailbox;
+
+use crate::deposits::{Deposits, ExecuteError, Tracked};
+use crate::door::{Door, Inside, door};
+use crate::event_store::{AppendError, ReadError};
+use crate::supervision::{AskError, Incarnation, Policy, Scope, Tree, TreeError};
+
+use desk::{DeskStream, closed};
+pub use note::{NOTE_CHARS_MAX, Note, NoteError};
+
+/// The part's name in the tree.
+pub const PART: &str = "operations";
+/// Operators are few; more than this at once is not one.
+const REQUESTS_MAX: usize = 64;
+/// How many requests are carried out at once.
+const AT_ONCE_MAX: usize = 8;
+/// Longer than an append may take, so that an answer is lost only when the log's own is.
+const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+
+/// Why an operation was not carried out, or why that is not known.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OperateError {
+    /// There is no such deposit.
+    #[error("there is no deposit {0}")]
+    NoSuchDeposit(DepositId),
+    /// A rule forbids it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// Too much is waiting; nothing was done.
+    #[error("the desk is busy; nothing was done, try again")]
+    Busy,
+    /// The log or this service is not there; nothing was done.
+    #[error("the desk cannot do this at the moment, nothing was done: {0}")]
+    Unavailable(String),
+    /// Done or not: look before asking again.
+    #[error("no answer in time; it may have been done, look before asking again")]
+    Unknown,
+}
+
+/// A movement of coins that no customer asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transfer {
+    /// What it is.
+    pub kind: TransferKind,
+    /// Where.
+    pub place: Place,
+    /// How much.
+    pub coins: Coins,
+}
+
+/// A deposit as an operation left it.
+pub type Operated = Result<Arc<Tracked>, OperateError>;
+/// The position of the event that says so.
+pub type Declared = Result<Position, OperateError>;
+
+/// What may be asked. Cheap to clone, usable from any thread.
+#[derive(Debug, Clone)]
+pub struct Operations {
+    door: Door<Request>,
+    switches: watch::Receiver<Desk>,
+}
+
+#[derive(Debug)]
+enum Request {
+    Deposit { id: DepositId, command: Command, note: Note, reply: oneshot::Sender<Operated> },
+    Switch { switch: Switch, setting: Setting, note: Note, reply: oneshot::Sender<Declared> },
+    Transfer { transfer: Transfer, note: Note, key: Option<String>, reply: oneshot::Sender<Declared> },
+}
+
+/// Adds the service to the tree.
+pub fn start(tree: &Tree, deposits: Deposits) -> Result<Operations, TreeError> {
+    let (door, inside) = door(REQUESTS_MAX);
+    let switches = watch::Sender::new(closed());
+    let operations = Operations { door, switches: switches.subscribe() };
+    tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
+        inside: inside.clone(),
+        deposits: deposits.clone(),
+        desk: DeskStream::new(deposits.store().clone(), switches.clone()),
+        scope: incarnation.scope,
+    })?;
+    Ok(operations)
+}
+
+impl Operations {
+    /// Stops a deposit that is to be decided, bought or sent.
+    pub async fn hold(&self, id: DepositId, note: Note) -> Operated {
+        let reason = HoldReason::Operator { note: note.as_str().to_owned() };
+        self.deposit(id, Command::Hold { reason }, note).await
+    }
+
+    /// Lets a held deposit go on where it was stopped; whatever stopped it may stop it again.
+    pub async fn release(&self, id: DepositId, note: Note) -> Operated {
+        self.deposit(id, Command::Release { note: note.as_str().to_owned() }, note).await
+    }
+
+    /// Declares that a held or quarantined deposit is to be paid back.
+    pub async fn mark_refund_due(&self, id: DepositId, note: Note) -> Operated {
+        self.deposit(id, Command::MarkRefundDue, note).await
+    }
+
+    /// Declares that a deposit was paid back by this Bitcoin transaction.
+    pub async fn mark_refunded(&self, id: DepositId, txid: Hash32, note: Note) -> Operated {
+        self.deposit(id, Command::MarkRefunded { txid, note: note.as_str().to_owned() }, note).await
+    }
+
+    /// Turns a switch; nothing is stored when it stands there already.
+    pub async fn set_switch(&self, switch: Switch, setting: Setting, note: Note) -> Declared {
+        self.call(|reply| Request::Switch { switch, setting, note, reply }).await
+    }
+
+    /// Declares a transfer. The same transfer declared again with the same key is the same one; without a key it is
+    /// another.
+    pub async fn declare(&self, transfer: Transfer, note: Note, key: Option<String>) -> Declared {
+        self.call(|reply| Request::Transfer { transfer, note, key, reply }).await
+    }
+
+    /// Where the switches stand. Until the log was read everything is off, so that nobody acts before he knows.
+    pub fn switches(&self) -> watch::Receiver<Desk> {
+        self.switches.clone()
+    }
+
+    async fn deposit(&self, id: DepositId, command: Command, note: Note) -> Operated {
+        self.call(|reply| Request::Deposit { id, command, note, reply }).await
+    }
+
+    async fn call<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, OperateError>>) -> Request,
+    ) -> Result<T, OperateError> {
+        self.door.call(request, ANSWER_WITHIN).await.map_err(|error| match error {
+            AskError::Busy => OperateError::Busy,
+            AskError::Down => OperateError::Unavailable("the desk is stopping".to_owned()),
+            AskError::Unknown => OperateError::Unknown,
+        })?
+    }
+}
+
+/// The actor: its work is two tasks of its incarnation, and ends with it.
+pub struct Actor {
+    inside: Inside<Request>,
+    deposits: Deposits,
+    desk: DeskStream,
+    scope: Scope,
+}
+
+impl xtra::Actor for Actor {
+    type Stop = Result<(), OperateError>;
+
+    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
+        let follower = self.desk.clone();
+        self.scope.spawn(async move { follower.follow().await.map(|never| match never {}) });
+        let (inside, deposits, desk) = (self.inside.clone(), self.deposits.clone(), self.desk.clone());
+        self.scope.spawn(async move {
+            inside.serve(AT_ONCE_MAX, |request| carry_out(&deposits, &desk, request)).await;
+            // Every handle is gone; the switches are still to be followed.
+            std::future::pending::<()>().await
+        });
+        Ok(())
+    }
+
+    async fn stopped(self) -> Self::Stop {
+        Ok(())
+    }
+}
+
+/// A caller who has given up is not served: he was told that the outcome is unknown, and nothing is what it became.
+async fn carry_out(deposits: &Deposits, desk: &DeskStream, request: Request) {
+    match request {
+        Request::Deposit { id, command, note, reply } if !reply.is_closed() => {
+            let done = deposits.execute(id, &command).await.map_err(OperateError::from);
+            told(&format!("deposit {id}: {}", command.name()), &note, done.as_ref().err());
+            let _ = reply.send(done);
+        }
+        Request::Switch { switch, setting, note, reply } if !reply.is_closed() => {
+            let done = desk.set_switch(switch, setting, &note).await;
+            told(&format!("switch {switch:?} {setting:?}"), &note, done.as_ref().err());
+            let _ = reply.send(done);
+        }
+        Request::Transfer { transfer, note, key, reply } if !reply.is_closed() => {
+            let done = desk.declare(transfer, &note, key.as_deref()).await;
+            told(&format!("transfer {transfer:?}"), &note, done.as_ref().err());
+            let _ = reply.send(done);
+        }
+        Request::Deposit { .. } | Request::Switch { .. } | Request::Transfer { .. } => {}
+    }
+}
+
+fn told(operation: &str, note: &Note, error: Option<&OperateError>) {
+    match error {
+        None => tracing::info!(operation, note = note.as_str(), "an operator's request was carried out"),
+        Some(error) => tracing::warn!(operation, note = note.as_str(), %error, "an operator's request was not"),
+    }
+}
+
+impl From<ExecuteError> for OperateError {
+    fn from(error: ExecuteError) -> Self {
+        match error {
+            ExecuteError::NoSuchDeposit(id) => Self::NoSuchDeposit(id),
+            ExecuteError::Rejected(rejection) => Self::Rejected(rejection),
+            ExecuteError::Append(error) => error.into(),
+            ExecuteError::Read(error) => error.into(),
+        }
+    }
+}
+
+impl From<AppendError> for OperateError {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Busy | AppendError::Conflict { .. } => Self::Busy,
+            AppendError::Unknown => Self::Unknown,
+            AppendError::KeyTaken { .. }
+            | AppendError::Fenced { .. }
+            | AppendError::TooLarge { .. }
+            | AppendError::Unavailable(_) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+impl From<ReadError> for OperateError {
+    fn from(error: ReadError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}

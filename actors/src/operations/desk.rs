@@ -1,0 +1,147 @@
+//! The desk's own stream: appended to by operators, followed for the switches.
+
+use std::convert::Infallible;
+
+use millrace_model::desk::{Desk, Event, Setting, Switch, SwitchSet, TransferDeclared};
+use millrace_model::event;
+use millrace_model::ids::{CommandId, Position, StreamName, Version};
+use tokio::sync::watch;
+
+use super::{Declared, Note, OperateError, Transfer};
+use crate::event_store::{Append, AppendError, Expected, ReadError, Store, Write};
+
+/// How many events are looked through at once.
+const PAGE_EVENTS_MAX: usize = 4_096;
+/// How often a command is decided afresh when others were faster.
+const CONFLICTS_MAX: usize = 16;
+
+/// A desk with everything off: what is true until the log says better.
+pub(super) fn closed() -> Desk {
+    let off = |switch| Event::from(SwitchSet { switch, setting: Setting::Off, note: String::new() });
+    Desk::default().evolve(&off(Switch::Binds)).evolve(&off(Switch::Sends))
+}
+
+/// The stream and where its switches are shown.
+#[derive(Debug, Clone)]
+pub(super) struct DeskStream {
+    store: Store,
+    switches: watch::Sender<Desk>,
+}
+
+/// The desk, and the place in the log it stands for.
+#[derive(Debug, Clone, Copy, Default)]
+struct Stood {
+    desk: Desk,
+    version: Version,
+    position: Position,
+}
+
+impl Stood {
+    fn take_in(&mut self, recorded: &event::Recorded) {
+        let event::Event::Desk(event) = &recorded.event else { return };
+        if recorded.version > self.version {
+            self.desk = self.desk.evolve(event);
+            (self.version, self.position) = (recorded.version, recorded.position);
+        }
+    }
+}
+
+impl DeskStream {
+    pub(super) fn new(store: Store, switches: watch::Sender<Desk>) -> Self {
+        Self { store, switches }
+    }
+
+    /// Shows where the switches stand, for as long as the incarnation lives.
+    pub(super) async fn follow(self) -> Result<Infallible, OperateError> {
+        self.store.ready().await;
+        let mut bell = self.store.bell();
+        let mut seen = self.store.head();
+        let mut stood = self.stood(Stood::default())?;
+        loop {
+            self.show(stood.desk);
+            bell.changed().await.map_err(|_| OperateError::Unavailable("the event store is gone".to_owned()))?;
+            while seen < self.store.head() {
+                match self.store.recent_after(seen, PAGE_EVENTS_MAX) {
+                    Some(page) if page.last().is_some() => {
+                        page.events().for_each(|recorded| stood.take_in(recorded));
+                        seen = page.last().expect("just looked");
+                    }
+                    // So much happened at once that it is not at hand any more; the stream alone is short.
+                    Some(_) | None => {
+                        seen = self.store.head();
+                        stood = self.stood(stood)?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stores where a switch stands from now on.
+    pub(super) async fn set_switch(&self, switch: Switch, setting: Setting, note: &Note) -> Declared {
+        let event = SwitchSet { switch, setting, note: note.as_str().to_owned() };
+        let body = serde_json::to_string(&event).expect("events have text keys");
+        let mut conflicts = 0;
+        loop {
+            let stood = self.stood(Stood::default())?;
+            if stood.desk.setting(switch) == setting {
+                return Ok(stood.position);
+            }
+            let parts = [&stood.version.to_string(), "SetSwitch", &body];
+            let id = CommandId::following(stood.position, &parts);
+            match self.append(stood, id, "SetSwitch", &body, event.clone().into()).await {
+                Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    /// Stores a declared transfer.
+    pub(super) async fn declare(&self, transfer: Transfer, note: &Note, key: Option<&str>) -> Declared {
+        let Transfer { kind, place, coins } = transfer;
+        let event = TransferDeclared { kind, place, coins, note: note.as_str().to_owned() };
+        let body = serde_json::to_string(&event).expect("events have text keys");
+        let mut conflicts = 0;
+        loop {
+            let stood = self.stood(Stood::default())?;
+            let id = match key {
+                Some(key) => CommandId::of_fact(&["DeclareTransfer", key, &body]),
+                None => CommandId::following(stood.position, &[&stood.version.to_string(), "DeclareTransfer", &body]),
+            };
+            match self.append(stood, id, "DeclareTransfer", &body, event.clone().into()).await {
+                Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                outcome => return Ok(outcome?),
+            }
+        }
+    }
+
+    async fn append(
+        &self,
+        stood: Stood,
+        command_id: CommandId,
+        command: &'static str,
+        body: &str,
+        event: Event,
+    ) -> Result<Position, AppendError> {
+        let events = vec![event::Event::Desk(event)];
+        let append = Append {
+            command_id,
+            command,
+            body: body.to_owned(),
+            causation: (stood.position > 0).then_some(stood.position),
+            correlation: None,
+            writes: vec![Write::new(StreamName::Desk, Expected::Exactly(stood.version), events)],
+        };
+        self.store.append(append).await.map(|committed| committed.last)
+    }
+
+    /// Where the desk stands now, beginning from where it stood.
+    fn stood(&self, mut stood: Stood) -> Result<Stood, ReadError> {
+        let events = self.store.reader()?.stream(&StreamName::Desk, stood.version)?;
+        events.iter().for_each(|recorded| stood.take_in(recorded));
+        Ok(stood)
+    }
+
+    fn show(&self, desk: Desk) {
+        self.switches.send_if_modified(|shown| std::mem::replace(shown, desk) != desk);
+    }
+}

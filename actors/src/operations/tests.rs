@@ -1,0 +1,148 @@
+//! Operators at work on a real log.
+
+use std::sync::Arc;
+
+use millrace_model::deposit::{self, BlockRef, Customer, Detected, Method, Mined, Stage, StatusWaitDecide};
+use millrace_model::event::Event;
+use millrace_model::ids::{CommandId, Outpoint, StreamName};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::*;
+use crate::clock::SystemClock;
+use crate::event_store::{Append, Execution, Expected, Settings, Store, Write};
+use crate::supervision::Registry;
+
+struct Desks {
+    tree: Tree,
+    deposits: Deposits,
+    operations: Operations,
+    _folder: TempDir,
+}
+
+async fn desk() -> Desks {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 1);
+    let path = folder.path().join("log.db");
+    let store =
+        Store::start(&tree, Settings { path, execution: Execution::Inline, clock: Arc::new(SystemClock) }).unwrap();
+    let deposits = Deposits::new(store.clone());
+    let operations = start(&tree, deposits.clone()).unwrap();
+    store.ready().await;
+    Desks { tree, deposits, operations, _folder: folder }
+}
+
+fn note(text: &str) -> Note {
+    Note::new(text).unwrap()
+}
+
+/// A deposit that waits for its decision.
+async fn received(desk: &Desks, number: u8) -> DepositId {
+    let id = DepositId(Uuid::from_u128(u128::from(number)));
+    let customer = Customer { target: "target".to_owned(), bound_method: Method::Direct };
+    let detected = Detected {
+        id,
+        outpoint: Outpoint { txid: Hash32([number; 32]), index: 0 },
+        address: "address".to_owned(),
+        amount: "1".parse().unwrap(),
+        customer: Some(customer),
+        spends: vec![],
+        coinbase: false,
+    };
+    let mined = Mined { block: BlockRef { height: 7, hash: Hash32([7; 32]) } };
+    let events: [deposit::Event; 3] = [detected.into(), mined.into(), StatusWaitDecide {}.into()];
+    let events = events.into_iter().map(Event::Deposit).collect();
+    let writes = vec![Write::new(StreamName::Deposit(id), Expected::Exactly(0), events)];
+    let append = Append {
+        command_id: CommandId([number; 16]),
+        command: "Receive",
+        body: "{}".to_owned(),
+        causation: None,
+        correlation: None,
+        writes,
+    };
+    desk.deposits.store().append(append).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn a_deposit_is_held_and_released_by_the_rules() {
+    let desk = desk().await;
+    let id = received(&desk, 1).await;
+    let held = desk.operations.hold(id, note("look at it")).await.unwrap();
+    let reason = HoldReason::Operator { note: "look at it".to_owned() };
+    assert!(matches!(&held.deposit.stage, Stage::Held { reason: found, .. } if *found == reason));
+    let again = desk.operations.hold(id, note("again")).await.unwrap_err();
+    assert!(matches!(again, OperateError::Rejected(_)), "{again}");
+    let released = desk.operations.release(id, note("fine")).await.unwrap();
+    assert_eq!(released.deposit.stage, Stage::WaitDecide);
+    let unknown = DepositId(Uuid::from_u128(99));
+    assert_eq!(desk.operations.release(unknown, note("who")).await.unwrap_err(), OperateError::NoSuchDeposit(unknown));
+}
+
+#[tokio::test]
+async fn a_refund_is_declared_before_it_is_marked() {
+    let desk = desk().await;
+    let id = received(&desk, 1).await;
+    let early = desk.operations.mark_refunded(id, Hash32([3; 32]), note("paid")).await.unwrap_err();
+    assert!(matches!(early, OperateError::Rejected(_)), "{early}");
+    desk.operations.hold(id, note("pay it back")).await.unwrap();
+    desk.operations.mark_refund_due(id, note("pay it back")).await.unwrap();
+    let done = desk.operations.mark_refunded(id, Hash32([3; 32]), note("paid")).await.unwrap();
+    assert!(done.deposit.is_finished());
+}
+
+#[tokio::test]
+async fn a_switch_is_seen_by_those_who_watch_and_outlives_a_restart() {
+    let desk = desk().await;
+    let mut seen = desk.operations.switches();
+    seen.wait_for(|desk| desk.setting(Switch::Sends) == Setting::On).await.unwrap();
+    let first = desk.operations.set_switch(Switch::Sends, Setting::Off, note("the wallet moves")).await.unwrap();
+    seen.wait_for(|desk| desk.setting(Switch::Sends) == Setting::Off).await.unwrap();
+    assert_eq!(seen.borrow().setting(Switch::Binds), Setting::On);
+    let again = desk.operations.set_switch(Switch::Sends, Setting::Off, note("still")).await.unwrap();
+    assert_eq!(again, first, "nothing new is stored");
+
+    desk.tree.restart(PART).await.unwrap();
+    desk.operations.set_switch(Switch::Sends, Setting::On, note("moved")).await.unwrap();
+    seen.wait_for(|desk| desk.setting(Switch::Sends) == Setting::On).await.unwrap();
+}
+
+#[tokio::test]
+async fn everything_is_off_until_the_log_was_read() {
+    let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 1);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("no such folder/log.db");
+    let settings = Settings { path, execution: Execution::Inline, clock: Arc::new(SystemClock) };
+    let store = Store::start(&tree, settings).unwrap();
+    let operations = start(&tree, Deposits::new(store)).unwrap();
+    let switches = operations.switches();
+    assert_eq!(switches.borrow().setting(Switch::Sends), Setting::Off);
+    assert_eq!(switches.borrow().setting(Switch::Binds), Setting::Off);
+    let refused = operations.set_switch(Switch::Sends, Setting::On, note("go")).await.unwrap_err();
+    assert!(matches!(refused, OperateError::Unavailable(_)), "{refused}");
+}
+
+#[tokio::test]
+async fn a_transfer_with_a_key_is_declared_once() {
+    let desk = desk().await;
+    let coins = Coins::Sky("1000".parse().unwrap());
+    let transfer = Transfer { kind: TransferKind::Refill, place: Place::HotWallet, coins };
+    let declare = |key: Option<&str>| desk.operations.declare(transfer, note("from the vault"), key.map(str::to_owned));
+    let first = declare(Some("one")).await.unwrap();
+    assert_eq!(declare(Some("one")).await.unwrap(), first);
+    assert_ne!(declare(Some("two")).await.unwrap(), first);
+    let without = declare(None).await.unwrap();
+    assert_ne!(declare(None).await.unwrap(), without);
+    let reader = desk.deposits.store().reader().unwrap();
+    assert_eq!(reader.stream(&StreamName::Desk, 0).unwrap().len(), 4);
+}
+
+#[test]
+fn a_note_is_short_plain_text() {
+    assert_eq!(Note::new("  why not ").unwrap().as_str(), "why not");
+    assert_eq!(Note::new(&"ü".repeat(200)).unwrap().as_str().chars().count(), 200);
+    assert_eq!(Note::new(&"ü".repeat(201)), Err(NoteError::TooLong));
+    assert_eq!(Note::new(" \n"), Err(NoteError::Empty));
+    assert_eq!(Note::new("a\u{1b}[2J"), Err(NoteError::Unprintable));
+}

@@ -1,0 +1,167 @@
+//! The projection for pages and APIs: follows the log and keeps the views up to date.
+//!
+//! Rows and the position they stand for are committed together, so a restart goes on where the views are. No effect
+//! rests on a view.
+
+mod row;
+mod totals;
+mod views;
+
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+
+use millrace_model::event::{Event, Recorded};
+use millrace_model::ids::{DepositId, Position};
+use millrace_model::{address_book, binding};
+use xtra::Mailbox;
+
+use crate::event_store::{Page, ReadError, Store};
+use crate::supervision::{Incarnation, Policy, Scope, Tree, TreeError};
+
+pub use row::DepositRow;
+pub use totals::{Line, Totals};
+pub use views::{BindingRow, Change, Filter, PAGE_ROWS_MAX, Trouble, ViewError, Views};
+
+/// The part's name in the tree.
+pub const PART: &str = "projection";
+/// How many events are folded into one transaction of the views.
+const PAGE_EVENTS_MAX: usize = 8_192;
+/// How many rows are kept in memory; beyond it, all are forgotten and read again.
+const ROWS_MAX: usize = 20_000;
+
+/// Adds the projection to the tree.
+pub fn start(tree: &Tree, store: Store, views: Views) -> Result<(), TreeError> {
+    tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
+        store: store.clone(),
+        views: views.clone(),
+        scope: incarnation.scope,
+    })
+    .map(|_| ())
+}
+
+/// The actor: its work is one task of its incarnation, and ends with it.
+pub struct Actor {
+    store: Store,
+    views: Views,
+    scope: Scope,
+}
+
+/// Why the projection starts afresh.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The views cannot be written.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The log's bell is gone.
+    #[error("the event store is gone")]
+    StoreGone,
+}
+
+impl xtra::Actor for Actor {
+    type Stop = Result<(), ProjectionError>;
+
+    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
+        let fold = Fold {
+            store: self.store.clone(),
+            views: self.views.clone(),
+            rows: HashMap::new(),
+            totals: Totals::default(),
+            position: 0,
+        };
+        self.scope.spawn(async move { fold.run().await.map(|never| match never {}) });
+        Ok(())
+    }
+
+    async fn stopped(self) -> Self::Stop {
+        Ok(())
+    }
+}
+
+struct Fold {
+    store: Store,
+    views: Views,
+    rows: HashMap<DepositId, DepositRow>,
+    totals: Totals,
+    position: Position,
+}
+
+impl Fold {
+    async fn run(mut self) -> Result<Infallible, ProjectionError> {
+        self.store.ready().await;
+        let mut bell = self.store.bell();
+        self.position = self.views.prepare(self.store.head()).await?;
+        self.totals = Totals::clone(&self.views.totals());
+        loop {
+            while self.position < self.store.head() {
+                let page = self.store.after(self.position, PAGE_EVENTS_MAX)?;
+                let Some(last) = page.last() else { break };
+                self.take_in(&page, last).await?;
+            }
+            bell.changed().await.map_err(|_| ProjectionError::StoreGone)?;
+        }
+    }
+
+    async fn take_in(&mut self, page: &Page, last: Position) -> Result<(), ProjectionError> {
+        let mut changed = BTreeMap::new();
+        let mut bindings = Vec::new();
+        for recorded in page.events() {
+            match &recorded.event {
+                Event::Deposit(event) => {
+                    let millrace_model::ids::StreamName::Deposit(id) = recorded.stream else { continue };
+                    self.show(id, event, recorded).await?;
+                    changed.insert(id, ());
+                }
+                Event::Binding(binding::Event::Bound(bound)) => bindings.push(binding_row(bound, recorded)),
+                Event::AddressBook(address_book::Event::AddressIssued(_))
+                | Event::Chain(_)
+                | Event::Wallet(_)
+                | Event::Desk(_) => {}
+            }
+        }
+        let deposits: Vec<_> = changed.keys().filter_map(|id| self.rows.get(id).cloned()).collect();
+        self.totals.add_addresses(bindings.len());
+        self.views.write(&deposits, &bindings, &self.totals, last).await?;
+        self.position = last;
+        self.rows.retain(|_, row| row.status != "done");
+        if self.rows.len() > ROWS_MAX {
+            self.rows.clear();
+        }
+        Ok(())
+    }
+
+    async fn show(
+        &mut self,
+        id: DepositId,
+        event: &millrace_model::deposit::Event,
+        recorded: &Recorded,
+    ) -> Result<(), ProjectionError> {
+        let row = match self.rows.remove(&id) {
+            Some(row) => Some(row),
+            None if recorded.version == 1 => None,
+            None => self.views.deposit(id).await?,
+        };
+        if let Some(before) = &row {
+            self.totals.take_away(before);
+        }
+        let row = DepositRow::apply(row, event, recorded.position, recorded.version, recorded.recorded_at);
+        if let Some(after) = row {
+            self.totals.add(&after);
+            self.rows.insert(id, after);
+        }
+        Ok(())
+    }
+}
+
+fn binding_row(bound: &binding::Bound, recorded: &Recorded) -> BindingRow {
+    BindingRow {
+        seq: recorded.position,
+        address: bound.address.clone(),
+        target: bound.customer.target.clone(),
+        number: bound.index,
+        method: bound.customer.bound_method.as_str().to_owned(),
+        bound_at: recorded.recorded_at,
+    }
+}

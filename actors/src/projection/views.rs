@@ -1,0 +1,357 @@
+//! The views' database: what the projection writes and what pages and APIs read.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use millrace_model::ids::{DepositId, Position};
+use serde::Serialize;
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Row, SqlitePool};
+use tokio::sync::{broadcast, watch};
+
+use super::row::DepositRow;
+use super::totals::Totals;
+
+/// The newest shape of what is derived. A database with another is thrown away and made again from the log.
+const VERSION: i64 = 2;
+/// Rows on a page at most.
+pub const PAGE_ROWS_MAX: u32 = 200;
+/// How many changes a slow watcher may be behind before it is told to look at everything again.
+const CHANGES_MAX: usize = 4_096;
+
+/// Why the views cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// SQLite says no.
+    #[error("the views: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A migration did not apply.
+    #[error("the views: {0}")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// A row holds what it should not.
+    #[error("the views hold a row that makes no sense: {0}")]
+    Row(#[from] serde_json::Error),
+    /// An old file cannot be put aside.
+    #[error("the views' file: {0}")]
+    File(#[from] std::io::Error),
+}
+
+/// A deposit address of a customer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BindingRow {
+    /// The position of the binding's event.
+    pub seq: Position,
+    /// The deposit address.
+    pub address: String,
+    /// The Skycoin address it is bound to.
+    pub target: String,
+    /// Its number in the pool.
+    pub number: u32,
+    /// The method configured when it was bound.
+    pub method: String,
+    /// When it was bound.
+    pub bound_at: DateTime<Utc>,
+}
+
+/// Whose deposits changed in a commit of the views.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The Skycoin address.
+    pub target: Arc<str>,
+}
+
+/// What a deposit suffers from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Held because something went wrong: not for its size, and not by an operator.
+    Errored,
+}
+
+/// Which deposits to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only these.
+    pub status: Option<String>,
+    /// Only those to be paid to this address.
+    pub target: Option<String>,
+    /// Only those of this kind.
+    pub trouble: Option<Trouble>,
+    /// Older than this one; the newest come first.
+    pub before: Option<Position>,
+    /// At most this many, and never more than [`PAGE_ROWS_MAX`].
+    pub rows_max: u32,
+}
+
+/// The views. Cheap to clone, usable from any thread.
+#[derive(Debug, Clone)]
+pub struct Views {
+    pool: SqlitePool,
+    position: watch::Sender<Position>,
+    totals: watch::Sender<Arc<Totals>>,
+    changes: broadcast::Sender<Change>,
+}
+
+fn migrator() -> Migrator {
+    let step = |number, name: &'static str, sql| {
+        Migration::new(number, name.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)
+    };
+    Migrator::with_migrations(vec![
+        step(1, "views", include_str!("../../../migrations/sqlite/views/0001_views.sql")),
+        step(2, "totals", include_str!("../../../migrations/sqlite/views/0002_totals.sql")),
+    ])
+}
+
+impl Views {
+    /// Opens the views lazily: nothing is read or written before [`Views::prepare`].
+    pub fn new(path: &Path) -> Self {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(5))
+            .pragma("cache_size", "-8192");
+        let pool = SqlitePoolOptions::new()
+            .max_connections(4)
+            .acquire_timeout(Duration::from_secs(2))
+            .connect_lazy_with(options);
+        Self {
+            pool,
+            position: watch::Sender::new(0),
+            totals: watch::Sender::default(),
+            changes: broadcast::Sender::new(CHANGES_MAX),
+        }
+    }
+
+    /// Brings the database to the newest shape and answers how far it is. Views of another shape, or ahead of the log,
+    /// are emptied and begin again.
+    pub async fn prepare(&self, log_head: Position) -> Result<Position, ViewError> {
+        migrator().run(&self.pool).await?;
+        let found = sqlx::query("SELECT version, position FROM checkpoint WHERE name = 'deposits'")
+            .fetch_optional(&self.pool)
+            .await?;
+        let position = match found {
+            Some(row) if row.get::<i64, _>(0) == VERSION && (row.get::<i64, _>(1) as Position) <= log_head => {
+                row.get::<i64, _>(1) as Position
+            }
+            Some(_) | None => {
+                self.clear().await?;
+                0
+            }
+        };
+        let totals: Option<String> =
+            sqlx::query_scalar("SELECT body FROM totals WHERE name = 'deposits'").fetch_optional(&self.pool).await?;
+        let totals = totals.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default();
+        self.totals.send_replace(Arc::new(totals));
+        self.position.send_replace(position);
+        Ok(position)
+    }
+
+    async fn clear(&self) -> Result<(), ViewError> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("DELETE FROM deposits").execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM bindings").execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM totals").execute(&mut *transaction).await?;
+        sqlx::query("DELETE FROM checkpoint").execute(&mut *transaction).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// Writes rows and how far they go, in one transaction, and tells those who watch.
+    pub(super) async fn write(
+        &self,
+        deposits: &[DepositRow],
+        bindings: &[BindingRow],
+        totals: &Totals,
+        position: Position,
+    ) -> Result<(), ViewError> {
+        let mut transaction = self.pool.begin().await?;
+        if !deposits.is_empty() {
+            sqlx::query(
+                "INSERT INTO deposits (seq, id, target, address, status, body)
+                 SELECT value ->> 'seq', value ->> 'id', value ->> 'target', value ->> 'address', value ->> 'status', value
+                 FROM json_each(?1) WHERE true
+                 ON CONFLICT (seq) DO UPDATE SET status = excluded.status, body = excluded.body",
+            )
+            .bind(serde_json::to_string(deposits)?)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        if !bindings.is_empty() {
+            sqlx::query(
+                "INSERT INTO bindings (seq, address, target, number, method, bound_at)
+                 SELECT value ->> 'seq', value ->> 'address', value ->> 'target', value ->> 'number', value ->> 'method',
+                        value ->> 'bound_at'
+                 FROM json_each(?1) WHERE true ON CONFLICT (seq) DO NOTHING",
+            )
+            .bind(serde_json::to_string(&bindings.iter().map(stored_binding).collect::<Vec<_>>())?)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        if !deposits.is_empty() || !bindings.is_empty() {
+            sqlx::query(
+                "INSERT INTO totals (name, body) VALUES ('deposits', ?1)
+                 ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+            )
+            .bind(serde_json::to_string(totals)?)
+            .execute(&mut *transaction)
+            .await?;
+        }
+        sqlx::query(
+            "INSERT INTO checkpoint (name, version, position) VALUES ('deposits', ?1, ?2)
+             ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position",
+        )
+        .bind(VERSION)
+        .bind(position as i64)
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        self.totals.send_if_modified(|shown| {
+            let changed = **shown != *totals;
+            if changed {
+                *shown = Arc::new(totals.clone());
+            }
+            changed
+        });
+        self.position.send_replace(position);
+        let targets = deposits.iter().filter_map(|row| row.target.as_deref());
+        for target in targets.chain(bindings.iter().map(|row| row.target.as_str())) {
+            // Nobody watching is fine.
+            let _ = self.changes.send(Change { target: target.into() });
+        }
+        Ok(())
+    }
+
+    /// What all deposits add up to.
+    pub fn totals(&self) -> Arc<Totals> {
+        Arc::clone(&self.totals.borrow())
+    }
+
+    /// How many deposits stand where, from memory.
+    pub fn counts_now(&self) -> Vec<(String, u64)> {
+        self.totals.borrow().counts()
+    }
+
+    /// How far the views are.
+    pub fn position(&self) -> Position {
+        *self.position.borrow()
+    }
+
+    /// Waits until the views show what is at `position`, at most `within`. Afterwards they may still be behind.
+    pub async fn caught_up(&self, position: Position, within: Duration) {
+        let mut seen = self.position.subscribe();
+        // Too late is no error: the reader sees what there is.
+        let _ = tokio::time::timeout(within, seen.wait_for(|shown| *shown >= position)).await;
+    }
+
+    /// Hears of every change from now on.
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// One deposit.
+    pub async fn deposit(&self, id: DepositId) -> Result<Option<DepositRow>, ViewError> {
+        let found = sqlx::query("SELECT body FROM deposits WHERE id = ?1")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(found.map(|row| serde_json::from_str(row.get(0))).transpose()?)
+    }
+
+    /// A customer's deposits, oldest first, at most [`PAGE_ROWS_MAX`] of the newest.
+    pub async fn deposits_of(&self, target: &str) -> Result<Vec<DepositRow>, ViewError> {
+        let rows = sqlx::query("SELECT body FROM deposits WHERE target = ?1 ORDER BY seq DESC LIMIT ?2")
+            .bind(target)
+            .bind(PAGE_ROWS_MAX)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().rev().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
+    }
+
+    /// Deposits, newest first.
+    pub async fn deposits(&self, filter: &Filter) -> Result<Vec<DepositRow>, ViewError> {
+        let before = filter.before.map_or(i64::MAX, |before| before as i64);
+        let rows = sqlx::query(listing(filter))
+            .bind(before)
+            .bind(filter.rows_max.min(PAGE_ROWS_MAX))
+            .bind(filter.status.as_deref())
+            .bind(filter.target.as_deref())
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
+    }
+
+    /// How many deposits stand where.
+    pub async fn counts(&self) -> Result<Vec<(String, u64)>, ViewError> {
+        let rows = sqlx::query("SELECT status, count(*) FROM deposits GROUP BY status").fetch_all(&self.pool).await?;
+        Ok(rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1) as u64)).collect())
+    }
+
+    /// How many deposits are held.
+    pub async fn held(&self) -> Result<u64, ViewError> {
+        let row = sqlx::query("SELECT count(*) FROM deposits WHERE status = 'held'").fetch_one(&self.pool).await?;
+        Ok(row.get::<i64, _>(0) as u64)
+    }
+
+    /// A customer's deposit addresses, oldest first.
+    pub async fn bindings_of(&self, target: &str) -> Result<Vec<BindingRow>, ViewError> {
+        let rows = sqlx::query(
+            "SELECT seq, address, target, number, method, bound_at FROM bindings WHERE target = ?1 ORDER BY seq LIMIT ?2",
+        )
+        .bind(target)
+        .bind(PAGE_ROWS_MAX)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().map(binding).collect())
+    }
+
+    /// All deposit addresses, newest first.
+    pub async fn bindings(&self, before: Option<Position>, rows_max: u32) -> Result<Vec<BindingRow>, ViewError> {
+        let rows = sqlx::query(
+            "SELECT seq, address, target, number, method, bound_at FROM bindings WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+        )
+        .bind(before.map_or(i64::MAX, |before| before as i64))
+        .bind(rows_max.min(PAGE_ROWS_MAX))
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.iter().map(binding).collect())
+    }
+}
+
+/// The query that walks the index which fits best; a unary plus keeps SQLite from choosing the other one.
+fn listing(filter: &Filter) -> &'static str {
+    match (&filter.trouble, &filter.target, &filter.status) {
+        (Some(Trouble::Errored), _, _) => {
+            "SELECT body FROM deposits WHERE status = 'held' AND seq < ?1
+             AND body ->> 'held' NOT IN ('below_minimum', 'above_maximum', 'nothing_to_send')
+             AND body ->> '$.held.operator' IS NULL
+             AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR target = ?4) ORDER BY seq DESC LIMIT ?2"
+        }
+        (None, Some(_), Some(_)) => {
+            "SELECT body FROM deposits WHERE target = ?4 AND +status = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2"
+        }
+        (None, Some(_), None) => "SELECT body FROM deposits WHERE target = ?4 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+        (None, None, Some(_)) => "SELECT body FROM deposits WHERE status = ?3 AND seq < ?1 ORDER BY seq DESC LIMIT ?2",
+        (None, None, None) => "SELECT body FROM deposits WHERE seq < ?1 ORDER BY seq DESC LIMIT ?2",
+    }
+}
+
+fn stored_binding(row: &BindingRow) -> serde_json::Value {
+    serde_json::json!({
+        "seq": row.seq, "address": row.address, "target": row.target, "number": row.number, "method": row.method,
+        "bound_at": row.bound_at.timestamp_micros(),
+    })
+}
+
+fn binding(row: &sqlx::sqlite::SqliteRow) -> BindingRow {
+    BindingRow {
+        seq: row.get::<i64, _>(0) as Position,
+        address: row.get(1),
+        target: row.get(2),
+        number: row.get(3),
+        method: row.get(4),
+        bound_at: DateTime::from_timestamp_micros(row.get(5)).unwrap_or_default(),
+    }
+}

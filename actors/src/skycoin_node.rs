@@ -1,0 +1,191 @@
+//! A Skycoin node with the hot wallet, over its REST interface.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use millrace_protocols::wire::skycoin::address::SkyAddress;
+use millrace_protocols::wire::skycoin::hash::Txid;
+use millrace_protocols::wire::skycoin::rest::{
+    self, Body, Broadcast, CSRF_HEADER, Created, Failure, Method, Payout, Refusal, Request, Seen, UnspentOutput,
+};
+use millrace_protocols::wire::skycoin::transaction::Transaction;
+use reqwest::header::HeaderValue;
+use tokio::sync::OnceCell;
+
+use crate::http;
+use crate::ports::{Answer, CreateError, PortError, SkycoinNode};
+
+/// The longest answer worth reading: thousands of outputs at some 300 bytes each.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The node behind an address.
+pub struct HttpSkycoinNode {
+    client: reqwest::Client,
+    url: String,
+    wallet_id: String,
+    /// The hot wallet's addresses, once asked for; the first takes the change.
+    addresses: OnceCell<Vec<SkyAddress>>,
+    broadcast: Broadcast,
+    token: Mutex<Token>,
+}
+
+/// What a POST carries to show that it does not come from a page in somebody's browser.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Token {
+    /// Fetched when first needed, and again when the node no longer takes it.
+    #[default]
+    Unknown,
+    /// Good for some time.
+    Known(HeaderValue),
+    /// The node wants none: it is started without that protection and has no such page.
+    None,
+}
+
+impl HttpSkycoinNode {
+    /// Connects to nothing yet.
+    pub fn new(url: &str, wallet_id: &str, broadcast: Broadcast) -> Result<Self, reqwest::Error> {
+        let url = url.trim_end_matches('/').to_owned();
+        let (wallet_id, addresses) = (wallet_id.to_owned(), OnceCell::new());
+        Ok(Self { client: http::client()?, url, wallet_id, addresses, broadcast, token: Mutex::default() })
+    }
+
+    async fn ask<T>(&self, request: &Request, read: impl Fn(u16, &[u8]) -> Result<T, Failure>) -> Result<T, Trouble> {
+        for _ in 0..2 {
+            match self.ask_once(request, &read).await {
+                Err(Trouble::Failure(Failure::Refused { refusal: Refusal::CsrfToken, .. })) => self.forget_token(),
+                answer => return answer,
+            }
+        }
+        // Nothing was said about the request itself, so this is no refusal of it.
+        Err(Trouble::Port(PortError::Unreachable("the node takes none of its own CSRF tokens".into())))
+    }
+
+    async fn ask_once<T>(
+        &self,
+        request: &Request,
+        read: &impl Fn(u16, &[u8]) -> Result<T, Failure>,
+    ) -> Result<T, Trouble> {
+        let url = format!("{}{}", self.url, request.path);
+        let mut http_request = match request.method {
+            Method::Get => self.client.get(url),
+            Method::Post => match self.token().await? {
+                Token::Known(token) => self.client.post(url).header(CSRF_HEADER, token),
+                Token::Unknown | Token::None => self.client.post(url),
+            },
+        }
+        .query(&request.query);
+        if let Body::Json(body) = &request.body {
+            http_request = http_request.header("content-type", "application/json").body(body.clone());
+        }
+        let (status, body) = http::send(http_request, ANSWER_BYTES_MAX).await.map_err(Trouble::Port)?;
+        read(status, &body).map_err(Trouble::Failure)
+    }
+
+    async fn addresses(&self) -> Result<&[SkyAddress], PortError> {
+        let ask = async || {
+            let wallet = self.ask(&rest::get_wallet(&self.wallet_id), rest::wallet).await?;
+            let problem = || PortError::Nonsense(format!("the wallet {} has no addresses", self.wallet_id));
+            (!wallet.addresses.is_empty()).then_some(wallet.addresses).ok_or_else(problem)
+        };
+        Ok(self.addresses.get_or_try_init(ask).await?)
+    }
+
+    /// The token to use, never an unknown one.
+    async fn token(&self) -> Result<Token, Trouble> {
+        let known = self.kept_token().clone();
+        if known != Token::Unknown {
+            return Ok(known);
+        }
+        let request = self.client.get(format!("{}{}", self.url, rest::get_csrf().path));
+        let (status, body) = http::send(request, ANSWER_BYTES_MAX).await.map_err(Trouble::Port)?;
+        let token = match rest::csrf(status, &body) {
+            Ok(text) => {
+                let mut token = HeaderValue::try_from(text)
+                    .map_err(|_| Trouble::Port(PortError::Nonsense("csrf_token does not fit into a header".into())))?;
+                token.set_sensitive(true);
+                Token::Known(token)
+            }
+            Err(Failure::Refused { status: 404, .. }) => Token::None,
+            Err(failure) => return Err(Trouble::Failure(failure)),
+        };
+        self.kept_token().clone_from(&token);
+        Ok(token)
+    }
+
+    fn forget_token(&self) {
+        *self.kept_token() = Token::Unknown;
+    }
+
+    fn kept_token(&self) -> MutexGuard<'_, Token> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Trouble {
+    Port(PortError),
+    Failure(Failure),
+}
+
+impl From<Trouble> for PortError {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Port(error) => error,
+            Trouble::Failure(failure @ Failure::Refused { .. }) => Self::Refused(failure.to_string()),
+            Trouble::Failure(failure @ Failure::Unavailable { .. }) => Self::Unreachable(failure.to_string()),
+            Trouble::Failure(failure @ Failure::Nonsense { .. }) => Self::Nonsense(failure.to_string()),
+        }
+    }
+}
+
+impl SkycoinNode for HttpSkycoinNode {
+    fn hot_address(&self) -> Answer<'_, SkyAddress> {
+        async { Ok(self.addresses().await?[0]) }.boxed()
+    }
+
+    fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>> {
+        async {
+            let outputs = self.ask(&rest::get_outputs(self.addresses().await?), rest::outputs).await?;
+            Ok(outputs.spendable().cloned().collect())
+        }
+        .boxed()
+    }
+
+    fn create<'a>(&'a self, payout: &'a Payout) -> BoxFuture<'a, Result<Created, CreateError>> {
+        async {
+            let request = payout.request().map_err(|error| PortError::Refused(error.to_string()))?;
+            self.ask(&request, rest::created).await.map_err(|trouble| match trouble {
+                Trouble::Failure(Failure::Refused { refusal, message, .. }) => {
+                    CreateError::Refused { refusal, message }
+                }
+                other => CreateError::Port(other.into()),
+            })
+        }
+        .boxed()
+    }
+
+    fn inject<'a>(&'a self, transaction: &'a Transaction) -> Answer<'a, ()> {
+        async {
+            self.ask(&rest::inject(transaction, self.broadcast), rest::injected).await?;
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn transaction(&self, txid: Txid) -> Answer<'_, Option<Seen>> {
+        async move { Ok(self.ask(&rest::get_transaction(&txid), rest::transaction).await?) }.boxed()
+    }
+
+    fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>> {
+        async move {
+            let mut addresses = self.addresses().await?.to_vec();
+            addresses.push(address);
+            let request = rest::get_transactions(&addresses);
+            Ok(self.ask(&request, rest::transactions).await?)
+        }
+        .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests;

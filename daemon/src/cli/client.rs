@@ -1,0 +1,100 @@
+//! The command line's side of the operator API.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use http::header::AUTHORIZATION;
+use reqwest::Response;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::Config;
+use crate::escape::excerpt;
+use crate::web::address;
+use crate::web::token::{Token, TokenError};
+
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// Longer than the longest wait for events, and than a slow disk needs between two pieces of a backup.
+const READ_PATIENCE: Duration = Duration::from_secs(60);
+/// A page of 500 events of 16 KiB stays below.
+const ANSWER_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Asks the running desk.
+pub struct Client {
+    http: reqwest::Client,
+    data_dir: PathBuf,
+    configured: SocketAddr,
+    token: Token,
+}
+
+/// No desk answers: not running, or running with another configuration.
+#[derive(Debug, thiserror::Error)]
+#[error("no desk answers at http://{address}; is it running, and with this configuration?")]
+pub struct NoDesk {
+    address: SocketAddr,
+    source: reqwest::Error,
+}
+
+/// The part of a problem that people need.
+#[derive(Deserialize)]
+struct Refusal {
+    code: String,
+    message: String,
+}
+
+impl Client {
+    /// A client for the desk that runs with this configuration.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let token = match Token::load(&config.operator.token_file) {
+            Err(TokenError::File { path, cause }) => {
+                let path = path.display();
+                bail!(
+                    "the operator's token {path} cannot be read ({cause}); has the desk been started with this configuration?"
+                )
+            }
+            token => token?,
+        };
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_PATIENCE)
+            .read_timeout(READ_PATIENCE)
+            .build()
+            .context("the HTTP client cannot be made")?;
+        Ok(Self { http, data_dir: config.desk.data_dir.clone(), configured: config.operator.listen, token })
+    }
+
+    /// A JSON answer. `path` comes after `/operator/v1/`; parameters without a value are left out.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, Option<String>)]) -> anyhow::Result<T> {
+        let mut response = self.open(path, query).await?;
+        let mut body = Vec::new();
+        while let Some(piece) = response.chunk().await.context("the desk's answer broke off")? {
+            if body.len() + piece.len() > ANSWER_BYTES_MAX {
+                bail!("the desk's answer is larger than {ANSWER_BYTES_MAX} bytes");
+            }
+            body.extend_from_slice(&piece);
+        }
+        serde_json::from_slice(&body).context("the desk's answer is not understood; is it of another version?")
+    }
+
+    /// A successful answer, its body still to be read.
+    pub async fn open(&self, path: &str, query: &[(&str, Option<String>)]) -> anyhow::Result<Response> {
+        // A restarted desk may have another port.
+        let address = address::find(&self.data_dir).unwrap_or(self.configured);
+        let query: Vec<_> = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).collect();
+        let request = self.http.get(format!("http://{address}/operator/v1/{path}")).query(&query);
+        let sent = request.header(AUTHORIZATION, self.token.header()).send().await;
+        let response = sent.map_err(|source| NoDesk { address, source })?;
+        if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
+    }
+}
+
+async fn refused(response: Response) -> anyhow::Error {
+    let status = response.status();
+    match response.json::<Refusal>().await {
+        Ok(refusal) => anyhow::anyhow!("{} ({})", excerpt(&refusal.message, 400), excerpt(&refusal.code, 60)),
+        Err(_) => anyhow::anyhow!("the desk answered {status}"),
+    }
+}

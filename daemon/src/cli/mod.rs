@@ -1,0 +1,75 @@
+//! The command line: what can be asked of the `millrace` program, and how it answers.
+//!
+//! `deposits`, `deposit`, `events` and `backup` ask the running desk through its operator API; they never open its
+//! database. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in `sysexits.h`).
+
+mod backup;
+mod check;
+mod client;
+mod deposits;
+mod events;
+mod exit;
+mod start;
+#[cfg(test)]
+mod testing;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use crate::sandbox::cli::SandboxArgs;
+pub use exit::{Exit, Usage};
+pub use start::main;
+
+/// Millrace, a self-healing coin desk: takes bitcoin deposits and pays out skycoin.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version, arg_required_else_help = false, after_help = EXAMPLES)]
+pub struct Cli {
+    /// The configuration file; without one the desk runs in the sandbox.
+    #[arg(long, global = true, env = "MILLRACE_CONFIG", value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// What to do; `run` when left out.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  millrace                                     run the desk in the sandbox
+  millrace --config desk.toml check-config     see what a configuration comes to
+  millrace deposits --status held              what waits for an operator
+  millrace events --follow --json              everything that happens, as it happens
+
+Every setting can also come from the environment: MILLRACE_SECTION__KEY, see millrace.example.toml.
+Exit codes: 0 done, 1 failed, 64 command line not understood, 78 configuration refused.";
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the desk until it is stopped (SIGINT or SIGTERM).
+    Run,
+    /// Run or control the sandbox: stand-ins for nodes and exchange.
+    Sandbox(SandboxArgs),
+    /// Check the configuration and show what takes effect, without secrets.
+    #[command(after_help = "Each line names where its value comes from: default, FILE:LINE or a variable.")]
+    CheckConfig,
+    /// List deposits, newest first.
+    Deposits(deposits::List),
+    /// One deposit.
+    #[command(subcommand)]
+    Deposit(deposits::One),
+    /// Print the log's events, oldest first.
+    #[command(after_help = events::EXAMPLES)]
+    Events(events::Events),
+    /// Copy the running desk's log into a new file.
+    #[command(after_help = backup::NOTES)]
+    Backup(backup::Backup),
+    /// Print the version.
+    Version,
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example: millrace completions bash > /etc/bash_completion.d/millrace")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
+}

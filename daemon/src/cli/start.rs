@@ -1,0 +1,81 @@
+//! From the command line to the command.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::{self, Write};
+
+use anyhow::Context;
+use clap::{CommandFactory, Parser};
+
+use super::client::Client;
+use super::exit::Exit;
+use super::{Cli, Command, SandboxArgs, backup, check, deposits, events};
+use crate::config::{self, Loaded};
+use crate::{logging, web};
+
+/// Does what the command line says; prints `error: …` and gives the exit when that fails.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    web::tls::install_provider();
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(refused) => {
+            let exit = if refused.use_stderr() { Exit::Usage } else { Exit::Done };
+            // Help for a reader who hung up is nobody's loss.
+            let _ = refused.print();
+            return exit;
+        }
+    };
+    match start(cli) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            let exit = Exit::of(&error);
+            if exit != Exit::Done {
+                // There is nowhere left to complain to when standard error is closed.
+                let _ = writeln!(io::stderr(), "error: {error:#}");
+            }
+            exit
+        }
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<()> {
+    let load = || config::load(cli.config.as_deref(), std::env::vars_os());
+    let out = &mut io::stdout().lock();
+    match cli.command.unwrap_or(Command::Run) {
+        Command::Run => run(load()?),
+        Command::Sandbox(arguments) => sandbox(arguments, &load()?),
+        Command::CheckConfig => check::print(&load()?, out),
+        Command::Deposits(list) => ask(deposits::list(&Client::new(&load()?.config)?, &list, out)),
+        Command::Deposit(deposits::One::Show(show)) => ask(deposits::show(&Client::new(&load()?.config)?, &show, out)),
+        Command::Events(wanted) => ask(events::print(&Client::new(&load()?.config)?, &wanted, out)),
+        Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
+        Command::Version => Ok(writeln!(out, "millrace {}", env!("CARGO_PKG_VERSION"))?),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "millrace", &mut script);
+            Ok(out.write_all(&script)?)
+        }
+    }
+}
+
+/// The desk itself.
+fn run(loaded: Loaded) -> anyhow::Result<()> {
+    logging::begin(&loaded.config.desk)?;
+    crate::run::run(loaded)
+}
+
+/// The sandbox as a process of its own, or a word to the one that runs.
+fn sandbox(arguments: SandboxArgs, loaded: &Loaded) -> anyhow::Result<()> {
+    logging::begin(&loaded.config.desk)?;
+    let SandboxArgs { dir, command } = arguments;
+    let dir = dir.unwrap_or_else(|| loaded.config.sandbox.dir.clone());
+    // Two threads: what signs and hashes does not keep the other servers from answering.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.context("no runtime")?.block_on(crate::sandbox::cli::execute(&dir, command))
+}
+
+/// Waits for an answer of the running desk.
+fn ask(question: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(question)
+}

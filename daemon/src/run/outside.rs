@@ -1,0 +1,128 @@
+//! The outside world of this run: the configured nodes and exchange, or the sandbox.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use bitcoin::Network;
+use millrace_actors::binder::AddressSource;
+use millrace_actors::bitcoin_node::HttpBitcoinNode;
+use millrace_actors::exchange::{Exchange, HttpC2cx, RequestsPerMinute, Settings as C2cxSettings};
+use millrace_actors::ports::{BitcoinNode, SkycoinNode};
+use millrace_actors::skycoin_node::HttpSkycoinNode;
+use millrace_protocols::receive::{AccountKey, parse_address_list};
+use millrace_protocols::wire::c2cx::Credentials;
+use millrace_protocols::wire::skycoin::rest::Broadcast;
+
+use reqwest::Url;
+
+use crate::config::{Config, Secret};
+use crate::sandbox::find::find_or_start;
+use crate::sandbox::info::Info;
+use crate::sandbox::process::Timing;
+
+/// How long between two attempts to reach the sandbox.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the sandbox's market moves.
+const MARKET_STEP: Duration = Duration::from_secs(1);
+
+/// What the desk deals with. Nothing is connected yet: that is each actor's own business.
+pub(super) struct Outside {
+    pub bitcoin: Arc<dyn BitcoinNode>,
+    pub network: Network,
+    pub addresses: AddressSource,
+    pub skycoin: Arc<dyn SkycoinNode>,
+    pub wallet: Wallet,
+    /// `None` when none is configured; then nothing can be bought.
+    pub exchange: Option<Arc<dyn Exchange>>,
+}
+
+/// The hot wallet.
+pub(super) struct Wallet {
+    pub id: String,
+    pub password: Option<String>,
+}
+
+/// The outside as configured; with the sandbox, waits until one runs.
+pub(super) async fn outside(config: &Config) -> anyhow::Result<Outside> {
+    if config.sandbox.enabled { sandbox(&running_sandbox(config).await) } else { real(config) }
+}
+
+async fn running_sandbox(config: &Config) -> Info {
+    let sandbox = &config.sandbox;
+    let timing = Timing {
+        bitcoin_block: Some(sandbox.bitcoin_block),
+        skycoin_block: Some(sandbox.skycoin_block),
+        market_step: Some(MARKET_STEP),
+    };
+    loop {
+        let found = match std::env::current_exe() {
+            Ok(program) => find_or_start(&program, &sandbox.dir, timing).await,
+            Err(error) => Err(error.into()),
+        };
+        match found {
+            Ok(info) => return info,
+            Err(error) => tracing::warn!(%error, "no sandbox; trying again"),
+        }
+        tokio::time::sleep(AGAIN_AFTER).await;
+    }
+}
+
+fn sandbox(info: &Info) -> anyhow::Result<Outside> {
+    let network = Network::Regtest;
+    let broadcast = if info.skycoin.peers == 0 { Broadcast::Quiet } else { Broadcast::Peers };
+    Ok(Outside {
+        bitcoin: Arc::new(HttpBitcoinNode::new(&info.bitcoin.url, &info.bitcoin.user, &info.bitcoin.password)?),
+        network,
+        addresses: AddressSource::Key(Box::new(AccountKey::parse(&info.bitcoin.xpub.to_string(), network)?)),
+        skycoin: Arc::new(HttpSkycoinNode::new(&info.skycoin.url, &info.skycoin.wallet_id, broadcast)?),
+        wallet: Wallet { id: info.skycoin.wallet_id.clone(), password: None },
+        exchange: Some(c2cx(info.c2cx.url.parse()?, &info.c2cx.key, &info.c2cx.secret, None)?),
+    })
+}
+
+fn real(config: &Config) -> anyhow::Result<Outside> {
+    let bitcoin = &config.bitcoin;
+    let url = bitcoin.url.as_ref().context("bitcoin.url is missing")?;
+    let user = bitcoin.user.as_deref().unwrap_or_default();
+    let password = bitcoin.password.as_ref().map_or("", Secret::reveal);
+    let skycoin = &config.skycoin;
+    let skycoin_url = skycoin.url.as_ref().context("skycoin.url is missing")?;
+    let wallet_id = skycoin.wallet_id.as_ref().context("skycoin.wallet_id is missing")?;
+    Ok(Outside {
+        bitcoin: Arc::new(HttpBitcoinNode::new(url.as_str(), user, password)?),
+        network: bitcoin.network,
+        addresses: addresses(config)?,
+        skycoin: Arc::new(HttpSkycoinNode::new(skycoin_url.as_str(), wallet_id, Broadcast::Peers)?),
+        wallet: Wallet {
+            id: wallet_id.clone(),
+            password: skycoin.wallet_password.as_ref().map(|secret| secret.reveal().to_owned()),
+        },
+        exchange: exchange(config)?,
+    })
+}
+
+fn exchange(config: &Config) -> anyhow::Result<Option<Arc<dyn Exchange>>> {
+    let c2cx_config = &config.c2cx;
+    let (Some(url), Some(key), Some(secret)) = (&c2cx_config.url, &c2cx_config.key, &c2cx_config.secret) else {
+        return Ok(None);
+    };
+    let pace = RequestsPerMinute::new(c2cx_config.requests_per_minute);
+    c2cx(url.as_str().parse()?, key.reveal(), secret.reveal(), pace).map(Some)
+}
+
+fn c2cx(url: Url, key: &str, secret: &str, pace: Option<RequestsPerMinute>) -> anyhow::Result<Arc<dyn Exchange>> {
+    let credentials = Credentials { key: key.to_owned(), secret: secret.to_owned() };
+    Ok(Arc::new(HttpC2cx::new(C2cxSettings { url, credentials, pace })?))
+}
+
+fn addresses(config: &Config) -> anyhow::Result<AddressSource> {
+    let network = config.bitcoin.network;
+    if let Some(xpub) = &config.bitcoin.xpub {
+        return Ok(AddressSource::Key(Box::new(AccountKey::parse(&xpub.to_string(), network)?)));
+    }
+    let path = config.bitcoin.address_file.as_ref().context("bitcoin.xpub or bitcoin.address_file is missing")?;
+    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    Ok(AddressSource::List(parse_address_list(&text, network)?.into()))
+}

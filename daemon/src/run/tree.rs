@@ -1,0 +1,239 @@
+//! The actors of this run, on a runtime and a thread of their own.
+
+use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::Context;
+use millrace_actors::binder::{self, Binder};
+use millrace_actors::buyer;
+use millrace_actors::clock::{Clock, SystemClock};
+use millrace_actors::decider::{self, TermsNow};
+use millrace_actors::deposits::Deposits;
+use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::exchange::{Exchange, RequestsPerMinute};
+use millrace_actors::ids::TimeOrderedIds;
+use millrace_actors::market::{self, Market, Watching};
+use millrace_actors::operations::{self, Operations};
+use millrace_actors::projection::{self, Views};
+use millrace_actors::scanner::{self, Watch};
+use millrace_actors::sender;
+use millrace_actors::supervision::{Registry, Tree};
+use millrace_model::deposit::{DecisionTerms, Method, RemainderPolicy, Terms};
+use millrace_model::desk::{Setting, Switch};
+use millrace_model::money::Amount;
+use millrace_protocols::purchase::Policy;
+use millrace_protocols::wire::c2cx::BTC_SKY_RULES;
+use tokio::runtime;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::outside::{Outside, outside};
+use crate::config::Config;
+use crate::quote::{Quotes, Source};
+
+/// The log's file in the data folder.
+pub(super) const LOG_FILE: &str = "log.db";
+/// So much of a deposit that no order can spend goes to rounding; more is owed back. The price of a smallest order is
+/// some two hundred times as much.
+const ROUNDING_MAX_SATOSHI: u64 = 1_000;
+/// How often an open order is read at an exchange that may be asked as often as one likes.
+const UNPACED_READ_EVERY_MS: u64 = 50;
+/// The views' file in the data folder.
+const VIEWS_FILE: &str = "views.db";
+
+/// The running actors, as the rest of the process holds them.
+pub(super) struct Actors {
+    /// What is there from the first moment, whatever is dead outside.
+    pub core: Core,
+    /// What needs the outside world's addresses, once they are known.
+    pub wired: watch::Receiver<Option<Wired>>,
+    thread: JoinHandle<()>,
+    finish: mpsc::SyncSender<Duration>,
+}
+
+/// What needs nothing from outside.
+#[derive(Clone)]
+pub(super) struct Core {
+    pub tree: Tree,
+    pub store: Store,
+    pub views: Views,
+    pub operations: Operations,
+    pub health: Registry,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What customers need.
+#[derive(Clone)]
+pub(super) struct Wired {
+    pub binder: Binder,
+    pub height: watch::Receiver<Option<u64>>,
+    pub quotes: Quotes,
+}
+
+/// Starts the actors. Returns as soon as the core exists; the outside is waited for on the actors' own thread.
+pub(super) fn start(config: &Arc<Config>, stop: CancellationToken) -> anyhow::Result<Actors> {
+    let (core, cores) = mpsc::sync_channel(1);
+    let (wired, wired_seen) = watch::channel(None);
+    let (finish, finishes) = mpsc::sync_channel(1);
+    let config = Arc::clone(config);
+    let thread = std::thread::Builder::new().name("actors".to_owned()).spawn(move || {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
+        let started = runtime.context("no runtime for the actors").and_then(|runtime| {
+            let entered = runtime.enter();
+            let started = start_core(&config)?;
+            drop(entered);
+            Ok((runtime, started))
+        });
+        let (runtime, started) = match started {
+            Ok((runtime, started)) => {
+                let _ = core.send(Ok(started.clone()));
+                (runtime, started)
+            }
+            Err(error) => return drop(core.send(Err(error))),
+        };
+        runtime.block_on(live(&config, &started, wired, stop));
+        let within = finishes.recv().unwrap_or_default();
+        runtime.block_on(started.tree.shutdown(within));
+    })?;
+    let core = cores.recv().context("the actors' thread ended")??;
+    Ok(Actors { core, wired: wired_seen, thread, finish })
+}
+
+impl Actors {
+    /// Ends all parts in order, the last started first.
+    pub(super) fn finish(self, within: Duration) {
+        // The thread ends either way.
+        let _ = self.finish.send(within);
+        if self.thread.join().is_err() {
+            tracing::error!("the actors' thread panicked");
+        }
+    }
+}
+
+fn start_core(config: &Config) -> anyhow::Result<Core> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let health = Registry::new(Arc::clone(&clock));
+    let jitter_seed = u64::from(std::process::id());
+    let tree = Tree::new(health.clone(), jitter_seed);
+    let data_dir = &config.desk.data_dir;
+    let settings =
+        StoreSettings { path: data_dir.join(LOG_FILE), execution: Execution::Thread, clock: Arc::clone(&clock) };
+    let store = Store::start(&tree, settings)?;
+    let views = Views::new(&data_dir.join(VIEWS_FILE));
+    projection::start(&tree, store.clone(), views.clone())?;
+    let operations = operations::start(&tree, Deposits::new(store.clone()))?;
+    Ok(Core { tree, store, views, operations, health, clock })
+}
+
+/// Wires what needs the outside, then lets everything run until the stop.
+async fn live(config: &Config, core: &Core, wired: watch::Sender<Option<Wired>>, stop: CancellationToken) {
+    let wiring = async {
+        match outside(config).await.and_then(|outside| wire(config, core, outside)) {
+            Ok(customers) => drop(wired.send_replace(Some(customers))),
+            Err(error) => tracing::error!("the desk cannot be wired: {error:#}"),
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = wiring => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired> {
+    let deposits = Deposits::new(core.store.clone());
+    let switches = core.operations.switches();
+    let binder = binder::start(
+        &core.tree,
+        core.store.clone(),
+        binder::Settings {
+            addresses: outside.addresses.clone(),
+            per_customer_max: u64::from(config.desk.max_addresses_per_target),
+            low_pool_warning: config.bitcoin.low_pool_warning as usize,
+            switches: switches.clone(),
+        },
+    )?;
+    let height = scanner::start(
+        &core.tree,
+        deposits.clone(),
+        outside.bitcoin,
+        Arc::new(TimeOrderedIds(Arc::clone(&core.clock))),
+        scanner::Settings {
+            network: outside.network,
+            addresses: outside.addresses,
+            confirmations: u64::from(config.bitcoin.confirmations),
+            poll: config.bitcoin.poll,
+            mempool: if config.bitcoin.watch_mempool { Watch::Yes } else { Watch::No },
+            start_height: config.bitcoin.start_height,
+        },
+    )?;
+    let market = outside.exchange.map(|exchange| buying(config, core, &deposits, exchange)).transpose()?;
+    decider::start(&core.tree, deposits.clone(), terms(config, market.clone()))?;
+    let send_enabled = config.desk.send_enabled;
+    sender::start(
+        &core.tree,
+        deposits,
+        outside.skycoin,
+        sender::Settings {
+            wallet_id: outside.wallet.id,
+            password: outside.wallet.password,
+            confirmations: u64::from(config.skycoin.confirmations),
+            poll: config.skycoin.poll,
+            resend_after: config.skycoin.resend_after,
+            enabled: Arc::new(move || send_enabled && switches.borrow().setting(Switch::Sends) == Setting::On),
+        },
+    )?;
+    let quotes = Quotes {
+        source: match config.desk.method {
+            Method::Direct => Source::Direct(config.desk.rate.context("desk.rate is missing")?),
+            Method::Passthrough => Source::Passthrough(market.context("no exchange is configured")?),
+        },
+        minimum: config.desk.minimum_deposit,
+        maximum: config.desk.maximum_deposit,
+        payout_decimals: config.desk.payout_decimals,
+        clock: Arc::clone(&core.clock),
+    };
+    Ok(Wired { binder, height, quotes })
+}
+
+/// The exchange's part of the desk. It runs in either mode: what was begun is finished.
+fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn Exchange>) -> anyhow::Result<Market> {
+    let c2cx = &config.c2cx;
+    let watching = match config.desk.method {
+        Method::Direct => Watching::WhenAsked,
+        Method::Passthrough => Watching::Always,
+    };
+    // The sandbox's exchange may be asked as often as one likes.
+    let per_minute = if config.sandbox.enabled { 0 } else { c2cx.requests_per_minute };
+    let usual = market::Settings::for_pace(RequestsPerMinute::new(per_minute));
+    let settings = market::Settings { watching, stale_after: c2cx.quote_stale_after, ..usual };
+    let market = market::start(&core.tree, Arc::clone(&exchange), settings, Arc::clone(&core.clock))?;
+    let policy = Policy {
+        band_percent: c2cx.max_slippage_percent,
+        patience_ms: u64::try_from(c2cx.order_wait.as_millis())?,
+        read_every_ms: 60_000u64.checked_div(u64::from(per_minute)).unwrap_or(UNPACED_READ_EVERY_MS),
+        ..Policy::new(BTC_SKY_RULES)
+    };
+    let remainder = RemainderPolicy {
+        rounding_maximum: Amount::from_units(ROUNDING_MAX_SATOSHI).expect("a few satoshi are an amount"),
+        payout_decimals: config.desk.payout_decimals,
+    };
+    let settings = buyer::Settings { policy, remainder };
+    buyer::start(&core.tree, deposits.clone(), exchange, market.clone(), settings, Arc::clone(&core.clock))?;
+    Ok(market)
+}
+
+/// The terms of every decision: the configuration's, with the price of the moment where one is needed.
+fn terms(config: &Config, market: Option<Market>) -> TermsNow {
+    let (method, rate) = (config.desk.method, config.desk.rate);
+    let (minimum, maximum) = (config.desk.minimum_deposit, config.desk.maximum_deposit);
+    let payout_decimals = config.desk.payout_decimals;
+    Arc::new(move || {
+        let terms = match method {
+            Method::Direct => Terms::Direct { rate: rate? },
+            Method::Passthrough => Terms::Passthrough { best_ask: market.as_ref()?.best_ask()? },
+        };
+        Some(DecisionTerms { terms, minimum, maximum, payout_decimals })
+    })
+}

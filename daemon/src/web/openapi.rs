@@ -1,0 +1,193 @@
+//! `/openapi.json`: each face describes itself, in OpenAPI 3.1.
+//!
+//! The document is made of the tables in `openapi/`; tests compare them with the routers' and the shapes' own sources,
+//! in both directions, so that neither can change without the other.
+
+mod operator;
+mod public;
+#[cfg(test)]
+mod tests;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::routing;
+use http::header::CONTENT_TYPE;
+use serde_json::{Map, Value, json};
+
+/// Whose document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// Customers'.
+    Public,
+    /// Operators'.
+    Operator,
+}
+
+/// One operation of a face.
+struct Operation {
+    /// `get` or `post`.
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    /// Names of parameters in the query; with `*` those that must be there.
+    query: &'static [&'static str],
+    /// Names of headers that may be sent.
+    headers: &'static [&'static str],
+    /// The schema of the body.
+    body: Option<&'static str>,
+    answer: Answer,
+}
+
+/// What an operation answers when all is well.
+enum Answer {
+    /// 200 with JSON of this schema.
+    Json(&'static str),
+    /// 201 with JSON of this schema.
+    Made(&'static str),
+    /// Server-sent events whose data is JSON of this schema.
+    Events(&'static str),
+    /// 200 with a body of this media type.
+    Body(&'static str),
+}
+
+/// A shape: its name, its fields with their types, and the source that declares it, for the tests.
+///
+/// A type is a word of [`schema`]: a basic one, or the name of another shape; `[x]` is a list of x, `x?` may be null or
+/// absent.
+struct Shape {
+    name: &'static str,
+    fields: &'static [(&'static str, &'static str)],
+    #[cfg_attr(not(test), expect(dead_code, reason = "only the tests compare"))]
+    source: Source,
+}
+
+/// Where a shape is declared.
+#[cfg_attr(not(test), expect(dead_code, reason = "only the tests compare"))]
+enum Source {
+    /// A struct of this name in this text.
+    Struct(&'static str, &'static str),
+    /// Made of several; a test over the answers watches it.
+    Answers,
+}
+
+const fn get(path: &'static str, summary: &'static str, answer: Answer) -> Operation {
+    Operation { method: "get", path, summary, query: &[], headers: &[], body: None, answer }
+}
+
+const fn post(path: &'static str, summary: &'static str, body: Option<&'static str>, answer: Answer) -> Operation {
+    Operation { method: "post", path, summary, query: &[], headers: &[], body, answer }
+}
+
+/// The route to a face's document.
+pub fn routes(face: Face) -> Router {
+    let document = Bytes::from(serde_json::to_vec_pretty(&document(face)).expect("a document has text keys"));
+    let answer = async move || ([(CONTENT_TYPE, "application/json")], document);
+    Router::new().route("/openapi.json", routing::get(answer))
+}
+
+fn document(face: Face) -> Value {
+    let (title, operations, shapes) = match face {
+        Face::Public => ("Millrace, for customers", public::OPERATIONS, public::SHAPES),
+        Face::Operator => ("Millrace, for operators", operator::OPERATIONS, operator::SHAPES),
+    };
+    let mut paths = Map::new();
+    for operation in operations {
+        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+        path[operation.method] = operation.document();
+    }
+    let mut schemas: Map<String, Value> =
+        shapes.iter().map(|shape| (shape.name.to_owned(), shape.document())).collect();
+    schemas.insert("Problem".to_owned(), problem());
+    let mut components = json!({ "schemas": schemas });
+    if face == Face::Operator {
+        components["securitySchemes"] = json!({ "operator": { "type": "http", "scheme": "bearer" } });
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": title, "version": env!("CARGO_PKG_VERSION") },
+        "paths": paths,
+        "components": components,
+    })
+}
+
+/// How every refusal looks, on all but the oldest paths, which answer its sentence alone.
+fn problem() -> Value {
+    let fields = ["type", "title", "code", "message"].map(|name| (name.to_owned(), json!({ "type": "string" })));
+    let mut properties: Map<String, Value> = fields.into_iter().collect();
+    properties.insert("status".to_owned(), json!({ "type": "integer" }));
+    json!({ "type": "object", "properties": properties, "required": ["status", "code", "message"] })
+}
+
+impl Operation {
+    fn document(&self) -> Value {
+        let (status, kind, content) = match self.answer {
+            Answer::Json(shape) => ("200", "application/json", schema(shape)),
+            Answer::Made(shape) => ("201", "application/json", schema(shape)),
+            Answer::Events(shape) => ("200", "text/event-stream", schema(shape)),
+            Answer::Body(kind) => ("200", kind, json!({ "type": "string" })),
+        };
+        let refused = if self.is_older() { "text/plain" } else { "application/problem+json" };
+        let refusal = if self.is_older() { schema("string") } else { schema("Problem") };
+        let mut document = json!({
+            "summary": self.summary,
+            "parameters": self.parameters(),
+            "responses": {
+                status: { "description": "Done.", "content": { kind: { "schema": content } } },
+                "default": { "description": "Refused, and why.", "content": { refused: { "schema": refusal } } },
+            },
+        });
+        if let Some(body) = self.body {
+            document["requestBody"] =
+                json!({ "required": true, "content": { "application/json": { "schema": schema(body) } } });
+        }
+        if self.path.starts_with("/operator/") {
+            document["security"] = json!([{ "operator": [] }]);
+        }
+        document
+    }
+
+    /// Whether this is one of teller's paths, whose refusals are plain text.
+    fn is_older(&self) -> bool {
+        self.path.starts_with("/api/") && !self.path.starts_with("/api/v1/")
+    }
+
+    fn parameters(&self) -> Vec<Value> {
+        let parameter = |place: &str, name: &str, required: bool| json!({ "in": place, "name": name, "required": required, "schema": { "type": "string" } });
+        let in_path = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+        let mut parameters: Vec<_> = in_path.map(|name| parameter("path", name, true)).collect();
+        parameters.extend(self.query.iter().map(|name| match name.strip_suffix('*') {
+            Some(name) => parameter("query", name, true),
+            None => parameter("query", name, false),
+        }));
+        parameters.extend(self.headers.iter().map(|name| parameter("header", name, false)));
+        parameters
+    }
+}
+
+impl Shape {
+    fn document(&self) -> Value {
+        let properties: Map<_, _> = self.fields.iter().map(|(name, word)| ((*name).to_owned(), schema(word))).collect();
+        let required: Vec<_> =
+            self.fields.iter().filter(|(_, word)| !word.ends_with('?')).map(|(name, _)| name).collect();
+        json!({ "type": "object", "properties": properties, "required": required })
+    }
+}
+
+/// What a type's word stands for.
+fn schema(word: &str) -> Value {
+    if let Some(word) = word.strip_suffix('?') {
+        return json!({ "anyOf": [schema(word), { "type": "null" }] });
+    }
+    if let Some(word) = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
+        return json!({ "type": "array", "items": schema(word) });
+    }
+    match word {
+        "string" | "integer" | "boolean" | "object" => json!({ "type": word }),
+        "any" => json!({}),
+        "time" => json!({ "type": "string", "format": "date-time" }),
+        "uuid" => json!({ "type": "string", "format": "uuid" }),
+        // Amounts, rates and prices are exact, so they are texts.
+        "decimal" => json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$" }),
+        shape => json!({ "$ref": format!("#/components/schemas/{shape}") }),
+    }
+}

@@ -1,0 +1,249 @@
+//! What operators may ask, and the shapes of it.
+
+use super::{Answer, Operation, Shape, Source, get, post};
+
+const SHAPES_OF_CLI: &str = include_str!("../shapes.rs");
+const ACT: &str = include_str!("../operator/act.rs");
+const BACKUP: &str = include_str!("../operator/backup.rs");
+const DESK: &str = include_str!("../operator/desk.rs");
+const PARTS: &str = include_str!("../operator/parts.rs");
+const PROBES: &str = include_str!("../operator/probes.rs");
+
+const LISTING: &[&str] = &["status", "target", "after", "limit"];
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        query: LISTING,
+        ..get("/operator/v1/deposits", "Deposits, newest first.", Answer::Json("DepositPage"))
+    },
+    Operation {
+        query: LISTING,
+        ..get("/operator/v1/deposits/held", "Deposits that are held.", Answer::Json("DepositPage"))
+    },
+    Operation {
+        query: LISTING,
+        ..get("/operator/v1/deposits/quarantined", "Deposits on addresses of nobody.", Answer::Json("DepositPage"))
+    },
+    Operation {
+        query: LISTING,
+        ..get(
+            "/operator/v1/deposits/errored",
+            "Deposits held because something went wrong.",
+            Answer::Json("DepositPage"),
+        )
+    },
+    get("/operator/v1/deposits/{id}", "One deposit with its events.", Answer::Json("DepositDetail")),
+    post("/operator/v1/deposits/{id}/hold", "Stop a deposit.", Some("Why"), Answer::Json("Stands")),
+    post("/operator/v1/deposits/{id}/release", "Let a held deposit go on.", Some("Why"), Answer::Json("Stands")),
+    post("/operator/v1/deposits/{id}/retry", "The same as release.", Some("Why"), Answer::Json("Stands")),
+    post(
+        "/operator/v1/deposits/{id}/refund-due",
+        "Declare that a held or quarantined deposit is to be paid back.",
+        Some("Why"),
+        Answer::Json("Stands"),
+    ),
+    post(
+        "/operator/v1/deposits/{id}/refunded",
+        "Declare that a deposit was paid back.",
+        Some("Refunded"),
+        Answer::Json("Stands"),
+    ),
+    Operation {
+        query: &["after", "limit"],
+        ..get("/operator/v1/addresses", "Deposit addresses, newest first.", Answer::Json("AddressPage"))
+    },
+    get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),
+    get("/operator/v1/switches", "Where the switches stand.", Answer::Json("Switches")),
+    post(
+        "/operator/v1/switches/{switch}",
+        "Turn `binds` or `sends` to `on` or `off`.",
+        Some("Turn"),
+        Answer::Json("Turned"),
+    ),
+    Operation {
+        headers: &["Idempotency-Key"],
+        ..post(
+            "/operator/v1/transfers",
+            "Declare coins that move without a customer: an `opening`, `refill` or `sweep`.",
+            Some("Declaration"),
+            Answer::Made("Declared"),
+        )
+    },
+    get("/operator/v1/parts", "The parts and their health.", Answer::Json("Parts")),
+    post("/operator/v1/parts/{name}/start", "Start a part.", None, Answer::Json("Part")),
+    post("/operator/v1/parts/{name}/stop", "Stop a part.", None, Answer::Json("Part")),
+    post("/operator/v1/parts/{name}/restart", "Restart a part.", None, Answer::Json("Part")),
+    Operation {
+        query: &["after", "limit", "kind", "stream", "wait_s"],
+        ..get("/operator/v1/events", "The log's events, oldest first.", Answer::Json("EventPage"))
+    },
+    Operation {
+        query: &["after", "kind", "stream"],
+        headers: &["Last-Event-ID"],
+        ..get("/operator/v1/events/live", "The log's events as they happen.", Answer::Events("Event"))
+    },
+    get("/operator/v1/backup", "A copy of the log.", Answer::Body("application/octet-stream")),
+    post(
+        "/operator/v1/backup",
+        "Keep a copy of the log in the backup folder.",
+        Some("BackupWanted"),
+        Answer::Made("BackupKept"),
+    ),
+    get("/livez", "Whether the process lives.", Answer::Body("text/plain")),
+    get("/readyz", "Whether the desk is of use; 503 when not.", Answer::Json("Readiness")),
+    get("/metrics", "Figures for Prometheus.", Answer::Body("text/plain")),
+];
+
+pub(super) const SHAPES: &[Shape] = &[
+    Shape {
+        name: "DepositPage",
+        fields: &[("deposits", "[Deposit]"), ("next", "string?")],
+        source: Source::Struct("DepositPage", SHAPES_OF_CLI),
+    },
+    Shape {
+        name: "Deposit",
+        fields: &[
+            ("id", "uuid"),
+            ("status", "string"),
+            ("reason", "string?"),
+            ("method", "string?"),
+            ("target", "string?"),
+            ("address", "string"),
+            ("received", "decimal"),
+            ("txid", "string"),
+            ("output", "integer"),
+            ("payout", "decimal?"),
+            ("payout_txid", "string?"),
+            ("updated_at", "time"),
+        ],
+        source: Source::Struct("DepositRow", SHAPES_OF_CLI),
+    },
+    Shape {
+        name: "DepositDetail",
+        fields: &[("deposit", "Deposit"), ("detail", "object"), ("events", "[Event]")],
+        source: Source::Answers,
+    },
+    Shape {
+        name: "Event",
+        fields: &[
+            ("position", "integer"),
+            ("stream", "string"),
+            ("version", "integer"),
+            ("kind", "string"),
+            ("schema", "integer"),
+            ("recorded_at", "time"),
+            ("causation", "integer?"),
+            ("correlation", "string?"),
+            ("payload", "object"),
+            ("command_id", "string"),
+        ],
+        source: Source::Answers,
+    },
+    Shape {
+        name: "EventPage",
+        fields: &[("events", "[Event]"), ("next", "integer"), ("head", "integer")],
+        source: Source::Struct("EventPage", SHAPES_OF_CLI),
+    },
+    Shape { name: "Why", fields: &[("note", "string")], source: Source::Struct("Why", ACT) },
+    Shape {
+        name: "Refunded",
+        fields: &[("note", "string"), ("txid", "string")],
+        source: Source::Struct("Refunded", ACT),
+    },
+    Shape {
+        name: "Stands",
+        fields: &[("id", "uuid"), ("status", "string"), ("version", "integer"), ("position", "integer")],
+        source: Source::Struct("Stands", ACT),
+    },
+    Shape {
+        name: "AddressPage",
+        fields: &[("addresses", "[Address]"), ("next", "string?")],
+        source: Source::Struct("AddressPage", DESK),
+    },
+    Shape {
+        name: "Address",
+        fields: &[
+            ("address", "string"),
+            ("coin", "string"),
+            ("target", "string"),
+            ("number", "integer"),
+            ("bound_method", "string"),
+            ("bound_at", "time"),
+        ],
+        source: Source::Struct("Address", DESK),
+    },
+    Shape {
+        name: "Totals",
+        fields: &[
+            ("position", "integer"),
+            ("deposits", "integer"),
+            ("open", "integer"),
+            ("addresses", "integer"),
+            ("standing", "[Standing]"),
+        ],
+        source: Source::Struct("Totals", DESK),
+    },
+    Shape {
+        name: "Standing",
+        fields: &[
+            ("status", "string"),
+            ("outcome", "string?"),
+            ("deposits", "integer"),
+            ("received_btc", "decimal"),
+            ("spent_btc", "decimal"),
+            ("refund_btc", "decimal"),
+            ("bought_sky", "decimal"),
+            ("payout_sky", "decimal"),
+        ],
+        source: Source::Struct("Standing", DESK),
+    },
+    Shape {
+        name: "Switches",
+        fields: &[("binds", "string"), ("sends", "string")],
+        source: Source::Struct("Switches", DESK),
+    },
+    Shape { name: "Turn", fields: &[("setting", "string"), ("note", "string")], source: Source::Struct("Turn", DESK) },
+    Shape {
+        name: "Turned",
+        fields: &[("switch", "string"), ("setting", "string"), ("position", "integer")],
+        source: Source::Struct("Turned", DESK),
+    },
+    Shape {
+        name: "Declaration",
+        fields: &[
+            ("kind", "string"),
+            ("place", "string"),
+            ("coin", "string"),
+            ("amount", "decimal"),
+            ("note", "string"),
+        ],
+        source: Source::Struct("Declaration", DESK),
+    },
+    Shape { name: "Declared", fields: &[("position", "integer")], source: Source::Struct("Declared", DESK) },
+    Shape { name: "Parts", fields: &[("parts", "[Part]")], source: Source::Struct("Parts", PARTS) },
+    Shape {
+        name: "Part",
+        fields: &[
+            ("name", "string"),
+            ("state", "string"),
+            ("next_try", "time?"),
+            ("since", "time"),
+            ("why", "string?"),
+            ("restarts", "integer"),
+            ("last_error", "any"),
+            ("conditions", "[object]"),
+        ],
+        source: Source::Answers,
+    },
+    Shape { name: "BackupWanted", fields: &[("name", "string?")], source: Source::Struct("Wanted", BACKUP) },
+    Shape {
+        name: "BackupKept",
+        fields: &[("file", "string"), ("bytes", "integer"), ("head", "integer")],
+        source: Source::Struct("Kept", BACKUP),
+    },
+    Shape {
+        name: "Readiness",
+        fields: &[("status", "string"), ("log", "string"), ("head", "integer"), ("views", "integer")],
+        source: Source::Struct("Readiness", PROBES),
+    },
+];

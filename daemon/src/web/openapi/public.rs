@@ -1,0 +1,177 @@
+//! What customers may ask, and the shapes of it.
+
+use super::{Answer, Operation, Shape, Source, get, post};
+
+const TELLER: &str = include_str!("../public/teller.rs");
+const V1: &str = include_str!("../public/v1.rs");
+const SHAPE: &str = include_str!("../public/shape.rs");
+const QUOTE: &str = include_str!("../../quote.rs");
+
+pub(super) const OPERATIONS: &[Operation] = &[
+    Operation {
+        headers: &["Idempotency-Key"],
+        ..post(
+            "/api/bind",
+            "Give out a deposit address for a Skycoin address.",
+            Some("TellerBind"),
+            Answer::Json("TellerBound"),
+        )
+    },
+    Operation {
+        query: &["skyaddr*"],
+        ..get("/api/status", "Where the deposits of a Skycoin address stand.", Answer::Json("TellerStatuses"))
+    },
+    get("/api/config", "The desk's terms.", Answer::Json("TellerConfiguration")),
+    get("/api/health", "Whether the desk and its parts are well.", Answer::Json("TellerHealth")),
+    Operation {
+        headers: &["Idempotency-Key"],
+        ..post(
+            "/api/v1/bindings",
+            "Give out a deposit address for a Skycoin address.",
+            Some("Bind"),
+            Answer::Made("Binding"),
+        )
+    },
+    get("/api/v1/customers/{target}", "Everything of one Skycoin address.", Answer::Json("Customer")),
+    get(
+        "/api/v1/customers/{target}/live",
+        "The same, again whenever it changes; the events are named `customer`.",
+        Answer::Events("Customer"),
+    ),
+    get("/api/v1/deposits/{id}", "One deposit.", Answer::Json("Deposit")),
+    Operation {
+        query: &["amount*"],
+        ..get(
+            "/api/v1/quote",
+            "What an amount of BTC would buy now: indicative, never a promise.",
+            Answer::Json("Quote"),
+        )
+    },
+];
+
+pub(super) const SHAPES: &[Shape] = &[
+    Shape {
+        name: "TellerBind",
+        fields: &[("skyaddr", "string"), ("coin_type", "string")],
+        source: Source::Struct("Bind", TELLER),
+    },
+    Shape {
+        name: "TellerBound",
+        fields: &[("deposit_address", "string"), ("coin_type", "string"), ("buy_method", "string")],
+        source: Source::Struct("Bound", TELLER),
+    },
+    Shape {
+        name: "TellerStatuses",
+        fields: &[("statuses", "[TellerStatus]?")],
+        source: Source::Struct("Statuses", TELLER),
+    },
+    Shape {
+        name: "TellerStatus",
+        fields: &[("seq", "integer"), ("updated_at", "integer"), ("status", "string"), ("coin_type", "string")],
+        source: Source::Struct("Status", TELLER),
+    },
+    Shape {
+        name: "TellerConfiguration",
+        fields: &[
+            ("enabled", "boolean"),
+            ("buy_method", "string"),
+            ("max_bound_addrs", "integer"),
+            ("max_decimals", "integer"),
+            ("deposits", "TellerCoins"),
+        ],
+        source: Source::Struct("Configuration", TELLER),
+    },
+    Shape {
+        name: "TellerCoins",
+        fields: &[("btc", "TellerCoin"), ("eth", "TellerCoin"), ("sky", "TellerCoin")],
+        source: Source::Struct("Coins", TELLER),
+    },
+    Shape {
+        name: "TellerCoin",
+        fields: &[
+            ("enabled", "boolean"),
+            ("confirmations_required", "integer"),
+            ("fixed_exchange_rate", "string"),
+            ("passthrough_minimum_volume", "string"),
+        ],
+        source: Source::Struct("Coin", TELLER),
+    },
+    Shape {
+        name: "TellerHealth",
+        fields: &[
+            ("status", "string"),
+            ("application", "string"),
+            ("version", "string"),
+            ("uptime", "string"),
+            ("exchange", "TellerExchange"),
+            ("parts", "[object]"),
+        ],
+        source: Source::Struct("Health", TELLER),
+    },
+    Shape {
+        name: "TellerExchange",
+        fields: &[
+            ("buy_method", "string"),
+            ("processor_error", "string"),
+            ("sender_error", "string"),
+            ("deposit_error_count", "integer"),
+        ],
+        source: Source::Struct("Exchange", TELLER),
+    },
+    Shape { name: "Bind", fields: &[("target", "string"), ("coin", "string")], source: Source::Struct("Bind", V1) },
+    Shape {
+        name: "Binding",
+        fields: &[("address", "string"), ("coin", "string"), ("target", "string"), ("method", "string")],
+        source: Source::Struct("Binding", V1),
+    },
+    Shape {
+        name: "Customer",
+        fields: &[("target", "string"), ("addresses", "[Address]"), ("deposits", "[Deposit]")],
+        source: Source::Struct("Customer", SHAPE),
+    },
+    Shape {
+        name: "Address",
+        fields: &[("address", "string"), ("coin", "string"), ("bound_method", "string"), ("bound_at", "time")],
+        source: Source::Struct("Address", SHAPE),
+    },
+    Shape {
+        name: "Deposit",
+        fields: &[
+            ("id", "uuid"),
+            ("status", "string"),
+            ("status_text", "string"),
+            ("coin", "string"),
+            ("amount", "decimal"),
+            ("address", "string"),
+            ("txid", "string"),
+            ("output_index", "integer"),
+            ("confirmations", "integer"),
+            ("confirmations_required", "integer"),
+            ("method", "string?"),
+            ("rate", "decimal?"),
+            ("spent", "decimal?"),
+            ("bought", "decimal?"),
+            ("payout_coin", "string"),
+            ("payout", "decimal?"),
+            ("payout_txid", "string?"),
+            ("refund", "decimal?"),
+            ("held", "any"),
+            ("outcome", "string?"),
+            ("detected_at", "time"),
+            ("updated_at", "time"),
+        ],
+        source: Source::Struct("Deposit", SHAPE),
+    },
+    Shape {
+        name: "Quote",
+        fields: &[
+            ("method", "string"),
+            ("amount", "decimal"),
+            ("payout", "decimal"),
+            ("rate", "decimal"),
+            ("at", "time"),
+            ("indicative", "boolean"),
+        ],
+        source: Source::Struct("Quote", QUOTE),
+    },
+];

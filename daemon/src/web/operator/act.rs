@@ -1,0 +1,121 @@
+//! What may be done to a deposit. Every action carries a note; what it came to is in the answer and in the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json as Reply;
+use axum::extract::State;
+use millrace_actors::operations::{Note, OperateError, Operated};
+use millrace_model::ids::{DepositId, Hash32, Position, Version};
+use serde::{Deserialize, Serialize};
+
+use super::OperatorState;
+use super::deposits::unknown_deposit;
+use crate::web::extract::{Json, Path};
+use crate::web::problem::Problem;
+
+/// How long an answer waits for the views to show what was done.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_millis(500);
+
+/// Why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    note: String,
+}
+
+/// Why, and which transaction paid it back.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Refunded {
+    note: String,
+    txid: String,
+}
+
+/// Where a deposit stands after an action.
+#[derive(Debug, Serialize)]
+pub(super) struct Stands {
+    id: DepositId,
+    status: &'static str,
+    version: Version,
+    position: Position,
+}
+
+type Answer = Result<Reply<Stands>, Problem>;
+
+pub(super) async fn hold(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<DepositId>,
+    Json(why): Json<Why>,
+) -> Answer {
+    let done = state.operations.hold(id, note(&why.note)?).await;
+    stands(&state, done).await
+}
+
+pub(super) async fn release(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<DepositId>,
+    Json(why): Json<Why>,
+) -> Answer {
+    let done = state.operations.release(id, note(&why.note)?).await;
+    stands(&state, done).await
+}
+
+pub(super) async fn refund_due(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<DepositId>,
+    Json(why): Json<Why>,
+) -> Answer {
+    let done = state.operations.mark_refund_due(id, note(&why.note)?).await;
+    stands(&state, done).await
+}
+
+pub(super) async fn refunded(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<DepositId>,
+    Json(how): Json<Refunded>,
+) -> Answer {
+    let txid: Hash32 = how
+        .txid
+        .parse()
+        .map_err(|_| Problem::unprocessable("invalid_txid", "A txid is the transaction's 64 hexadecimal digits."))?;
+    let done = state.operations.mark_refunded(id, txid, note(&how.note)?).await;
+    stands(&state, done).await
+}
+
+async fn stands(state: &OperatorState, done: Operated) -> Answer {
+    let tracked = done.map_err(refused)?;
+    state.views.caught_up(tracked.position, CAUGHT_UP_WITHIN).await;
+    Ok(Reply(Stands {
+        id: tracked.deposit.receipt.id,
+        status: tracked.deposit.stage.name().as_str(),
+        version: tracked.version,
+        position: tracked.position,
+    }))
+}
+
+pub(super) fn note(text: &str) -> Result<Note, Problem> {
+    Note::new(text).map_err(|error| Problem::unprocessable("invalid_note", format!("The note is refused: {error}.")))
+}
+
+pub(super) fn refused(error: OperateError) -> Problem {
+    match error {
+        OperateError::NoSuchDeposit(_) => unknown_deposit(),
+        OperateError::Rejected(rule) => {
+            Problem::conflict("not_allowed", format!("The desk's rules forbid it: {rule}."))
+        }
+        OperateError::Busy => Problem::unavailable("busy", "The desk is busy and did nothing; try again.")
+            .retry_after(Duration::from_secs(1)),
+        OperateError::Unavailable(reason) => {
+            tracing::warn!(%reason, "an operator's request could not be carried out");
+            Problem::unavailable(
+                "desk_unavailable",
+                "The desk cannot do this at the moment and did nothing; try again.",
+            )
+        }
+        OperateError::Unknown => Problem::unavailable(
+            "outcome_unknown",
+            "No answer in time: it may have been done. Look before asking again.",
+        ),
+    }
+}

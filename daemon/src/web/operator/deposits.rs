@@ -1,0 +1,142 @@
+//! Deposits in pages, and one with its whole story.
+
+use std::sync::Arc;
+
+use axum::Json as Reply;
+use axum::extract::State;
+use millrace_actors::projection::{DepositRow as Row, Filter, PAGE_ROWS_MAX, Trouble};
+use millrace_model::deposit::{HoldReason, StageName};
+use millrace_model::event::{Event, Recorded};
+use millrace_model::ids::{DepositId, Position, StreamName};
+use serde::{Deserialize, Serialize};
+
+use super::log::Line;
+use super::{OperatorState, rows, views_unreadable};
+use crate::web::extract::{Path, Query};
+use crate::web::problem::Problem;
+use crate::web::shapes::{DepositPage, DepositRow};
+
+/// Which deposits, and from where on.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    status: Option<String>,
+    target: Option<String>,
+    /// A page's `next`.
+    #[serde(alias = "before")]
+    after: Option<Position>,
+    limit: Option<u32>,
+}
+
+/// A deposit and its events.
+#[derive(Debug, Serialize)]
+pub(super) struct Detail {
+    deposit: DepositRow,
+    /// Where it stood before it was held, what it cost and so on: all that is known, in the views' own shape.
+    detail: Row,
+    events: Vec<Line>,
+}
+
+pub(super) async fn list(
+    State(state): State<Arc<OperatorState>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Reply<DepositPage>, Problem> {
+    page(&state, wanted, None).await
+}
+
+pub(super) async fn held(
+    State(state): State<Arc<OperatorState>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Reply<DepositPage>, Problem> {
+    page(&state, Wanted { status: Some("held".to_owned()), ..wanted }, None).await
+}
+
+pub(super) async fn quarantined(
+    State(state): State<Arc<OperatorState>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Reply<DepositPage>, Problem> {
+    page(&state, Wanted { status: Some("quarantined".to_owned()), ..wanted }, None).await
+}
+
+pub(super) async fn errored(
+    State(state): State<Arc<OperatorState>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Reply<DepositPage>, Problem> {
+    page(&state, wanted, Some(Trouble::Errored)).await
+}
+
+async fn page(state: &OperatorState, wanted: Wanted, trouble: Option<Trouble>) -> Result<Reply<DepositPage>, Problem> {
+    if wanted.status.as_deref().is_some_and(|status| !STATUSES.iter().any(|known| known.as_str() == status)) {
+        let words = STATUSES.map(StageName::as_str).join(", ");
+        return Err(Problem::bad_request("unknown_status", format!("A status is one of {words}.")));
+    }
+    let rows_max = rows(wanted.limit, PAGE_ROWS_MAX)?;
+    let filter = Filter { status: wanted.status, target: wanted.target, trouble, before: wanted.after, rows_max };
+    let found = state.views.deposits(&filter).await.map_err(views_unreadable)?;
+    let full = found.len() == rows_max as usize;
+    let next = found.last().filter(|_| full).map(|row| row.seq.to_string());
+    Ok(Reply(DepositPage { deposits: found.into_iter().map(shown).collect(), next }))
+}
+
+const STATUSES: [StageName; 9] = [
+    StageName::Pending,
+    StageName::Quarantined,
+    StageName::WaitDecide,
+    StageName::WaitBuy,
+    StageName::WaitSend,
+    StageName::WaitConfirm,
+    StageName::Held,
+    StageName::RefundDue,
+    StageName::Done,
+];
+
+pub(super) async fn show(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<DepositId>,
+) -> Result<Reply<Detail>, Problem> {
+    let events = state.read(move |reader| reader.stream(&StreamName::Deposit(id), 0)).await?;
+    let row = events.iter().fold(None, |row, recorded: &Recorded| match &recorded.event {
+        Event::Deposit(event) => Row::apply(row, event, recorded.position, recorded.version, recorded.recorded_at),
+        _ => row,
+    });
+    let row = row.ok_or_else(unknown_deposit)?;
+    Ok(Reply(Detail { deposit: shown(row.clone()), detail: row, events: events.iter().map(Line::from).collect() }))
+}
+
+pub(super) fn unknown_deposit() -> Problem {
+    Problem::not_found("unknown_deposit", "There is no such deposit.")
+}
+
+fn shown(row: Row) -> DepositRow {
+    DepositRow {
+        id: row.id.to_string(),
+        reason: reason(&row),
+        status: row.status,
+        method: row.method,
+        target: row.target,
+        address: row.address,
+        received: row.amount,
+        txid: row.outpoint.txid.to_string(),
+        output: row.outpoint.index,
+        payout: row.payout,
+        payout_txid: row.payout_txid.map(|txid| txid.to_string()),
+        updated_at: row.updated_at,
+    }
+}
+
+/// Why it is held, else how it ended.
+fn reason(row: &Row) -> Option<String> {
+    let Some(held) = &row.held else { return row.outcome.clone() };
+    Some(match held {
+        HoldReason::BelowMinimum => "below_minimum".to_owned(),
+        HoldReason::AboveMaximum => "above_maximum".to_owned(),
+        HoldReason::NothingToSend => "nothing_to_send".to_owned(),
+        HoldReason::DepositOrphaned => "deposit_orphaned".to_owned(),
+        HoldReason::CoinsSeenBefore { earlier } => format!("coins_seen_before: {earlier}"),
+        HoldReason::OrderUnaccounted => "order_unaccounted".to_owned(),
+        HoldReason::PurchaseStopped => "purchase_stopped".to_owned(),
+        HoldReason::PayoutTooManyInputs => "payout_too_many_inputs".to_owned(),
+        HoldReason::WalletMisbehaved => "wallet_misbehaved".to_owned(),
+        HoldReason::Operator { note } => format!("operator: {note}"),
+    })
+}

@@ -1,0 +1,236 @@
+//! The log in pages, with a wait for what is not there yet, and as a stream of server-sent events.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json as Reply;
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::Stream;
+use http::HeaderMap;
+use millrace_actors::event_store::{ReadError, Reader};
+use millrace_model::event::Recorded;
+use millrace_model::ids::{Category, Position, StreamName};
+use millrace_model::{address_book, binding, chain, deposit, desk, wallet};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::OperatorState;
+use crate::web::extract::Query;
+use crate::web::problem::Problem;
+use crate::web::shapes::{EventRow, PAGE_ROWS_MAX, WAIT_S_MAX};
+
+/// How many events are read at once.
+const READ_EVENTS_MAX: usize = 1_000;
+/// How many events one answer looks at, so that a filter that finds little still answers soon.
+const LOOK_EVENTS_MAX: u64 = 10_000;
+
+/// Which events, from where on, and how long to wait for the first.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    after: Option<Position>,
+    limit: Option<u32>,
+    kind: Option<String>,
+    stream: Option<String>,
+    wait_s: Option<u32>,
+}
+
+/// An event as this face shows it: [`EventRow`] and the command that caused it.
+#[derive(Debug, Serialize)]
+pub(super) struct Line {
+    #[serde(flatten)]
+    row: EventRow,
+    command_id: String,
+}
+
+impl From<&Recorded> for Line {
+    fn from(recorded: &Recorded) -> Self {
+        let payload = RawValue::from_string(recorded.event.payload()).expect("a payload is JSON");
+        let row = EventRow {
+            position: recorded.position,
+            stream: recorded.stream.to_string(),
+            version: recorded.version,
+            kind: recorded.event.kind().to_owned(),
+            schema: recorded.event.schema(),
+            recorded_at: recorded.recorded_at,
+            causation: recorded.causation,
+            correlation: recorded.correlation.map(|id| id.to_string()),
+            payload,
+        };
+        Self { row, command_id: recorded.command_id.to_string() }
+    }
+}
+
+/// A page of events: the shape of [`crate::web::shapes::EventPage`].
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    events: Vec<Line>,
+    next: Position,
+    head: Position,
+}
+
+/// What is looked for.
+#[derive(Debug, Clone, Default)]
+struct Filter {
+    kinds: Option<BTreeSet<String>>,
+    stream: Option<StreamName>,
+}
+
+pub(super) async fn page(
+    State(state): State<Arc<OperatorState>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Reply<Page>, Problem> {
+    let filter = Filter::new(wanted.kind.as_deref(), wanted.stream.as_deref())?;
+    let rows_max = wanted.limit.unwrap_or(50).min(PAGE_ROWS_MAX) as usize;
+    let patience = Duration::from_secs(u64::from(wanted.wait_s.unwrap_or(0).min(WAIT_S_MAX)));
+    let deadline = Instant::now() + patience;
+    let mut after = wanted.after.unwrap_or(0);
+    let mut bell = state.store.bell();
+    loop {
+        bell.mark_unchanged();
+        let page = look(&state, after, rows_max, &filter).await?;
+        if !page.events.is_empty() || rows_max == 0 || Instant::now() >= deadline {
+            return Ok(Reply(page));
+        }
+        after = page.next;
+        if after >= page.head && !matches!(timeout_at(deadline, bell.changed()).await, Ok(Ok(()))) {
+            return Ok(Reply(page));
+        }
+    }
+}
+
+/// Events from now on, or from `after` or a `Last-Event-ID` on; each with its position as its id.
+pub(super) async fn live(
+    State(state): State<Arc<OperatorState>>,
+    headers: HeaderMap,
+    Query(wanted): Query<Wanted>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
+    let filter = Filter::new(wanted.kind.as_deref(), wanted.stream.as_deref())?;
+    let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
+    let after = match seen.or(wanted.after) {
+        Some(after) => after,
+        None => state.read(Reader::head).await?,
+    };
+    let bell = state.store.bell();
+    let follower = Follower { state, filter, after, bell, ready: VecDeque::new() };
+    let stream = futures::stream::unfold(follower, |mut follower| async move {
+        let line = follower.next().await?;
+        let event = Event::default().id(line.row.position.to_string()).json_data(&line).ok()?;
+        Some((Ok(event), follower))
+    });
+    Ok(Sse::new(stream).keep_alive(KeepAlive::default()))
+}
+
+/// One who follows.
+struct Follower {
+    state: Arc<OperatorState>,
+    filter: Filter,
+    after: Position,
+    bell: watch::Receiver<Position>,
+    ready: VecDeque<Line>,
+}
+
+impl Follower {
+    /// The next event; `None`, and with it the end of the stream, when the log cannot be read.
+    async fn next(&mut self) -> Option<Line> {
+        loop {
+            if let Some(line) = self.ready.pop_front() {
+                return Some(line);
+            }
+            self.bell.mark_unchanged();
+            let page = look(&self.state, self.after, PAGE_ROWS_MAX as usize, &self.filter).await.ok()?;
+            self.after = page.next;
+            self.ready = page.events.into();
+            if self.ready.is_empty() && page.next >= page.head {
+                self.bell.changed().await.ok()?;
+            }
+        }
+    }
+}
+
+async fn look(state: &Arc<OperatorState>, after: Position, rows_max: usize, filter: &Filter) -> Result<Page, Problem> {
+    let filter = filter.clone();
+    state.read(move |reader| filter.look(reader, after, rows_max)).await
+}
+
+impl Filter {
+    fn new(kinds: Option<&str>, stream: Option<&str>) -> Result<Self, Problem> {
+        let stream = stream.map(str::parse).transpose().map_err(|error: millrace_model::ids::UnknownStream| {
+            Problem::bad_request("unknown_stream", format!("{error}; one is deposit/ID, binding/ADDRESS, chain/btc."))
+        })?;
+        let kinds = kinds.map(|kinds| kinds.split(',').map(kind).collect()).transpose()?;
+        Ok(Self { kinds, stream })
+    }
+
+    fn wants(&self, recorded: &Recorded) -> bool {
+        self.stream.as_ref().is_none_or(|stream| *stream == recorded.stream)
+            && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(recorded.event.kind()))
+    }
+
+    fn look(&self, reader: &Reader, after: Position, rows_max: usize) -> Result<Page, ReadError> {
+        let head = reader.head()?;
+        if rows_max == 0 {
+            return Ok(Page { events: Vec::new(), next: after, head });
+        }
+        match &self.stream {
+            Some(stream) if is_short(stream) => {
+                let events = reader.stream(stream, 0)?;
+                let wanted = events.iter().filter(|event| event.position > after && event.position <= head);
+                let events: Vec<_> = wanted.filter(|event| self.wants(event)).take(rows_max).map(Line::from).collect();
+                let full = events.last().filter(|_| events.len() == rows_max);
+                let next = full.map_or(head.max(after), |last| last.row.position);
+                Ok(Page { next, head, events })
+            }
+            Some(_) | None => self.walk(reader, after, rows_max, head),
+        }
+    }
+
+    fn walk(&self, reader: &Reader, after: Position, rows_max: usize, head: Position) -> Result<Page, ReadError> {
+        let (mut events, mut next) = (Vec::new(), after);
+        while events.len() < rows_max && next < head && next - after < LOOK_EVENTS_MAX {
+            let read = reader.after(next, READ_EVENTS_MAX)?;
+            if read.is_empty() {
+                break;
+            }
+            for recorded in &read {
+                next = recorded.position;
+                if self.wants(recorded) {
+                    events.push(Line::from(recorded));
+                    if events.len() == rows_max {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(Page { events, next, head: head.max(next) })
+    }
+}
+
+/// Whether a stream is read whole sooner than the log is walked.
+fn is_short(stream: &StreamName) -> bool {
+    match stream.category() {
+        Category::Deposit | Category::Binding | Category::Desk => true,
+        Category::AddressBook | Category::Chain | Category::Wallet => false,
+    }
+}
+
+/// A kind of the catalogue.
+fn kind(text: &str) -> Result<String, Problem> {
+    let catalogues = [
+        deposit::Event::KINDS,
+        binding::Event::KINDS,
+        address_book::Event::KINDS,
+        chain::Event::KINDS,
+        wallet::Event::KINDS,
+        desk::Event::KINDS,
+    ];
+    if catalogues.iter().any(|kinds| kinds.iter().any(|(kind, _)| *kind == text)) {
+        return Ok(text.to_owned());
+    }
+    Err(Problem::bad_request("unknown_kind", format!("There is no event kind {text:?}.")))
+}

@@ -1,0 +1,136 @@
+//! What operators reach, on a listener of their own: deposits and what may be done to them, the log, the parts, totals,
+//! switches and backups, all behind the bearer token; and, without it, what probes ask: `/livez`, `/readyz`, `/metrics`.
+//!
+//! Pages are read from the views, a deposit's own story from the log. The log is read on a connection of this face's
+//! own and on blocking threads, so that a long look never holds up an actor.
+
+mod act;
+mod backup;
+mod deposits;
+mod desk;
+mod log;
+mod metrics;
+mod parts;
+mod probes;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use millrace_actors::event_store::{ReadError, Reader, Store};
+use millrace_actors::operations::Operations;
+use millrace_actors::projection::{ViewError, Views};
+use millrace_actors::supervision::Tree;
+
+use super::openapi::{self, Face};
+use super::problem::Problem;
+use super::token::{self, Token};
+
+/// What the operator's face is made of.
+#[derive(Debug)]
+pub struct OperatorState {
+    operations: Operations,
+    views: Views,
+    store: Store,
+    tree: Tree,
+    log_file: PathBuf,
+    backups: PathBuf,
+    reader: OnceLock<Arc<Reader>>,
+}
+
+impl OperatorState {
+    /// `log_file` is the store's own; backups are kept in `backups`, which need not exist yet.
+    pub fn new(
+        operations: Operations,
+        views: Views,
+        store: Store,
+        tree: Tree,
+        log_file: PathBuf,
+        backups: PathBuf,
+    ) -> Self {
+        Self { operations, views, store, tree, log_file, backups, reader: OnceLock::new() }
+    }
+
+    /// Reads the log on a blocking thread.
+    async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        if !self.store.is_ready() {
+            return Err(unreadable(&ReadError::NotOpen));
+        }
+        let state = Arc::clone(self);
+        let read = tokio::task::spawn_blocking(move || read(&*state.reader()?).map_err(|error| unreadable(&error)));
+        read.await.map_err(Problem::internal)?
+    }
+
+    fn reader(&self) -> Result<Arc<Reader>, Problem> {
+        if let Some(reader) = self.reader.get() {
+            return Ok(Arc::clone(reader));
+        }
+        let reader = Reader::open(&self.log_file).map_err(|error| unreadable(&error))?;
+        // Two at once open two; one of them stays.
+        Ok(Arc::clone(self.reader.get_or_init(|| Arc::new(reader))))
+    }
+}
+
+/// The operator's routes. Everything under `/operator/` asks for the token, also what does not exist there.
+pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
+    let guarded = Router::new()
+        .route("/operator/v1/deposits", get(deposits::list))
+        .route("/operator/v1/deposits/held", get(deposits::held))
+        .route("/operator/v1/deposits/quarantined", get(deposits::quarantined))
+        .route("/operator/v1/deposits/errored", get(deposits::errored))
+        .route("/operator/v1/deposits/{id}", get(deposits::show))
+        .route("/operator/v1/deposits/{id}/hold", post(act::hold))
+        .route("/operator/v1/deposits/{id}/release", post(act::release))
+        .route("/operator/v1/deposits/{id}/retry", post(act::release))
+        .route("/operator/v1/deposits/{id}/refund-due", post(act::refund_due))
+        .route("/operator/v1/deposits/{id}/refunded", post(act::refunded))
+        .route("/operator/v1/addresses", get(desk::addresses))
+        .route("/operator/v1/totals", get(desk::totals))
+        .route("/operator/v1/switches", get(desk::switches))
+        .route("/operator/v1/switches/{switch}", post(desk::turn))
+        .route("/operator/v1/transfers", post(desk::declare))
+        .route("/operator/v1/parts", get(parts::list))
+        .route("/operator/v1/parts/{name}/start", post(parts::start))
+        .route("/operator/v1/parts/{name}/stop", post(parts::stop))
+        .route("/operator/v1/parts/{name}/restart", post(parts::restart))
+        .route("/operator/v1/events", get(log::page))
+        .route("/operator/v1/events/live", get(log::live))
+        .route("/operator/v1/backup", get(backup::fetch))
+        .route("/operator/v1/backup", post(backup::keep))
+        .route("/operator/{*rest}", get(nothing).post(nothing))
+        .layer(from_fn_with_state(token, token::require));
+    let probes = Router::new()
+        .route("/livez", get(probes::live))
+        .route("/readyz", get(probes::ready))
+        .route("/metrics", get(metrics::show));
+    guarded.merge(probes).with_state(state).merge(openapi::routes(Face::Operator))
+}
+
+async fn nothing() -> Problem {
+    Problem::not_found("not_found", "There is nothing at this path.")
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Problem {
+    tracing::warn!(%error, "the log cannot be read");
+    Problem::unavailable("log_unavailable", "The log cannot be read at the moment; try again.")
+}
+
+fn views_unreadable(error: ViewError) -> Problem {
+    tracing::warn!(%error, "the views cannot be read");
+    Problem::unavailable("views_unavailable", "The desk's records cannot be read at the moment; try again.")
+}
+
+/// How many rows a page has: what was asked for, within 1 to `rows_max`.
+fn rows(asked: Option<u32>, rows_max: u32) -> Result<u32, Problem> {
+    match asked.unwrap_or(rows_max.min(50)) {
+        0 => Err(Problem::bad_request("invalid_query", "A page has at least one row.")),
+        rows => Ok(rows.min(rows_max)),
+    }
+}

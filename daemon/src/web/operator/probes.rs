@@ -1,0 +1,40 @@
+//! What probes ask: whether the process lives, and whether it is of use.
+
+use std::sync::Arc;
+
+use axum::Json as Reply;
+use axum::extract::State;
+use http::StatusCode;
+use millrace_model::ids::Position;
+use serde::Serialize;
+
+use super::OperatorState;
+
+/// So far behind the views are still of use; a busy desk is never quite at the head.
+const LAG_EVENTS_MAX: u64 = 10_000;
+
+/// Whether the desk is of use.
+#[derive(Debug, Serialize)]
+pub(super) struct Readiness {
+    status: &'static str,
+    log: &'static str,
+    head: Position,
+    views: Position,
+}
+
+pub(super) async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// 200 when the log is open and the views are near its head; 503 otherwise.
+pub(super) async fn ready(State(state): State<Arc<OperatorState>>) -> (StatusCode, Reply<Readiness>) {
+    let open = state.store.is_ready();
+    let (views, head) = (state.views.position(), state.store.head());
+    let near = head.saturating_sub(views) <= LAG_EVENTS_MAX;
+    let (code, status) = match (open, near) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "the log is not open"),
+        (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "the views are behind the log"),
+        (true, true) => (StatusCode::OK, "ready"),
+    };
+    (code, Reply(Readiness { status, log: if open { "open" } else { "not open" }, head, views }))
+}

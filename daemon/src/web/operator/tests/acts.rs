@@ -1,0 +1,79 @@
+//! What an operator does to deposits and parts.
+
+use super::*;
+
+const WHY: &str = r#"{"note":"seen and understood"}"#;
+
+#[tokio::test]
+async fn a_held_deposit_is_released_and_shows_it_at_once() {
+    let desk = Desk::start().await;
+    let id = desk.deposit(1, Some("target"), held(HoldReason::BelowMinimum)).await;
+    let (status, stands) = desk.post(&format!("/operator/v1/deposits/{id}/release"), WHY).await;
+    assert_eq!((status.as_u16(), stands["status"].as_str()), (200, Some("wait_decide")), "{stands}");
+    assert_eq!(stands["version"], 5);
+    let page = desk.got("/operator/v1/deposits?status=wait_decide").await;
+    assert_eq!(page["deposits"][0]["id"], id.to_string());
+    let (status, problem) = desk.post(&format!("/operator/v1/deposits/{id}/retry"), WHY).await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (409, Some("not_allowed")), "{problem}");
+}
+
+#[tokio::test]
+async fn a_quarantined_deposit_is_paid_back_in_two_steps() {
+    let desk = Desk::start().await;
+    let id = desk.deposit(1, None, quarantined()).await;
+    let paid = format!(r#"{{"note":"by hand","txid":"{}"}}"#, "ab".repeat(32));
+    let path = |step: &str| format!("/operator/v1/deposits/{id}/{step}");
+    assert_eq!(desk.post(&path("refunded"), &paid).await.0, 409);
+    assert_eq!(desk.post(&path("refund-due"), WHY).await.1["status"], "refund_due");
+    let (status, problem) = desk.post(&path("refunded"), r#"{"note":"by hand","txid":"ab"}"#).await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (422, Some("invalid_txid")));
+    assert_eq!(desk.post(&path("refunded"), &paid).await.1["status"], "done");
+}
+
+#[tokio::test]
+async fn an_action_without_a_proper_note_does_nothing() {
+    let desk = Desk::start().await;
+    let id = desk.deposit(1, Some("target"), received()).await;
+    let head = desk.store.head();
+    let long = format!(r#"{{"note":"{}"}}"#, "x".repeat(201));
+    for (body, status, code) in [
+        ("", 400, "malformed_json"),
+        ("{", 400, "malformed_json"),
+        ("{}", 400, "invalid_body"),
+        (r#"{"note":1}"#, 400, "invalid_body"),
+        (r#"{"note":"x","force":true}"#, 400, "invalid_body"),
+        (r#"{"note":"  "}"#, 422, "invalid_note"),
+        (r#"{"note":"a\u001b[2J"}"#, 422, "invalid_note"),
+        (long.as_str(), 422, "invalid_note"),
+    ] {
+        for step in ["hold", "release", "retry", "refund-due"] {
+            let (found, problem) = desk.post(&format!("/operator/v1/deposits/{id}/{step}"), body).await;
+            assert_eq!((found.as_u16(), problem["code"].as_str()), (status, Some(code)), "{body}: {problem}");
+        }
+    }
+    assert_eq!(desk.store.head(), head);
+    let unknown = Uuid::from_u128(77);
+    let (status, problem) = desk.post(&format!("/operator/v1/deposits/{unknown}/hold"), WHY).await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (404, Some("unknown_deposit")));
+}
+
+#[tokio::test]
+async fn a_part_is_stopped_started_and_restarted_by_its_name() {
+    let desk = Desk::start().await;
+    let (status, part) = desk.post("/operator/v1/parts/projection/stop", "").await;
+    assert_eq!((status.as_u16(), part["state"].as_str()), (200, Some("stopped")), "{part}");
+    let (status, _) = desk.post("/operator/v1/parts/projection/start", "").await;
+    assert_eq!(status, 200);
+    let (status, part) = desk.post("/operator/v1/parts/projection/restart", "").await;
+    assert_eq!((status.as_u16(), part["name"].as_str()), (200, Some("projection")));
+    desk.deposit(1, Some("target"), received()).await;
+    assert_eq!(desk.views.position(), 3, "it follows the log again");
+
+    let parts = desk.got("/operator/v1/parts").await;
+    let names: Vec<_> = parts["parts"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["event_store", "projection", "operations"]);
+    let (status, problem) = desk.post("/operator/v1/parts/nobody/restart", "").await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (404, Some("unknown_part")));
+    desk.tree.shutdown(Duration::from_secs(4)).await;
+    assert_eq!(desk.post("/operator/v1/parts/projection/start", "").await.0, 404);
+}

@@ -1,0 +1,131 @@
+//! What customers reach: teller's API, our own under `/api/v1`, and the page.
+//!
+//! Everything here answers while database, nodes and exchange are dead; what needs one of them says 503 and why.
+
+mod bind;
+mod live;
+mod page;
+mod shape;
+mod teller;
+mod v1;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::routing::{get, post};
+use millrace_actors::binder::Binder;
+use millrace_actors::projection::{ViewError, Views};
+use millrace_actors::supervision::Registry;
+use millrace_model::deposit::Method;
+use millrace_model::money::Rate;
+use tokio::sync::watch;
+
+use super::frame::with_refusals;
+use super::openapi::{self, Face};
+use super::problem::{Problem, as_plain_text};
+use super::throttle::{Throttle, limit};
+use crate::config::{Config, Pace};
+use crate::quote::Quotes;
+
+/// How long a reader waits for the views to show what he has just done.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_millis(500);
+
+/// What the public face is made of.
+pub struct Desk {
+    /// Gives out addresses.
+    pub binder: Binder,
+    /// What is shown.
+    pub views: Views,
+    /// The health of the parts.
+    pub health: Registry,
+    /// The newest Bitcoin block's height, once known.
+    pub height: watch::Receiver<Option<u64>>,
+    /// What an amount would buy.
+    pub quotes: Quotes,
+    /// The terms customers are told.
+    pub terms: Terms,
+    /// When the process started.
+    pub started: Instant,
+}
+
+/// The terms customers are told.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Where the coins come from.
+    pub method: Method,
+    /// The rate of a direct sale.
+    pub rate: Option<Rate>,
+    /// Decimals of a payout.
+    pub payout_decimals: u32,
+    /// Whether addresses are given out.
+    pub binds: Binds,
+    /// How many addresses one customer may have.
+    pub addresses_max: u32,
+    /// How deep a deposit must be.
+    pub confirmations: u32,
+    /// How often one caller may bind.
+    pub bind_pace: Pace,
+    /// How often one caller may read.
+    pub read_pace: Pace,
+}
+
+impl Terms {
+    /// The terms of a configuration.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            method: config.desk.method,
+            rate: config.desk.rate,
+            payout_decimals: config.desk.payout_decimals,
+            binds: if config.desk.bind_enabled { Binds::Enabled } else { Binds::Disabled },
+            addresses_max: config.desk.max_addresses_per_target,
+            confirmations: config.bitcoin.confirmations,
+            bind_pace: config.public.bind_pace,
+            read_pace: config.public.read_pace,
+        }
+    }
+}
+
+/// Whether addresses are given out, as configured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binds {
+    /// They are.
+    Enabled,
+    /// They are not.
+    Disabled,
+}
+
+/// The public routes.
+pub fn routes(desk: Arc<Desk>) -> Router {
+    let binding = Throttle::new(desk.terms.bind_pace);
+    let reading = Throttle::new(desk.terms.read_pace);
+    let teller = Router::new()
+        .route("/api/bind", post(teller::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
+        .route("/api/status", get(teller::status).layer(from_fn_with_state(Arc::clone(&reading), limit)))
+        .route("/api/config", get(teller::config))
+        .route("/api/health", get(teller::health))
+        .layer(map_response(as_plain_text));
+    let own = Router::new()
+        .route("/api/v1/bindings", post(v1::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
+        .route("/api/v1/customers/{target}", get(v1::customer))
+        .route("/api/v1/customers/{target}/live", get(live::customer))
+        .route("/api/v1/deposits/{id}", get(v1::deposit))
+        .route("/api/v1/quote", get(v1::quote))
+        .layer(from_fn_with_state(Arc::clone(&reading), limit));
+    let pages = Router::new()
+        .route("/", get(page::home))
+        .route("/bind", post(page::bind).layer(from_fn_with_state(binding, limit)))
+        .route("/customer/{target}", get(page::customer))
+        .route("/assets/page.js", get(page::script))
+        .route("/assets/page.css", get(page::style));
+    let faces = teller.merge(own).merge(pages).with_state(desk);
+    with_refusals(faces.merge(openapi::routes(Face::Public)))
+}
+
+impl From<ViewError> for Problem {
+    fn from(error: ViewError) -> Self {
+        tracing::warn!(%error, "the views cannot be read");
+        Self::unavailable("views_unavailable", "The desk's records cannot be read at the moment; try again.")
+    }
+}

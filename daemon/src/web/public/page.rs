@@ -1,0 +1,219 @@
+//! The customer's page: an address in, a deposit address with its QR code out, and the status as it moves.
+//!
+//! Works without scripts; with them, the part that changes is fetched again whenever the live stream says so.
+
+use std::sync::Arc;
+
+use axum::Form;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::HeaderMap;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use millrace_model::deposit::Method;
+use qrcode::QrCode;
+use qrcode::render::svg;
+use serde::Deserialize;
+
+use super::bind::{bind as bind_address, target};
+use super::v1::unknown_customer;
+use super::{Binds, Desk, shape};
+use crate::web::extract::{Path, Query};
+use crate::web::problem::Problem;
+
+const SCRIPT: &str = include_str!("../../../assets/page.js");
+const STYLE: &str = include_str!("../../../assets/page.css");
+
+pub(super) async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", SCRIPT)
+}
+
+pub(super) async fn style() -> Response {
+    asset("text/css; charset=utf-8", STYLE)
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    ([(CONTENT_TYPE, kind), (CACHE_CONTROL, "public, max-age=300")], text).into_response()
+}
+
+pub(super) async fn home(State(desk): State<Arc<Desk>>) -> Markup {
+    document("Buy SKY with Bitcoin", &form(&desk, "", None))
+}
+
+/// The form's fields.
+#[derive(Debug, Deserialize)]
+pub(super) struct Fields {
+    #[serde(default)]
+    target: String,
+}
+
+pub(super) async fn bind(
+    State(desk): State<Arc<Desk>>,
+    headers: HeaderMap,
+    Form(fields): Form<Fields>,
+) -> Result<Redirect, Response> {
+    let bound = async {
+        let target = target(&fields.target)?;
+        bind_address(&desk, &headers, &target).await?;
+        Ok(target)
+    };
+    match bound.await {
+        Ok(target) => Ok(Redirect::to(&format!("/customer/{target}"))),
+        Err(problem) => Err(refused(&desk, &fields.target, &problem)),
+    }
+}
+
+fn refused(desk: &Desk, typed: &str, problem: &Problem) -> Response {
+    let page = document("Buy SKY with Bitcoin", &form(desk, typed, Some(problem.message())));
+    (problem.status(), page).into_response()
+}
+
+/// Which part of the page is wanted.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Part {
+    #[default]
+    Whole,
+    /// Only what changes.
+    Fragment,
+}
+
+/// The query of a customer's page.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    part: Part,
+}
+
+pub(super) async fn customer(
+    State(desk): State<Arc<Desk>>,
+    Path(text): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Response> {
+    let shown = async {
+        let target = target(&text)?.to_string();
+        shape::customer(&desk, &target).await?.ok_or_else(unknown_customer)
+    };
+    let customer = shown.await.map_err(|problem| refused(&desk, &text, &problem))?;
+    Ok(match wanted.part {
+        Part::Fragment => fragment(&customer).into_response(),
+        Part::Whole => document("Your deposits", &whole(&customer)).into_response(),
+    })
+}
+
+fn document(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                title { (title) " · Millrace" }
+                link rel="icon" href="data:,";
+                link rel="stylesheet" href="/assets/page.css";
+                script src="/assets/page.js" defer {}
+            }
+            body {
+                header { a href="/" { "Millrace" } }
+                main { (body) }
+            }
+        }
+    }
+}
+
+fn form(desk: &Desk, typed: &str, problem: Option<&str>) -> Markup {
+    html! {
+        h1 { "Buy SKY with Bitcoin" }
+        p { (terms(desk)) }
+        @if desk.terms.binds == Binds::Disabled {
+            p role="status" { "No deposit addresses are given out at the moment." }
+        } @else {
+            form method="post" action="/bind" {
+                label for="target" { "Your Skycoin address" }
+                input #target name="target" value=(typed) required maxlength="64" autocomplete="off" spellcheck="false"
+                    aria-invalid[problem.is_some()] aria-describedby=[problem.map(|_| "problem")];
+                @if let Some(problem) = problem { p #problem role="alert" { (problem) } }
+                button { "Get a deposit address" }
+            }
+        }
+        section aria-labelledby="quote-title" {
+            h2 #quote-title { "What would it buy?" }
+            form data-quote {
+                label for="amount" { "Bitcoin to deposit" }
+                input #amount name="amount" inputmode="decimal" placeholder="0.1" autocomplete="off";
+                output data-quote-result aria-live="polite" {}
+            }
+            noscript { p { "Quotes need scripts; the API has them at " code { "/api/v1/quote?amount=0.1" } "." } }
+        }
+    }
+}
+
+fn terms(desk: &Desk) -> Markup {
+    html! {
+        @match (desk.terms.method, desk.terms.rate) {
+            (Method::Direct, Some(rate)) => { "One BTC buys " strong { (rate) } " SKY. " }
+            (Method::Direct | Method::Passthrough, _) => { "Bought on the exchange at the price of the moment. " }
+        }
+        "A deposit counts after " (desk.terms.confirmations) " confirmation(s)."
+    }
+}
+
+fn whole(customer: &shape::Customer) -> Markup {
+    html! {
+        h1 { "Your deposits" }
+        p { "Paid out to " code { (customer.target) } }
+        div data-live={ "/api/v1/customers/" (customer.target) "/live" } data-part={ "/customer/" (customer.target) "?part=fragment" } {
+            (fragment(customer))
+        }
+        noscript { p { a href="" { "Look again" } } }
+        form method="post" action="/bind" {
+            input type="hidden" name="target" value=(customer.target);
+            button .quiet { "Get another deposit address" }
+        }
+    }
+}
+
+fn fragment(customer: &shape::Customer) -> Markup {
+    let newest = customer.addresses.last();
+    html! {
+        @if let Some(address) = newest {
+            section .address aria-labelledby="address-title" {
+                h2 #address-title { "Send Bitcoin to" }
+                (qr_code(&address.address))
+                p { code #deposit-address { (address.address) } }
+            }
+        }
+        section aria-labelledby="deposits-title" {
+            h2 #deposits-title { "Deposits" }
+            @if customer.deposits.is_empty() {
+                p role="status" { "Waiting for a deposit." }
+            }
+            @for deposit in &customer.deposits { (one(deposit)) }
+        }
+    }
+}
+
+fn one(deposit: &shape::Deposit) -> Markup {
+    html! {
+        article id={ "deposit-" (deposit.id) } data-status=(deposit.status) {
+            h3 { (deposit.amount) " BTC" }
+            p role="status" { strong { (deposit.status_text) } }
+            dl {
+                @if let Some(payout) = &deposit.payout { dt { "Payout" } dd { (payout) " SKY" } }
+                @if let Some(rate) = &deposit.rate { dt { "Rate" } dd { (rate) " SKY for one BTC" } }
+                dt { "Deposit" } dd { code { (deposit.txid) ":" (deposit.output_index) } }
+                @if let Some(txid) = &deposit.payout_txid { dt { "Transaction" } dd { code { (txid) } } }
+                @if let Some(refund) = &deposit.refund { dt { "Owed back" } dd { (refund) " BTC" } }
+                dt { "Changed" } dd { time datetime=(deposit.updated_at.to_rfc3339()) { (deposit.updated_at.format("%Y-%m-%d %H:%M:%S UTC")) } }
+            }
+        }
+    }
+}
+
+/// The address as a picture a wallet can read; nothing when it does not fit into one.
+fn qr_code(address: &str) -> Markup {
+    let Ok(code) = QrCode::new(format!("bitcoin:{address}")) else { return html! {} };
+    let picture = code.render::<svg::Color<'_>>().min_dimensions(180, 180).build();
+    let picture = picture.split_once("?>").map_or(picture.as_str(), |(_, svg)| svg);
+    html! { div .qr role="img" aria-label={ "QR code of " (address) } { (PreEscaped(picture)) } }
+}

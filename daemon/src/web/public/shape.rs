@@ -1,0 +1,131 @@
+//! A customer's deposits as our own API and the page show them.
+
+use chrono::{DateTime, Utc};
+use millrace_actors::projection::{BindingRow, DepositRow};
+use millrace_model::deposit::HoldReason;
+use millrace_model::ids::DepositId;
+use millrace_model::money::{Amount, Btc, Rate, Sky};
+use serde::Serialize;
+
+use super::Desk;
+use crate::web::problem::Problem;
+
+/// All that is shown of one customer.
+#[derive(Debug, Serialize)]
+pub(super) struct Customer {
+    pub target: String,
+    pub addresses: Vec<Address>,
+    pub deposits: Vec<Deposit>,
+}
+
+/// A deposit address.
+#[derive(Debug, Serialize)]
+pub(super) struct Address {
+    pub address: String,
+    pub coin: &'static str,
+    pub bound_method: String,
+    pub bound_at: DateTime<Utc>,
+}
+
+/// A deposit.
+#[derive(Debug, Serialize)]
+pub(super) struct Deposit {
+    pub id: DepositId,
+    pub status: String,
+    /// In a sentence.
+    pub status_text: String,
+    pub coin: &'static str,
+    pub amount: Amount<Btc>,
+    pub address: String,
+    pub txid: String,
+    pub output_index: u32,
+    pub confirmations: u64,
+    pub confirmations_required: u64,
+    pub method: Option<String>,
+    /// SKY for one BTC.
+    pub rate: Option<Rate>,
+    pub spent: Option<Amount<Btc>>,
+    pub bought: Option<Amount<Sky>>,
+    pub payout_coin: &'static str,
+    pub payout: Option<Amount<Sky>>,
+    pub payout_txid: Option<String>,
+    pub refund: Option<Amount<Btc>>,
+    pub held: Option<HoldReason>,
+    pub outcome: Option<String>,
+    pub detected_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Everything of one customer; `None` when nothing was ever bound to the address.
+pub(super) async fn customer(desk: &Desk, target: &str) -> Result<Option<Customer>, Problem> {
+    let bindings = desk.views.bindings_of(target).await?;
+    if bindings.is_empty() {
+        return Ok(None);
+    }
+    let deposits = desk.views.deposits_of(target).await?;
+    Ok(Some(Customer {
+        target: target.to_owned(),
+        addresses: bindings.into_iter().map(address).collect(),
+        deposits: deposits.into_iter().rev().map(|row| deposit(desk, row)).collect(),
+    }))
+}
+
+fn address(row: BindingRow) -> Address {
+    Address { address: row.address, coin: "BTC", bound_method: row.method, bound_at: row.bound_at }
+}
+
+/// One deposit, with its progress as of the newest block.
+pub(super) fn deposit(desk: &Desk, row: DepositRow) -> Deposit {
+    let tip = *desk.height.borrow();
+    let deep = row.height.zip(tip).map_or(0, |(height, tip)| (tip + 1).saturating_sub(height));
+    let required = u64::from(desk.terms.confirmations);
+    Deposit {
+        status_text: sentence(&row, deep, required),
+        id: row.id,
+        status: row.status,
+        coin: "BTC",
+        amount: row.amount,
+        address: row.address,
+        txid: row.outpoint.txid.to_string(),
+        output_index: row.outpoint.index,
+        confirmations: deep,
+        confirmations_required: required,
+        method: row.method,
+        rate: row.rate,
+        spent: row.spent,
+        bought: row.bought,
+        payout_coin: "SKY",
+        payout: row.payout,
+        payout_txid: row.payout_txid.map(|txid| txid.to_string()),
+        refund: row.refund,
+        held: row.held,
+        outcome: row.outcome,
+        detected_at: row.detected_at,
+        updated_at: row.updated_at,
+    }
+}
+
+fn sentence(row: &DepositRow, deep: u64, required: u64) -> String {
+    match row.status.as_str() {
+        "pending" if row.height.is_none() => "Seen, waiting to be mined".to_owned(),
+        "pending" => format!("Waiting for confirmation {} of {required}", deep.min(required)),
+        "quarantined" => "Received on an address that is not in use; ask the operator".to_owned(),
+        "wait_decide" => "Received".to_owned(),
+        "wait_buy" => "Buying SKY on the exchange".to_owned(),
+        "wait_send" => "Sending SKY".to_owned(),
+        "wait_confirm" => "Sent, waiting for its confirmation".to_owned(),
+        "held" => match row.held {
+            Some(HoldReason::BelowMinimum) => "Held: less than the desk deals in".to_owned(),
+            Some(HoldReason::AboveMaximum) => "Held: more than the desk deals in".to_owned(),
+            Some(_) | None => "Held; the operator is looking at it".to_owned(),
+        },
+        "refund_due" => "To be paid back".to_owned(),
+        "done" => match row.outcome.as_deref() {
+            Some("paid") => "Paid out".to_owned(),
+            Some("refunded") => "Paid back".to_owned(),
+            Some("vanished") => "The transaction never came to be".to_owned(),
+            Some(_) | None => "Ended without a payout".to_owned(),
+        },
+        other => other.to_owned(),
+    }
+}

@@ -1,0 +1,109 @@
+//! What the operator API (`/operator/v1/…`) answers, as both its server and the command line know it.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET deposits?status=&target=&limit=&after=` | [`DepositPage`], newest first; `after` is the page's `next` |
+//! | `GET deposits/{id}` | [`DepositDetail`] |
+//! | `GET events?after=&limit=&kind=A,B&stream=&wait_s=` | [`EventPage`], oldest first; waits up to `wait_s` for the first |
+//! | `GET backup` | the log's database as `application/octet-stream` |
+//!
+//! `limit` is at most [`PAGE_ROWS_MAX`]; an events page with `limit=0` tells the log's head alone.
+
+use chrono::{DateTime, Utc};
+use millrace_model::money::{Amount, Btc, Sky};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+/// No page has more rows.
+pub const PAGE_ROWS_MAX: u32 = 500;
+/// No request for events waits longer, in seconds.
+pub const WAIT_S_MAX: u32 = 30;
+
+/// One deposit in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepositRow {
+    /// Its id.
+    pub id: String,
+    /// Where it stands: the stage's word.
+    pub status: String,
+    /// Why it is held, quarantined or ended as it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// `direct` or `passthrough`, once decided.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The customer's payout address; absent for an address that nobody bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    /// Our address that was paid.
+    pub address: String,
+    /// What was paid.
+    pub received: Amount<Btc>,
+    /// The paying transaction.
+    pub txid: String,
+    /// Which of its outputs.
+    pub output: u32,
+    /// What is or will be paid out, once known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payout: Option<Amount<Sky>>,
+    /// The payout's transaction, once signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payout_txid: Option<String>,
+    /// When the last event happened.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A page of deposits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepositPage {
+    /// Newest first.
+    pub deposits: Vec<DepositRow>,
+    /// Where the next page begins; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A deposit with everything that happened to it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct DepositDetail {
+    /// The deposit.
+    pub deposit: DepositRow,
+    /// Its events, oldest first.
+    pub events: Vec<EventRow>,
+}
+
+/// One event of the log.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventRow {
+    /// Its place in the log.
+    pub position: u64,
+    /// Its stream.
+    pub stream: String,
+    /// Its place in the stream.
+    pub version: u64,
+    /// What happened.
+    pub kind: String,
+    /// The payload's schema number.
+    pub schema: u32,
+    /// When it was recorded.
+    pub recorded_at: DateTime<Utc>,
+    /// The event it followed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub causation: Option<u64>,
+    /// What it belongs to: the deposit's id, as a rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub correlation: Option<String>,
+    /// The payload as stored.
+    pub payload: Box<RawValue>,
+}
+
+/// A page of events.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EventPage {
+    /// Oldest first.
+    pub events: Vec<EventRow>,
+    /// Ask `after` this for the next page: the last position looked at, wanted or not.
+    pub next: u64,
+    /// The last position of the log.
+    pub head: u64,
+}

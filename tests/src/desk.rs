@@ -1,0 +1,205 @@
+//! A desk of its own for a test: the real program in a folder of its own, with a sandbox of its own, both ended when the
+//! value is dropped. The sandbox's books say what really happened.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use millrace_daemon::sandbox::client::Client as SandboxClient;
+use millrace_daemon::sandbox::info::Info;
+use millrace_protocols::wire::skycoin::address::SkyAddress;
+use reqwest::Client;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// How long a deposit may take from payment to confirmation on a loaded machine.
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// How often a state that has no bell is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// A desk with its sandbox.
+#[derive(Debug)]
+pub struct Desk {
+    folder: TempDir,
+    settings: Vec<(&'static str, String)>,
+    page: String,
+    /// How often it was started; each start says once where its page is.
+    starts: usize,
+    process: Child,
+    http: Client,
+}
+
+impl Desk {
+    /// Starts a desk; `settings` are environment variables as a person would set them.
+    pub async fn start(settings: &[(&'static str, &str)]) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut all = vec![
+            ("MILLRACE_DESK__DATA_DIR", folder.path().join("data").display().to_string()),
+            ("MILLRACE_PUBLIC__LISTEN", "127.0.0.1:0".to_owned()),
+            ("MILLRACE_OPERATOR__LISTEN", "127.0.0.2:0".to_owned()),
+            ("MILLRACE_DESK__LOG_FORMAT", "json".to_owned()),
+            ("MILLRACE_SANDBOX__BITCOIN_BLOCK_MS", "200".to_owned()),
+            ("MILLRACE_SANDBOX__SKYCOIN_BLOCK_MS", "200".to_owned()),
+            ("MILLRACE_BITCOIN__POLL_MS", "50".to_owned()),
+            ("MILLRACE_SKYCOIN__POLL_MS", "50".to_owned()),
+            ("MILLRACE_PUBLIC__BIND_PER_MINUTE", "0".to_owned()),
+            ("MILLRACE_PUBLIC__READ_PER_MINUTE", "0".to_owned()),
+        ];
+        all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let process = spawn(&all, folder.path())?;
+        let mut desk =
+            Self { folder, settings: all, page: String::new(), starts: 1, process, http: crate::peers::http_client() };
+        desk.ready().await?;
+        Ok(desk)
+    }
+
+    /// Kills the desk as a power switch would, and starts it again on the same data.
+    pub async fn kill_and_restart(&mut self) -> Result<()> {
+        self.kill()?;
+        self.process = spawn(&self.settings, self.folder.path())?;
+        self.starts += 1;
+        self.ready().await
+    }
+
+    fn kill(&mut self) -> Result<()> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(())
+    }
+
+    /// Waits until the page is there.
+    pub async fn ready(&mut self) -> Result<()> {
+        self.page = self.until(READY_WITHIN, "the desk says where its page is", async || Ok(self.announced())).await?;
+        self.until(READY_WITHIN, "the desk is ready", async || Ok(self.get("/api/config").await.ok())).await.map(drop)
+    }
+
+    fn announced(&self) -> Option<String> {
+        let log = std::fs::read_to_string(self.folder.path().join("desk.log")).ok()?;
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let page = lines.filter_map(|line| Some(line["page"].as_str()?.trim_end_matches('/').to_owned()));
+        page.skip(self.starts - 1).last()
+    }
+
+    /// Where the page is, without a slash at its end.
+    pub fn page(&self) -> &str {
+        &self.page
+    }
+
+    /// The desk's data folder.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Gets JSON from the public API.
+    pub async fn get(&self, path: &str) -> Result<Value> {
+        let response = self.http.get(format!("{}{path}", self.page)).send().await?;
+        let status = response.status();
+        let body = response.text().await?;
+        ensure!(status.is_success(), "{path}: {status}: {body}");
+        Ok(serde_json::from_str(&body)?)
+    }
+
+    /// Binds a deposit address to a Skycoin address.
+    pub async fn bind(&self, target: &str) -> Result<String> {
+        let url = format!("{}/api/v1/bindings", self.page);
+        let response = self.http.post(url).json(&json!({"target": target, "coin": "BTC"})).send().await?;
+        let body: Value = response.json().await?;
+        body["address"].as_str().map(str::to_owned).with_context(|| format!("no address in {body}"))
+    }
+
+    /// Steers the sandbox.
+    pub fn sandbox(&self) -> Result<SandboxClient> {
+        let info = Info::read(&self.data_dir().join("sandbox")).context("the sandbox has no sandbox.json")?;
+        Ok(SandboxClient::new(&info)?)
+    }
+
+    /// The sandbox's customer pays an address.
+    pub async fn pay(&self, address: &str, amount: &str) -> Result<String> {
+        let paid = self.sandbox()?.post("/pay", &json!({"address": address, "amount": amount})).await?;
+        paid["txid"].as_str().map(str::to_owned).with_context(|| format!("no txid in {paid}"))
+    }
+
+    /// Waits until a customer has so many deposits and all of them are done; gives them back.
+    pub async fn settled(&self, target: &str, deposits: usize) -> Result<Vec<Value>> {
+        let path = format!("/api/v1/customers/{target}");
+        self.until(SETTLED_WITHIN, "every deposit is done", async || {
+            let Ok(customer) = self.get(&path).await else { return Ok(None) };
+            let shown = customer["deposits"].as_array().cloned().unwrap_or_default();
+            let done = shown.iter().filter(|deposit| deposit["status"] == "done").count();
+            Ok((done >= deposits).then_some(shown))
+        })
+        .await
+    }
+
+    /// Looks again and again until there is something, at most `within`.
+    pub async fn until<T>(
+        &self,
+        within: Duration,
+        what: &str,
+        mut look: impl AsyncFnMut() -> Result<Option<T>>,
+    ) -> Result<T> {
+        let deadline = Instant::now() + within;
+        loop {
+            if let Some(found) = look().await? {
+                return Ok(found);
+            }
+            if Instant::now() > deadline {
+                bail!("not so within {within:?}: {what}; the desk said:\n{}", self.tail());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    fn tail(&self) -> String {
+        let log = std::fs::read_to_string(self.folder.path().join("desk.log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // Both may have ended by themselves; then there is nothing to do.
+        let _ = self.kill();
+        if let Some(info) = Info::read(&self.data_dir().join("sandbox")) {
+            let _ = Command::new("kill").arg(info.pid.to_string()).status();
+        }
+    }
+}
+
+fn spawn(settings: &[(&'static str, String)], folder: &Path) -> Result<Child> {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("desk.log"))?;
+    Command::new(program()?)
+        .arg("run")
+        .envs(settings.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .context("the desk does not start")
+}
+
+/// The program beside the test's own binary; `tests/run` builds it first.
+fn program() -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own.ancestors().nth(2).context("the test runs from a target folder")?;
+    let program = [folder.join("millrace"), own.with_file_name("millrace")].into_iter().find(|path| path.is_file());
+    program.context("the program is not built: cargo build -p millrace-daemon")
+}
+
+/// A valid Skycoin address that belongs to nobody, another one for every number.
+pub fn fresh_target(number: u8) -> String {
+    let secp = bitcoin::secp256k1::Secp256k1::new();
+    let key = bitcoin::secp256k1::SecretKey::from_slice(&[number.max(1); 32]).expect("a small number is a key");
+    SkyAddress::from_public_key(&key.public_key(&secp)).to_string()
+}
+
+/// What the sandbox's Skycoin chain says was paid to an address.
+pub async fn books_of(desk: &Desk, target: &str) -> Result<Vec<Value>> {
+    let books = desk.sandbox()?.get("/books").await?;
+    let paid = &books["skycoin"]["payments"][target];
+    Ok(paid.as_array().cloned().unwrap_or_default())
+}
