@@ -76,8 +76,8 @@ pub(crate) struct Ledger {
     pub(crate) signed: Vec<Transaction>,
     /// What happens right after the wallet signed next.
     pub(crate) after_create: Option<AfterCreate>,
-    /// What happens at every injection.
-    pub(crate) at_inject: Option<Box<dyn Fn() + Send>>,
+    /// What happens when the node is next asked to sign or to take something.
+    pub(crate) before_next: Option<fn()>,
 }
 
 impl Ledger {
@@ -271,12 +271,16 @@ impl SkycoinNode for FakeNode {
     }
 
     fn create<'a>(&'a self, payout: &'a Payout) -> BoxFuture<'a, Result<Created, CreateError>> {
-        now(self.ledger().create(payout))
+        let mut ledger = self.ledger();
+        if let Some(hook) = ledger.before_next.take() {
+            hook();
+        }
+        now(ledger.create(payout))
     }
 
     fn inject<'a>(&'a self, transaction: &'a Transaction) -> Answer<'a, ()> {
         let mut ledger = self.ledger();
-        if let Some(hook) = &ledger.at_inject {
+        if let Some(hook) = ledger.before_next.take() {
             hook();
         }
         ledger.handed_in.push(transaction.txid());
