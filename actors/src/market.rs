@@ -1,6 +1,6 @@
 //! The exchange's market as everybody at the desk sees it: one order book and one balance, read by one part, used by all.
 //!
-//! Hundreds of purchases share a reading, so each takes what it is going to use out of it: its funds ([`Claims`]) and, until
+//! Hundreds of purchases share a reading, so each takes what it is going to use out of it: its funds (`Claims`) and, until
 //! the next reading, the offers its order is going to meet.
 
 mod claims;

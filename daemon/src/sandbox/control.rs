@@ -12,7 +12,7 @@
 //! | `POST /skycoin/spend` | `{uxid}` | an output is spent elsewhere |
 //! | `POST /skycoin/refill` | `{outputs, coins, hours}` | new outputs for the hot wallet |
 //! | `POST /skycoin/fund` | `{address, coins}` | the treasury pays somebody |
-//! | `POST /market/…` | | the exchange; see [`market`] |
+//! | `POST /market/…` | | the exchange; see `market` |
 //! | `GET`, `POST`, `DELETE /faults` | a rule | faults on the wire; `DELETE` takes `?server=` |
 //! | `POST /stop` | | the sandbox stops |
 

@@ -2,6 +2,8 @@
 //! run, turn by turn, because machines are shared and their speed drifts.
 
 mod append;
+mod outside;
+mod pipeline;
 
 use std::process::ExitCode;
 
@@ -22,8 +24,11 @@ pub struct Figure {
 
 type Benchmark = fn() -> anyhow::Result<Vec<Figure>>;
 
-const BENCHMARKS: &[(&str, &str, Benchmark)] =
-    &[("append_ratio", "durable appends through the store actor against raw SQLite", append::run)];
+const BENCHMARKS: &[(&str, &str, Benchmark)] = &[
+    ("append_ratio", "durable appends through the store actor against raw SQLite", append::run),
+    ("pipeline_direct", "deposits from their block to their confirmed payout, ports in memory", pipeline::direct),
+    ("bind_rate", "addresses given out to 64 clients, empty and with 100 000 bound", pipeline::bind),
+];
 
 /// Runs what is named; without names lists what there is.
 pub fn main(names: impl Iterator<Item = String>) -> ExitCode {

@@ -14,7 +14,9 @@ pub use answers::{
     health, outputs, wallet,
 };
 pub use failure::{Failure, Refusal};
-pub use payout::{Created, CreatedInput, Mismatch, Payout, PayoutError, TransactionVerdict, created, injected, transaction_verdict};
+pub use payout::{
+    Created, CreatedInput, Mismatch, Payout, PayoutError, TransactionVerdict, created, injected, transaction_verdict,
+};
 pub use requests::{
     Body, Broadcast, CSRF_HEADER, Method, Request, get_balance, get_csrf, get_health, get_outputs, get_pending,
     get_transaction, get_transactions, get_wallet, get_wallet_balance, inject, verify_address, verify_transaction,

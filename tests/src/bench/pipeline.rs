@@ -1,0 +1,202 @@
+//! `pipeline_direct`: from a block with deposits to their confirmed payouts, through the real actors, store and protocols
+//! with ports answered in memory. `bind_rate`: addresses given out, durably, to 64 clients at once.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::ensure;
+use bitcoin::address::NetworkUnchecked;
+use bitcoin::{Address, Network, ScriptBuf};
+use millrace_actors::binder::{self, AddressSource, Binder};
+use millrace_actors::clock::SystemClock;
+use millrace_actors::deposits::Deposits;
+use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::ids::TimeOrderedIds;
+use millrace_actors::projection::{self, Views};
+use millrace_actors::scanner::{self, Watch};
+use millrace_actors::supervision::{Registry, Tree};
+use millrace_actors::{decider, sender};
+use millrace_model::deposit::{DecisionTerms, Event as DepositEvent, Method, Terms};
+use millrace_model::desk::Desk;
+use millrace_model::event::Event;
+use millrace_protocols::receive::AccountKey;
+use tokio::sync::watch;
+
+use super::Figure;
+use super::outside::{Chain, Wallet};
+
+/// An account key of nobody's (BIP84's test vector).
+const ACCOUNT: &str =
+    "tpubDC8msFGeGuwnKG9Upg7DM2b4DaRqg3CUZa5g8v2SRQ6K4NSkxUgd7HsL2XVWbVm39yBA4LAxysQAm397zwQSQoQgewGiYZqrA9DsP4zbQ1M";
+const TARGET: &str = "2GgFvqoyk9RjwVzj8tqfcXVXB4orBwoc9qv";
+const ADDRESSES: usize = 500;
+const BLOCKS: u32 = 40;
+/// Deposits one after the other, for the latency of an unloaded desk.
+const SINGLE: u32 = 200;
+const POLL: Duration = Duration::from_millis(1);
+
+pub(super) fn direct() -> anyhow::Result<Vec<Figure>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let folder = tempfile::tempdir()?;
+        let desk = Running::start(folder.path(), 30_000)?;
+        let scripts = desk.bind_all().await?;
+        let deposits = ADDRESSES * BLOCKS as usize;
+        let begin = Instant::now();
+        for block in 0..BLOCKS {
+            desk.chain.mine(&scripts, block + 1);
+        }
+        desk.paid(deposits).await?;
+        let rate = deposits as f64 / begin.elapsed().as_secs_f64();
+        let p99_ms = desk.unloaded_p99_ms(&scripts[..1], deposits).await?;
+        ensure!(
+            desk.wallet.payouts() == deposits + SINGLE as usize,
+            "the wallet made {} payouts",
+            desk.wallet.payouts()
+        );
+        desk.tree.shutdown(Duration::from_secs(5)).await;
+        Ok(vec![Figure {
+            name: "pipeline_direct",
+            value: rate,
+            unit: "deposits/s",
+            note: format!(
+                "{deposits} deposits in {BLOCKS} blocks, durable, one payout each; unloaded p99 {p99_ms:.1} ms"
+            ),
+        }])
+    })
+}
+
+pub(super) fn bind() -> anyhow::Result<Vec<Figure>> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let folder = tempfile::tempdir()?;
+        let desk = Running::start(folder.path(), 1)?;
+        let empty = desk.bind_rate(20_000).await?;
+        desk.bind_rate(80_000).await?;
+        let full = desk.bind_rate(20_000).await?;
+        desk.tree.shutdown(Duration::from_secs(5)).await;
+        let figure = |name, value, note: &str| Figure { name, value, unit: "binds/s", note: note.to_owned() };
+        Ok(vec![
+            figure("bind_rate", empty, "64 clients at the binder's door, durable, empty desk"),
+            figure("bind_rate_100k", full, "the same with 100 000 bound"),
+        ])
+    })
+}
+
+/// A desk in this process.
+struct Running {
+    tree: Tree,
+    store: Store,
+    binder: Binder,
+    chain: Arc<Chain>,
+    wallet: Arc<Wallet>,
+}
+
+impl Running {
+    fn start(folder: &Path, outputs: u32) -> anyhow::Result<Self> {
+        let clock = Arc::new(SystemClock);
+        let tree = Tree::new(Registry::new(clock.clone()), 1);
+        let settings =
+            StoreSettings { path: folder.join("log.db"), execution: Execution::Thread, clock: clock.clone() };
+        let store = Store::start(&tree, settings)?;
+        projection::start(&tree, store.clone(), Views::new(&folder.join("views.db")))?;
+        let deposits = Deposits::new(store.clone());
+        let addresses = AddressSource::Key(Box::new(AccountKey::parse(ACCOUNT, Network::Regtest)?));
+        let switches = watch::Sender::new(Desk::default()).subscribe();
+        let settings = binder::Settings {
+            addresses: addresses.clone(),
+            per_customer_max: u64::MAX,
+            low_pool_warning: 0,
+            switches,
+        };
+        let binder = binder::start(&tree, store.clone(), settings)?;
+        let (chain, wallet) = (Arc::new(Chain::new()), Arc::new(Wallet::new(outputs)));
+        let settings = scanner::Settings {
+            network: Network::Regtest,
+            addresses,
+            confirmations: 1,
+            poll: POLL,
+            mempool: Watch::No,
+            start_height: None,
+        };
+        scanner::start(&tree, deposits.clone(), chain.clone(), Arc::new(TimeOrderedIds(clock)), settings)?;
+        let terms = DecisionTerms {
+            terms: Terms::Direct { rate: "500".parse()? },
+            minimum: "0.0001".parse()?,
+            maximum: "10".parse()?,
+            payout_decimals: 3,
+        };
+        decider::start(&tree, deposits.clone(), Arc::new(move || Some(terms.clone())))?;
+        let settings = sender::Settings {
+            wallet_id: "hot.wlt".to_owned(),
+            password: None,
+            confirmations: 1,
+            poll: POLL,
+            resend_after: Duration::from_secs(60),
+            enabled: Arc::new(|| true),
+        };
+        sender::start(&tree, deposits, wallet.clone(), settings)?;
+        Ok(Self { tree, store, binder, chain, wallet })
+    }
+
+    async fn bind_all(&self) -> anyhow::Result<Vec<ScriptBuf>> {
+        let binds = (0..ADDRESSES).map(|_| self.binder.bind(TARGET.to_owned(), Method::Direct, None));
+        let bound = futures::future::try_join_all(binds).await?;
+        bound
+            .iter()
+            .map(|bound| {
+                let address: Address<NetworkUnchecked> = bound.address.parse()?;
+                Ok(address.require_network(Network::Regtest)?.script_pubkey())
+            })
+            .collect()
+    }
+
+    async fn bind_rate(&self, binds: usize) -> anyhow::Result<f64> {
+        let begin = Instant::now();
+        let clients = (0..64).map(|client| async move {
+            for _ in 0..binds / 64 {
+                self.binder.bind(format!("{TARGET}{client}"), Method::Direct, None).await?;
+            }
+            anyhow::Ok(())
+        });
+        futures::future::try_join_all(clients).await?;
+        Ok(binds as f64 / begin.elapsed().as_secs_f64())
+    }
+
+    /// Waits until so many payouts are confirmed, by the log.
+    async fn paid(&self, deposits: usize) -> anyhow::Result<()> {
+        let mut bell = self.store.bell();
+        let (mut position, mut confirmed) = (0, 0);
+        while confirmed < deposits {
+            while position < self.store.head() {
+                let page = self.store.after(position, 4_096)?;
+                let Some(last) = page.last() else { break };
+                let done = |event: &Event| matches!(event, Event::Deposit(DepositEvent::Confirmed(_)));
+                confirmed += page.events().filter(|recorded| done(&recorded.event)).count();
+                position = last;
+                tokio::task::yield_now().await;
+            }
+            if confirmed < deposits {
+                tokio::time::timeout(Duration::from_secs(30), bell.changed()).await??;
+            }
+        }
+        Ok(())
+    }
+
+    async fn unloaded_p99_ms(&self, script: &[ScriptBuf], already: usize) -> anyhow::Result<f64> {
+        let mut latencies_ms = Vec::new();
+        let mut bell = self.store.bell();
+        for number in 0..SINGLE {
+            let begin = Instant::now();
+            self.chain.mine(script, BLOCKS + 1 + number);
+            while self.wallet.payouts() < already + number as usize + 1 {
+                bell.changed().await?;
+            }
+            latencies_ms.push(begin.elapsed().as_secs_f64() * 1e3);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        latencies_ms.sort_by(f64::total_cmp);
+        Ok(latencies_ms[latencies_ms.len() * 99 / 100])
+    }
+}
