@@ -1,4 +1,4 @@
-//! Decides what to do with a received deposit, by the terms of the moment.
+//! Decides what becomes of a receipt, by the desk's terms of that moment.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,31 +6,34 @@ use std::time::Duration;
 use millrace_model::deposit::{Command, DecisionTerms, Deposit, Stage};
 
 use crate::deposits::{Deposits, ExecuteError, Tracked};
-use crate::supervision::{Reporter, Tree, TreeError};
+use crate::sender::Alarm;
+use crate::supervision::{Tree, TreeError};
 use crate::worker::{self, Duty, Next};
 
 /// The part's name in the tree.
 pub const PART: &str = "decider";
-/// How long until the terms, or the log, are asked again.
-const AGAIN_AFTER: Duration = Duration::from_millis(500);
 
-/// The terms of the moment; `None` while there are none, such as with a stale book.
+/// How long the decider waits before it asks for terms again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The terms of this moment; `None` while nobody can say, such as when the exchange's book is stale.
 pub type TermsNow = Arc<dyn Fn() -> Option<DecisionTerms> + Send + Sync>;
 
 /// Adds the decider to the tree.
 pub fn start(tree: &Tree, deposits: Deposits, terms: TermsNow) -> Result<(), TreeError> {
-    let store = deposits.clone();
+    let theirs = deposits.clone();
     worker::start(tree, PART, deposits, move |report| Decider {
-        deposits: store.clone(),
+        deposits: theirs.clone(),
         terms: Arc::clone(&terms),
-        report,
+        no_terms: Alarm::new("terms", report),
     })
 }
 
+/// The duty of one incarnation.
 struct Decider {
     deposits: Deposits,
     terms: TermsNow,
-    report: Reporter,
+    no_terms: Alarm,
 }
 
 impl Duty for Decider {
@@ -39,22 +42,26 @@ impl Duty for Decider {
     }
 
     async fn perform(&self, tracked: Arc<Tracked>) -> Next {
-        let Some(terms) = (self.terms)() else {
-            self.report.set("terms", "nothing can be decided: there is no trusted price");
-            return Next::After(AGAIN_AFTER);
-        };
-        self.report.clear("terms");
         let id = tracked.deposit.receipt.id;
+        let Some(terms) = (self.terms)() else {
+            self.no_terms.raise("there are no terms to decide by; deposits wait");
+            return Next::After(PAUSE);
+        };
+        self.no_terms.clear();
         match self.deposits.execute(id, &Command::Decide(terms)).await {
-            Ok(_) => Next::Look,
+            Ok(_) => Next::Wait,
+            // Somebody else moved it, such as a reorganisation: that rings.
             Err(ExecuteError::Rejected(rejection)) => {
-                tracing::debug!(deposit = %id, %rejection, "nothing to decide");
-                Next::Wait
+                tracing::info!(deposit = %id, %rejection, "not decided");
+                Next::After(PAUSE)
             }
             Err(error) => {
-                tracing::warn!(deposit = %id, %error, "the decision could not be stored");
-                Next::After(AGAIN_AFTER)
+                tracing::warn!(deposit = %id, %error, "the decision is to be made again");
+                Next::After(PAUSE)
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,4 +21,5 @@ pub mod scanner;
 pub mod sender;
 pub mod skycoin_node;
 pub mod supervision;
+pub mod wallet;
 pub mod worker;

@@ -1,39 +1,51 @@
-//! Pays out: intention, signed bytes, broadcast, confirmation; one set of bytes for one deposit.
+//! Pays out: from what is owed to a payout that is final, one set of signed bytes a deposit.
 //!
-//! The wallet signs without broadcasting, so nothing has happened before the bytes are in the log. From then on these
-//! bytes are handed to the node as often as needed: after a restart, after a lost answer, after the node forgot them.
-//! Other bytes are made only when a final transaction of somebody else has spent one of their inputs.
+//! The order of things is the whole safety: outputs are claimed, the intention is in the log, the wallet signs without
+//! broadcasting, the bytes are in the log together with the reservation of their inputs, and only then does a node get
+//! them. Whatever becomes unknown after that is answered by handing in the same bytes again. Other bytes come only when a
+//! final transaction of somebody else has spent an input.
+//!
+//! It does not decide how much is owed, and it does not watch payouts once they are final.
 
-mod wallet;
+mod alarms;
+mod deliver;
+mod memory;
+mod sign;
+mod switch;
+#[cfg(test)]
+pub(crate) mod tests;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_model::deposit::{Command, Deposit, HoldReason, SignedPayout, Stage};
-use millrace_model::event::Event;
-use millrace_model::ids::{DepositId, Hash32, StreamName};
-use millrace_model::wallet::{InputsReserved, InputsSpent};
-use millrace_protocols::payout::{Answer, Phase, SignedTransaction, Step};
-use millrace_protocols::wire::skycoin::address::SkyAddress;
-use millrace_protocols::wire::skycoin::hash::{Txid, UxId};
-use millrace_protocols::wire::skycoin::rest::{Created, Payout, Refusal};
-use tokio::time::Instant;
+use millrace_model::deposit::{Deposit, Stage};
+use millrace_model::desk::Setting;
+use millrace_model::ids::DepositId;
+use millrace_protocols::payout::{BytesError, Shortage};
 
 use crate::deposits::{Deposits, ExecuteError, Tracked};
-use crate::event_store::{Expected, Write};
-use crate::ports::{CreateError, PortError, SkycoinNode};
+use crate::event_store::{AppendError, ReadError};
+use crate::ports::{PortError, SkycoinNode};
 use crate::supervision::{Reporter, Tree, TreeError};
+use crate::wallet::{HotWallet, NoClaim, Stored, WalletError};
 use crate::worker::{self, Duty, Next};
-use wallet::HotWallet;
+
+pub(crate) use alarms::Alarm;
+use alarms::DepositAlarm;
+use memory::Memories;
+use switch::Switches;
 
 /// The part's name in the tree.
 pub const PART: &str = "sender";
-/// How long a payout waits before it looks for free outputs, or for its switch, again.
-const SHORT_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The names under which trouble is reported.
-const NODE: &str = "skycoin_node";
-const WALLET: &str = "wallet";
+
+/// How long the sender waits before it looks again whether paying out is allowed.
+const SWITCH_PAUSE: Duration = Duration::from_millis(500);
+/// How long it waits after trouble: no free outputs, no answer, a refusal.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long the node is left alone after it was asked which outputs there are.
+const REFRESH_PAUSE: Duration = Duration::from_millis(200);
+/// How long it waits when the log has too much to do.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// How payouts are made.
 #[derive(Clone)]
@@ -42,323 +54,185 @@ pub struct Settings {
     pub wallet_id: String,
     /// Its password, when it has one.
     pub password: Option<String>,
-    /// How deep a payout must be, its own block included.
+    /// How deep a payout must be, its own block included; at least 1.
     pub confirmations: u64,
-    /// How long between two looks at a payout.
+    /// The shortest pause between two looks at a payout; for one that waits long it grows up to four times.
     pub poll: Duration,
     /// Bytes that the node does not know are handed in again after this.
     pub resend_after: Duration,
-    /// Whether anything is paid out at the moment.
+    /// Whether the configuration allows paying out at this moment; the operator's switch is read from the log besides.
     pub enabled: Arc<dyn Fn() -> bool + Send + Sync>,
 }
 
 /// Adds the sender to the tree.
 pub fn start(tree: &Tree, deposits: Deposits, node: Arc<dyn SkycoinNode>, settings: Settings) -> Result<(), TreeError> {
-    let shared = deposits.clone();
-    worker::start(tree, PART, deposits, move |report| Sender {
-        wallet: HotWallet::new(shared.clone(), Arc::clone(&node)),
-        deposits: shared.clone(),
-        node: Arc::clone(&node),
-        settings: settings.clone(),
-        report,
-        change_address: OnceLock::new(),
-        unknown_since: Mutex::default(),
+    let theirs = deposits.clone();
+    worker::start(tree, PART, deposits, move |report| {
+        Sender::new(theirs.clone(), Arc::clone(&node), settings.clone(), report)
     })
 }
 
-struct Sender {
+/// The duty of one incarnation.
+pub struct Sender {
     deposits: Deposits,
     node: Arc<dyn SkycoinNode>,
     settings: Settings,
-    report: Reporter,
+    switches: Switches,
     wallet: HotWallet,
-    /// The hot wallet's own address.
-    change_address: OnceLock<SkyAddress>,
-    /// Since when the node does not know a payout that it took.
-    unknown_since: Mutex<HashMap<DepositId, Instant>>,
+    memories: Memories,
+    alarms: Alarms,
 }
 
-/// What keeps a payout from its next step.
-enum Obstacle {
-    /// The node's.
-    Node(PortError),
-    /// The log's, or a rule's.
-    Execute(ExecuteError),
-    /// Nothing to spend.
-    Short(String),
-    /// The wallet did something else than it was asked for.
-    Misbehaved(String),
+struct Alarms {
+    /// The node does not answer, or not sensibly.
+    node: Alarm,
+    /// Paying out is switched off.
+    sends: Alarm,
+    /// Nothing to pay with.
+    wallet: DepositAlarm,
+    /// Something is wrong with one payout.
+    payout: DepositAlarm,
 }
 
-impl From<PortError> for Obstacle {
-    fn from(error: PortError) -> Self {
-        Self::Node(error)
-    }
+/// Why a payout goes no further for now. Nothing of this is final.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Execute(#[from] ExecuteError),
+    #[error(transparent)]
+    Wallet(#[from] WalletError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    #[error(transparent)]
+    Short(#[from] Shortage),
+    #[error(transparent)]
+    Node(#[from] PortError),
+    /// The wallet's outputs have moved under the claim; others will do.
+    #[error("the outputs claimed are not to be had any more")]
+    Stale,
+    #[error("the wallet refuses: {0}")]
+    WalletRefuses(String),
+    #[error(transparent)]
+    Bytes(#[from] BytesError),
+    /// It was held instead, for a person to look at.
+    #[error("held")]
+    Held,
 }
 
-impl From<ExecuteError> for Obstacle {
-    fn from(error: ExecuteError) -> Self {
-        Self::Execute(error)
-    }
-}
-
-impl Duty for Sender {
-    async fn prepare(&self) -> Result<(), String> {
-        let address = self.node.hot_address().await.map_err(|error| {
-            self.report.set(NODE, error.to_string());
-            error.to_string()
-        })?;
-        // A second start of one incarnation does not happen.
-        let _ = self.change_address.set(address);
-        self.report.clear(NODE);
-        self.wallet.take_over().await
-    }
-
-    fn concerns(&self, deposit: &Deposit) -> bool {
-        matches!(deposit.stage, Stage::WaitSend | Stage::WaitConfirm)
-    }
-
-    async fn perform(&self, tracked: Arc<Tracked>) -> Next {
-        let id = tracked.deposit.receipt.id;
-        let step = match (&tracked.deposit.stage, tracked.deposit.signed_payout()) {
-            (Stage::WaitSend, None) => self.sign(&tracked).await,
-            (Stage::WaitSend, Some(signed)) => self.send(id, signed).await,
-            (_, Some(signed)) => self.confirm(id, signed).await,
-            (_, None) => return Next::Wait,
-        };
-        match step {
-            Ok(next) => next,
-            Err(obstacle) => self.wait_out(id, obstacle).await,
+impl From<NoClaim> for Trouble {
+    fn from(none: NoClaim) -> Self {
+        match none {
+            NoClaim::Short(shortage) => Self::Short(shortage),
+            NoClaim::Node(error) => Self::Node(error),
         }
     }
 }
 
 impl Sender {
-    /// Makes the bytes and stores them with the inputs they reserve. Nothing leaves the desk here.
-    async fn sign(&self, tracked: &Tracked) -> Result<Next, Obstacle> {
-        if !(self.settings.enabled)() {
-            return Ok(Next::After(SHORT_AGAIN_AFTER));
-        }
-        let id = tracked.deposit.receipt.id;
-        let Some(owed) = &tracked.deposit.payout else { return Ok(Next::Wait) };
-        if owed.attempt == 0 {
-            self.deposits.execute(id, &Command::IntendPayout).await?;
-        }
-        let Some(to) = tracked.deposit.receipt.customer.as_ref().and_then(|customer| customer.target.parse().ok())
-        else {
-            return Err(Obstacle::Misbehaved("the deposit has no address to pay".to_owned()));
+    fn new(deposits: Deposits, node: Arc<dyn SkycoinNode>, settings: Settings, report: Reporter) -> Self {
+        let store = deposits.store().clone();
+        let alarms = Alarms {
+            node: Alarm::new("skycoin_node", report.clone()),
+            sends: Alarm::new("sends", report.clone()),
+            wallet: DepositAlarm::new("wallet", report.clone()),
+            payout: DepositAlarm::new("payout", report),
         };
-        let inputs = self.wallet.claim(id, owed.amount).await.map_err(Obstacle::Short)?;
-        self.report.clear(WALLET);
-        let payout = Payout {
-            wallet_id: self.settings.wallet_id.clone(),
-            password: self.settings.password.clone(),
-            unspents: inputs,
-            change_address: self.change_address(),
-            to,
-            coins: owed.amount,
+        Self {
+            switches: Switches::new(store.clone()),
+            wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
+            memories: Memories::default(),
+            deposits,
+            node,
+            settings,
+            alarms,
+        }
+    }
+
+    async fn advance(&self, tracked: Arc<Tracked>) -> Result<Next, Trouble> {
+        if tracked.deposit.stage == Stage::WaitSend && !self.may_send()? {
+            return Ok(Next::After(SWITCH_PAUSE));
+        }
+        let tracked = match tracked.deposit.signed_payout() {
+            Some(_) => tracked,
+            None => self.sign(tracked).await?,
         };
-        let signed = match self.create(&payout).await {
-            Ok(created) => signed(&created),
-            Err(obstacle) => {
-                self.wallet.give_back(id);
-                return Err(obstacle);
+        self.deliver(tracked).await
+    }
+
+    fn may_send(&self) -> Result<bool, ReadError> {
+        let why_not = match self.switches.sends()? {
+            Setting::Off => "sends are switched off",
+            Setting::On if !(self.settings.enabled)() => "sends are off in the configuration",
+            Setting::On => {
+                self.alarms.sends.clear();
+                return Ok(true);
             }
         };
-        self.report.clear(NODE);
-        self.store(id, signed).await
+        self.alarms.sends.raise(why_not);
+        Ok(false)
     }
 
-    async fn create(&self, payout: &Payout) -> Result<Created, Obstacle> {
-        let created = self.node.create(payout).await.map_err(|error| match error {
-            CreateError::Port(error) => Obstacle::Node(error),
-            CreateError::Refused { refusal: Refusal::InsufficientHours, .. } => {
-                Obstacle::Short("waiting for hours: the wallet has no coin hours to burn".to_owned())
-            }
-            CreateError::Refused { refusal: Refusal::SpendPending | Refusal::InputGone, message } => {
-                Obstacle::Short(message)
-            }
-            CreateError::Refused { message, .. } => Obstacle::Node(PortError::Refused(message)),
-        })?;
-        payout.check(&created).map_err(|mismatch| Obstacle::Misbehaved(mismatch.to_string()))?;
-        Ok(created)
-    }
-
-    async fn store(&self, id: DepositId, signed: SignedPayout) -> Result<Next, Obstacle> {
-        let reserved = InputsReserved { deposit: id, inputs: signed.inputs.clone() };
-        let stored = self
-            .deposits
-            .execute_with(id, &Command::RecordSigned(signed), vec![self.wallet_write(reserved.into())])
-            .await;
-        match stored {
-            Ok(tracked) => match tracked.deposit.signed_payout() {
-                Some(signed) => self.send(id, signed).await,
-                None => Ok(Next::Look),
-            },
-            Err(error) => {
-                if let ExecuteError::Rejected(_) = error {
-                    self.wallet.give_back(id);
-                }
-                Err(error.into())
+    fn live_with(&self, id: DepositId, trouble: Trouble) -> Next {
+        match trouble {
+            Trouble::Short(shortage) => self.alarms.wallet.raise(id, shortage.to_string()),
+            Trouble::Node(error) => self.alarms.node.raise(error.to_string()),
+            Trouble::WalletRefuses(why) => self.alarms.payout.raise(id, format!("the wallet refuses: {why}")),
+            Trouble::Bytes(error) => self.alarms.payout.raise(id, error.to_string()),
+            Trouble::Execute(ExecuteError::Append(AppendError::Busy)) => return Next::After(BUSY_PAUSE),
+            Trouble::Stale | Trouble::Held => {}
+            trouble @ (Trouble::Execute(_) | Trouble::Wallet(_) | Trouble::Read(_)) => {
+                tracing::warn!(deposit = %id, error = %trouble, "a step of a payout is to be taken again");
             }
         }
+        Next::After(RETRY_PAUSE)
     }
 
-    fn wallet_write(&self, event: millrace_model::wallet::Event) -> Write {
-        Write::new(StreamName::Wallet, Expected::Owner(self.wallet.epoch()), vec![Event::Wallet(event)])
-    }
-
-    /// Hands the bytes in, as often as it takes.
-    async fn send(&self, id: DepositId, signed: &SignedPayout) -> Result<Next, Obstacle> {
-        let payout = self.read(signed)?;
-        let answer = match self.node.inject(payout.transaction()).await {
-            Ok(()) => {
-                self.deposits.execute(id, &Command::RecordSent).await?;
-                return Ok(Next::After(self.settings.poll));
-            }
-            Err(PortError::Refused(_)) => Answer::NotTaken,
-            Err(error) => return Err(error.into()),
-        };
-        let step = payout.next(Phase::Signed, answer);
-        self.follow(id, signed, &payout, step).await
-    }
-
-    async fn confirm(&self, id: DepositId, signed: &SignedPayout) -> Result<Next, Obstacle> {
-        let payout = self.read(signed)?;
-        let seen = self.node.transaction(Txid(signed.txid.0)).await?;
-        let phase = self.phase(id, seen.is_some());
-        let step = payout.next(phase, Answer::Transaction(seen.as_ref()));
-        self.follow(id, signed, &payout, step).await
-    }
-
-    fn phase(&self, id: DepositId, known: bool) -> Phase {
-        let mut unknown_since = self.unknown_since.lock().expect("nothing panics while it holds these times");
-        if known {
-            unknown_since.remove(&id);
-            return Phase::Sent;
+    /// The node answered, so it is well.
+    fn heard<T>(&self, answer: Result<T, PortError>) -> Result<T, PortError> {
+        if answer.is_ok() {
+            self.alarms.node.clear();
         }
-        let since = *unknown_since.entry(id).or_insert_with(Instant::now);
-        if since.elapsed() >= self.settings.resend_after { Phase::Overdue } else { Phase::Sent }
-    }
-
-    async fn follow(
-        &self,
-        id: DepositId,
-        signed: &SignedPayout,
-        payout: &SignedTransaction,
-        step: Step,
-    ) -> Result<Next, Obstacle> {
-        match step {
-            Step::AwaitConfirmation => Ok(Next::After(self.settings.poll)),
-            Step::Inject | Step::Reinject => {
-                self.unknown_since.lock().expect("nothing panics while it holds these times").remove(&id);
-                match self.node.inject(payout.transaction()).await {
-                    Err(PortError::Refused(_)) => Box::pin(self.look_up(id, signed, payout)).await,
-                    Err(error) => Err(error.into()),
-                    Ok(()) => Ok(Next::After(self.settings.poll)),
-                }
-            }
-            Step::LookUp => Box::pin(self.look_up(id, signed, payout)).await,
-            Step::Final { block_seq, confirmations } => {
-                let command = Command::RecordConfirmed { block_seq, confirmations };
-                self.end(id, &command).await
-            }
-            Step::Contested { txid } => {
-                self.report.set(WALLET, format!("payout {} is contested by {txid}", signed.txid));
-                Ok(Next::After(SHORT_AGAIN_AFTER))
-            }
-            Step::Conflict { conflicting_txid } => {
-                let next = self.end(id, &Command::RecordVoided { conflicting_txid }).await?;
-                self.deposits.execute(id, &Command::IntendPayout).await?;
-                Ok(next)
-            }
-        }
-    }
-
-    async fn look_up(
-        &self,
-        id: DepositId,
-        signed: &SignedPayout,
-        payout: &SignedTransaction,
-    ) -> Result<Next, Obstacle> {
-        let history = self.node.transactions_of(self.change_address()).await?;
-        match payout.next(Phase::Sent, Answer::History(&history)) {
-            // The node does not take the bytes and knows nobody who spent their inputs: it is not to be trusted yet.
-            Step::Reinject | Step::Inject | Step::LookUp => {
-                self.report.set(NODE, format!("the node refuses payout {} and does not say why", signed.txid));
-                Ok(Next::After(SHORT_AGAIN_AFTER))
-            }
-            Step::AwaitConfirmation => match self.deposits.execute(id, &Command::RecordSent).await {
-                Ok(_) | Err(ExecuteError::Rejected(_)) => Ok(Next::After(self.settings.poll)),
-                Err(error) => Err(error.into()),
-            },
-            step @ (Step::Final { .. } | Step::Contested { .. } | Step::Conflict { .. }) => {
-                self.follow(id, signed, payout, step).await
-            }
-        }
-    }
-
-    /// Records the end of these bytes, and with it that their inputs are spent.
-    async fn end(&self, id: DepositId, command: &Command) -> Result<Next, Obstacle> {
-        // A payout found final right after it was signed was sent, whoever heard of it.
-        if let (Command::RecordConfirmed { .. }, Some(tracked)) =
-            (command, self.deposits.get(id).map_err(ExecuteError::from)?)
-            && tracked.deposit.stage == Stage::WaitSend
-        {
-            self.deposits.execute(id, &Command::RecordSent).await?;
-        }
-        let spent = self.wallet_write(InputsSpent { deposit: id }.into());
-        self.deposits.execute_with(id, command, vec![spent]).await?;
-        self.wallet.spent(id);
-        self.unknown_since.lock().expect("nothing panics while it holds these times").remove(&id);
-        self.report.clear(WALLET);
-        Ok(Next::Look)
-    }
-
-    fn change_address(&self) -> SkyAddress {
-        *self.change_address.get().expect("it was asked for before the first deposit was looked at")
-    }
-
-    fn read(&self, signed: &SignedPayout) -> Result<SignedTransaction, Obstacle> {
-        SignedTransaction::read(signed, self.settings.confirmations)
-            .map_err(|error| Obstacle::Misbehaved(error.to_string()))
-    }
-
-    async fn wait_out(&self, id: DepositId, obstacle: Obstacle) -> Next {
-        match obstacle {
-            Obstacle::Node(error) => {
-                self.report.set(NODE, error.to_string());
-                Next::After(SHORT_AGAIN_AFTER)
-            }
-            Obstacle::Execute(ExecuteError::Rejected(rejection)) => {
-                tracing::debug!(deposit = %id, %rejection, "the deposit has moved");
-                Next::After(self.settings.poll)
-            }
-            Obstacle::Execute(error) => {
-                tracing::warn!(deposit = %id, %error, "a step of a payout is not stored, or not known to be");
-                Next::After(SHORT_AGAIN_AFTER)
-            }
-            Obstacle::Short(why) => {
-                self.report.set(WALLET, why);
-                Next::After(SHORT_AGAIN_AFTER)
-            }
-            Obstacle::Misbehaved(why) => {
-                tracing::error!(deposit = %id, why, "the wallet made another payout than it was asked for");
-                let hold = Command::Hold { reason: HoldReason::WalletMisbehaved };
-                match self.deposits.execute(id, &hold).await {
-                    Ok(_) => Next::Wait,
-                    Err(_) => Next::After(SHORT_AGAIN_AFTER),
-                }
-            }
-        }
+        answer
     }
 }
 
-fn signed(created: &Created) -> SignedPayout {
-    SignedPayout {
-        txid: Hash32(created.txid.0),
-        inner_hash: Hash32(created.inner_hash.0),
-        inputs: created.transaction.inputs().iter().map(|uxid: &UxId| Hash32(uxid.0)).collect(),
-        bytes: created.transaction.to_hex(),
+impl Duty for Sender {
+    async fn prepare(&self) -> Result<(), String> {
+        self.wallet.take_over().await.map_err(|error| error.to_string())
+    }
+
+    fn concerns(&self, deposit: &Deposit) -> bool {
+        let concerns = matches!(deposit.stage, Stage::WaitSend | Stage::WaitConfirm);
+        if !concerns {
+            let id = deposit.receipt.id;
+            self.memories.forget(id);
+            self.wallet.give_back(id);
+            self.alarms.wallet.clear(id);
+            self.alarms.payout.clear(id);
+        }
+        concerns
+    }
+
+    async fn perform(&self, tracked: Arc<Tracked>) -> Next {
+        let id = tracked.deposit.receipt.id;
+        self.advance(tracked).await.unwrap_or_else(|trouble| self.live_with(id, trouble))
+    }
+}
+
+/// What an answer of the log says about whether the append was stored.
+fn stored<T>(answer: &Result<T, ExecuteError>) -> Stored {
+    match answer {
+        Ok(_) => Stored::Yes,
+        Err(ExecuteError::NoSuchDeposit(_) | ExecuteError::Rejected(_)) => Stored::No,
+        Err(ExecuteError::Append(error)) => match error {
+            AppendError::Conflict { .. }
+            | AppendError::KeyTaken { .. }
+            | AppendError::TooLarge { .. }
+            | AppendError::Busy => Stored::No,
+            // A commit that failed may be found to have happened; one that is fenced needs a new epoch.
+            AppendError::Fenced { .. } | AppendError::Unavailable(_) | AppendError::Unknown => Stored::Unknown,
+        },
+        // What was appended is read back at the end.
+        Err(ExecuteError::Read(_)) => Stored::Unknown,
     }
 }

@@ -1,6 +1,6 @@
 //! A Skycoin node with the hot wallet, over its REST interface.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -11,6 +11,7 @@ use millrace_protocols::wire::skycoin::rest::{
     self, Body, Broadcast, CSRF_HEADER, Created, Failure, Method, Payout, Refusal, Request, Seen, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::Transaction;
+use reqwest::header::HeaderValue;
 use tokio::sync::OnceCell;
 
 use crate::http::{Http, Limits, Reply, SetUpError};
@@ -27,15 +28,26 @@ pub struct HttpSkycoinNode {
     /// The hot wallet's addresses, once asked for; the first takes the change.
     addresses: OnceCell<Vec<SkyAddress>>,
     broadcast: Broadcast,
+    token: Mutex<Token>,
+}
+
+/// What a POST carries to show that it does not come from a page in somebody's browser.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+enum Token {
     /// Fetched when first needed, and again when the node no longer takes it.
-    token: Mutex<Option<String>>,
+    #[default]
+    Unknown,
+    /// Good for some time.
+    Known(HeaderValue),
+    /// The node wants none: it is started without that protection and has no such page.
+    None,
 }
 
 impl HttpSkycoinNode {
     /// Connects to nothing yet.
     pub fn new(url: &str, wallet_id: &str, broadcast: Broadcast) -> Result<Self, SetUpError> {
         let (wallet_id, addresses) = (wallet_id.to_owned(), OnceCell::new());
-        Ok(Self { http: Http::new(url, LIMITS)?, wallet_id, addresses, broadcast, token: Mutex::new(None) })
+        Ok(Self { http: Http::new(url, LIMITS)?, wallet_id, addresses, broadcast, token: Mutex::default() })
     }
 
     async fn ask<T>(&self, request: &Request, read: impl Fn(u16, &[u8]) -> Result<T, Failure>) -> Result<T, Trouble> {
@@ -45,7 +57,8 @@ impl HttpSkycoinNode {
                 answer => return answer,
             }
         }
-        Err(Trouble::Port(PortError::Refused("the node takes none of its own CSRF tokens".into())))
+        // Nothing was said about the request itself, so this is no refusal of it.
+        Err(Trouble::Port(PortError::Unreachable("the node takes none of its own CSRF tokens".into())))
     }
 
     async fn ask_once<T>(
@@ -56,8 +69,11 @@ impl HttpSkycoinNode {
         let mut http_request = match request.method {
             Method::Get => self.http.request(reqwest::Method::GET, request.path),
             Method::Post => {
-                let token = self.fresh_token().await?;
-                self.http.request(reqwest::Method::POST, request.path).header(CSRF_HEADER, token)
+                let post = self.http.request(reqwest::Method::POST, request.path);
+                match self.token().await? {
+                    Token::Known(token) => post.header(CSRF_HEADER, token),
+                    Token::Unknown | Token::None => post,
+                }
             }
         }
         .query(&request.query);
@@ -77,19 +93,34 @@ impl HttpSkycoinNode {
         Ok(self.addresses.get_or_try_init(ask).await?)
     }
 
-    async fn fresh_token(&self) -> Result<String, Trouble> {
-        if let Some(token) = self.token.lock().expect("nothing panics while it holds the token").clone() {
-            return Ok(token);
+    /// The token to use, never an unknown one.
+    async fn token(&self) -> Result<Token, Trouble> {
+        let known = self.kept_token().clone();
+        if known != Token::Unknown {
+            return Ok(known);
         }
         let request = self.http.request(reqwest::Method::GET, rest::get_csrf().path);
         let Reply { status, body } = self.http.send(request).await.map_err(|error| Trouble::Port(error.into()))?;
-        let token = rest::csrf(status.as_u16(), &body).map_err(Trouble::Failure)?;
-        *self.token.lock().expect("nothing panics while it holds the token") = Some(token.clone());
+        let token = match rest::csrf(status.as_u16(), &body) {
+            Ok(text) => {
+                let mut token = HeaderValue::try_from(text)
+                    .map_err(|_| Trouble::Port(PortError::Nonsense("csrf_token does not fit into a header".into())))?;
+                token.set_sensitive(true);
+                Token::Known(token)
+            }
+            Err(Failure::Refused { status: 404, .. }) => Token::None,
+            Err(failure) => return Err(Trouble::Failure(failure)),
+        };
+        self.kept_token().clone_from(&token);
         Ok(token)
     }
 
     fn forget_token(&self) {
-        *self.token.lock().expect("nothing panics while it holds the token") = None;
+        *self.kept_token() = Token::Unknown;
+    }
+
+    fn kept_token(&self) -> MutexGuard<'_, Token> {
+        self.token.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -157,3 +188,6 @@ impl SkycoinNode for HttpSkycoinNode {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests;

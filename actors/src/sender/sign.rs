@@ -1,0 +1,143 @@
+//! From what is owed to signed bytes in the log. Nothing in here is broadcast.
+
+use std::sync::Arc;
+
+use millrace_model::deposit::{Command, HoldReason, SignedPayout};
+use millrace_model::ids::{DepositId, Hash32};
+use millrace_protocols::payout::{FreeOutput, Shortage};
+use millrace_protocols::wire::skycoin::address::SkyAddress;
+use millrace_protocols::wire::skycoin::rest::{Created, Payout, Refusal};
+
+use super::memory::Memory;
+use super::{Sender, Trouble, stored};
+use crate::deposits::Tracked;
+use crate::ports::CreateError;
+use crate::wallet::{Change, Stored};
+
+/// What becomes of the claim when no payout was signed.
+enum Claim {
+    Stands,
+    GivenBack,
+    Discarded,
+}
+
+impl Sender {
+    /// Signs a payout and records it. The claim stands only while it is unknown whether the record was stored; then the
+    /// next try has the same outputs, so that whichever of the two is in the log spends what is ours to spend.
+    pub(super) async fn sign(&self, tracked: Arc<Tracked>) -> Result<Arc<Tracked>, Trouble> {
+        let deposit = &tracked.deposit;
+        let id = deposit.receipt.id;
+        let Some(payout) = &deposit.payout else { return Err(Trouble::Held) };
+        let target = deposit.receipt.customer.as_ref().and_then(|customer| customer.target.parse().ok());
+        let Some(to) = target else { return self.hold(id, HoldReason::WalletMisbehaved).await };
+        let claimed = match self.wallet.claim(id, payout.amount).await.map_err(Trouble::from) {
+            Err(Trouble::Short(Shortage::TooManyInputs { .. })) if !self.wallet.is_in_use_besides(id) => {
+                return self.hold(id, HoldReason::PayoutTooManyInputs).await;
+            }
+            claimed => claimed?,
+        };
+        let (signed, claim) = self.sign_claimed(tracked, &claimed, to).await;
+        match claim {
+            Claim::Stands => {}
+            Claim::GivenBack => self.wallet.give_back(id),
+            Claim::Discarded => self.wallet.discard(id),
+        }
+        signed
+    }
+
+    async fn sign_claimed(
+        &self,
+        tracked: Arc<Tracked>,
+        claimed: &[FreeOutput],
+        to: SkyAddress,
+    ) -> (Result<Arc<Tracked>, Trouble>, Claim) {
+        let id = tracked.deposit.receipt.id;
+        let tracked = match self.intend(tracked).await {
+            Ok(tracked) => tracked,
+            Err(trouble) => return (Err(trouble), Claim::GivenBack),
+        };
+        let Some(owed) = &tracked.deposit.payout else { return (Err(Trouble::Held), Claim::GivenBack) };
+        let payout = Payout {
+            wallet_id: self.settings.wallet_id.clone(),
+            password: self.settings.password.clone(),
+            unspents: claimed.iter().map(|output| output.uxid).collect(),
+            change_address: claimed[0].address,
+            to,
+            coins: owed.amount,
+        };
+        let created = match self.node.create(&payout).await {
+            Ok(created) => created,
+            Err(error) => return self.not_created(id, error).await,
+        };
+        self.alarms.node.clear();
+        if let Err(mismatch) = payout.check(&created) {
+            tracing::error!(deposit = %id, %mismatch, "the wallet signed something else than it was asked for");
+            return (self.hold(id, HoldReason::WalletMisbehaved).await, Claim::Discarded);
+        }
+        self.alarms.wallet.clear(id);
+        self.alarms.payout.clear(id);
+        self.record_signed(id, &created).await
+    }
+
+    /// Every attempt at new bytes has its intention in the log; a repeated try of the same attempt has it already.
+    async fn intend(&self, tracked: Arc<Tracked>) -> Result<Arc<Tracked>, Trouble> {
+        let id = tracked.deposit.receipt.id;
+        let attempt = |tracked: &Tracked| tracked.deposit.payout.as_ref().map(|payout| payout.attempt);
+        let memory = self.memories.get(id);
+        if memory.intended.is_some() && memory.intended == attempt(&tracked) {
+            return Ok(tracked);
+        }
+        let tracked = self.deposits.execute(id, &Command::IntendPayout).await?;
+        self.memories.put(id, Memory { intended: attempt(&tracked), ..memory });
+        Ok(tracked)
+    }
+
+    async fn record_signed(&self, id: DepositId, created: &Created) -> (Result<Arc<Tracked>, Trouble>, Claim) {
+        let inputs: Vec<_> = created.transaction.inputs().iter().map(|input| Hash32(input.0)).collect();
+        let entry = match self.wallet.begin(Change::Reserve(id, inputs.clone())).await {
+            Ok(entry) => entry,
+            Err(error) => return (Err(error.into()), Claim::GivenBack),
+        };
+        let signed = SignedPayout {
+            txid: Hash32(created.txid.0),
+            inner_hash: Hash32(created.inner_hash.0),
+            inputs,
+            bytes: created.transaction.to_hex(),
+        };
+        let recorded = self.deposits.execute_with(id, &Command::RecordSigned(signed), vec![entry.write()]).await;
+        let stored = stored(&recorded);
+        entry.settle(stored);
+        let claim = match stored {
+            // Stored: the claim has become a reservation already.
+            Stored::Yes | Stored::Unknown => Claim::Stands,
+            Stored::No => Claim::GivenBack,
+        };
+        (recorded.map_err(Trouble::from), claim)
+    }
+
+    async fn not_created(&self, id: DepositId, error: CreateError) -> (Result<Arc<Tracked>, Trouble>, Claim) {
+        let (refusal, message) = match error {
+            CreateError::Port(error) => return (Err(error.into()), Claim::GivenBack),
+            CreateError::Refused { refusal, message } => (refusal, message),
+        };
+        match refusal {
+            Refusal::InsufficientHours => (Err(Shortage::WaitingForHours.into()), Claim::Discarded),
+            Refusal::InputGone | Refusal::SpendPending | Refusal::InsufficientCoins => {
+                (Err(Trouble::Stale), Claim::Discarded)
+            }
+            // The address was found good when it was bound.
+            Refusal::InvalidAddress => (self.hold(id, HoldReason::WalletMisbehaved).await, Claim::GivenBack),
+            Refusal::RuleBroken
+            | Refusal::CsrfToken
+            | Refusal::WalletMissing
+            | Refusal::WalletLocked
+            | Refusal::NotOffered
+            | Refusal::Other => (Err(Trouble::WalletRefuses(message)), Claim::GivenBack),
+        }
+    }
+
+    async fn hold<T>(&self, id: DepositId, reason: HoldReason) -> Result<T, Trouble> {
+        self.deposits.execute(id, &Command::Hold { reason }).await?;
+        Err(Trouble::Held)
+    }
+}
