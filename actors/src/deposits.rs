@@ -3,7 +3,7 @@
 //! The image follows the log by itself: it takes in what was committed before every look, so a caller always sees at
 //! least what it has committed. Deposits at rest are read from the log when asked for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millrace_model::deposit::{Command, Deposit, Rejection, evolve};
@@ -14,6 +14,9 @@ use crate::event_store::{Append, AppendError, Committed, Expected, Progress, Rea
 
 /// How many deposits are kept in memory; beyond it, all are forgotten and read again when asked for.
 const IMAGE_MAX: usize = 100_000;
+/// How many deposits are remembered after they are finished: whoever follows the log a little behind still looks at them,
+/// and would have to read each from the log.
+const FINISHED_MAX: usize = 4_096;
 /// How many events are taken in at once.
 const PAGE_EVENTS_MAX: usize = 4_096;
 /// How often a command is decided afresh when others were faster.
@@ -57,6 +60,8 @@ pub struct Deposits {
 #[derive(Debug, Default)]
 struct Image {
     deposits: HashMap<DepositId, Arc<Tracked>>,
+    /// Those of them that were finished, oldest first. A reorganisation may have woken one up since.
+    finished: VecDeque<DepositId>,
     position: Position,
 }
 
@@ -164,13 +169,13 @@ impl Deposits {
             match self.store.recent_after(image.position, PAGE_EVENTS_MAX) {
                 Some(page) if page.last().is_some() => page.events().for_each(|recorded| image.take_in(recorded)),
                 Some(_) | None => {
-                    image.deposits.clear();
+                    image.forget();
                     image.position = self.store.head();
                 }
             }
         }
         if image.deposits.len() > IMAGE_MAX {
-            image.deposits.clear();
+            image.forget();
         }
         image
     }
@@ -197,8 +202,25 @@ impl Image {
         tracked.version = recorded.version;
         tracked.position = recorded.position;
         if tracked.deposit.is_finished() {
-            self.deposits.remove(id);
+            self.finished.push_back(*id);
+            self.forget_oldest_finished();
         }
+    }
+
+    fn forget_oldest_finished(&mut self) {
+        if self.finished.len() <= FINISHED_MAX {
+            return;
+        }
+        if let Some(oldest) = self.finished.pop_front()
+            && self.deposits.get(&oldest).is_some_and(|tracked| tracked.deposit.is_finished())
+        {
+            self.deposits.remove(&oldest);
+        }
+    }
+
+    fn forget(&mut self) {
+        self.deposits.clear();
+        self.finished.clear();
     }
 }
 

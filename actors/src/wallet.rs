@@ -140,19 +140,15 @@ impl HotWallet {
     /// Asks the node what there is, unless it was asked since `began` or a short while ago.
     async fn refresh(&self, began: Instant) -> Result<(), PortError> {
         let _one_at_a_time = self.refreshing.lock().await;
-        let number = {
+        {
             let mut state = self.state();
             if state.asked.is_some_and(|asked| asked >= began || asked.elapsed() < self.refresh_after) {
                 return state.failure.clone().map_or(Ok(()), Err);
             }
-            state.asked = Some(Instant::now());
-            state.begin_refresh()
-        };
+            state.begin_refresh();
+        }
         let answer = self.node.spendable().await;
-        let mut state = self.state();
-        state.failure = answer.as_ref().err().cloned();
-        state.refreshed(number, answer?);
-        Ok(())
+        self.state().end_refresh(answer)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -25,9 +25,9 @@ pub(super) struct State {
     claims: HashMap<DepositId, Vec<FreeOutput>>,
     /// Claimed or reserved.
     used: HashSet<UxId>,
-    /// Spent for good, with the refresh that was under way or done then: that one may not know it yet.
-    gone: HashMap<UxId, u64>,
-    refreshes: u64,
+    /// Spent for good while the node is being asked what there is: its answer may be from before.
+    gone: HashSet<UxId>,
+    is_refreshing: bool,
     /// When the node was last asked what there is, and how that failed.
     pub(super) asked: Option<Instant>,
     pub(super) failure: Option<PortError>,
@@ -71,7 +71,7 @@ impl State {
     }
 
     pub(super) fn offer(&mut self, output: FreeOutput) {
-        if !self.used.contains(&output.uxid) && !self.gone.contains_key(&output.uxid) {
+        if !self.used.contains(&output.uxid) {
             self.pool.insert(output);
         }
     }
@@ -97,7 +97,9 @@ impl State {
     pub(super) fn release(&mut self, inputs: &[UxId]) {
         for input in inputs {
             self.used.remove(input);
-            self.gone.insert(*input, self.refreshes);
+            if self.is_refreshing {
+                self.gone.insert(*input);
+            }
         }
     }
 
@@ -106,19 +108,21 @@ impl State {
         self.unsaved += 1;
     }
 
-    pub(super) fn begin_refresh(&mut self) -> u64 {
-        self.refreshes += 1;
-        self.refreshes
+    pub(super) fn begin_refresh(&mut self) {
+        self.asked = Some(Instant::now());
+        self.is_refreshing = true;
     }
 
     /// What the node says replaces what was known, except for what has happened since it was asked.
-    pub(super) fn refreshed(&mut self, number: u64, outputs: Vec<UnspentOutput>) {
-        self.gone.retain(|_, since| *since >= number);
-        let free = outputs
-            .into_iter()
-            .filter(|output| !self.used.contains(&output.uxid) && !self.gone.contains_key(&output.uxid));
+    pub(super) fn end_refresh(&mut self, answer: Result<Vec<UnspentOutput>, PortError>) -> Result<(), PortError> {
+        self.is_refreshing = false;
+        let gone = std::mem::take(&mut self.gone);
+        self.failure = answer.as_ref().err().cloned();
+        let free =
+            answer?.into_iter().filter(|output| !self.used.contains(&output.uxid) && !gone.contains(&output.uxid));
         self.pool = free
             .map(|UnspentOutput { uxid, address, coins, hours, .. }| FreeOutput { uxid, address, coins, hours })
             .collect();
+        Ok(())
     }
 }

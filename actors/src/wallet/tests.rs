@@ -113,14 +113,12 @@ async fn an_output_spent_while_the_node_was_being_asked_is_not_free() {
     let rig = Rig::new().await;
     let uxid = rig.node.ledger().give("10", 5);
     let wallet = wallet(&rig).await;
-    let claimed = wallet.claim(id(1), sky("3")).await.unwrap();
-    let number = wallet.state().begin_refresh();
-    let answer = rig.node.spendable().await.unwrap();
+    wallet.claim(id(1), sky("3")).await.unwrap();
+    wallet.state().begin_refresh();
+    let answer = rig.node.spendable().await;
     wallet.state().adopt(id(1), &[uxid]);
     wallet.state().release(&[uxid]);
-    wallet.state().refreshed(number, answer);
-    assert!(wallet.state().pool.is_empty());
-    wallet.offer(claimed[0]);
+    wallet.state().end_refresh(answer).unwrap();
     assert!(wallet.state().pool.is_empty());
 }
 
