@@ -49,7 +49,10 @@ impl Duty for Decider {
         };
         self.no_terms.clear();
         match self.deposits.execute(id, &Command::Decide(terms)).await {
-            Ok(_) => Next::Wait,
+            Ok(decided) => {
+                tracing::info!(deposit = %id, stage = %decided.deposit.stage.name(), "decided");
+                Next::Wait
+            }
             // Somebody else moved it, such as a reorganisation: that rings.
             Err(ExecuteError::Rejected(rejection)) => {
                 tracing::info!(deposit = %id, %rejection, "not decided");

@@ -107,14 +107,15 @@ impl Operations {
         self.deposit(id, Command::Hold { reason }, note).await
     }
 
-    /// Lets a held deposit go on where it was stopped; whatever stopped it may stop it again.
+    /// Lets a held deposit go on where it was stopped. Where the desk's own limits stopped it, they are waived for it;
+    /// anything else may stop it again.
     pub async fn release(&self, id: DepositId, note: Note) -> Operated {
         self.deposit(id, Command::Release { note: note.as_str().to_owned() }, note).await
     }
 
     /// Declares that a held or quarantined deposit is to be paid back.
     pub async fn mark_refund_due(&self, id: DepositId, note: Note) -> Operated {
-        self.deposit(id, Command::MarkRefundDue, note).await
+        self.deposit(id, Command::MarkRefundDue { note: note.as_str().to_owned() }, note).await
     }
 
     /// Declares that a deposit was paid back by this Bitcoin transaction.
@@ -187,27 +188,28 @@ async fn carry_out(deposits: &Deposits, desk: &DeskStream, request: Request) {
     match request {
         Request::Deposit { id, command, note, reply } if !reply.is_closed() => {
             let done = deposits.execute(id, &command).await.map_err(OperateError::from);
-            told(&format!("deposit {id}: {}", command.name()), &note, done.as_ref().err());
+            told(command.name(), Some(id), &note, done.as_ref().err());
             let _ = reply.send(done);
         }
         Request::Switch { switch, setting, note, reply } if !reply.is_closed() => {
             let done = desk.set_switch(switch, setting, &note).await;
-            told(&format!("switch {switch:?} {setting:?}"), &note, done.as_ref().err());
+            told(&format!("switch {switch:?} {setting:?}"), None, &note, done.as_ref().err());
             let _ = reply.send(done);
         }
         Request::Transfer { transfer, note, key, reply } if !reply.is_closed() => {
             let done = desk.declare(transfer, &note, key.as_deref()).await;
-            told(&format!("transfer {transfer:?}"), &note, done.as_ref().err());
+            told(&format!("transfer {transfer:?}"), None, &note, done.as_ref().err());
             let _ = reply.send(done);
         }
         Request::Deposit { .. } | Request::Switch { .. } | Request::Transfer { .. } => {}
     }
 }
 
-fn told(operation: &str, note: &Note, error: Option<&OperateError>) {
+fn told(operation: &str, deposit: Option<DepositId>, note: &Note, error: Option<&OperateError>) {
+    let (deposit, note) = (deposit.map(tracing::field::display), note.as_str());
     match error {
-        None => tracing::info!(operation, note = note.as_str(), "an operator's request was carried out"),
-        Some(error) => tracing::warn!(operation, note = note.as_str(), %error, "an operator's request was not"),
+        None => tracing::info!(operation, deposit, note, "an operator's request was carried out"),
+        Some(error) => tracing::warn!(operation, deposit, note, %error, "an operator's request was not"),
     }
 }
 

@@ -7,8 +7,10 @@ use futures::future::BoxFuture;
 use millrace_model::ids::DepositId;
 use millrace_protocols::wire::bitcoind::ChainInfo;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
-use millrace_protocols::wire::skycoin::hash::Txid as SkyTxid;
-use millrace_protocols::wire::skycoin::rest::{Created, Payout, Refusal, Seen, UnspentOutput};
+use millrace_protocols::wire::skycoin::hash::{BlockHash as SkyBlockHash, Txid as SkyTxid};
+use millrace_protocols::wire::skycoin::rest::{
+    Block as SkyBlock, Created, Funds, Payout, Refusal, Seen, UnspentOutput,
+};
 use millrace_protocols::wire::skycoin::transaction::Transaction as SkyTransaction;
 
 /// Why a port has no answer.
@@ -72,6 +74,25 @@ pub trait SkycoinNode: Send + Sync {
     fn transaction(&self, txid: SkyTxid) -> Answer<'_, Option<Seen>>;
     /// All transactions, in blocks or waiting, that spend from or pay to the hot wallet or the given address.
     fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>>;
+}
+
+/// A block of the Skycoin chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SkyTip {
+    /// Its number.
+    pub seq: u64,
+    /// Its name.
+    pub hash: SkyBlockHash,
+}
+
+/// What is watched of a Skycoin node and its hot wallet besides the payouts on their way.
+pub trait SkycoinWatch: SkycoinNode {
+    /// What the hot wallet holds, as the blocks have it.
+    fn holdings(&self) -> Answer<'_, Funds>;
+    /// The newest block.
+    fn tip(&self) -> Answer<'_, SkyTip>;
+    /// The block with this number; `None` above the newest.
+    fn sky_block(&self, seq: u64) -> Answer<'_, Option<SkyBlock>>;
 }
 
 /// Makes ids that sort by time.

@@ -26,6 +26,7 @@ use millrace_protocols::payout::{BytesError, Shortage};
 use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::event_store::{AppendError, ReadError};
 use crate::ports::{PortError, SkycoinNode};
+use crate::stock::Stock;
 use crate::supervision::{Reporter, Tree, TreeError};
 use crate::wallet::{HotWallet, NoClaim, Stored, WalletError};
 use crate::worker::{self, Duty, Next};
@@ -62,6 +63,8 @@ pub struct Settings {
     pub resend_after: Duration,
     /// Whether the configuration allows paying out at this moment; the operator's switch is read from the log besides.
     pub enabled: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// What the hot wallet holds; new payouts wait while that is too little.
+    pub stock: Stock,
 }
 
 /// Adds the sender to the tree.

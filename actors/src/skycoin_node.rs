@@ -8,14 +8,15 @@ use futures::future::BoxFuture;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::Txid;
 use millrace_protocols::wire::skycoin::rest::{
-    self, Body, Broadcast, CSRF_HEADER, Created, Failure, Method, Payout, Refusal, Request, Seen, UnspentOutput,
+    self, Block as SkyBlock, Body, Broadcast, CSRF_HEADER, Created, Failure, Funds, Method, Payout, Refusal, Request,
+    Seen, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::Transaction;
 use reqwest::header::HeaderValue;
 use tokio::sync::OnceCell;
 
 use crate::http::{Http, Limits, Reply, SetUpError};
-use crate::ports::{Answer, CreateError, PortError, SkycoinNode};
+use crate::ports::{Answer, CreateError, PortError, SkyTip, SkycoinNode, SkycoinWatch};
 
 /// The longest answer worth reading holds thousands of outputs at some 300 bytes each.
 const LIMITS: Limits =
@@ -186,6 +187,28 @@ impl SkycoinNode for HttpSkycoinNode {
             Ok(self.ask(&request, rest::transactions).await?)
         }
         .boxed()
+    }
+}
+
+impl SkycoinWatch for HttpSkycoinNode {
+    fn holdings(&self) -> Answer<'_, Funds> {
+        async {
+            let balance = self.ask(&rest::get_balance(self.addresses().await?), rest::balance).await?;
+            Ok(balance.confirmed)
+        }
+        .boxed()
+    }
+
+    fn tip(&self) -> Answer<'_, SkyTip> {
+        async {
+            let health = self.ask(&rest::get_health(), rest::health).await?;
+            Ok(SkyTip { seq: health.head_seq, hash: health.head_hash })
+        }
+        .boxed()
+    }
+
+    fn sky_block(&self, seq: u64) -> Answer<'_, Option<SkyBlock>> {
+        async move { Ok(self.ask(&rest::get_block(seq), rest::block).await?) }.boxed()
     }
 }
 

@@ -75,13 +75,14 @@ async fn show(config: &Config, actors: &tree::Actors, started: Instant, face: wa
     let mut wired = actors.wired.clone();
     // The sender lives as long as the actors' thread.
     let Ok(customers) = wired.wait_for(Option::is_some).await.map(|wired| wired.clone()) else { return };
-    let tree::Wired { binder, height, quotes } = customers.expect("it was waited for");
+    let tree::Wired { binder, height, quotes, stock } = customers.expect("it was waited for");
     let desk = public::Desk {
         binder,
         views: actors.core.views.clone(),
         health: actors.core.health.clone(),
         height,
         quotes,
+        stock,
         terms: public::Terms::of(config),
         started,
     };

@@ -44,6 +44,11 @@ impl Wallet {
         self.reserved.values().flatten().copied()
     }
 
+    /// Whether the payout of this deposit has outputs reserved.
+    pub fn is_reserved(&self, id: DepositId) -> bool {
+        self.reserved.contains_key(&id)
+    }
+
     /// The state after one more event.
     pub fn evolve(mut self, event: &Event) -> Self {
         match event {

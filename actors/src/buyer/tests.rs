@@ -8,7 +8,7 @@ use std::path::Path;
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use millrace_model::deposit::{
-    BlockRef, Customer, Detected, Event, Method, Mined, RemainderUse, StatusWaitBuy, StatusWaitDecide,
+    BlockRef, Customer, Detected, Event, Method, Mined, PayoutTerms, RemainderUse, StatusWaitBuy, StatusWaitDecide,
 };
 use millrace_model::event::Event as Stored;
 use millrace_model::ids::{CommandId, Hash32, Outpoint, StreamName};
@@ -67,7 +67,13 @@ fn cid_start(number: u128) -> String {
 
 fn settings() -> Settings {
     let policy = Policy { fee_percent: 0.into(), read_every_ms: 50, ..Policy::new(BTC_SKY_RULES) };
-    Settings { policy, remainder: RemainderPolicy { rounding_maximum: btc("0.00001"), payout_decimals: 3 } }
+    Settings {
+        policy,
+        remainder: RemainderPolicy {
+            rounding_maximum: btc("0.00001"),
+            payout: PayoutTerms { decimals: 3, maximum: Amount::MAX },
+        },
+    }
 }
 
 async fn start(path: &Path, venue: &Arc<Venue>, began: Instant) -> (Tree, Deposits, Market) {

@@ -2,7 +2,8 @@
 
 use std::sync::Mutex;
 
-use millrace_model::deposit::{Stage, Terms};
+use millrace_model::deposit::{PayoutTerms, Stage, Terms};
+use millrace_model::money::Amount;
 
 use super::*;
 use crate::sender::tests::rig::Rig;
@@ -12,7 +13,7 @@ fn direct(rate: &str) -> Option<DecisionTerms> {
         terms: Terms::Direct { rate: rate.parse().unwrap() },
         minimum: "0.001".parse().unwrap(),
         maximum: "10".parse().unwrap(),
-        payout_decimals: 3,
+        payout: PayoutTerms { decimals: 3, maximum: Amount::MAX },
     })
 }
 

@@ -41,6 +41,8 @@ pub struct DepositRow {
     pub bought: Option<Amount<Sky>>,
     /// What no order could spend, if it is owed back.
     pub refund: Option<Amount<Btc>>,
+    /// Why it is or was paid back, in the operator's words.
+    pub refund_note: Option<String>,
     /// How much is paid out.
     pub payout: Option<Amount<Sky>>,
     /// The payout's transaction.
@@ -80,6 +82,7 @@ impl DepositRow {
                 spent: None,
                 bought: None,
                 refund: None,
+                refund_note: None,
                 payout: None,
                 payout_txid: None,
                 outcome: None,
@@ -156,9 +159,13 @@ impl DepositRow {
             }
             Event::RefundDue(refund) => {
                 self.refund = Some(refund.amount);
+                self.refund_note = Some(refund.note.clone()).filter(|note| !note.is_empty());
                 self.status("refund_due");
             }
-            Event::RefundMarked(_) => self.done("refunded"),
+            Event::RefundMarked(refund) => {
+                self.refund_note = Some(refund.note.clone());
+                self.done("refunded");
+            }
             Event::Failed(_) => self.done("failed"),
         }
     }

@@ -16,7 +16,7 @@ use super::row::DepositRow;
 use super::totals::Totals;
 
 /// The newest shape of what is derived. A database with another is thrown away and made again from the log.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Rows on a page at most.
 pub const PAGE_ROWS_MAX: u32 = 200;
 /// How many changes a slow watcher may be behind before it is told to look at everything again.
@@ -283,18 +283,6 @@ impl Views {
         rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
     }
 
-    /// How many deposits stand where.
-    pub async fn counts(&self) -> Result<Vec<(String, u64)>, ViewError> {
-        let rows = sqlx::query("SELECT status, count(*) FROM deposits GROUP BY status").fetch_all(&self.pool).await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1) as u64)).collect())
-    }
-
-    /// How many deposits are held.
-    pub async fn held(&self) -> Result<u64, ViewError> {
-        let row = sqlx::query("SELECT count(*) FROM deposits WHERE status = 'held'").fetch_one(&self.pool).await?;
-        Ok(row.get::<i64, _>(0) as u64)
-    }
-
     /// A customer's deposit addresses, oldest first.
     pub async fn bindings_of(&self, target: &str) -> Result<Vec<BindingRow>, ViewError> {
         let rows = sqlx::query(
@@ -325,7 +313,7 @@ fn listing(filter: &Filter) -> &'static str {
     match (&filter.trouble, &filter.target, &filter.status) {
         (Some(Trouble::Errored), _, _) => {
             "SELECT body FROM deposits WHERE status = 'held' AND seq < ?1
-             AND body ->> 'held' NOT IN ('below_minimum', 'above_maximum', 'nothing_to_send')
+             AND body ->> 'held' NOT IN ('below_minimum', 'above_maximum', 'nothing_to_send', 'payout_above_maximum')
              AND body ->> '$.held.operator' IS NULL
              AND (?3 IS NULL OR status = ?3) AND (?4 IS NULL OR target = ?4) ORDER BY seq DESC LIMIT ?2"
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millrace_model::deposit::{Command, Stage};
-use millrace_model::ids::{DepositId, Hash32};
+use millrace_model::ids::{CommandId, DepositId, Hash32};
 use millrace_protocols::payout::{Answer, FreeOutput, Phase, SignedTransaction, Step, by_name};
 use millrace_protocols::wire::skycoin::hash::Txid;
 use millrace_protocols::wire::skycoin::rest::{Seen, Standing};
@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use super::memory::{Memory, Watch};
 use super::{Sender, Trouble, stored};
-use crate::deposits::Tracked;
+use crate::deposits::{ExecuteError, Tracked};
+use crate::event_store::Append;
 use crate::ports::PortError;
 use crate::wallet::Change;
 use crate::worker::Next;
@@ -20,6 +21,7 @@ impl Sender {
     /// Takes a signed payout as far as it goes now.
     pub(super) async fn deliver(&self, tracked: Arc<Tracked>) -> Result<Next, Trouble> {
         self.reserve_known(&tracked);
+        self.reserve_again(&tracked).await?;
         if tracked.deposit.stage != Stage::WaitSend {
             return self.watch(tracked).await;
         }
@@ -40,9 +42,34 @@ impl Sender {
         }
     }
 
+    /// A payout that left its block after it was final spends again what the wallet believed spent.
+    async fn reserve_again(&self, tracked: &Tracked) -> Result<(), Trouble> {
+        let (id, position) = (tracked.deposit.receipt.id, tracked.position);
+        let Some(signed) = tracked.deposit.signed_payout() else { return Ok(()) };
+        let reorgs = tracked.deposit.payout.as_ref().map_or(0, |payout| payout.reorgs);
+        if reorgs == 0 || self.wallet.is_reserved(id) {
+            return Ok(());
+        }
+        let entry = self.wallet.begin(Change::Reserve(id, signed.inputs.clone())).await?;
+        let append = Append {
+            command_id: CommandId::following(position, &["ReserveAgain", &id.to_string()]),
+            command: "ReserveAgain",
+            body: "{}".to_owned(),
+            causation: Some(position),
+            correlation: Some(id.0),
+            writes: vec![entry.write()],
+        };
+        let reserved = self.deposits.store().append(append).await.map_err(ExecuteError::from);
+        entry.settle(stored(&reserved));
+        reserved?;
+        Ok(())
+    }
+
     async fn watch(&self, tracked: Arc<Tracked>) -> Result<Next, Trouble> {
-        let Some(signed) = tracked.deposit.signed_payout() else { return Ok(Next::Look) };
-        let mut watch = self.memories.get(tracked.deposit.receipt.id).watch.unwrap_or_else(Watch::new);
+        let (Some(signed), Some(payout)) = (tracked.deposit.signed_payout(), &tracked.deposit.payout) else {
+            return Ok(Next::Look);
+        };
+        let mut watch = self.memories.get(tracked.deposit.receipt.id).watch.unwrap_or_else(|| Watch::of(payout));
         let now = Instant::now();
         if now < watch.due {
             return Ok(Next::After(watch.due - now));
@@ -156,6 +183,8 @@ impl Sender {
         let id = tracked.deposit.receipt.id;
         self.release(&tracked, &command).await?;
         self.memories.forget(id);
+        let txid = tracked.deposit.signed_payout().map(|signed| tracing::field::display(signed.txid));
+        tracing::info!(deposit = %id, txid, "paid out for good");
         let Some((change, paid)) = seen.and_then(|seen| seen.outputs.split_last()).filter(|(_, paid)| !paid.is_empty())
         else {
             return Ok(Next::Wait);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use millrace_model::deposit::Payout;
 use millrace_model::ids::DepositId;
 use millrace_protocols::payout::Phase;
 use millrace_protocols::wire::skycoin::rest::Standing;
@@ -41,6 +42,11 @@ impl Watch {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         Self { began: now, known: now, due: now, mined: false, lost: false }
+    }
+
+    /// A payout as the log has it: known to have left its block, when it has, whoever found that out.
+    pub(super) fn of(payout: &Payout) -> Self {
+        Self { lost: payout.reorgs > 0, ..Self::new() }
     }
 
     /// A node has taken it just now.

@@ -29,7 +29,10 @@ impl Sender {
         let id = deposit.receipt.id;
         let Some(payout) = &deposit.payout else { return Err(Trouble::Held) };
         let target = deposit.receipt.customer.as_ref().and_then(|customer| customer.target.parse().ok());
-        let Some(to) = target else { return self.hold(id, HoldReason::WalletMisbehaved).await };
+        let Some(to) = target else { return self.hold(id, HoldReason::InvalidTarget).await };
+        if let Some(shortage) = self.settings.stock.shortage() {
+            return Err(shortage.into());
+        }
         let claimed = match self.wallet.claim(id, payout.amount).await.map_err(Trouble::from) {
             Err(Trouble::Short(Shortage::TooManyInputs { .. })) if !self.wallet.is_in_use_besides(id) => {
                 return self.hold(id, HoldReason::PayoutTooManyInputs).await;
@@ -125,8 +128,8 @@ impl Sender {
             Refusal::InputGone | Refusal::SpendPending | Refusal::InsufficientCoins => {
                 (Err(Trouble::Stale), Claim::Discarded)
             }
-            // The address was found good when it was bound.
-            Refusal::InvalidAddress => (self.hold(id, HoldReason::WalletMisbehaved).await, Claim::GivenBack),
+            // The address was found good when it was bound, so the node knows better than we do.
+            Refusal::InvalidAddress => (self.hold(id, HoldReason::InvalidTarget).await, Claim::GivenBack),
             Refusal::RuleBroken
             | Refusal::CsrfToken
             | Refusal::WalletMissing

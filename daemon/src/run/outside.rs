@@ -8,7 +8,7 @@ use bitcoin::Network;
 use millrace_actors::binder::AddressSource;
 use millrace_actors::bitcoin_node::{HttpBitcoinNode, Settings as BitcoinSettings};
 use millrace_actors::exchange::{Exchange, HttpC2cx, RequestsPerMinute, Settings as C2cxSettings};
-use millrace_actors::ports::{BitcoinNode, SkycoinNode};
+use millrace_actors::ports::BitcoinNode;
 use millrace_actors::skycoin_node::HttpSkycoinNode;
 use millrace_protocols::receive::{AccountKey, parse_address_list};
 use millrace_protocols::wire::c2cx::Credentials;
@@ -32,7 +32,7 @@ pub(super) struct Outside {
     pub bitcoin: Arc<dyn BitcoinNode>,
     pub network: Network,
     pub addresses: Arc<AddressSource>,
-    pub skycoin: Arc<dyn SkycoinNode>,
+    pub skycoin: Arc<HttpSkycoinNode>,
     pub wallet: Wallet,
     /// `None` when none is configured; then nothing can be bought.
     pub exchange: Option<Arc<dyn Exchange>>,

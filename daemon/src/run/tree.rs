@@ -13,14 +13,16 @@ use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::exchange::{Exchange, RequestsPerMinute};
+use millrace_actors::finality;
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::market::{self, Market, Watching};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{self, Views};
 use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::sender;
+use millrace_actors::stock::{self, Stock};
 use millrace_actors::supervision::{Registry, Tree};
-use millrace_model::deposit::{DecisionTerms, Method, RemainderPolicy, Terms};
+use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::{Setting, Switch};
 use millrace_model::money::Amount;
 use millrace_protocols::chain_watch::Start;
@@ -41,6 +43,8 @@ pub(super) const LOG_FILE: &str = "log.db";
 const ROUNDING_MAX_SATOSHI: u64 = 1_000;
 /// How often an open order is read at an exchange that may be asked as often as one likes.
 const UNPACED_READ_EVERY_MS: u64 = 50;
+/// The hot wallet is read once in so many looks at the Skycoin chain.
+const STOCK_READ_EVERY_POLLS: u32 = 5;
 /// The views' file in the data folder.
 const VIEWS_FILE: &str = "views.db";
 
@@ -71,6 +75,7 @@ pub(super) struct Wired {
     pub binder: Door<BindRequest>,
     pub height: watch::Receiver<Option<u64>>,
     pub quotes: Quotes,
+    pub stock: Stock,
 }
 
 /// Starts the actors. Returns as soon as the core exists; the outside is waited for on the actors' own thread.
@@ -172,6 +177,10 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
     )?;
     let market = outside.exchange.map(|exchange| buying(config, core, &deposits, exchange)).transpose()?;
     decider::start(&core.tree, deposits.clone(), terms(config, market.clone()))?;
+    let stock = stock::start(&core.tree, outside.skycoin.clone(), Arc::clone(&core.clock), stock_settings(config))?;
+    let watched =
+        finality::Settings { confirmations: u64::from(config.skycoin.confirmations), poll: config.skycoin.poll };
+    finality::start(&core.tree, deposits.clone(), outside.skycoin.clone(), watched)?;
     let send_enabled = config.desk.send_enabled;
     sender::start(
         &core.tree,
@@ -184,6 +193,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             poll: config.skycoin.poll,
             resend_after: config.skycoin.resend_after,
             enabled: Arc::new(move || send_enabled && switches.borrow().setting(Switch::Sends) == Setting::On),
+            stock: stock.clone(),
         },
     )?;
     let quotes = Quotes {
@@ -196,7 +206,17 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
         payout_decimals: config.desk.payout_decimals,
         clock: Arc::clone(&core.clock),
     };
-    Ok(Wired { binder, height, quotes })
+    Ok(Wired { binder, height, quotes, stock })
+}
+
+fn stock_settings(config: &Config) -> stock::Settings {
+    let skycoin = &config.skycoin;
+    stock::Settings {
+        every: skycoin.poll * STOCK_READ_EVERY_POLLS,
+        low_balance: skycoin.low_balance_warning,
+        low_hours: skycoin.low_hours_warning,
+        minimum_hours: skycoin.minimum_hours,
+    }
 }
 
 /// The exchange's part of the desk. It runs in either mode: what was begun is finished.
@@ -219,7 +239,7 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
     };
     let remainder = RemainderPolicy {
         rounding_maximum: Amount::from_units(ROUNDING_MAX_SATOSHI).expect("a few satoshi are an amount"),
-        payout_decimals: config.desk.payout_decimals,
+        payout: payout_terms(config),
     };
     let settings = buyer::Settings { policy, remainder };
     buyer::start(&core.tree, deposits.clone(), exchange, market.clone(), settings, Arc::clone(&core.clock))?;
@@ -230,12 +250,16 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
 fn terms(config: &Config, market: Option<Market>) -> TermsNow {
     let (method, rate) = (config.desk.method, config.desk.rate);
     let (minimum, maximum) = (config.desk.minimum_deposit, config.desk.maximum_deposit);
-    let payout_decimals = config.desk.payout_decimals;
+    let payout = payout_terms(config);
     Arc::new(move || {
         let terms = match method {
             Method::Direct => Terms::Direct { rate: rate? },
             Method::Passthrough => Terms::Passthrough { best_ask: market.as_ref()?.best_ask()? },
         };
-        Some(DecisionTerms { terms, minimum, maximum, payout_decimals })
+        Some(DecisionTerms { terms, minimum, maximum, payout })
     })
+}
+
+fn payout_terms(config: &Config) -> PayoutTerms {
+    PayoutTerms { decimals: config.desk.payout_decimals, maximum: config.desk.maximum_payout }
 }

@@ -74,7 +74,10 @@ pub enum Command {
         note: String,
     },
     /// The deposit is to be paid back.
-    MarkRefundDue,
+    MarkRefundDue {
+        /// Why, in the operator's words.
+        note: String,
+    },
     /// It was paid back.
     MarkRefunded {
         /// By this transaction.
@@ -104,7 +107,7 @@ impl Command {
             Self::RecordConfirmed { .. } => "RecordConfirmed",
             Self::Hold { .. } => "Hold",
             Self::Release { .. } => "Release",
-            Self::MarkRefundDue => "MarkRefundDue",
+            Self::MarkRefundDue { .. } => "MarkRefundDue",
             Self::MarkRefunded { .. } => "MarkRefunded",
         }
     }
@@ -167,7 +170,7 @@ impl Deposit {
             Command::RecordConfirmed { block_seq, confirmations } => self.record_confirmed(*block_seq, *confirmations),
             Command::Hold { reason } => self.hold(reason),
             Command::Release { note } => self.release(note),
-            Command::MarkRefundDue => self.mark_refund_due(),
+            Command::MarkRefundDue { note } => self.mark_refund_due(note),
             Command::MarkRefunded { txid, note } => self.mark_refunded(*txid, note),
         }
         .map_err(|rejection| match rejection {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::command::Rejection;
 use super::event::*;
-use super::state::{Deposit, Stage};
+use super::state::{Deposit, Limits, Stage};
 use crate::money::{Amount, Btc, Rate, Sky};
 use crate::purchase::Price;
 
@@ -17,8 +17,17 @@ pub struct DecisionTerms {
     pub minimum: Amount<Btc>,
     /// The most it deals in.
     pub maximum: Amount<Btc>,
-    /// Decimals of a payout, at most those of the coin.
-    pub payout_decimals: u32,
+    /// How its payout is cut, and how large one is made without an operator.
+    pub payout: PayoutTerms,
+}
+
+/// What a payout may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PayoutTerms {
+    /// Its decimals, at most those of the coin.
+    pub decimals: u32,
+    /// A larger one is held for an operator.
+    pub maximum: Amount<Sky>,
 }
 
 /// How the desk comes by the coins, with what that needs.
@@ -43,29 +52,34 @@ impl Deposit {
         }
         let amount = self.receipt.amount;
         let held = |reason| Ok(vec![Held { reason }.into()]);
-        if amount < terms.minimum {
-            return held(HoldReason::BelowMinimum);
-        }
-        if amount > terms.maximum {
-            return held(HoldReason::AboveMaximum);
+        match self.limits {
+            Limits::Waived => {}
+            Limits::Kept if amount < terms.minimum => return held(HoldReason::BelowMinimum),
+            Limits::Kept if amount > terms.maximum => return held(HoldReason::AboveMaximum),
+            Limits::Kept => {}
         }
         match terms.terms {
             Terms::Direct { rate } => {
                 let sold = rate.sky_for(amount, 6).map_err(|_| Rejection::Arithmetic("deposit times rate"))?;
-                Ok(vec![owe(PayoutBasis::Direct { rate }, sold, terms.payout_decimals)])
+                Ok(owe(PayoutBasis::Direct { rate }, sold, terms.payout))
             }
             Terms::Passthrough { best_ask } => Ok(vec![StatusWaitBuy { budget: amount, best_ask }.into()]),
         }
     }
 }
 
-/// The event that owes `sold`, cut to the payout's decimals; held when nothing is left of it.
-pub(super) fn owe(basis: PayoutBasis, sold: Amount<Sky>, payout_decimals: u32) -> Event {
-    let amount = sold.floor_to(payout_decimals);
+/// The events that owe `sold`, cut to the payout's decimals. Held when nothing is left of it; owed and held when it is
+/// more than is paid without an operator, so that his release is all it takes.
+pub(super) fn owe(basis: PayoutBasis, sold: Amount<Sky>, terms: PayoutTerms) -> Vec<Event> {
+    let amount = sold.floor_to(terms.decimals);
     if amount.is_zero() {
-        return Held { reason: HoldReason::NothingToSend }.into();
+        return vec![Held { reason: HoldReason::NothingToSend }.into()];
     }
-    StatusWaitSend { basis, amount, rounding: sold.saturating_sub(amount) }.into()
+    let mut events = vec![StatusWaitSend { basis, amount, rounding: sold.saturating_sub(amount) }.into()];
+    if amount > terms.maximum {
+        events.push(Held { reason: HoldReason::PayoutAboveMaximum }.into());
+    }
+    events
 }
 
 #[cfg(test)]
@@ -77,7 +91,7 @@ mod tests {
     fn terms(terms: Terms) -> Command {
         let minimum = "0.00001".parse().unwrap();
         let maximum = "10".parse().unwrap();
-        Command::Decide(DecisionTerms { terms, minimum, maximum, payout_decimals: 3 })
+        Command::Decide(DecisionTerms { terms, minimum, maximum, payout: payout_terms() })
     }
 
     fn direct(rate: &str) -> Command {
@@ -115,6 +129,34 @@ mod tests {
         received("0.000009").when(direct("512")).then(held(HoldReason::BelowMinimum));
         received("10.00000001").when(direct("512")).then(held(HoldReason::AboveMaximum));
         received("0.00001").when(direct("0.1")).then(held(HoldReason::NothingToSend));
+    }
+
+    #[test]
+    fn a_release_waives_the_limits_of_a_deposit_that_they_stopped() {
+        for (amount, rate) in [("0.000009", "200"), ("11", "80")] {
+            let held = received(amount).when(direct(rate));
+            let released = held.then_any().when(Command::Release { note: "a friend".into() }).then_any();
+            released.when(direct(rate)).then_any().leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitSend));
+        }
+        let orphaned = received("11").when(Command::ObserveOrphaned).then_any();
+        let again = orphaned.when(Command::ObserveMined { block: mined().block }).then_any();
+        again.when(direct("500")).then([Held { reason: HoldReason::AboveMaximum }.into()]);
+    }
+
+    #[test]
+    fn a_payout_above_the_maximum_is_owed_and_held_and_a_release_is_all_it_takes() {
+        let owed = StatusWaitSend {
+            basis: PayoutBasis::Direct { rate: "2000".parse().unwrap() },
+            amount: "2000".parse().unwrap(),
+            rounding: Amount::ZERO,
+        };
+        received("1")
+            .when(direct("2000"))
+            .then([owed.into(), Held { reason: HoldReason::PayoutAboveMaximum }.into()])
+            .when(Command::Release { note: "large and fine".into() })
+            .then([Released { note: "large and fine".into() }.into()])
+            .leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitSend));
+        received("0.5").when(direct("2000")).then_any().leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitSend));
     }
 
     #[test]

@@ -56,11 +56,11 @@ crate::event::events! {
         /// The payout is final.
         Confirmed = 1,
         /// Stopped for a reason; nothing is lost and nothing moves.
-        Held = 1,
+        Held = 2,
         /// Goes on where it was stopped.
         Released = 1,
         /// The customer is owed the deposit back.
-        RefundDue = 1,
+        RefundDue = 2,
         /// An operator paid it back by other means.
         RefundMarked = 1,
         /// The deposit left the best chain after its payout was signed.
@@ -321,6 +321,8 @@ pub enum HoldReason {
     AboveMaximum,
     /// So little that nothing is left to pay out.
     NothingToSend,
+    /// The payout is larger than the desk makes without an operator; a release lets it be made.
+    PayoutAboveMaximum,
     /// Its transaction left the best chain.
     DepositOrphaned,
     /// The same coins were received before, by a deposit that was decided and then orphaned.
@@ -334,6 +336,8 @@ pub enum HoldReason {
     PurchaseStopped,
     /// The payout needs more of the wallet's outputs than one transaction may spend.
     PayoutTooManyInputs,
+    /// The address to pay is not one that can be paid.
+    InvalidTarget,
     /// What the wallet signed is not what was asked for.
     WalletMisbehaved,
     /// An operator asked for it.
@@ -362,6 +366,8 @@ pub struct Released {
 pub struct RefundDue {
     /// How much is owed back.
     pub amount: Amount<Btc>,
+    /// Why, in the operator's words.
+    pub note: String,
 }
 
 /// See [`Event::RefundMarked`].

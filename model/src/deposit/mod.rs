@@ -16,8 +16,8 @@ mod state;
 mod testing;
 
 pub use command::{Command, Rejection};
-pub use decide::{DecisionTerms, Terms};
+pub use decide::{DecisionTerms, PayoutTerms, Terms};
 pub use event::*;
 pub use payout::SignedPayout;
 pub use purchasing::RemainderPolicy;
-pub use state::{Deposit, Outcome, Payout, Sighting, Stage, StageName, evolve};
+pub use state::{Deposit, Limits, Outcome, Payout, Sighting, Stage, StageName, evolve};

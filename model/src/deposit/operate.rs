@@ -32,7 +32,7 @@ impl Deposit {
     }
 
     /// Only what was not spent can be paid back as it came, so a purchase that bought something is not refundable here.
-    pub(super) fn mark_refund_due(&self) -> Result<Vec<Event>, Rejection> {
+    pub(super) fn mark_refund_due(&self, note: &str) -> Result<Vec<Event>, Rejection> {
         if self.signed_payout().is_some() {
             return Err(Rejection::PayoutSigned);
         }
@@ -50,7 +50,7 @@ impl Deposit {
         };
         let amount =
             self.receipt.amount.checked_sub(spent).ok_or(Rejection::Arithmetic("more spent than deposited"))?;
-        Ok(vec![RefundDue { amount }.into()])
+        Ok(vec![RefundDue { amount, note: note.to_owned() }.into()])
     }
 
     pub(super) fn mark_refunded(&self, txid: Hash32, note: &str) -> Result<Vec<Event>, Rejection> {
@@ -79,7 +79,9 @@ mod tests {
 
     #[test]
     fn there_is_no_refund_beside_a_signed_payout() {
-        given(up_to_signed()).when(Command::MarkRefundDue).rejected_with(Rejection::PayoutSigned);
+        given(up_to_signed())
+            .when(Command::MarkRefundDue { note: "gone".into() })
+            .rejected_with(Rejection::PayoutSigned);
         given(up_to_signed())
             .when(Command::Hold { reason: HoldReason::Operator { note: String::new() } })
             .rejected_with(Rejection::PayoutSigned);
@@ -89,8 +91,8 @@ mod tests {
     fn a_quarantined_deposit_can_be_paid_back() {
         let unbound = Detected { customer: None, ..detected() };
         given([unbound.into(), mined().into(), Quarantined {}.into()])
-            .when(Command::MarkRefundDue)
-            .then([RefundDue { amount: detected().amount }.into()])
+            .when(Command::MarkRefundDue { note: "a stranger's".into() })
+            .then([RefundDue { amount: detected().amount, note: "a stranger's".into() }.into()])
             .when(Command::MarkRefunded { txid: Hash32([3; 32]), note: "by hand".into() })
             .then([RefundMarked { txid: Hash32([3; 32]), note: "by hand".into() }.into()]);
     }

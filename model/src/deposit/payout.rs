@@ -141,9 +141,10 @@ mod tests {
     fn a_payout_that_leaves_the_chain_waits_to_confirm_again() {
         let mut events = up_to_signed();
         events.extend([Sent {}.into(), Confirmed { block_seq: 5, confirmations: 1 }.into()]);
-        given(events)
-            .when(Command::RecordPayoutReorged)
-            .then([PayoutReorged {}.into()])
-            .leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitConfirm));
+        given(events).when(Command::RecordPayoutReorged).then([PayoutReorged {}.into()]).leaves(|deposit| {
+            assert_eq!(deposit.stage, Stage::WaitConfirm);
+            assert_eq!(deposit.payout.as_ref().unwrap().reorgs, 1);
+            assert_eq!(deposit.signed_payout(), Some(&signed()), "the same bytes");
+        });
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::command::Rejection;
-use super::decide::owe;
+use super::decide::{PayoutTerms, owe};
 use super::event::*;
 use super::state::{Deposit, Stage};
 use crate::money::{Amount, Btc};
@@ -14,8 +14,8 @@ use crate::purchase::{Fact, Purchase};
 pub struct RemainderPolicy {
     /// Up to this much goes to the desk's rounding account; more is owed back to the customer.
     pub rounding_maximum: Amount<Btc>,
-    /// Decimals of a payout, at most those of the coin.
-    pub payout_decimals: u32,
+    /// How the payout is cut, and how large one is made without an operator.
+    pub payout: PayoutTerms,
 }
 
 impl Deposit {
@@ -58,7 +58,7 @@ impl Deposit {
             let to = if small { RemainderUse::Rounding } else { RemainderUse::Refund };
             events.push(RemainderBooked { amount: remainder, to }.into());
         }
-        events.push(owe(PayoutBasis::Bought, bought, policy.payout_decimals));
+        events.extend(owe(PayoutBasis::Bought, bought, policy.payout));
         Ok(events)
     }
 

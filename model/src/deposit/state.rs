@@ -23,6 +23,17 @@ pub struct Deposit {
     pub best_ask: Option<Price>,
     /// The payout, from the decision on how much on.
     pub payout: Option<Payout>,
+    /// Whether the desk's limits hold for it.
+    pub limits: Limits,
+}
+
+/// Whether the desk's limits on the amount of a deposit hold for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limits {
+    /// They do.
+    Kept,
+    /// An operator released it after they had stopped it.
+    Waived,
 }
 
 /// Where a deposit's transaction stands on the chain.
@@ -97,6 +108,8 @@ pub struct Payout {
     pub attempt: u32,
     /// The bytes of the current attempt, once signed.
     pub signed: Option<SignedPayout>,
+    /// How often these bytes have left their block since they were last final.
+    pub reorgs: u32,
 }
 
 /// A stage's name alone.
@@ -171,6 +184,7 @@ impl Deposit {
             purchase: None,
             best_ask: None,
             payout: None,
+            limits: Limits::Kept,
         }
     }
 
@@ -220,24 +234,33 @@ impl Deposit {
             Event::OrderObserved(observed) => self.purchase_fact(&Fact::Observed(observed.observation.clone())),
             Event::Bought(_) | Event::PurchaseStopped(_) => {}
             Event::StatusWaitSend(decision) => {
-                self.payout = Some(Payout { amount: decision.amount, attempt: 0, signed: None });
+                self.payout = Some(Payout { amount: decision.amount, attempt: 0, signed: None, reorgs: 0 });
                 self.stage = Stage::WaitSend;
             }
             Event::PayoutIntended(intended) => self.on_payout(|payout| payout.attempt = intended.attempt),
             Event::PayoutSigned(signed) => self.on_payout(|payout| payout.signed = Some(signed.clone().into())),
             Event::PayoutVoided(_) => {
-                self.on_payout(|payout| payout.signed = None);
+                self.on_payout(|payout| (payout.signed, payout.reorgs) = (None, 0));
                 self.stage = Stage::WaitSend;
             }
             Event::Sent(_) => self.stage = Stage::WaitConfirm,
-            Event::PayoutReorged(_) => self.stage = Stage::WaitConfirm,
-            Event::Confirmed(_) => self.stage = Stage::Done(Outcome::Paid),
+            Event::PayoutReorged(_) => {
+                self.on_payout(|payout| payout.reorgs += 1);
+                self.stage = Stage::WaitConfirm;
+            }
+            Event::Confirmed(_) => {
+                self.on_payout(|payout| payout.reorgs = 0);
+                self.stage = Stage::Done(Outcome::Paid);
+            }
             Event::Held(held) => {
                 let interrupted = Box::new(self.stage);
                 self.stage = Stage::Held { reason: held.reason.clone(), interrupted };
             }
             Event::Released(_) => {
-                if let Stage::Held { interrupted, .. } = self.stage {
+                if let Stage::Held { reason, interrupted } = self.stage {
+                    if matches!(reason, HoldReason::BelowMinimum | HoldReason::AboveMaximum) {
+                        self.limits = Limits::Waived;
+                    }
                     self.stage = *interrupted;
                 }
             }

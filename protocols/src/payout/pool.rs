@@ -40,6 +40,14 @@ pub enum Shortage {
     /// There are coins enough and no coin hours to burn.
     #[error("waiting for hours: the free outputs hold no coin hours to burn")]
     WaitingForHours,
+    /// The wallet is to keep more coin hours than it has.
+    #[error("waiting for hours: the wallet holds {has} coin hours, and payouts are made from {minimum} on")]
+    TooFewHours {
+        /// How many there are.
+        has: u64,
+        /// From how many on payouts are made.
+        minimum: u64,
+    },
     /// There are coins enough, in pieces too small.
     #[error("the free outputs are so small that {INPUTS_MAX} of them do not make {owed} SKY")]
     TooManyInputs {

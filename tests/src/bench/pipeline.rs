@@ -16,12 +16,14 @@ use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::scanner::{self, Mempool};
+use millrace_actors::stock::Stock;
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_actors::{decider, sender};
-use millrace_model::deposit::{DecisionTerms, Event as DepositEvent, Method, Terms};
+use millrace_model::deposit::{DecisionTerms, Event as DepositEvent, Method, PayoutTerms, Terms};
 use millrace_model::desk::Desk;
 use millrace_model::event::Event;
 use millrace_model::ids::CommandId;
+use millrace_model::money::Amount;
 use millrace_protocols::chain_watch::Start;
 use millrace_protocols::receive::AccountKey;
 use tokio::sync::watch;
@@ -124,7 +126,7 @@ impl Running {
             terms: Terms::Direct { rate: "500".parse()? },
             minimum: "0.0001".parse()?,
             maximum: "10".parse()?,
-            payout_decimals: 3,
+            payout: PayoutTerms { decimals: 3, maximum: Amount::MAX },
         };
         decider::start(&tree, deposits.clone(), Arc::new(move || Some(terms.clone())))?;
         let settings = sender::Settings {
@@ -134,6 +136,7 @@ impl Running {
             poll: POLL,
             resend_after: Duration::from_secs(60),
             enabled: Arc::new(|| true),
+            stock: Stock::unwatched(),
         };
         sender::start(&tree, deposits, wallet.clone(), settings)?;
         Ok(Self { tree, store, binder, chain, wallet })

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bitcoin::{Address, Transaction};
 use chrono::DateTime;
-use millrace_model::deposit::{DecisionTerms, HoldReason, Method, Outcome, StageName, Terms};
+use millrace_model::deposit::{DecisionTerms, HoldReason, Method, Outcome, PayoutTerms, StageName, Terms};
 use millrace_model::ids::{Category, CommandId};
+use millrace_model::money::Amount;
 use millrace_protocols::receive::{AccountKey, parse_address};
 use tempfile::TempDir;
 
@@ -166,7 +167,7 @@ impl Desk {
             terms: Terms::Direct { rate: "500".parse().unwrap() },
             minimum: "0.00001".parse().unwrap(),
             maximum: "10".parse().unwrap(),
-            payout_decimals: 3,
+            payout: PayoutTerms { decimals: 3, maximum: Amount::MAX },
         };
         self.running.deposits.execute(id, &Command::Decide(terms)).await.unwrap();
     }

@@ -8,13 +8,13 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use millrace_model::money::{Amount, Sky};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
-use millrace_protocols::wire::skycoin::hash::{Txid, UxId};
+use millrace_protocols::wire::skycoin::hash::{BlockHash, Txid, UxId};
 use millrace_protocols::wire::skycoin::rest::{
-    Created, CreatedInput, Payout, Refusal, Seen, SeenInput, SeenOutput, Standing, UnspentOutput,
+    Block, Created, CreatedInput, Funds, Payout, Refusal, Seen, SeenInput, SeenOutput, Standing, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::{Output, Transaction};
 
-use crate::ports::{Answer, CreateError, PortError, SkycoinNode};
+use crate::ports::{Answer, CreateError, PortError, SkyTip, SkycoinNode, SkycoinWatch};
 
 pub(crate) fn key(number: u8) -> SecretKey {
     SecretKey::from_slice(&[number; 32]).unwrap()
@@ -113,6 +113,19 @@ impl Ledger {
         self.unspent.extend(spent.iter().copied());
     }
 
+    /// The names of the blocks: each stands for all that is in the chain up to it.
+    fn block_names(&self) -> Vec<BlockHash> {
+        let mut name = [0_u8; 32];
+        let blocks = self.blocks.iter().map(|block| {
+            name[31] = name[31].wrapping_mul(31).wrapping_add(1);
+            for (at, byte) in block.iter().flat_map(|transaction| transaction.txid().0).enumerate() {
+                name[at % 31] ^= byte;
+            }
+            BlockHash(name)
+        });
+        blocks.collect()
+    }
+
     pub(crate) fn forget_pending(&mut self) {
         self.pending.clear();
     }
@@ -142,7 +155,7 @@ impl Ledger {
         self.pending.values().any(|transaction| transaction.inputs().contains(input))
     }
 
-    fn take(&mut self, transaction: &Transaction) -> Result<(), PortError> {
+    pub(crate) fn take(&mut self, transaction: &Transaction) -> Result<(), PortError> {
         if self.pending.contains_key(&transaction.txid()) {
             return Ok(());
         }
@@ -297,5 +310,30 @@ impl SkycoinNode for FakeNode {
 
     fn transactions_of(&self, _: SkyAddress) -> Answer<'_, Vec<Seen>> {
         now(Ok(self.ledger().all_seen()))
+    }
+}
+
+impl SkycoinWatch for FakeNode {
+    fn holdings(&self) -> Answer<'_, Funds> {
+        let ledger = self.ledger();
+        let hot = ledger.unspent.values().filter(|output| output.address == address(HOT));
+        let (coins, hours) = hot.fold((Amount::ZERO, 0), |(coins, hours), output| {
+            (output.coins.checked_add(coins).unwrap(), output.hours + hours)
+        });
+        now(Ok(Funds { coins, hours }))
+    }
+
+    fn tip(&self) -> Answer<'_, SkyTip> {
+        let names = self.ledger().block_names();
+        let hash = names.last().copied().unwrap_or(BlockHash([0; 32]));
+        now(Ok(SkyTip { seq: names.len() as u64, hash }))
+    }
+
+    fn sky_block(&self, seq: u64) -> Answer<'_, Option<Block>> {
+        let ledger = self.ledger();
+        let found = ledger.blocks.iter().zip(ledger.block_names()).zip(1..).find(|(_, number)| *number == seq);
+        now(Ok(
+            found.map(|((block, hash), _)| Block { hash, transactions: block.iter().map(Transaction::txid).collect() })
+        ))
     }
 }

@@ -18,6 +18,7 @@ use crate::clock::ManualClock;
 use crate::deposits::{Deposits, Tracked};
 use crate::event_store::{self, Append, Execution, Expected, Store, Write};
 use crate::sender::{self, Settings};
+use crate::stock::Stock;
 use crate::supervision::{PartHealth, Registry, Tree};
 
 /// How long a test waits at most; mostly of a time that stands still until everybody waits.
@@ -29,6 +30,7 @@ pub(crate) struct Rig {
     pub(crate) node: Arc<FakeNode>,
     pub(crate) allowed: Arc<AtomicBool>,
     pub(crate) confirmations: u64,
+    pub(crate) stock: Stock,
     pub(crate) tree: Tree,
     pub(crate) deposits: Deposits,
 }
@@ -52,7 +54,16 @@ impl Rig {
         let (tree, deposits) = open(&dir, execution);
         deposits.store().ready().await;
         let allowed = Arc::new(AtomicBool::new(true));
-        Self { dir, execution, node: Arc::default(), allowed, confirmations: 1, tree, deposits }
+        Self {
+            dir,
+            execution,
+            node: Arc::default(),
+            allowed,
+            confirmations: 1,
+            stock: Stock::unwatched(),
+            tree,
+            deposits,
+        }
     }
 
     pub(crate) fn send(&self) {
@@ -64,6 +75,7 @@ impl Rig {
             poll: Duration::from_millis(10),
             resend_after: Duration::from_secs(1),
             enabled: Arc::new(move || allowed.load(Ordering::SeqCst)),
+            stock: self.stock.clone(),
         };
         sender::start(&self.tree, self.deposits.clone(), self.node.clone(), settings).unwrap();
     }

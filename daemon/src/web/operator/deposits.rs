@@ -124,18 +124,23 @@ fn shown(row: Row) -> DepositRow {
     }
 }
 
-/// Why it is held, else how it ended.
+/// Why it is held or to be paid back, else how it ended.
 fn reason(row: &Row) -> Option<String> {
-    let Some(held) = &row.held else { return row.outcome.clone() };
+    let Some(held) = &row.held else {
+        let parts = [row.outcome.clone(), row.refund_note.clone()];
+        return parts.into_iter().flatten().reduce(|outcome, note| format!("{outcome}: {note}"));
+    };
     Some(match held {
         HoldReason::BelowMinimum => "below_minimum".to_owned(),
         HoldReason::AboveMaximum => "above_maximum".to_owned(),
         HoldReason::NothingToSend => "nothing_to_send".to_owned(),
+        HoldReason::PayoutAboveMaximum => "payout_above_maximum".to_owned(),
         HoldReason::DepositOrphaned => "deposit_orphaned".to_owned(),
         HoldReason::CoinsSeenBefore { earlier } => format!("coins_seen_before: {earlier}"),
         HoldReason::OrderUnaccounted => "order_unaccounted".to_owned(),
         HoldReason::PurchaseStopped => "purchase_stopped".to_owned(),
         HoldReason::PayoutTooManyInputs => "payout_too_many_inputs".to_owned(),
+        HoldReason::InvalidTarget => "invalid_target".to_owned(),
         HoldReason::WalletMisbehaved => "wallet_misbehaved".to_owned(),
         HoldReason::Operator { note } => format!("operator: {note}"),
     })

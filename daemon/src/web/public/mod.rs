@@ -18,6 +18,7 @@ use axum::routing::{get, post};
 use millrace_actors::binder::BindRequest;
 use millrace_actors::door::Door;
 use millrace_actors::projection::{ViewError, Views};
+use millrace_actors::stock::Stock;
 use millrace_actors::supervision::Registry;
 use millrace_model::deposit::Method;
 use millrace_model::money::Rate;
@@ -45,6 +46,8 @@ pub struct Desk {
     pub height: watch::Receiver<Option<u64>>,
     /// What an amount would buy.
     pub quotes: Quotes,
+    /// What the hot wallet holds.
+    pub stock: Stock,
     /// The terms customers are told.
     pub terms: Terms,
     /// When the process started.

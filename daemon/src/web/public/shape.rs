@@ -117,6 +117,7 @@ fn sentence(row: &DepositRow, deep: u64, required: u64) -> String {
         "held" => match row.held {
             Some(HoldReason::BelowMinimum) => "Held: less than the desk deals in".to_owned(),
             Some(HoldReason::AboveMaximum) => "Held: more than the desk deals in".to_owned(),
+            Some(HoldReason::PayoutAboveMaximum) => "Held: more than is paid out without the operator".to_owned(),
             Some(_) | None => "Held; the operator is looking at it".to_owned(),
         },
         "refund_due" => "To be paid back".to_owned(),

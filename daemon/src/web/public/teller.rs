@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use axum::Json as Reply;
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use millrace_actors::projection::DepositRow;
+use millrace_actors::stock::Stock;
+use millrace_model::money::{Amount, Sky};
 use serde::{Deserialize, Serialize};
 
 use super::bind::{bind as bind_address, coin, target};
@@ -168,7 +171,29 @@ struct Exchange {
     buy_method: &'static str,
     processor_error: String,
     sender_error: String,
+    balance: Balance,
     deposit_error_count: u64,
+}
+
+/// What the hot wallet held when it was last read; zeros before the first reading.
+#[derive(Debug, Serialize)]
+struct Balance {
+    coins: String,
+    hours: String,
+    /// When it was read.
+    as_of: Option<DateTime<Utc>>,
+}
+
+impl Balance {
+    fn of(stock: &Stock) -> Self {
+        let reading = stock.reading();
+        let funds = reading.map(|reading| reading.funds);
+        Self {
+            coins: funds.map_or(Amount::<Sky>::ZERO, |funds| funds.coins).to_string(),
+            hours: funds.map_or(0, |funds| funds.hours).to_string(),
+            as_of: reading.map(|reading| reading.at),
+        }
+    }
 }
 
 pub(super) async fn health(State(desk): State<Arc<Desk>>) -> Reply<Health> {
@@ -180,8 +205,7 @@ pub(super) async fn health(State(desk): State<Arc<Desk>>) -> Reply<Health> {
             conditions.chain(part.why.clone()).collect::<Vec<_>>().join("; ")
         })
     };
-    // Health is answered whatever is dead, the views included.
-    let held = desk.views.held().await.unwrap_or_default();
+    let held = desk.views.counts_now().into_iter().find(|(status, _)| status == "held").map_or(0, |(_, count)| count);
     Reply(Health {
         status: if parts.iter().all(millrace_actors::supervision::PartHealth::is_well) { "OK" } else { "DEGRADED" },
         application: "millrace",
@@ -191,6 +215,7 @@ pub(super) async fn health(State(desk): State<Arc<Desk>>) -> Reply<Health> {
             buy_method: desk.terms.method.as_str(),
             processor_error: trouble_of("buyer"),
             sender_error: trouble_of("sender"),
+            balance: Balance::of(&desk.stock),
             deposit_error_count: held,
         },
         parts,

@@ -25,9 +25,15 @@ async fn a_quarantined_deposit_is_paid_back_in_two_steps() {
     let path = |step: &str| format!("/operator/v1/deposits/{id}/{step}");
     assert_eq!(desk.post(&path("refunded"), &paid).await.0, 409);
     assert_eq!(desk.post(&path("refund-due"), WHY).await.1["status"], "refund_due");
+    let shown = desk.got(&format!("/operator/v1/deposits/{id}")).await;
+    assert_eq!(shown["deposit"]["reason"], "seen and understood");
+    let last = shown["events"].as_array().unwrap().last().unwrap();
+    assert_eq!((&last["kind"], &last["payload"]["note"]), (&"RefundDue".into(), &"seen and understood".into()));
     let (status, problem) = desk.post(&path("refunded"), r#"{"note":"by hand","txid":"ab"}"#).await;
     assert_eq!((status.as_u16(), problem["code"].as_str()), (422, Some("invalid_txid")));
     assert_eq!(desk.post(&path("refunded"), &paid).await.1["status"], "done");
+    let shown = desk.got(&format!("/operator/v1/deposits/{id}")).await;
+    assert_eq!(shown["deposit"]["reason"], "refunded: by hand");
 }
 
 #[tokio::test]

@@ -18,7 +18,8 @@ pub use payout::{
     Created, CreatedInput, Mismatch, Payout, PayoutError, TransactionVerdict, created, injected, transaction_verdict,
 };
 pub use requests::{
-    Body, Broadcast, CSRF_HEADER, Method, Request, get_balance, get_csrf, get_health, get_outputs, get_pending,
-    get_transaction, get_transactions, get_wallet, get_wallet_balance, inject, verify_address, verify_transaction,
+    Body, Broadcast, CSRF_HEADER, Method, Request, get_balance, get_block, get_csrf, get_health, get_outputs,
+    get_pending, get_transaction, get_transactions, get_wallet, get_wallet_balance, inject, verify_address,
+    verify_transaction,
 };
-pub use seen::{Pending, Seen, SeenInput, SeenOutput, Standing, pending, transaction, transactions};
+pub use seen::{Block, Pending, Seen, SeenInput, SeenOutput, Standing, block, pending, transaction, transactions};

@@ -75,6 +75,11 @@ pub fn get_csrf() -> Request {
     Request::get("/api/v1/csrf", vec![])
 }
 
+/// The block with this number.
+pub fn get_block(seq: u64) -> Request {
+    Request::get("/api/v1/block", vec![("seq", seq.to_string())])
+}
+
 /// What these addresses hold, all of them named in one request.
 pub fn get_balance(addresses: &[SkyAddress]) -> Request {
     Request::get("/api/v1/balance", vec![("addrs", joined(addresses))])

@@ -7,7 +7,7 @@ use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::super::address::SkyAddress;
-use super::super::hash::{InnerHash, Txid, UxId};
+use super::super::hash::{BlockHash, InnerHash, Txid, UxId};
 use super::failure::{Failure, decode};
 
 /// Where a transaction stands.
@@ -145,6 +145,42 @@ pub fn transaction(status: u16, body: &[u8]) -> Result<Option<Seen>, Failure> {
         return Ok(None);
     }
     decode::<Report>(status, body)?.seen().map(Some)
+}
+
+/// A block, as far as payouts care.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Block {
+    /// Its name.
+    pub hash: BlockHash,
+    /// The transactions in it.
+    pub transactions: Vec<Txid>,
+}
+
+/// Reads the answer to [`super::get_block`]; `None` when there is no such block (404).
+pub fn block(status: u16, body: &[u8]) -> Result<Option<Block>, Failure> {
+    #[derive(Deserialize)]
+    struct Answer {
+        header: Header,
+        body: Body,
+    }
+    #[derive(Deserialize)]
+    struct Header {
+        block_hash: BlockHash,
+    }
+    #[derive(Deserialize)]
+    struct Body {
+        txns: Vec<Named>,
+    }
+    #[derive(Deserialize)]
+    struct Named {
+        txid: Txid,
+    }
+    if status == 404 {
+        return Ok(None);
+    }
+    let Answer { header, body } = decode(status, body)?;
+    let transactions = body.txns.into_iter().map(|named| named.txid).collect();
+    Ok(Some(Block { hash: header.block_hash, transactions }))
 }
 
 /// Reads the answer to [`super::get_transactions`].

@@ -1,0 +1,152 @@
+//! What the hot wallet holds, read again and again: for the health, for warnings in time, and for payouts that wait
+//! while there are too few coin hours.
+//!
+//! It only reads. Which outputs a payout spends is the sender's business, and a reading is a little old by nature.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use millrace_model::money::{Amount, Sky};
+use millrace_protocols::payout::Shortage;
+use millrace_protocols::wire::skycoin::rest::Funds;
+use tokio::sync::watch;
+use xtra::Mailbox;
+
+use crate::clock::Clock;
+use crate::ports::SkycoinWatch;
+use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
+
+/// The part's name in the tree.
+pub const PART: &str = "stock";
+
+/// How often the wallet is read, and what is too little.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The pause between two readings.
+    pub every: Duration,
+    /// Fewer coins than this raise a warning.
+    pub low_balance: Amount<Sky>,
+    /// Fewer coin hours than this raise a warning.
+    pub low_hours: u64,
+    /// With fewer coin hours than this no new payout is signed.
+    pub minimum_hours: u64,
+}
+
+/// What the wallet held when it was last read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// Coins and coin hours, as the blocks have them.
+    pub funds: Funds,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// The newest reading. Cheap to clone, usable from any thread, asks nobody.
+#[derive(Debug, Clone)]
+pub struct Stock {
+    seen: watch::Receiver<Option<Reading>>,
+    minimum_hours: u64,
+}
+
+impl Stock {
+    /// The stock of a wallet that nobody reads: nothing is known of it and nothing waits for it.
+    pub fn unwatched() -> Self {
+        Self { seen: watch::channel(None).1, minimum_hours: 0 }
+    }
+
+    /// What the wallet held when it was last read; `None` before the first answer.
+    pub fn reading(&self) -> Option<Reading> {
+        *self.seen.borrow()
+    }
+
+    /// Why no new payout is to be signed now, if there is a reason. What is not known is none: the node will say.
+    pub fn shortage(&self) -> Option<Shortage> {
+        let has = self.reading()?.funds.hours;
+        (has < self.minimum_hours).then_some(Shortage::TooFewHours { has, minimum: self.minimum_hours })
+    }
+}
+
+/// Adds the part to the tree.
+pub fn start(
+    tree: &Tree,
+    node: Arc<dyn SkycoinWatch>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+) -> Result<Stock, TreeError> {
+    let (readings, seen) = watch::channel(None);
+    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
+        node: Arc::clone(&node),
+        clock: Arc::clone(&clock),
+        settings,
+        readings: readings.clone(),
+        seat,
+    })?;
+    Ok(Stock { seen, minimum_hours: settings.minimum_hours })
+}
+
+/// The actor: its work is one task of its incarnation.
+pub struct Actor {
+    node: Arc<dyn SkycoinWatch>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    readings: watch::Sender<Option<Reading>>,
+    seat: Incarnation<Self>,
+}
+
+impl xtra::Actor for Actor {
+    type Stop = ();
+
+    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
+        let watch = Watch {
+            node: Arc::clone(&self.node),
+            clock: Arc::clone(&self.clock),
+            settings: self.settings,
+            readings: self.readings.clone(),
+            report: self.seat.report.clone(),
+        };
+        self.seat.scope.spawn(async move { watch.run().await });
+        Ok(())
+    }
+
+    async fn stopped(self) -> Self::Stop {}
+}
+
+struct Watch {
+    node: Arc<dyn SkycoinWatch>,
+    clock: Arc<dyn Clock>,
+    settings: Settings,
+    readings: watch::Sender<Option<Reading>>,
+    report: Reporter,
+}
+
+impl Watch {
+    async fn run(self) {
+        loop {
+            match self.node.holdings().await {
+                Ok(funds) => {
+                    self.report.clear("skycoin_node");
+                    warn(&self.report, funds, self.settings);
+                    self.readings.send_replace(Some(Reading { funds, at: self.clock.now() }));
+                }
+                Err(error) => self.report.set("skycoin_node", error.to_string()),
+            }
+            tokio::time::sleep(self.settings.every).await;
+        }
+    }
+}
+
+fn warn(report: &Reporter, funds: Funds, settings: Settings) {
+    let Funds { coins, hours } = funds;
+    match coins < settings.low_balance {
+        true => report.set("low_balance", format!("the hot wallet holds {coins} SKY only; refill it")),
+        false => report.clear("low_balance"),
+    }
+    match hours < settings.low_hours {
+        true => report.set("low_hours", format!("the hot wallet holds {hours} coin hours only; refill it")),
+        false => report.clear("low_hours"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! What older versions stored is still read, and what is stored today stays as it is.
+
+use crate::deposit::{Event, Held, HoldReason, RefundDue};
+
+fn read(kind: &str, schema: u32, payload: &str) -> Event {
+    Event::decode(kind, schema, payload).unwrap()
+}
+
+#[test]
+fn a_refund_of_the_first_schema_has_no_note() {
+    let old = read("RefundDue", 1, include_str!("golden/RefundDue.1.json"));
+    assert_eq!(old, RefundDue { amount: "0.4".parse().unwrap(), note: String::new() }.into());
+    let golden = include_str!("golden/RefundDue.2.json");
+    let new = read("RefundDue", 2, golden);
+    assert_eq!(new, RefundDue { amount: "0.4".parse().unwrap(), note: "sent by mistake".into() }.into());
+    assert_eq!((new.schema(), new.payload().as_str()), (2, golden.trim_end()));
+}
+
+#[test]
+fn the_reasons_of_the_first_schema_mean_what_they_meant() {
+    let old = read("Held", 1, include_str!("golden/Held.1.json"));
+    assert_eq!(old, Held { reason: HoldReason::Operator { note: "look".into() } }.into());
+    let golden = include_str!("golden/Held.2.json");
+    let new = read("Held", 2, golden);
+    assert_eq!(new, Held { reason: HoldReason::PayoutAboveMaximum }.into());
+    assert_eq!((new.schema(), new.payload().as_str()), (2, golden.trim_end()));
+}
+
+#[test]
+fn a_schema_of_the_future_is_refused() {
+    let refused = Event::decode("RefundDue", 3, include_str!("golden/RefundDue.2.json")).unwrap_err();
+    assert!(refused.to_string().contains("schema 3"), "{refused}");
+}
