@@ -35,13 +35,13 @@ pub fn begin(desk: &Desk) -> Result<(), LoggingError> {
 
 /// Whether lines are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Colours {
+pub(crate) enum Colours {
     /// Unless the user's environment asks for none (<https://no-color.org>).
     Wanted,
     Off,
 }
 
-fn human_lines<W>(log: &LogFilter, colours: Colours, out: W) -> impl SubscriberInitExt + tracing::Subscriber
+pub(crate) fn human_lines<W>(log: &LogFilter, colours: Colours, out: W) -> impl SubscriberInitExt + tracing::Subscriber
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::extract::rejection::{BytesRejection, FormRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
-use serde::de::DeserializeOwned;
+use serde::de::{self, DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::problem::Problem;
@@ -33,7 +33,34 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
         }
         let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, state)).await;
         let body = body.map_err(|_| too_slow())?.map_err(|refused| unreadable(&refused))?;
-        serde_json::from_slice(&body).map(Self).map_err(|e| not_json(&e))
+        from_object(&body).map(Self).map_err(|e| not_json(&e))
+    }
+}
+
+/// A form's fields, as a page sends them.
+///
+/// Refusals: 415 `unsupported_media_type`, 413 `body_too_large`, 408 `body_timeout`, 400 `unreadable_body` and 400
+/// `invalid_body`.
+#[derive(Debug, Clone, Copy)]
+pub struct Form<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let form = tokio::time::timeout(BODY_PATIENCE, axum::Form::from_request(request, state)).await;
+        form.map_err(|_| too_slow())?.map(|form: axum::Form<T>| Self(form.0)).map_err(|refused| not_a_form(&refused))
+    }
+}
+
+fn not_a_form(refused: &FormRejection) -> Problem {
+    match refused {
+        FormRejection::InvalidFormContentType(_) => {
+            let message = "Send the form as Content-Type: application/x-www-form-urlencoded.";
+            Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+        }
+        FormRejection::BytesRejection(refused) => unreadable(refused),
+        _ => Problem::bad_request("invalid_body", format!("The form is not understood: {refused}.")),
     }
 }
 
@@ -61,6 +88,15 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
         let path = axum::extract::Path::from_request_parts(parts, state).await;
         path.map(|path| Self(path.0)).map_err(|_| Problem::not_found("not_found", "There is nothing at this path."))
     }
+}
+
+/// Structs are read from objects alone: a list with the fields in their order would do for serde as well.
+fn from_object<T: DeserializeOwned>(body: &[u8]) -> serde_json::Result<T> {
+    if body.trim_ascii_start().starts_with(b"[") {
+        serde_json::from_slice::<IgnoredAny>(body)?;
+        return Err(de::Error::custom("expected an object"));
+    }
+    serde_json::from_slice(body)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -128,6 +164,8 @@ mod tests {
             ("application/json", "\u{0}\u{1b}[2J", 400, "malformed_json"),
             ("application/json", r#"{"target":1}"#, 400, "invalid_body"),
             ("application/json", r#"{}"#, 400, "invalid_body"),
+            ("application/json", r#" ["x"]"#, 400, "invalid_body"),
+            ("application/json", r#"["x""#, 400, "malformed_json"),
             ("application/json", r#"{"target":"x","to":"y"}"#, 400, "invalid_body"),
             ("application/json", r#"{"target":"x","target":"y"}"#, 400, "invalid_body"),
         ] {

@@ -5,6 +5,7 @@
 
 mod operator;
 mod public;
+mod refusals;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,8 @@ use axum::body::Bytes;
 use axum::routing;
 use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
+
+use refusals::{EVERY, Refusal, STARTING, TOKEN};
 
 /// Whose document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,8 @@ struct Operation {
     /// The schema of the body.
     body: Option<&'static str>,
     answer: Answer,
+    /// What can be refused, besides what any request of the face can be.
+    refusals: &'static [&'static [Refusal]],
 }
 
 /// What an operation answers when all is well.
@@ -48,6 +53,8 @@ enum Answer {
     Events(&'static str),
     /// 200 with a body of this media type.
     Body(&'static str),
+    /// 200 or 503, with JSON of this schema either way.
+    Probe(&'static str),
 }
 
 /// A shape: its name, its fields with their types, and the source that declares it, for the tests.
@@ -71,11 +78,11 @@ enum Source {
 }
 
 const fn get(path: &'static str, summary: &'static str, answer: Answer) -> Operation {
-    Operation { method: "get", path, summary, query: &[], headers: &[], body: None, answer }
+    Operation { method: "get", path, summary, query: &[], headers: &[], body: None, answer, refusals: &[] }
 }
 
 const fn post(path: &'static str, summary: &'static str, body: Option<&'static str>, answer: Answer) -> Operation {
-    Operation { method: "post", path, summary, query: &[], headers: &[], body, answer }
+    Operation { method: "post", path, summary, query: &[], headers: &[], body, answer, refusals: &[] }
 }
 
 /// The route to a face's document.
@@ -85,7 +92,8 @@ pub fn routes(face: Face) -> Router {
     Router::new().route("/openapi.json", routing::get(answer))
 }
 
-fn document(face: Face) -> Value {
+/// A face's document.
+pub(crate) fn document(face: Face) -> Value {
     let (title, operations, shapes) = match face {
         Face::Public => ("Millrace, for customers", public::OPERATIONS, public::SHAPES),
         Face::Operator => ("Millrace, for operators", operator::OPERATIONS, operator::SHAPES),
@@ -121,29 +129,55 @@ fn problem() -> Value {
 impl Operation {
     fn document(&self) -> Value {
         let (status, kind, content) = match self.answer {
-            Answer::Json(shape) => ("200", "application/json", schema(shape)),
+            Answer::Json(shape) | Answer::Probe(shape) => ("200", "application/json", schema(shape)),
             Answer::Made(shape) => ("201", "application/json", schema(shape)),
             Answer::Events(shape) => ("200", "text/event-stream", schema(shape)),
             Answer::Body(kind) => ("200", kind, json!({ "type": "string" })),
         };
-        let refused = if self.is_older() { "text/plain" } else { "application/problem+json" };
-        let refusal = if self.is_older() { schema("string") } else { schema("Problem") };
+        let done = json!({ "description": "Done.", "content": { kind: { "schema": content } } });
+        let mut responses = self.refused();
+        if let Answer::Probe(_) = self.answer {
+            responses.insert("503".to_owned(), done.clone());
+        }
+        responses.insert(status.to_owned(), done);
         let mut document = json!({
             "summary": self.summary,
             "parameters": self.parameters(),
-            "responses": {
-                status: { "description": "Done.", "content": { kind: { "schema": content } } },
-                "default": { "description": "Refused, and why.", "content": { refused: { "schema": refusal } } },
-            },
+            "responses": responses,
         });
         if let Some(body) = self.body {
             document["requestBody"] =
                 json!({ "required": true, "content": { "application/json": { "schema": schema(body) } } });
         }
-        if self.path.starts_with("/operator/") {
+        if self.is_guarded() {
             document["security"] = json!([{ "operator": [] }]);
         }
         document
+    }
+
+    /// Every refusal by its status, with its codes.
+    fn refused(&self) -> Map<String, Value> {
+        let face = match (self.is_guarded(), self.path.starts_with("/api/")) {
+            (true, _) => TOKEN,
+            (false, true) => STARTING,
+            (false, false) => &[],
+        };
+        let groups = self.refusals.iter().copied().chain([EVERY, face]);
+        let one = |(status, codes): (u16, Vec<&str>)| {
+            let description = format!("Refused: {}.", codes.join(", "));
+            let content = if self.is_older() {
+                json!({ "text/plain": { "schema": schema("string") } })
+            } else {
+                let code = json!({ "properties": { "code": { "enum": codes } } });
+                json!({ "application/problem+json": { "schema": { "allOf": [schema("Problem"), code] } } })
+            };
+            (status.to_string(), json!({ "description": description, "content": content }))
+        };
+        refusals::by_status(groups).into_iter().map(one).collect()
+    }
+
+    fn is_guarded(&self) -> bool {
+        self.path.starts_with("/operator/")
     }
 
     /// Whether this is one of teller's paths, whose refusals are plain text.

@@ -1,5 +1,6 @@
 //! What operators may ask, and the shapes of it.
 
+use super::refusals::{self, BODY, DEPOSIT, KEY, LOG, PART, PATH, QUERY, Refusal, VIEWS};
 use super::{Answer, Operation, Shape, Source, get, post};
 
 const SHAPES_OF_CLI: &str = include_str!("../shapes.rs");
@@ -14,54 +15,84 @@ const LISTING: &[&str] = &["status", "target", "after", "limit"];
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         query: LISTING,
+        refusals: &[QUERY, UNKNOWN_STATUS, VIEWS],
         ..get("/operator/v1/deposits", "Deposits, newest first.", Answer::Json("DepositPage"))
     },
     Operation {
         query: LISTING,
+        refusals: &[QUERY, UNKNOWN_STATUS, VIEWS],
         ..get("/operator/v1/deposits/held", "Deposits that are held.", Answer::Json("DepositPage"))
     },
     Operation {
         query: LISTING,
+        refusals: &[QUERY, UNKNOWN_STATUS, VIEWS],
         ..get("/operator/v1/deposits/quarantined", "Deposits on addresses of nobody.", Answer::Json("DepositPage"))
     },
     Operation {
         query: LISTING,
+        refusals: &[QUERY, UNKNOWN_STATUS, VIEWS],
         ..get(
             "/operator/v1/deposits/errored",
             "Deposits held because something went wrong.",
             Answer::Json("DepositPage"),
         )
     },
-    get("/operator/v1/deposits/{id}", "One deposit with its events.", Answer::Json("DepositDetail")),
-    post("/operator/v1/deposits/{id}/hold", "Stop a deposit.", Some("Why"), Answer::Json("Stands")),
-    post("/operator/v1/deposits/{id}/release", "Let a held deposit go on.", Some("Why"), Answer::Json("Stands")),
-    post("/operator/v1/deposits/{id}/retry", "The same as release.", Some("Why"), Answer::Json("Stands")),
-    post(
-        "/operator/v1/deposits/{id}/refund-due",
-        "Declare that a held or quarantined deposit is to be paid back.",
-        Some("Why"),
-        Answer::Json("Stands"),
-    ),
-    post(
-        "/operator/v1/deposits/{id}/refunded",
-        "Declare that a deposit was paid back.",
-        Some("Refunded"),
-        Answer::Json("Stands"),
-    ),
+    Operation {
+        refusals: &[PATH, UNKNOWN_DEPOSIT, LOG],
+        ..get("/operator/v1/deposits/{id}", "One deposit with its events.", Answer::Json("DepositDetail"))
+    },
+    Operation {
+        refusals: &[PATH, BODY, DEPOSIT, refusals::ACT],
+        ..post("/operator/v1/deposits/{id}/hold", "Stop a deposit.", Some("Why"), Answer::Json("Stands"))
+    },
+    Operation {
+        refusals: &[PATH, BODY, DEPOSIT, refusals::ACT],
+        ..post("/operator/v1/deposits/{id}/release", "Let a held deposit go on.", Some("Why"), Answer::Json("Stands"))
+    },
+    Operation {
+        refusals: &[PATH, BODY, DEPOSIT, refusals::ACT],
+        ..post("/operator/v1/deposits/{id}/retry", "The same as release.", Some("Why"), Answer::Json("Stands"))
+    },
+    Operation {
+        refusals: &[PATH, BODY, DEPOSIT, refusals::ACT],
+        ..post(
+            "/operator/v1/deposits/{id}/refund-due",
+            "Declare that a held or quarantined deposit is to be paid back.",
+            Some("Why"),
+            Answer::Json("Stands"),
+        )
+    },
+    Operation {
+        refusals: &[PATH, BODY, DEPOSIT, refusals::ACT, INVALID_TXID],
+        ..post(
+            "/operator/v1/deposits/{id}/refunded",
+            "Declare that a deposit was paid back.",
+            Some("Refunded"),
+            Answer::Json("Stands"),
+        )
+    },
     Operation {
         query: &["after", "limit"],
+        refusals: &[QUERY, VIEWS],
         ..get("/operator/v1/addresses", "Deposit addresses, newest first.", Answer::Json("AddressPage"))
     },
     get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),
-    get("/operator/v1/switches", "Where the switches stand.", Answer::Json("Switches")),
-    post(
-        "/operator/v1/switches/{switch}",
-        "Turn `binds` or `sends` to `on` or `off`.",
-        Some("Turn"),
-        Answer::Json("Turned"),
-    ),
+    Operation {
+        refusals: &[LOG],
+        ..get("/operator/v1/switches", "Where the switches stand.", Answer::Json("Switches"))
+    },
+    Operation {
+        refusals: &[PATH, BODY, refusals::ACT],
+        ..post(
+            "/operator/v1/switches/{switch}",
+            "Turn `binds` or `sends` to `on` or `off`.",
+            Some("Turn"),
+            Answer::Json("Turned"),
+        )
+    },
     Operation {
         headers: &["Idempotency-Key"],
+        refusals: &[BODY, KEY, refusals::ACT, TRANSFER],
         ..post(
             "/operator/v1/transfers",
             "Declare coins that move without a customer: an `opening`, `refill` or `sweep`.",
@@ -70,29 +101,54 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )
     },
     get("/operator/v1/parts", "The parts and their health.", Answer::Json("Parts")),
-    post("/operator/v1/parts/{name}/start", "Start a part.", None, Answer::Json("Part")),
-    post("/operator/v1/parts/{name}/stop", "Stop a part.", None, Answer::Json("Part")),
-    post("/operator/v1/parts/{name}/restart", "Restart a part.", None, Answer::Json("Part")),
+    Operation {
+        refusals: &[PATH, PART],
+        ..post("/operator/v1/parts/{name}/start", "Start a part.", None, Answer::Json("Part"))
+    },
+    Operation {
+        refusals: &[PATH, PART],
+        ..post("/operator/v1/parts/{name}/stop", "Stop a part.", None, Answer::Json("Part"))
+    },
+    Operation {
+        refusals: &[PATH, PART],
+        ..post("/operator/v1/parts/{name}/restart", "Restart a part.", None, Answer::Json("Part"))
+    },
     Operation {
         query: &["after", "limit", "kind", "stream", "wait_s"],
+        refusals: &[QUERY, FILTER, LOG],
         ..get("/operator/v1/events", "The log's events, oldest first.", Answer::Json("EventPage"))
     },
     Operation {
         query: &["after", "kind", "stream"],
+        refusals: &[QUERY, FILTER, LOG],
         headers: &["Last-Event-ID"],
         ..get("/operator/v1/events/live", "The log's events as they happen.", Answer::Events("Event"))
     },
-    get("/operator/v1/backup", "A copy of the log.", Answer::Body("application/octet-stream")),
-    post(
-        "/operator/v1/backup",
-        "Keep a copy of the log in the backup folder.",
-        Some("BackupWanted"),
-        Answer::Made("BackupKept"),
-    ),
+    Operation {
+        refusals: &[LOG, BACKUP_FAILED],
+        ..get("/operator/v1/backup", "A copy of the log.", Answer::Body("application/octet-stream"))
+    },
+    Operation {
+        refusals: &[BODY, LOG, BACKUP_FAILED, BACKUP_NAME],
+        ..post(
+            "/operator/v1/backup",
+            "Keep a copy of the log in the backup folder.",
+            Some("BackupWanted"),
+            Answer::Made("BackupKept"),
+        )
+    },
     get("/livez", "Whether the process lives.", Answer::Body("text/plain")),
-    get("/readyz", "Whether the desk is of use; 503 when not.", Answer::Json("Readiness")),
+    get("/readyz", "Whether the desk is of use; 503 when not.", Answer::Probe("Readiness")),
     get("/metrics", "Figures for Prometheus.", Answer::Body("text/plain")),
 ];
+
+const UNKNOWN_STATUS: &[Refusal] = &[(400, &["unknown_status"])];
+const UNKNOWN_DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"])];
+const INVALID_TXID: &[Refusal] = &[(422, &["invalid_txid"])];
+const FILTER: &[Refusal] = &[(400, &["unknown_kind", "unknown_stream"])];
+const TRANSFER: &[Refusal] = &[(422, &["invalid_amount", "unknown_coin", "wrong_place"])];
+const BACKUP_FAILED: &[Refusal] = &[(503, &["backup_failed"])];
+const BACKUP_NAME: &[Refusal] = &[(409, &["backup_exists"]), (422, &["invalid_name"])];
 
 pub(super) const SHAPES: &[Shape] = &[
     Shape {

@@ -1,5 +1,6 @@
 //! What customers may ask, and the shapes of it.
 
+use super::refusals::{BIND, BODY, KEY, PACE, PATH, QUERY, Refusal, TARGET, VIEWS};
 use super::{Answer, Operation, Shape, Source, get, post};
 
 const TELLER: &str = include_str!("../public/teller.rs");
@@ -10,6 +11,7 @@ const QUOTE: &str = include_str!("../../quote.rs");
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         headers: &["Idempotency-Key"],
+        refusals: &[BODY, TARGET, MISSING_ADDRESS, KEY, BIND, PACE],
         ..post(
             "/api/bind",
             "Give out a deposit address for a Skycoin address.",
@@ -19,12 +21,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         query: &["skyaddr*"],
+        refusals: &[QUERY, TARGET, MISSING_ADDRESS, VIEWS, PACE],
         ..get("/api/status", "Where the deposits of a Skycoin address stand.", Answer::Json("TellerStatuses"))
     },
     get("/api/config", "The desk's terms.", Answer::Json("TellerConfiguration")),
     get("/api/health", "Whether the desk and its parts are well.", Answer::Json("TellerHealth")),
     Operation {
         headers: &["Idempotency-Key"],
+        refusals: &[BODY, TARGET, KEY, BIND, PACE],
         ..post(
             "/api/v1/bindings",
             "Give out a deposit address for a Skycoin address.",
@@ -32,15 +36,25 @@ pub(super) const OPERATIONS: &[Operation] = &[
             Answer::Made("Binding"),
         )
     },
-    get("/api/v1/customers/{target}", "Everything of one Skycoin address.", Answer::Json("Customer")),
-    get(
-        "/api/v1/customers/{target}/live",
-        "The same, again whenever it changes; the events are named `customer`.",
-        Answer::Events("Customer"),
-    ),
-    get("/api/v1/deposits/{id}", "One deposit.", Answer::Json("Deposit")),
+    Operation {
+        refusals: &[PATH, TARGET, UNKNOWN_CUSTOMER, VIEWS, PACE],
+        ..get("/api/v1/customers/{target}", "Everything of one Skycoin address.", Answer::Json("Customer"))
+    },
+    Operation {
+        refusals: &[PATH, TARGET, UNKNOWN_CUSTOMER, VIEWS, PACE],
+        ..get(
+            "/api/v1/customers/{target}/live",
+            "The same, again whenever it changes; the events are named `customer`.",
+            Answer::Events("Customer"),
+        )
+    },
+    Operation {
+        refusals: &[PATH, &[(404, &["unknown_deposit"])], VIEWS, PACE],
+        ..get("/api/v1/deposits/{id}", "One deposit.", Answer::Json("Deposit"))
+    },
     Operation {
         query: &["amount*"],
+        refusals: &[QUERY, &[(400, &["invalid_amount"]), (422, &["amount_out_of_range"]), (503, &["no_market"])], PACE],
         ..get(
             "/api/v1/quote",
             "What an amount of BTC would buy now: indicative, never a promise.",
@@ -48,6 +62,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )
     },
 ];
+
+const MISSING_ADDRESS: &[Refusal] = &[(400, &["missing_address"])];
+const UNKNOWN_CUSTOMER: &[Refusal] = &[(404, &["unknown_customer"])];
 
 pub(super) const SHAPES: &[Shape] = &[
     Shape {
@@ -114,9 +131,15 @@ pub(super) const SHAPES: &[Shape] = &[
             ("buy_method", "string"),
             ("processor_error", "string"),
             ("sender_error", "string"),
+            ("balance", "TellerBalance"),
             ("deposit_error_count", "integer"),
         ],
         source: Source::Struct("Exchange", TELLER),
+    },
+    Shape {
+        name: "TellerBalance",
+        fields: &[("coins", "decimal"), ("hours", "string"), ("as_of", "time?")],
+        source: Source::Struct("Balance", TELLER),
     },
     Shape { name: "Bind", fields: &[("target", "string"), ("coin", "string")], source: Source::Struct("Bind", V1) },
     Shape {

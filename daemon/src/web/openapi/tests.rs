@@ -76,7 +76,69 @@ fn operations_say_what_they_need() {
     assert!(document["paths"]["/livez"]["get"].get("security").is_none());
     let document = super::document(Face::Public);
     let older = &document["paths"]["/api/status"]["get"];
-    assert!(older["responses"]["default"]["content"].get("text/plain").is_some());
+    assert!(older["responses"]["400"]["content"].get("text/plain").is_some());
     assert_eq!(older["parameters"][0]["required"], true);
     assert!(!document.to_string().contains("/operator/"), "customers are told of their own face alone");
+}
+
+/// Every `Problem` that the faces' sources make: its status and its code.
+fn made() -> BTreeSet<(u16, String)> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
+    let folders = [root.clone(), root.join("public"), root.join("operator")];
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap()).map(|entry| entry.unwrap().path());
+    let sources = files.filter(|path| path.extension().is_some_and(|end| end == "rs") && !path.ends_with("tests.rs"));
+    let texts = sources.map(|path| std::fs::read_to_string(path).unwrap());
+    texts.flat_map(|text| made_in(text.split("#[cfg(test)]\nmod tests {").next().unwrap())).collect()
+}
+
+fn made_in(source: &str) -> Vec<(u16, String)> {
+    let source = source.replace("Self::", "Problem::");
+    let calls = source.split("Problem::").skip(1);
+    calls
+        .filter_map(|call| {
+            let (name, rest) = call.split_once('(')?;
+            // The code is the first text, and nothing but a status stands before it.
+            let before = rest.split('"').next().filter(|before| !before.contains(')'))?;
+            let status = match name {
+                "bad_request" => 400,
+                "not_found" => 404,
+                "conflict" => 409,
+                "unprocessable" => 422,
+                "unavailable" => 503,
+                "new" => constant(before)?,
+                _ => return None,
+            };
+            Some((status, rest.split('"').nth(1)?.to_owned()))
+        })
+        .collect()
+}
+
+/// The status that a constant of `StatusCode` stands for.
+fn constant(arguments: &str) -> Option<u16> {
+    let (_, name) = arguments.split_once("StatusCode::")?;
+    let known = [
+        ("FORBIDDEN", 403),
+        ("UNAUTHORIZED", 401),
+        ("METHOD_NOT_ALLOWED", 405),
+        ("REQUEST_TIMEOUT", 408),
+        ("PAYLOAD_TOO_LARGE", 413),
+        ("UNSUPPORTED_MEDIA_TYPE", 415),
+        ("TOO_MANY_REQUESTS", 429),
+        ("INTERNAL_SERVER_ERROR", 500),
+    ];
+    Some(known.iter().find(|(known, _)| name.starts_with(known)).unwrap_or_else(|| panic!("{name}")).1)
+}
+
+#[test]
+fn every_refusal_that_can_be_made_is_described_and_no_other() {
+    let operations = public::OPERATIONS.iter().chain(operator::OPERATIONS);
+    let groups = operations.flat_map(|operation| operation.refusals.iter().copied());
+    let described: BTreeSet<_> = refusals::by_status(groups.chain([EVERY, STARTING, TOKEN]))
+        .into_iter()
+        .flat_map(|(status, codes)| codes.into_iter().map(move |code| (status, code.to_owned())))
+        .collect();
+    let mut made = made();
+    // Of a method that a path does not have, a document of paths and methods says nothing.
+    assert!(made.remove(&(405, "method_not_allowed".to_owned())));
+    assert_eq!(described, made);
 }

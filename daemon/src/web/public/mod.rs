@@ -7,6 +7,8 @@ mod live;
 mod page;
 mod shape;
 mod teller;
+#[cfg(test)]
+mod tests;
 mod v1;
 
 use std::sync::Arc;

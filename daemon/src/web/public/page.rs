@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use axum::Form;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
@@ -18,7 +17,7 @@ use serde::Deserialize;
 use super::bind::{bind as bind_address, target};
 use super::v1::unknown_customer;
 use super::{Binds, Desk, shape};
-use crate::web::extract::{Path, Query};
+use crate::web::extract::{Form, Path, Query};
 use crate::web::problem::Problem;
 
 const SCRIPT: &str = include_str!("../../../assets/page.js");
@@ -50,8 +49,9 @@ pub(super) struct Fields {
 pub(super) async fn bind(
     State(desk): State<Arc<Desk>>,
     headers: HeaderMap,
-    Form(fields): Form<Fields>,
+    form: Result<Form<Fields>, Problem>,
 ) -> Result<Redirect, Response> {
+    let Form(fields) = form.map_err(|problem| refused(&desk, "", &problem))?;
     let bound = async {
         let target = target(&fields.target)?;
         bind_address(&desk, &headers, &target).await?;
