@@ -93,6 +93,11 @@ impl Desk {
         self.folder.path().join("data")
     }
 
+    /// What the desk writes to its log.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join("desk.log")
+    }
+
     /// Gets JSON from the public API.
     pub async fn get(&self, path: &str) -> Result<Value> {
         let response = self.http.get(format!("{}{path}", self.page)).send().await?;

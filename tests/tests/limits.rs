@@ -1,0 +1,161 @@
+//! What the configuration forbids stops where it should, says why, and goes on when an operator says so; and every line
+//! of the log that is about a deposit says about which.
+
+use anyhow::{Context, Result, ensure};
+use millrace_tests::desk::{Desk, books_of, fresh_target};
+use millrace_tests::peers;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// The operator's side of a desk.
+struct Operator<'d> {
+    desk: &'d Desk,
+    http: reqwest::Client,
+}
+
+impl<'d> Operator<'d> {
+    fn of(desk: &'d Desk) -> Self {
+        Self { desk, http: peers::http_client() }
+    }
+
+    async fn ask(&self, path: &str, body: Option<Value>) -> Result<Value> {
+        let file = |name: &str| std::fs::read_to_string(self.desk.data_dir().join(name));
+        let url = format!("http://{}/operator/v1/{path}", file("operator.address")?.trim());
+        let request = match body {
+            Some(body) => self.http.post(url).json(&body),
+            None => self.http.get(url),
+        };
+        let response = request.bearer_auth(file("operator.token")?.trim()).send().await?;
+        let status = response.status();
+        let answer: Value = response.json().await?;
+        ensure!(status.is_success(), "{path}: {status}: {answer}");
+        Ok(answer)
+    }
+
+    /// The one deposit, once it is held: its id and why.
+    async fn held(&self) -> Result<(String, String)> {
+        self.desk
+            .until(WITHIN, "a deposit is held", async || {
+                let page = self.ask("deposits/held", None).await?;
+                let shown = |name: &str| page["deposits"][0][name].as_str().map(str::to_owned);
+                Ok(shown("id").zip(shown("reason")))
+            })
+            .await
+    }
+}
+
+/// All values of a line that are texts or numbers.
+fn values(line: &Value) -> Vec<String> {
+    match line {
+        Value::Object(fields) => fields.values().flat_map(values).collect(),
+        Value::Array(items) => items.iter().flat_map(values).collect(),
+        Value::String(text) => vec![text.clone()],
+        other => vec![other.to_string()],
+    }
+}
+
+#[tokio::test]
+async fn a_payout_above_the_maximum_is_held_until_it_is_released_and_then_made_once() -> Result<()> {
+    let desk = Desk::start(&[
+        ("MILLRACE_DESK__RATE", "500"),
+        ("MILLRACE_DESK__MAXIMUM_PAYOUT", "10"),
+        // A request that names a deposit in its path is a line of the listener, not of the deposit.
+        ("MILLRACE_DESK__LOG", "debug,millrace_daemon::web=info"),
+    ])
+    .await?;
+    let target = fresh_target(71);
+    let address = desk.bind(&target).await?;
+    let txid = desk.pay(&address, "0.05").await?;
+    let operator = Operator::of(&desk);
+    let (id, why) = operator.held().await?;
+    assert_eq!(why, "payout_above_maximum");
+    let customer = desk.get(&format!("/api/v1/customers/{target}")).await?;
+    assert_eq!(customer["deposits"][0]["status_text"], "Held: more than is paid out without the operator");
+    assert!(books_of(&desk, &target).await?.is_empty());
+
+    operator.ask(&format!("deposits/{id}/release"), Some(json!({ "note": "a good customer" }))).await?;
+    let deposits = desk.settled(&target, 1).await?;
+    assert_eq!((&deposits[0]["outcome"], &deposits[0]["payout"]), (&"paid".into(), &"25.000000".into()));
+    assert_eq!(books_of(&desk, &target).await?.len(), 1);
+
+    let log = std::fs::read_to_string(desk.log_file())?;
+    let lines: Vec<Value> = log.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("JSON lines")?;
+    let payout_txid = deposits[0]["payout_txid"].as_str().context("it is paid")?;
+    let about = [id.as_str(), txid.as_str(), address.as_str(), payout_txid];
+    let its: Vec<_> = lines
+        .iter()
+        .filter(|line| values(line).iter().any(|value| about.iter().any(|name| value.contains(name))))
+        .collect();
+    assert!(its.len() >= 4, "detected, decided, released, paid: {its:#?}");
+    for line in its {
+        assert_eq!(line["deposit"], id.as_str(), "{line}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_release_serves_a_deposit_that_is_too_small() -> Result<()> {
+    let desk = Desk::start(&[("MILLRACE_DESK__MINIMUM_DEPOSIT", "1"), ("MILLRACE_DESK__RATE", "500")]).await?;
+    let target = fresh_target(72);
+    desk.pay(&desk.bind(&target).await?, "0.5").await?;
+    let operator = Operator::of(&desk);
+    let (id, why) = operator.held().await?;
+    assert_eq!(why, "below_minimum");
+    operator.ask(&format!("deposits/{id}/release"), Some(json!({ "note": "be kind" }))).await?;
+    assert_eq!(desk.settled(&target, 1).await?[0]["outcome"], "paid");
+    assert_eq!(books_of(&desk, &target).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wallet_that_runs_low_warns_and_payouts_wait_for_coin_hours() -> Result<()> {
+    let desk = Desk::start(&[
+        ("MILLRACE_DESK__RATE", "500"),
+        ("MILLRACE_SKYCOIN__LOW_BALANCE_WARNING", "100000000"),
+        ("MILLRACE_SKYCOIN__MINIMUM_HOURS", "18446744073709551615"),
+    ])
+    .await?;
+    let target = fresh_target(73);
+    desk.pay(&desk.bind(&target).await?, "0.05").await?;
+    let health = desk
+        .until(WITHIN, "the payout waits for hours", async || {
+            let health = desk.get("/api/health").await?;
+            let waits = health["exchange"]["sender_error"].as_str().is_some_and(|error| error.contains("for hours"));
+            Ok(waits.then_some(health))
+        })
+        .await?;
+    assert_eq!(health["status"], "DEGRADED");
+    assert_ne!(health["exchange"]["balance"]["coins"], "0.000000");
+    let parts = health["parts"].as_array().context("parts")?;
+    let stock = parts.iter().find(|part| part["name"] == "stock").context("the stock is a part")?;
+    let kinds: Vec<_> =
+        stock["conditions"].as_array().context("conditions")?.iter().map(|c| c["kind"].clone()).collect();
+    assert_eq!(kinds, ["low_balance"]);
+    assert!(books_of(&desk, &target).await?.is_empty(), "nothing was paid");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_payout_that_leaves_the_chain_after_it_was_final_is_paid_again_by_the_same_transaction() -> Result<()> {
+    let desk = Desk::start(&[("MILLRACE_DESK__RATE", "500")]).await?;
+    let target = fresh_target(74);
+    desk.pay(&desk.bind(&target).await?, "0.05").await?;
+    let paid = desk.settled(&target, 1).await?;
+    let reorged = async || {
+        let id = paid[0]["id"].as_str().context("an id")?;
+        let shown = Operator::of(&desk).ask(&format!("deposits/{id}"), None).await?;
+        let events = shown["events"].as_array().context("events")?;
+        let kinds: Vec<_> = events.iter().filter_map(|event| event["kind"].as_str().map(str::to_owned)).collect();
+        let again = kinds.iter().any(|kind| kind == "PayoutReorged") && kinds.last().is_some_and(|k| k == "Confirmed");
+        Ok(again.then_some(()))
+    };
+    // The desk may not have seen the block yet when it is taken back; it is to notice either way.
+    desk.sandbox()?.post("/reorg", &json!({ "chain": "skycoin", "depth": 1, "orphans": "drop" })).await?;
+    desk.until(WITHIN, "the payout is final once more", reorged).await?;
+    let payments = books_of(&desk, &target).await?;
+    assert_eq!(payments.len(), 1, "{payments:?}");
+    assert_eq!(payments[0]["txid"], paid[0]["payout_txid"]);
+    Ok(())
+}
