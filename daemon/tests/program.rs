@@ -16,7 +16,13 @@ fn text(bytes: &[u8]) -> String {
 #[test]
 fn the_exit_code_tells_what_kind_of_failure_it_was() {
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("bad.toml"), "[desk]\nrat = 1\n").expect("a file");
+    let tls = "[public]\ntls_certificate = \"no.pem\"\ntls_key = \"no.key\"\n";
+    let list = "[desk]\nrate = 1\n[bitcoin]\nurl = \"http://127.0.0.1:1\"\naddress_file = \"list.txt\"\n\
+                [skycoin]\nurl = \"http://127.0.0.1:1\"\nwallet_id = \"w\"\n";
+    let files = [("bad.toml", "[desk]\nrat = 1\n"), ("tls.toml", tls), ("list.toml", list), ("list.txt", "nonsense\n")];
+    for (name, text) in files {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
     for (arguments, code, out, err) in [
         (&["version"][..], 0, "millrace ", ""),
         (&["--help"], 0, "Examples:", ""),
@@ -25,7 +31,11 @@ fn the_exit_code_tells_what_kind_of_failure_it_was() {
         (&["no-such-thing"], 64, "", "no-such-thing"),
         (&["deposit", "show", "no-id"], 64, "", "no-id"),
         (&["--config", "bad.toml", "check-config"], 78, "", "bad.toml:2: desk.rat: no such setting"),
-        (&["--config", "missing.toml"], 78, "", "missing.toml"),
+        (&["--config", "missing.toml"], 78, "", "missing.toml: cannot be read"),
+        (&["--config", "tls.toml", "check-config"], 78, "", "tls.toml:2: public.tls_certificate: "),
+        (&["--config", "tls.toml", "run"], 78, "", "tls.toml:2: public.tls_certificate: "),
+        (&["--config", "list.toml", "check-config"], 78, "", "list.toml:5: bitcoin.address_file: list.txt: line 1: "),
+        (&["--config", "list.toml", "run"], 78, "", "list.toml:5: bitcoin.address_file: list.txt: line 1: "),
         (&["deposits"], 1, "", "has the desk been started"),
     ] {
         let output = millrace(folder.path(), arguments);
@@ -34,5 +44,9 @@ fn the_exit_code_tells_what_kind_of_failure_it_was() {
         assert!(printed.contains(out) && complained.contains(err), "{arguments:?}: {printed}\n{complained}");
         assert!(!complained.contains("stack backtrace") && !complained.contains("main.rs"), "{complained}");
     }
-    assert_eq!(std::fs::read_dir(folder.path()).expect("the folder").count(), 1, "asking leaves nothing behind");
+    assert_eq!(
+        std::fs::read_dir(folder.path()).expect("the folder").count(),
+        files.len(),
+        "asking leaves nothing behind"
+    );
 }

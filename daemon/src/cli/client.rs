@@ -1,5 +1,6 @@
 //! The command line's side of the operator API.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,10 +32,21 @@ pub struct Client {
 
 /// No desk answers: not running, or running with another configuration.
 #[derive(Debug, thiserror::Error)]
-#[error("no desk answers at http://{address}; is it running, and with this configuration?")]
+#[error("no desk answers at http://{address} ({cause}); is it running, and with this configuration?")]
 pub struct NoDesk {
     address: SocketAddr,
-    source: reqwest::Error,
+    /// The innermost reason; those around it say the address again.
+    cause: String,
+}
+
+impl NoDesk {
+    fn new(address: SocketAddr, error: &reqwest::Error) -> Self {
+        let mut cause: &dyn Error = error;
+        while let Some(inner) = cause.source() {
+            cause = inner;
+        }
+        Self { address, cause: cause.to_string() }
+    }
 }
 
 /// The part of a problem that people need.
@@ -83,10 +95,13 @@ impl Client {
     pub async fn open(&self, path: &str, query: &[(&str, Option<String>)]) -> anyhow::Result<Response> {
         // A restarted desk may have another port.
         let address = address::find(&self.data_dir).unwrap_or(self.configured);
+        if address.port() == 0 {
+            bail!("no desk runs in {}", self.data_dir.display());
+        }
         let query: Vec<_> = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).collect();
         let request = self.http.get(format!("http://{address}/operator/v1/{path}")).query(&query);
         let sent = request.header(AUTHORIZATION, self.token.header()).send().await;
-        let response = sent.map_err(|source| NoDesk { address, source })?;
+        let response = sent.map_err(|error| NoDesk::new(address, &error))?;
         if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
     }
 }

@@ -48,9 +48,7 @@ const WIDTHS: [usize; 6] = [36, 12, 17, 17, 36, 20];
 
 /// Prints the list, page by page.
 pub async fn list(client: &Client, list: &List, out: &mut impl Write) -> anyhow::Result<()> {
-    if !list.json {
-        row(out, ["ID", "STATUS", "RECEIVED BTC", "PAYOUT SKY", "TO", "UPDATED"].map(str::to_owned), "WHY")?;
-    }
+    let mut heading = !list.json;
     let mut wanted = list.limit;
     let mut after = None;
     while wanted > 0 {
@@ -62,6 +60,9 @@ pub async fn list(client: &Client, list: &List, out: &mut impl Write) -> anyhow:
             ("after", after),
         ];
         let page: DepositPage = client.get("deposits", &query).await?;
+        if std::mem::take(&mut heading) {
+            row(out, ["ID", "STATUS", "RECEIVED BTC", "PAYOUT SKY", "TO", "UPDATED"].map(str::to_owned), "WHY")?;
+        }
         for deposit in page.deposits.iter().take(rows as usize) {
             if list.json {
                 writeln!(out, "{}", serde_json::to_string(deposit)?)?

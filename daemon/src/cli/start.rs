@@ -60,6 +60,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
 
 /// The desk itself.
 fn run(loaded: Loaded) -> anyhow::Result<()> {
+    check::files(&loaded)?;
     logging::begin(&loaded.config.desk)?;
     crate::run::run(loaded)
 }

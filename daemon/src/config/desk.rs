@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use millrace_model::deposit::Method;
 use millrace_model::money::{Amount, Btc, Rate, Sky};
+use millrace_protocols::wire::skycoin::rest::PAYOUT_DECIMALS;
 
 use super::layers::Layers;
 use super::section::Section;
@@ -82,7 +83,7 @@ pub struct Desk {
     pub method: Method,
     /// SKY for one BTC in direct mode; always there in direct mode.
     pub rate: Option<Rate>,
-    /// A payout is rounded down to so many decimals of SKY, 0 to 6.
+    /// A payout is rounded down to so many decimals of SKY, at most those that nodes take.
     pub payout_decimals: u32,
     /// A smaller deposit is held.
     pub minimum_deposit: Amount<Btc>,
@@ -110,7 +111,7 @@ impl Desk {
             data_dir: section.path("data_dir", Some("millrace-data".into())).unwrap_or_default(),
             method: section.value("method", Method::Direct),
             rate: section.optional_or("rate", sandbox.then(|| "500".parse().expect("500 is a rate"))),
-            payout_decimals: section.within("payout_decimals", 0..=6, 3),
+            payout_decimals: section.within("payout_decimals", 0..=PAYOUT_DECIMALS, 3),
             minimum_deposit: section.value("minimum_deposit", coins(500_000)),
             maximum_deposit: section.value("maximum_deposit", coins(1_000_000_000)),
             maximum_payout: section.value("maximum_payout", coins(10_000_000_000)),

@@ -124,6 +124,12 @@ impl<'i> Layers<'i> {
     pub fn finish(mut self) -> Result<Vec<Entry>, ConfigError> {
         let unknown: Vec<Problem> = self.unknown_in_file().into_iter().chain(self.unknown_variables()).collect();
         self.problems.extend(unknown);
+        // As a reader meets them: the file from top to bottom, then variables, then what is missing.
+        self.problems.sort_by_key(|problem| match problem.origin {
+            Origin::File { line, .. } => (0, line),
+            Origin::Variable(_) => (1, 0),
+            Origin::Default => (2, 0),
+        });
         if self.problems.is_empty() { Ok(self.entries) } else { Err(ConfigError { problems: self.problems }) }
     }
 

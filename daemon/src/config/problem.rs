@@ -12,7 +12,7 @@ pub enum Origin {
     File {
         /// As it was given on the command line.
         path: PathBuf,
-        /// Counted from 1.
+        /// Counted from 1; 0 for the file as a whole.
         line: usize,
     },
     /// An environment variable.
@@ -23,6 +23,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::File { path, line: 0 } => write!(f, "{}", path.display()),
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
             Self::Variable(name) => f.write_str(name),
         }
@@ -62,7 +63,7 @@ pub struct ConfigError {
 impl ConfigError {
     /// An error with one problem that concerns the file as a whole.
     pub fn of_file(path: PathBuf, sentence: String) -> Self {
-        Self { problems: vec![Problem { origin: Origin::File { path, line: 1 }, key: String::new(), sentence }] }
+        Self { problems: vec![Problem { origin: Origin::File { path, line: 0 }, key: String::new(), sentence }] }
     }
 }
 

@@ -37,6 +37,25 @@ impl Rules<'_, '_> {
         if desk.method == Method::Direct && desk.rate.is_none() {
             self.missing("desk", "rate", "direct mode sells at it", "rate = \"500\" for 500 SKY a BTC");
         }
+        self.payouts(desk);
+    }
+
+    /// A desk that would hold whatever it receives is not meant.
+    fn payouts(&mut self, desk: &Desk) {
+        let least = desk.rate.map(|rate| rate.sky_for(desk.minimum_deposit, desk.payout_decimals));
+        let held = match (desk.method, least) {
+            _ if desk.maximum_payout.is_zero() => true,
+            (Method::Direct, Some(Ok(least))) => least > desk.maximum_payout,
+            (Method::Direct, Some(Err(_))) => true,
+            (Method::Direct, None) | (Method::Passthrough, _) => false,
+        };
+        if held {
+            let sentence = format!(
+                "holds every payout, also that of the smallest deposit; write more than {}",
+                least.and_then(Result::ok).unwrap_or(desk.maximum_payout)
+            );
+            self.refuse(("desk", "maximum_payout"), Some("rate"), sentence);
+        }
     }
 
     fn public(&mut self, public: &Public) {

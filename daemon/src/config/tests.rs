@@ -117,7 +117,7 @@ fn every_mistake_is_reported_at_once_with_its_line_or_variable() {
     let found = problems(text, &[("MILLRACE_BITCOIN__CONFIRMATIONS", "0"), ("MILLRACE_DESK__COLOR", "red")]);
     let expected = [
         "desk.toml:2: desk.rate: a rate is an integer",
-        "desk.toml:3: desk.payout_decimals: must be from 0 to 6",
+        "desk.toml:3: desk.payout_decimals: must be from 0 to 3",
         "desk.toml:6: public.listen: expected a text in quotes, found a TOML integer",
         "MILLRACE_BITCOIN__CONFIRMATIONS: bitcoin.confirmations: must be from 1 to 1000",
         "desk.toml:7: coins: no such section",
@@ -128,6 +128,9 @@ fn every_mistake_is_reported_at_once_with_its_line_or_variable() {
     for start in expected {
         assert!(found.iter().any(|problem| problem.starts_with(start)), "{start} in {found:#?}");
     }
+    let lines: Vec<_> =
+        found.iter().filter_map(|problem| problem.strip_prefix("desk.toml:")?.split(':').next()).collect();
+    assert_eq!(lines, ["2", "3", "4", "6", "7"], "from top to bottom");
 }
 
 #[test]
@@ -159,6 +162,8 @@ fn impossible_values_are_refused() {
     for (text, key) in [
         ("[desk]\nminimum_deposit = \"2\"\nmaximum_deposit = \"1\"", "desk.toml:2: desk.minimum_deposit"),
         ("[desk]\nmaximum_deposit = \"0.0001\"", "desk.toml:2: desk.minimum_deposit"),
+        ("[desk]\nmaximum_payout = \"0\"", "desk.toml:2: desk.maximum_payout: holds every payout"),
+        ("[desk]\nmaximum_payout = \"2.499\"", "desk.toml:2: desk.maximum_payout: holds every payout"),
         ("[desk]\nmax_addresses_per_target = 0", "desk.toml:2: desk.max_addresses_per_target"),
         ("[bitcoin]\nconfirmations = 1001", "desk.toml:2: bitcoin.confirmations"),
         ("[bitcoin]\nnetwork = \"bitcoin\"", "desk.toml:2: bitcoin.network"),

@@ -15,7 +15,8 @@ pub use answers::{
 };
 pub use failure::{Failure, Refusal};
 pub use payout::{
-    Created, CreatedInput, Mismatch, Payout, PayoutError, TransactionVerdict, created, injected, transaction_verdict,
+    Created, CreatedInput, Mismatch, PAYOUT_DECIMALS, Payout, PayoutError, TransactionVerdict, created, injected,
+    transaction_verdict,
 };
 pub use requests::{
     Body, Broadcast, CSRF_HEADER, Method, Request, get_balance, get_block, get_csrf, get_health, get_outputs,
