@@ -1,6 +1,9 @@
 //! Rules of the house that a compiler does not know: headers, sizes, reasons, and one trap of SQLite.
 
+use std::collections::BTreeSet;
+
 use millrace_tests::house::{self, Source, functions};
+use proc_macro2::{TokenStream, TokenTree};
 
 /// The most lines a source file may have.
 const FILE_LINES_MAX: usize = 500;
@@ -57,6 +60,56 @@ fn every_dependency_has_a_line_of_reason() {
         .cloned()
         .collect();
     assert_none(&unexplained, "docs/decisions/dependencies.md gives no reason for");
+}
+
+/// Whether an item of this crate is named anywhere.
+fn names(stream: TokenStream, library: &str) -> bool {
+    let trees: Vec<_> = stream.into_iter().collect();
+    trees.iter().enumerate().any(|(at, tree)| match tree {
+        TokenTree::Group(group) => names(group.stream(), library),
+        TokenTree::Ident(ident) if *ident == library => {
+            let next = trees.get(at + 1).map(ToString::to_string);
+            let imported = at > 0 && trees[at - 1].to_string() == "use";
+            next.as_deref() == Some(":") || imported
+        }
+        TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+    })
+}
+
+fn is_used(sources: &[Source], dependency: &str) -> bool {
+    // The one crate whose library has another name.
+    let library = if dependency == "md-5" { "md5".to_owned() } else { dependency.replace('-', "_") };
+    let mentioning = sources.iter().filter(|source| source.text.contains(&library));
+    mentioning.map(|source| source.text.parse().expect("our sources are Rust")).any(|stream| names(stream, &library))
+}
+
+#[test]
+fn every_dependency_is_used_by_whoever_asks_for_it() {
+    let table = |path: &str| -> toml::Table { house::source(path).text.parse().expect("a manifest is TOML") };
+    let mut wanted = BTreeSet::new();
+    let mut unused = Vec::new();
+    for folder in house::CRATES {
+        let manifest = table(&format!("{folder}/Cargo.toml"));
+        let sources = house::sources(folder, "rs");
+        let tables = ["dependencies", "dev-dependencies"].iter().filter_map(|kind| manifest.get(*kind)?.as_table());
+        for name in tables.flat_map(toml::Table::keys) {
+            wanted.insert(name.clone());
+            if !is_used(&sources, name) {
+                unused.push(format!("{folder}: {name}"));
+            }
+        }
+    }
+    let workspace = table("Cargo.toml");
+    let offered = workspace["workspace"]["dependencies"].as_table().expect("the workspace has dependencies");
+    unused.extend(offered.keys().filter(|name| !wanted.contains(*name)).map(|name| format!("workspace: {name}")));
+    assert_none(&unused, "nobody uses");
+}
+
+#[test]
+fn the_rule_about_dependencies_is_not_fooled_by_comments() {
+    let sample = |text: &str| is_used(&[Source { path: "sample.rs".into(), text: text.into() }], "some-crate");
+    assert!(sample("fn a() { some_crate::b() }") && sample("use some_crate;") && sample("use some_crate::{a, b};"));
+    assert!(!sample("// some_crate::b") && !sample("let some_crate = \"some_crate::b\";"));
 }
 
 /// Calls that step a statement once and then drop it.
