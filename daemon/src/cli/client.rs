@@ -32,20 +32,27 @@ pub struct Client {
 
 /// No desk answers: not running, or running with another configuration.
 #[derive(Debug, thiserror::Error)]
-#[error("no desk answers at http://{address} ({cause}); is it running, and with this configuration?")]
-pub struct NoDesk {
-    address: SocketAddr,
-    /// The innermost reason; those around it say the address again.
-    cause: String,
+pub enum NoDesk {
+    /// Nobody has said where: none was started, or it was stopped.
+    #[error("no desk runs in {}; start one with `millrace run` and this configuration", .0.display())]
+    NoneRuns(PathBuf),
+    /// Nobody answers where one was.
+    #[error("no desk answers at http://{address} ({cause}); is it running, and with this configuration?")]
+    Silent {
+        /// Where it was looked for.
+        address: SocketAddr,
+        /// The innermost reason; those around it say the address again.
+        cause: String,
+    },
 }
 
 impl NoDesk {
-    fn new(address: SocketAddr, error: &reqwest::Error) -> Self {
+    fn silent(address: SocketAddr, error: &reqwest::Error) -> Self {
         let mut cause: &dyn Error = error;
         while let Some(inner) = cause.source() {
             cause = inner;
         }
-        Self { address, cause: cause.to_string() }
+        Self::Silent { address, cause: cause.to_string() }
     }
 }
 
@@ -96,12 +103,12 @@ impl Client {
         // A restarted desk may have another port.
         let address = address::find(&self.data_dir).unwrap_or(self.configured);
         if address.port() == 0 {
-            bail!("no desk runs in {}", self.data_dir.display());
+            return Err(NoDesk::NoneRuns(self.data_dir.clone()).into());
         }
         let query: Vec<_> = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).collect();
         let request = self.http.get(format!("http://{address}/operator/v1/{path}")).query(&query);
         let sent = request.header(AUTHORIZATION, self.token.header()).send().await;
-        let response = sent.map_err(|error| NoDesk::new(address, &error))?;
+        let response = sent.map_err(|error| NoDesk::silent(address, &error))?;
         if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
     }
 }
