@@ -223,6 +223,11 @@ impl Views {
         self.totals.borrow().counts()
     }
 
+    /// How many deposits are held, from memory.
+    pub fn held_now(&self) -> u64 {
+        self.totals.borrow().lines().iter().filter(|line| line.status == "held").map(|line| line.deposits).sum()
+    }
+
     /// How far the views are.
     pub fn position(&self) -> Position {
         *self.position.borrow()
@@ -291,18 +296,6 @@ impl Views {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
-    }
-
-    /// How many deposits stand where.
-    pub async fn counts(&self) -> Result<Vec<(String, u64)>, ViewError> {
-        let rows = sqlx::query("SELECT status, count(*) FROM deposits GROUP BY status").fetch_all(&self.pool).await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1) as u64)).collect())
-    }
-
-    /// How many deposits are held.
-    pub async fn held(&self) -> Result<u64, ViewError> {
-        let row = sqlx::query("SELECT count(*) FROM deposits WHERE status = 'held'").fetch_one(&self.pool).await?;
-        Ok(row.get::<i64, _>(0) as u64)
     }
 
     /// A customer's deposit addresses, oldest first.
