@@ -204,7 +204,7 @@ struct Scanner {
 impl Scanner {
     async fn load(outside: Outside, report: Reporter) -> Result<Self, ScannerError> {
         let store = outside.deposits.store().clone();
-        store.ready().await;
+        store.ready_for(&report).await;
         let owned = store.own(StreamName::Chain).await.map_err(ScannerError::Append)?;
         let reader = store.reader()?;
         let chain = load_chain(&reader)?;
