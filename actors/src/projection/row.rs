@@ -23,6 +23,9 @@ pub struct DepositRow {
     pub outpoint: Outpoint,
     /// How much was deposited.
     pub amount: Amount<Btc>,
+    /// Whether it is a block's reward, which counts later.
+    #[serde(default)]
+    pub coinbase: bool,
     /// Where it stands; the words of [`millrace_model::deposit::StageName`].
     pub status: String,
     /// Where it stood before it was held.
@@ -71,6 +74,7 @@ impl DepositRow {
                 address: receipt.address.clone(),
                 outpoint: receipt.outpoint,
                 amount: receipt.amount,
+                coinbase: receipt.coinbase,
                 status: "pending".to_owned(),
                 interrupted: None,
                 held: None,
@@ -156,6 +160,7 @@ impl DepositRow {
             }
             Event::RefundDue(refund) => {
                 self.refund = Some(refund.amount);
+                self.interrupted = None;
                 self.status("refund_due");
             }
             Event::RefundMarked(_) => self.done("refunded"),
