@@ -41,8 +41,9 @@ pub(super) const LOG_FILE: &str = "log.db";
 /// So much of a deposit that no order can spend goes to rounding; more is owed back. The price of a smallest order is
 /// some two hundred times as much.
 const ROUNDING_MAX_SATOSHI: u64 = 1_000;
-/// How often an open order is read at an exchange that may be asked as often as one likes.
-const UNPACED_READ_EVERY_MS: u64 = 50;
+/// The shortest pause between two readings of an open order, however often the exchange may be asked: whoever only reads
+/// never comes to cancel.
+const READ_EVERY_MS_MIN: u64 = 50;
 /// The views' file in the data folder.
 const VIEWS_FILE: &str = "views.db";
 
@@ -226,7 +227,7 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
     let policy = Policy {
         band_percent: c2cx.max_slippage_percent,
         patience_ms: u64::try_from(c2cx.order_wait.as_millis())?,
-        read_every_ms: 60_000u64.checked_div(u64::from(per_minute)).unwrap_or(UNPACED_READ_EVERY_MS),
+        read_every_ms: 60_000u64.checked_div(u64::from(per_minute)).unwrap_or(0).max(READ_EVERY_MS_MIN),
         ..Policy::new(BTC_SKY_RULES)
     };
     let remainder = RemainderPolicy {
