@@ -42,6 +42,9 @@ pub struct DepositRow {
     pub spent: Option<Amount<Btc>>,
     /// What was bought.
     pub bought: Option<Amount<Sky>>,
+    /// What the desk lost: it had paid when a reorganisation took the deposit. Nothing once it is mined again.
+    #[serde(default)]
+    pub loss: Option<Amount<Btc>>,
     /// What no order could spend, if it is owed back.
     pub refund: Option<Amount<Btc>>,
     /// How much is paid out.
@@ -83,6 +86,7 @@ impl DepositRow {
                 rate: None,
                 spent: None,
                 bought: None,
+                loss: None,
                 refund: None,
                 payout: None,
                 payout_txid: None,
@@ -108,10 +112,10 @@ impl DepositRow {
             | Event::OrderRefused(_)
             | Event::OrderCancelIntended(_)
             | Event::OrderObserved(_)
-            | Event::ReorgLoss(_)
             | Event::PayoutIntended(_) => {}
+            Event::ReorgLoss(loss) => self.loss = Some(loss.amount),
             Event::Mined(mined) => {
-                self.height = Some(mined.block.height);
+                (self.height, self.loss) = (Some(mined.block.height), None);
                 if self.outcome.take_if(|outcome| outcome == "vanished").is_some() {
                     self.status("pending");
                 }
