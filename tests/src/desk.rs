@@ -43,6 +43,13 @@ impl Desk {
         settings: &[(&'static str, &str)],
         prepare: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<Self> {
+        let mut desk = Self::launch(settings, prepare)?;
+        desk.ready().await?;
+        Ok(desk)
+    }
+
+    /// The same, without waiting for the desk to be ready.
+    pub fn launch(settings: &[(&'static str, &str)], prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         std::fs::create_dir(folder.path().join("data"))?;
         prepare(&folder.path().join("data"))?;
@@ -60,10 +67,7 @@ impl Desk {
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let process = spawn(&all, folder.path())?;
-        let mut desk =
-            Self { folder, settings: all, page: String::new(), starts: 1, process, http: crate::peers::http_client() };
-        desk.ready().await?;
-        Ok(desk)
+        Ok(Self { folder, settings: all, page: String::new(), starts: 1, process, http: crate::peers::http_client() })
     }
 
     /// Kills the desk as a power switch would, and starts it again on the same data.
@@ -94,9 +98,15 @@ impl Desk {
         }
     }
 
+    /// Waits until the desk listens.
+    pub async fn up(&mut self) -> Result<()> {
+        self.page = self.until(READY_WITHIN, "the desk says where its page is", async || Ok(self.announced())).await?;
+        Ok(())
+    }
+
     /// Waits until the page is there.
     pub async fn ready(&mut self) -> Result<()> {
-        self.page = self.until(READY_WITHIN, "the desk says where its page is", async || Ok(self.announced())).await?;
+        self.up().await?;
         self.until(READY_WITHIN, "the desk is ready", async || Ok(self.get("/api/config").await.ok())).await.map(drop)
     }
 

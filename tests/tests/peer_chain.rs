@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bitcoin::Amount;
+use millrace_daemon::sandbox::client::Client as SandboxClient;
 use millrace_tests::desk::{Desk, fresh_target};
 use millrace_tests::operator::OperatorApi;
 use millrace_tests::world::World;
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 /// How long the desk may take to see what the node has.
@@ -135,6 +137,7 @@ async fn the_coins_of_a_paid_and_orphaned_deposit_are_never_paid_a_second_time()
     let events = events_of(&desk, &first).await?;
     let kinds: Vec<_> = events.iter().filter_map(|event| event["kind"].as_str()).collect();
     assert!(kinds.contains(&"Orphaned") && kinds.contains(&"ReorgLoss"), "{kinds:?}");
+    lost(&desk, "0.05000000").await?;
 
     // And back: the first transaction is mined again in a still longer branch, the other one is orphaned.
     world.bitcoin.reorganise(8, vec![payment.clone()]).await?;
@@ -145,7 +148,7 @@ async fn the_coins_of_a_paid_and_orphaned_deposit_are_never_paid_a_second_time()
     assert_eq!(paid.len(), 1, "the coins were paid for once: {paid:?}");
     let shown = by_txid(&desk, &target, &payment.compute_txid().to_string(), |shown| shown["status"] == "done").await?;
     assert_eq!(shown["outcome"], "paid");
-    Ok(())
+    lost(&desk, "0.00000000").await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,6 +182,36 @@ async fn a_deposit_orphaned_before_its_payout_was_signed_is_held_until_it_is_dee
     assert_eq!(world.paid(&target)?.len(), 1);
     says(&desk, &robbed, "Its block left the chain; waiting to be mined again").await?;
     assert_eq!(world.paid(&robbed)?.len(), 0, "what was spent elsewhere is not paid");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deposit_orphaned_while_it_is_being_bought_buys_on_when_it_is_deep_enough_again() -> Result<()> {
+    let Some(world) = World::start().await? else { return Ok(()) };
+    let desk = world.desk(&[("MILLRACE_DESK__METHOD", "passthrough")]).await?;
+    let exchange = SandboxClient::new(&world.sandbox.info)?;
+    exchange.post("/market/fills", &json!({ "percent": 0 })).await?;
+    let target = fresh_target(13);
+    let payment = world.bitcoin.payment(&[(&desk.bind(&target).await?, sat(5_000_000))]).await?;
+    world.bitcoin.broadcast(&payment).await?;
+    world.bitcoin.generate(3).await?;
+    let buying = says(&desk, &target, "Buying SKY on the exchange").await?;
+    desk.until(SEEN_WITHIN, "an order is placed", async || {
+        let events = events_of(&desk, &buying).await?;
+        Ok(events.iter().any(|event| event["kind"] == "OrderPlaced").then_some(()))
+    })
+    .await?;
+
+    world.bitcoin.reorganise(3, Vec::new()).await?;
+    says(&desk, &target, "Its block left the chain; waiting to be mined again").await?;
+    exchange.post("/market/clear", &json!({})).await?;
+    world.bitcoin.broadcast(&payment).await?;
+    world.bitcoin.generate(3).await?;
+    let deposits = desk.settled(&target, 1).await?;
+    assert_eq!(deposits[0]["outcome"], "paid");
+    let amount = |field: &str| deposits[0][field].as_str().and_then(|text| text.parse::<Decimal>().ok());
+    assert!(amount("spent").context("what was spent")? <= "0.05".parse()?, "{deposits:?}");
+    assert_eq!(world.paid(&target)?.len(), 1);
     Ok(())
 }
 
@@ -288,6 +321,18 @@ async fn settle_one(world: &World, desk: &Desk, target: &str) -> Result<()> {
     desk.settled(target, 1).await?;
     assert_eq!(world.paid(target)?.len(), 1);
     Ok(())
+}
+
+/// Waits until the operator is told that reorganisations took this much of what was paid for.
+async fn lost(desk: &Desk, amount: &str) -> Result<()> {
+    let operator = OperatorApi::of(desk)?;
+    desk.until(SEEN_WITHIN, "the operator sees the loss", async || {
+        let totals = operator.get("/totals").await?;
+        let standing = totals["standing"].as_array().context("totals have lines")?;
+        let paid = standing.iter().find(|line| line["outcome"] == "paid").context("something was paid")?;
+        Ok((paid["lost_btc"] == amount).then_some(()))
+    })
+    .await
 }
 
 /// A deposit's events, as the operator sees them.

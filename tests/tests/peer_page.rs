@@ -1,5 +1,6 @@
 //! The page in a real browser, from the payout address to the payout.
 
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -7,7 +8,7 @@ use millrace_tests::desk::{Desk, books_of, fresh_target};
 use millrace_tests::peers::browser::Page;
 
 /// The browser's own start included.
-const BOUND_WITHIN: Duration = Duration::from_secs(60);
+const SHOWN_WITHIN: Duration = Duration::from_secs(60);
 const BUTTON: &str = "form[action='/bind'] button";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -15,6 +16,7 @@ async fn a_customer_walks_from_his_address_to_his_payout_without_reloading() -> 
     let Some(page) = Page::new() else { return Ok(()) };
     let desk = Desk::start(&[("MILLRACE_DESK__RATE", "500")]).await?;
     let target = fresh_target(41);
+    let picture = desk.data_dir().join("page.png");
     let visit = page
         .open(desk.page())
         .fill("#amount", "0.1")
@@ -24,11 +26,17 @@ async fn a_customer_walks_from_his_address_to_his_payout_without_reloading() -> 
         .wait_for_text("#deposits-title + p", "Waiting for a deposit.")
         .text("#deposit-address")
         .count(".qr svg path")
+        .screenshot(&picture)
         .wait_for_text("article [role=status]", "Paid out")
         .text("article dd:nth-of-type(1)")
         .count("article")
         .run();
-    let (visit, paid) = tokio::join!(visit, pay_when_bound(&desk, &target));
+    let paid = async {
+        let address = shown(&desk, &target, &picture).await?;
+        desk.command(&["sandbox", "pay", &address, "0.05"]).await?;
+        anyhow::Ok(address)
+    };
+    let (visit, paid) = tokio::join!(visit, paid);
     let (visit, address) = (visit?, paid?);
 
     assert_eq!(visit.read[0], address);
@@ -60,8 +68,7 @@ async fn the_page_goes_on_by_itself_when_the_desk_was_killed_and_started_again()
         .wait_for_text("article [role=status]", "Paid out")
         .run();
     let restarted = async {
-        let address = bound(&desk, &target).await?;
-        desk.until(BOUND_WITHIN, "the browser shows the address", async || Ok(picture.exists().then_some(()))).await?;
+        let address = shown(&desk, &target, &picture).await?;
         desk.kill_and_restart().await?;
         desk.pay(&address, "0.05").await
     };
@@ -97,17 +104,9 @@ async fn a_mistyped_address_is_answered_with_a_sentence_beside_what_was_typed() 
     Ok(())
 }
 
-/// Pays from the command line as soon as the customer has his address; gives the address back.
-async fn pay_when_bound(desk: &Desk, target: &str) -> Result<String> {
-    let address = bound(desk, target).await?;
-    desk.command(&["sandbox", "pay", &address, "0.05"]).await?;
-    Ok(address)
-}
-
-/// The customer's address, once the browser has bound it.
-async fn bound(desk: &Desk, target: &str) -> Result<String> {
-    let customer = desk.until(BOUND_WITHIN, "the browser binds an address", async || {
-        Ok(desk.get(&format!("/api/v1/customers/{target}")).await.ok())
-    });
-    Ok(customer.await?["addresses"][0]["address"].as_str().context("an address")?.to_owned())
+/// The customer's address, once the browser shows it: then it has taken the picture.
+async fn shown(desk: &Desk, target: &str, picture: &Path) -> Result<String> {
+    desk.until(SHOWN_WITHIN, "the browser shows an address", async || Ok(picture.exists().then_some(()))).await?;
+    let customer = desk.get(&format!("/api/v1/customers/{target}")).await?;
+    Ok(customer["addresses"][0]["address"].as_str().context("an address")?.to_owned())
 }

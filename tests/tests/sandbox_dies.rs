@@ -34,6 +34,31 @@ async fn a_sandbox_that_is_killed_is_started_again_and_the_desk_goes_on() -> Res
     Ok(())
 }
 
+#[tokio::test]
+async fn while_the_sandbox_cannot_be_started_the_desk_says_why_and_then_goes_on() -> Result<()> {
+    let mut desk = Desk::launch(&[("MILLRACE_DESK__RATE", "500")], |data| {
+        Ok(std::fs::write(data.join("sandbox"), "a file where the folder should be")?)
+    })?;
+    desk.up().await?;
+    let operator = OperatorApi::of(&desk)?;
+    let part = desk.until(BACK_WITHIN, "the sandbox is not there", async || {
+        Ok(Some(operator.part("sandbox").await?).filter(|part| part["state"] == "backing_off"))
+    });
+    assert!(part.await?["why"].as_str().is_some_and(|why| why.contains("cannot be started")));
+    assert_eq!(desk.get("/api/health").await?["status"], "DEGRADED");
+    let refused = desk.get("/").await.expect_err("there is no desk yet").to_string();
+    assert!(refused.contains("503") && refused.contains("sandbox: backing off"), "{refused}");
+
+    std::fs::remove_file(desk.data_dir().join("sandbox"))?;
+    desk.ready().await?;
+    let target = fresh_target(32);
+    desk.pay(&desk.bind(&target).await?, "0.01").await?;
+    desk.settled(&target, 1).await?;
+    let (status, took) = desk.terminate().await?;
+    assert!(status.success() && took < Duration::from_secs(5), "{status} after {took:?}");
+    Ok(())
+}
+
 /// Kills the sandbox as a power switch would, and waits for the next one.
 async fn killed(desk: &Desk, before: &Info) -> Result<Info> {
     signal("KILL", before.pid)?;
