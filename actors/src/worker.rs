@@ -27,7 +27,7 @@ use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 /// How many events are read at once.
 const PAGE_EVENTS_MAX: usize = 2_048;
 /// How many deposits are worked on at once.
-const AT_ONCE_MAX: usize = 256;
+const AT_ONCE_MAX: usize = 1_024;
 
 /// What somebody does to deposits.
 pub trait Duty: Send + Sync + 'static {
