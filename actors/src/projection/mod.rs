@@ -17,7 +17,7 @@ use millrace_model::{address_book, binding, deposit};
 use xtra::Mailbox;
 
 use crate::event_store::{Page, ReadError, Store};
-use crate::supervision::{Incarnation, Policy, Scope, Tree, TreeError};
+use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
 pub use row::DepositRow;
 pub use totals::{Line, Totals};
@@ -38,6 +38,7 @@ pub fn start(tree: &Tree, store: Store, views: Views) -> Result<(), TreeError> {
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         store: store.clone(),
         views: views.clone(),
+        report: incarnation.report,
         scope: incarnation.scope,
     })
     .map(|_| ())
@@ -47,6 +48,7 @@ pub fn start(tree: &Tree, store: Store, views: Views) -> Result<(), TreeError> {
 pub struct Actor {
     store: Store,
     views: Views,
+    report: Reporter,
     scope: Scope,
 }
 
@@ -75,7 +77,11 @@ impl xtra::Actor for Actor {
             totals: Totals::default(),
             position: 0,
         };
-        self.scope.spawn(async move { fold.run().await.map(|never| match never {}) });
+        let report = self.report.clone();
+        self.scope.spawn(async move {
+            fold.store.ready_for(&report).await;
+            fold.run().await.map(|never| match never {})
+        });
         Ok(())
     }
 
@@ -94,7 +100,6 @@ struct Fold {
 
 impl Fold {
     async fn run(mut self) -> Result<Infallible, ProjectionError> {
-        self.store.ready().await;
         let mut bell = self.store.bell();
         self.position = self.views.prepare(self.store.head()).await?;
         self.totals = Totals::clone(&self.views.totals());

@@ -16,7 +16,7 @@ use super::row::DepositRow;
 use super::totals::Totals;
 
 /// The newest shape of what is derived. A database with another is thrown away and made again from the log.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Rows on a page at most.
 pub const PAGE_ROWS_MAX: u32 = 200;
 /// How many rows one statement writes.

@@ -121,20 +121,29 @@ struct Books {
 }
 
 impl Wallet {
-    /// A wallet of so many outputs of 1000 SKY, which has signed what each of them would pay as `usual`.
-    pub fn new(outputs: u32, usual: (SkyAddress, Amount<Sky>)) -> Self {
+    /// A wallet of so many outputs of 1000 SKY.
+    pub fn new(outputs: u32) -> Self {
         let key = SecretKey::from_slice(&[7; 32]).expect("a key");
         let address = SkyAddress::from_public_key(&key.public_key(&Secp256k1::new()));
-        let mut wallet = Self { key, address, signed: HashMap::new(), books: Mutex::default() };
+        let wallet = Self { key, address, signed: HashMap::new(), books: Mutex::default() };
         for number in 0..outputs {
             let mut uxid = [0; 32];
             uxid[..4].copy_from_slice(&number.to_be_bytes());
             let output = wallet.output(UxId(uxid), Amount::from_units(1_000_000_000).expect("an amount"));
-            let signed = wallet.transaction(std::slice::from_ref(&output), usual).expect("it has enough");
-            wallet.signed.insert(output.uxid, signed);
             wallet.books().unspent.insert(output.uxid, output);
         }
         wallet
+    }
+
+    /// Signs beforehand what each output alone would pay.
+    pub fn sign_beforehand(mut self, to: SkyAddress, coins: Amount<Sky>) -> Self {
+        let outputs: Vec<_> = self.books().unspent.values().cloned().collect();
+        let sign = |output: UnspentOutput| {
+            let signed = self.transaction(std::slice::from_ref(&output), (to, coins)).expect("each has enough");
+            (output.uxid, signed)
+        };
+        self.signed = outputs.into_iter().map(sign).collect();
+        self
     }
 
     /// How many payouts were made; each spends outputs of its own, or it would not have been taken.

@@ -114,7 +114,7 @@ impl Running {
             binder::Settings { source: source.clone(), addresses_max_per_target: u64::MAX, low_pool: 0, switches };
         let binder = binder::start(&tree, settings, store.clone())?;
         let (chain, wallet) =
-            (Arc::new(Chain::new()), Arc::new(Wallet::new(outputs, (TARGET.parse()?, PAYOUT.parse()?))));
+            (Arc::new(Chain::new()), Arc::new(Wallet::new(outputs).sign_beforehand(TARGET.parse()?, PAYOUT.parse()?)));
         let settings = scanner::Settings {
             network: Network::Regtest,
             start: Start::Tip,
