@@ -224,13 +224,15 @@ impl Desk {
         }
         let (reply, answer) = oneshot::channel();
         let answer = answer.shared();
-        if let Some(bound) = self.earlier(bind.command_id)? {
+        let room = claims.begin(&bind.target, self.settings.addresses_max_per_target, || {
+            Ok(self.store.reader()?.count_of_label(&bind.target)?)
+        });
+        if let Err(full) = room {
+            // A repeated command needs no room. Where there is some, the log says that it is one.
+            let bound = self.earlier(bind.command_id)?.ok_or(full)?;
             let _ = reply.send(Ok(bound));
             return Ok(answer);
         }
-        claims.begin(&bind.target, self.settings.addresses_max_per_target, || {
-            Ok(self.store.reader()?.count_of_label(&bind.target)?)
-        })?;
         claims.under_way(bind.command_id, answer.clone());
         drop(claims);
         let desk = Arc::clone(self);
@@ -256,7 +258,8 @@ impl Desk {
                 Err(DeriveError::NoKey) => continue,
                 Err(DeriveError::Exhausted) => {
                     self.claims().give_back(index);
-                    return Err(BindError::PoolEmpty);
+                    let bound = self.earlier(bind.command_id)?.ok_or(BindError::PoolEmpty)?;
+                    return Ok((bound, Origin::Repeated));
                 }
             };
             match self.store.append(self.append(bind, index, &address)).await {
