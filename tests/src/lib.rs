@@ -4,6 +4,8 @@
 //! # Layout
 //!
 //! * [`house`] reads our own sources, so that a rule is a test and not a wish.
+//! * [`desk`] is the real program in a folder of its own, [`operator`] its operator's API, [`world`] what it deals with
+//!   when it is configured as in production.
 //! * [`peers`] starts real programs (a Bitcoin node, a browser) and takes them down again.
 //!
 //! `tests/run` sets everything up and runs everything; `tests/README.md` says what it needs.
@@ -11,4 +13,6 @@
 pub mod bench;
 pub mod desk;
 pub mod house;
+pub mod operator;
 pub mod peers;
+pub mod world;

@@ -88,6 +88,19 @@ async fn a_repeated_request_gets_the_first_answer_at_once_and_after_a_restart() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_repeated_request_needs_neither_a_place_under_the_limit_nor_an_address() {
+    let dir = TempDir::new().unwrap();
+    let desk = Desk::open(dir.path(), AddressSource::list(derived(0..2)), 1);
+    let (alices, bobs) = (desk.bind("alice", 1).await.unwrap(), desk.bind("bob", 2).await.unwrap());
+    assert_eq!(desk.bind("alice", 3).await, Err(BindError::LimitReached(1)));
+    assert_eq!(desk.bind("alice", 1).await.unwrap(), alices);
+    desk.close().await;
+    let desk = Desk::open(dir.path(), AddressSource::list(derived(0..2)), 2);
+    assert_eq!(desk.bind("bob", 4).await, Err(BindError::PoolEmpty));
+    assert_eq!(desk.bind("bob", 2).await.unwrap(), bobs);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_limit_counts_what_was_bound_before_a_restart() {
     let dir = TempDir::new().unwrap();
     let desk = Desk::open(dir.path(), account(), 2);

@@ -139,7 +139,8 @@ mod tests {
             released.when(direct(rate)).then_any().leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitSend));
         }
         let orphaned = received("11").when(Command::ObserveOrphaned).then_any();
-        let again = orphaned.when(Command::ObserveMined { block: mined().block }).then_any();
+        let mined_again = orphaned.when(Command::ObserveMined { block: mined().block }).then_any();
+        let again = mined_again.when(Command::ObserveMature { confirmations: 2, seen_before: None }).then_any();
         again.when(direct("500")).then([Held { reason: HoldReason::AboveMaximum }.into()]);
     }
 

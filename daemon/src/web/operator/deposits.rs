@@ -124,8 +124,11 @@ fn shown(row: Row) -> DepositRow {
     }
 }
 
-/// Why it is held or to be paid back, else how it ended.
+/// Why it is held, else that it was lost, else why it is to be paid back or how it ended.
 fn reason(row: &Row) -> Option<String> {
+    if row.loss.is_some() && row.held.is_none() {
+        return Some("reorg_loss".to_owned());
+    }
     let Some(held) = &row.held else {
         let parts = [row.outcome.clone(), row.refund_note.clone()];
         return parts.into_iter().flatten().reduce(|outcome, note| format!("{outcome}: {note}"));

@@ -1,13 +1,16 @@
 //! teller's API, so that its page and clients work: same paths, shapes and words. Errors are plain text.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json as Reply;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use millrace_actors::projection::DepositRow;
-use millrace_actors::stock::Stock;
+use millrace_actors::stock::Reading;
+use millrace_actors::supervision::PartHealth;
+use millrace_model::deposit::Method;
 use millrace_model::money::{Amount, Sky};
 use serde::{Deserialize, Serialize};
 
@@ -163,7 +166,7 @@ pub(super) struct Health {
     version: &'static str,
     uptime: String,
     exchange: Exchange,
-    parts: Vec<millrace_actors::supervision::PartHealth>,
+    parts: Vec<PartHealth>,
 }
 
 #[derive(Debug, Serialize)]
@@ -185,8 +188,7 @@ struct Balance {
 }
 
 impl Balance {
-    fn of(stock: &Stock) -> Self {
-        let reading = stock.reading();
+    fn of(reading: Option<Reading>) -> Self {
         let funds = reading.map(|reading| reading.funds);
         Self {
             coins: funds.map_or(Amount::<Sky>::ZERO, |funds| funds.coins).to_string(),
@@ -197,27 +199,43 @@ impl Balance {
 }
 
 pub(super) async fn health(State(desk): State<Arc<Desk>>) -> Reply<Health> {
-    let parts = desk.health.snapshot();
-    let trouble_of = |name: &str| {
-        let part = parts.iter().find(|part| part.name == name && !part.is_well());
-        part.map_or_else(String::new, |part| {
-            let conditions = part.conditions.iter().map(|condition| condition.text.clone());
-            conditions.chain(part.why.clone()).collect::<Vec<_>>().join("; ")
-        })
-    };
-    let held = desk.views.counts_now().into_iter().find(|(status, _)| status == "held").map_or(0, |(_, count)| count);
-    Reply(Health {
-        status: if parts.iter().all(millrace_actors::supervision::PartHealth::is_well) { "OK" } else { "DEGRADED" },
-        application: "millrace",
-        version: env!("CARGO_PKG_VERSION"),
-        uptime: format!("{}s", desk.started.elapsed().as_secs()),
-        exchange: Exchange {
-            buy_method: desk.terms.method.as_str(),
+    // From memory: health is answered whatever is dead, the views included.
+    let (parts, books) = (desk.health.snapshot(), Books { held: desk.views.held_now(), stock: desk.stock.reading() });
+    Reply(Health::of(parts, desk.terms.method, desk.started, books))
+}
+
+/// What the health says of deposits and money; nothing of either at first.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    /// How many deposits are held.
+    pub held: u64,
+    /// What the hot wallet held when it was last read.
+    pub stock: Option<Reading>,
+}
+
+impl Health {
+    pub(super) fn of(parts: Vec<PartHealth>, method: Method, started: Instant, books: Books) -> Self {
+        let trouble_of = |name: &str| {
+            let part = parts.iter().find(|part| part.name == name && !part.is_well());
+            part.map_or_else(String::new, |part| {
+                let conditions = part.conditions.iter().map(|condition| condition.text.clone());
+                conditions.chain(part.why.clone()).collect::<Vec<_>>().join("; ")
+            })
+        };
+        let exchange = Exchange {
+            buy_method: method.as_str(),
             processor_error: trouble_of("buyer"),
             sender_error: trouble_of("sender"),
-            balance: Balance::of(&desk.stock),
-            deposit_error_count: held,
-        },
-        parts,
-    })
+            balance: Balance::of(books.stock),
+            deposit_error_count: books.held,
+        };
+        Self {
+            status: if parts.iter().all(PartHealth::is_well) { "OK" } else { "DEGRADED" },
+            application: "millrace",
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: format!("{}s", started.elapsed().as_secs()),
+            exchange,
+            parts,
+        }
+    }
 }

@@ -82,6 +82,8 @@ impl Rig {
             switches: switches.subscribe(),
         };
         let binder = binder::start(&tree, settings, store.clone()).unwrap();
+        // As the log says them, which the binder waits for.
+        switches.send_replace(Switches::default());
         store.ready().await;
         shows(&views).await;
         let desk = Desk {
