@@ -12,6 +12,7 @@ use super::append::{Append, AppendError, Committed};
 use super::feed::{Feed, Page};
 use super::log::Ownership;
 use super::reader::{ReadError, Reader};
+use super::writer::Turns;
 use crate::supervision::{Address, AskError, Policy, Tree, TreeError, ask};
 
 /// How long an append may take before its outcome counts as unknown.
@@ -23,6 +24,7 @@ pub(super) struct Shared {
     pub(super) feed: Arc<Feed>,
     reader: RwLock<Option<Arc<Reader>>>,
     ready: watch::Sender<bool>,
+    pub(super) turns: Arc<Turns>,
 }
 
 impl Shared {
@@ -46,7 +48,12 @@ impl Store {
     /// Adds the store to the tree and starts it.
     pub fn start(tree: &Tree, settings: Settings) -> Result<Self, TreeError> {
         let feed = Arc::new(Feed::new(0));
-        let shared = Arc::new(Shared { feed, reader: RwLock::default(), ready: watch::Sender::new(false) });
+        let shared = Arc::new(Shared {
+            feed,
+            reader: RwLock::default(),
+            ready: watch::Sender::new(false),
+            turns: Arc::default(),
+        });
         let incarnation = Arc::clone(&shared);
         let address =
             tree.add(Self::PART, Policy::permanent(), move |_| Actor::new(settings.clone(), Arc::clone(&incarnation)))?;
