@@ -279,7 +279,7 @@ impl Log {
 
     fn insert_event(&mut self, stream_id: i64, recorded: &Recorded, command: &ChainHash) -> rusqlite::Result<()> {
         let payload = recorded.event.payload();
-        self.tip = Link { recorded, payload: &payload, command }.after(&self.tip);
+        self.tip = Link { recorded, schema: recorded.event.schema(), payload: &payload, command }.after(&self.tip);
         self.connection
             .prepare_cached(
                 "INSERT INTO events (position, stream, version, kind, schema, payload, causation, correlation,

@@ -13,6 +13,7 @@ mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writer;
 
 pub use actor::{Actor, Execution, Settings, StartError};
@@ -23,3 +24,4 @@ pub use log::{Log, Ownership};
 pub use reader::{ReadError, Reader, Snapshot};
 pub use schema::OpenError;
 pub use store::Store;
+pub use verify::{Verified, VerifyError};

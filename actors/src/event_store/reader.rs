@@ -187,6 +187,10 @@ impl Reader {
         Ok(back_up(&Connection::open_with_flags(&self.path, flags)?, to)?)
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn query(&self, sql: &'static str, params: impl rusqlite::Params) -> Result<Vec<Recorded>, ReadError> {
         query_on(&self.lock(), sql, params)
     }
@@ -210,7 +214,7 @@ fn query_on(
     Ok(events)
 }
 
-fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
+pub(super) fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
     let position = row.get(0)?;
     let stream: StreamName = text(row, 1)?.parse()?;
     let event = Event::decode(stream.category(), text(row, 3)?, row.get(4)?, text(row, 5)?)
@@ -227,6 +231,6 @@ fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
     })
 }
 
-fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, rusqlite::Error> {
+pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, rusqlite::Error> {
     Ok(row.get_ref(column)?.as_str()?)
 }
