@@ -4,6 +4,7 @@
 //! # Layout
 //!
 //! * [`house`] reads our own sources, so that a rule is a test and not a wish.
+//! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
 //! * [`peers`] starts real programs (a Bitcoin node, a browser) and takes them down again.
 //!
 //! `tests/run` sets everything up and runs everything; `tests/README.md` says what it needs.
@@ -11,4 +12,6 @@
 pub mod bench;
 pub mod desk;
 pub mod house;
+pub mod judge;
 pub mod peers;
+pub mod seed;
