@@ -5,6 +5,7 @@
 
 mod actor;
 mod append;
+mod bell;
 mod chain_hash;
 mod feed;
 mod log;
@@ -18,6 +19,7 @@ mod writer;
 
 pub use actor::{Actor, Execution, Settings, StartError};
 pub use append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
+pub use bell::{Bell, BellGone};
 pub use chain_hash::{ChainHash, Link};
 pub use feed::{Feed, Page};
 pub use log::{Log, Ownership};

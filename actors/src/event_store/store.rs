@@ -9,6 +9,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::actor::{Actor, Own, Settings, Submit};
 use super::append::{Append, AppendError, Committed};
+use super::bell::Bell;
 use super::feed::{Feed, Page};
 use super::log::Ownership;
 use super::reader::{ReadError, Reader};
@@ -88,8 +89,8 @@ impl Store {
         self.shared.feed.head()
     }
 
-    /// Rings after every commit; the value is the newest position.
-    pub fn bell(&self) -> watch::Receiver<Position> {
+    /// Rings after every commit.
+    pub fn bell(&self) -> Bell {
         self.shared.feed.bell()
     }
 

@@ -142,7 +142,7 @@ impl Rig {
         let mut bell = self.deposits.store().bell();
         let found = async {
             loop {
-                bell.borrow_and_update();
+                bell.mark_unchanged();
                 if let Some(tracked) = self.deposits.get(id).unwrap().filter(|tracked| wanted(&tracked.deposit)) {
                     return tracked;
                 }
