@@ -5,6 +5,7 @@
 //!
 //! * [`house`] reads our own sources, so that a rule is a test and not a wish.
 //! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
+//! * [`simulation`] lives whole lives of a desk in one thread and no time.
 //! * [`peers`] starts real programs (a Bitcoin node, a browser) and takes them down again.
 //!
 //! `tests/run` sets everything up and runs everything; `tests/README.md` says what it needs.
@@ -15,3 +16,4 @@ pub mod house;
 pub mod judge;
 pub mod peers;
 pub mod seed;
+pub mod simulation;

@@ -5,12 +5,19 @@ use rand::rngs::SmallRng;
 
 /// The variable that repeats a run.
 const VARIABLE: &str = "MILLRACE_SEED";
+/// The variable that makes a run longer.
+const LIVES: &str = "MILLRACE_LIVES";
 
 /// The seed of this run, printed whatever comes of it: the environment's, or a new one.
 pub fn printed(test: &str) -> u64 {
-    let seed = given().unwrap_or_else(rand::random);
+    let seed = given(VARIABLE).unwrap_or_else(rand::random);
     println!("{test}: {VARIABLE}={seed}");
     seed
+}
+
+/// How many lives a simulation lives: the environment's number, or this.
+pub fn lives(usually: u64) -> u64 {
+    given(LIVES).unwrap_or(usually)
 }
 
 /// Chance of its own for each purpose, so that drawing more for one changes nothing for another.
@@ -21,7 +28,7 @@ pub fn chance(seed: u64, purpose: &str) -> SmallRng {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests have no configuration file; a run is repeated by this")]
-fn given() -> Option<u64> {
-    let text = std::env::var(VARIABLE).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{VARIABLE} is a number, not {text:?}")))
+fn given(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number, not {text:?}")))
 }

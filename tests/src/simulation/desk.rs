@@ -56,9 +56,9 @@ impl Ids for CountingIds {
     }
 }
 
-/// The account's key.
-pub fn account() -> Result<AccountKey> {
-    Ok(AccountKey::parse(ACCOUNT, Network::Regtest)?)
+/// The desk's addresses. The world keeps them, so that they are derived once for all of the desk's lives.
+pub fn addresses() -> Result<Arc<AddressSource>> {
+    Ok(Arc::new(AddressSource::account(AccountKey::parse(ACCOUNT, Network::Regtest)?)))
 }
 
 impl Desk {
@@ -69,7 +69,7 @@ impl Desk {
         let settings = StoreSettings { path: log.to_owned(), execution: Execution::Inline, clock: Arc::clone(&clock) };
         let store = Store::start(&tree, settings)?;
         let deposits = Deposits::new(store.clone());
-        let source = Arc::new(AddressSource::account(account()?));
+        let source = Arc::clone(&world.addresses);
         let switches = watch::Sender::new(Switches::default()).subscribe();
         let binding =
             binder::Settings { source: Arc::clone(&source), addresses_max_per_target: 5, low_pool: 0, switches };

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use anyhow::Result;
+use millrace_actors::binder::AddressSource;
 use rand::Rng;
 
 use crate::judge::Outside;
@@ -38,6 +39,7 @@ pub struct World {
     seed: u64,
     clock: Arc<StoryClock>,
     ids: Arc<CountingIds>,
+    addresses: Arc<AddressSource>,
     wire: Arc<Wire>,
     bitcoin: Arc<BitcoinNetwork>,
     skycoin: Arc<SkycoinNetwork>,
@@ -56,6 +58,7 @@ impl World {
         Ok(Self {
             seed,
             ids: Arc::default(),
+            addresses: desk::addresses()?,
             bitcoin: Arc::new(BitcoinNetwork::new(Arc::clone(&wire))),
             skycoin: Arc::new(SkycoinNetwork::new(Arc::clone(&wire))),
             venue: Arc::new(venue),

@@ -126,12 +126,13 @@ impl Story {
     async fn crash(&mut self) -> Result<()> {
         let steps = self.chance.random_range(0..12);
         let mut passed = self.world.wire.passed();
-        let mut head = self.desk.store.bell();
-        let (until_passed, until_head) = (*passed.borrow() + steps, *head.borrow() + steps);
+        let mut bell = self.desk.store.bell();
+        let (until_passed, until_head) = (*passed.borrow() + steps, bell.head() + steps);
+        let far_enough = async { while bell.head() < until_head && bell.changed().await.is_ok() {} };
         // Nothing of the kind may happen for a long time; it dies then too.
         let _ = match self.chance.random_ratio(1, 2) {
             true => timeout(CRASH_WITHIN, passed.wait_for(|now| *now >= until_passed)).await.map(|_| ()),
-            false => timeout(CRASH_WITHIN, head.wait_for(|now| *now >= until_head)).await.map(|_| ()),
+            false => timeout(CRASH_WITHIN, far_enough).await,
         };
         let down = Duration::from_millis(self.chance.random_range(0..5_000));
         self.desk.crash().await;
