@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use millrace_model::event::{DecodeError, Event, Recorded};
-use millrace_model::ids::{Category, CommandId, Position, StreamName, UnknownStream, Version};
+use millrace_model::ids::{Category, CommandId, Hash32, Position, StreamName, UnknownStream, Version};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::chain_hash::snapshot_hash;
@@ -158,6 +158,15 @@ impl Reader {
             .prepare_cached("SELECT first_position, last_position FROM commands WHERE id = ?1")?
             .query_row([command_id.0], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?)
+    }
+
+    /// Whether some deposit signed this payout. Looks through the whole log.
+    pub fn knows_payout(&self, txid: Hash32) -> Result<bool, ReadError> {
+        Ok(self.lock().query_row(
+            "SELECT EXISTS (SELECT 1 FROM events WHERE kind = 'PayoutSigned' AND instr(payload, ?1) > 0)",
+            [txid.to_string()],
+            |row| row.get(0),
+        )?)
     }
 
     /// The stored state of a stream; a damaged one is passed over, since the events hold everything.

@@ -243,6 +243,13 @@ impl SkycoinNode for SkycoinNetwork {
         Box::pin(self.ask(move |ledger| Ok(ledger.all_seen().into_iter().find(|seen| seen.txid == txid))))
     }
 
+    fn paid_to(&self, address: SkyAddress) -> Answer<'_, Vec<Transaction>> {
+        Box::pin(self.ask(move |ledger| {
+            let all = ledger.blocks.iter().flat_map(|block| &block.transactions).chain(&ledger.pending);
+            Ok(all.filter(|transaction| transaction.outputs()[0].address == address).cloned().collect())
+        }))
+    }
+
     fn transactions_of(&self, _: SkyAddress) -> Answer<'_, Vec<Seen>> {
         Box::pin(self.ask(|ledger| Ok(ledger.all_seen())))
     }
