@@ -17,10 +17,10 @@ fn whatever_befalls_the_desk_nobody_is_paid_twice_and_nothing_is_left_lying() ->
     for seed in (0..seed::lives(LIVES)).map(|life| first.wrapping_add(life)) {
         let began = Instant::now();
         let ending = life(seed)?;
-        let Ending { verified, crashes, endings, orders } = &ending;
+        let Ending { verified, crashes, restored, endings, orders } = &ending;
         let tip = hex::encode(&verified.tip.0[..8]);
         println!(
-            "seed {seed}: {} events up to {tip}…, {crashes} crashes, {orders} orders, {endings:?}, {:.1?}",
+            "seed {seed}: {} events up to {tip}…, {crashes} crashes, {restored} logs lost, {orders} orders, {endings:?}, {:.1?}",
             verified.head,
             began.elapsed()
         );

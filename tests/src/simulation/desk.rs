@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use bitcoin::Network;
 use millrace_actors::binder::{self, AddressSource, Bind, BindRequest};
 use millrace_actors::clock::Clock;
@@ -44,6 +44,7 @@ pub struct Desk {
     /// Its log.
     pub store: Store,
     binder: Door<BindRequest>,
+    tip: watch::Receiver<Option<u64>>,
 }
 
 /// Ids in the order of their making; the world has them, so that a desk that starts anew makes others.
@@ -82,7 +83,7 @@ impl Desk {
             source,
             mempool: Mempool::Watched,
         };
-        scanner::start(&tree, scanning, world.bitcoin.clone(), world.ids.clone(), deposits.clone())?;
+        let tip = scanner::start(&tree, scanning, world.bitcoin.clone(), world.ids.clone(), deposits.clone())?;
         let market = buying(&tree, world, &deposits, clock)?;
         decider::start(&tree, deposits.clone(), terms(&world.buys, market)?)?;
         let sending = sender::Settings {
@@ -95,12 +96,17 @@ impl Desk {
         };
         sender::start(&tree, deposits, world.skycoin.clone(), sending)?;
         store.ready().await;
-        Ok(Self { tree, store, binder })
+        Ok(Self { tree, store, binder, tip })
     }
 
     /// The process is gone, in the middle of whatever it did.
     pub async fn crash(&self) {
         self.tree.shutdown(Duration::ZERO).await;
+    }
+
+    /// Waits until the chain was read for the first time.
+    pub async fn follows_the_chain(&mut self) -> Result<()> {
+        self.tip.wait_for(Option::is_some).await.map(drop).context("the scanner is gone")
     }
 
     /// Binds an address; the number tells this customer's wishes apart.

@@ -24,9 +24,11 @@ use crate::seed::chance;
 
 const CUSTOMERS: u8 = 4;
 /// Things that happen before peace.
-const CHAPTERS: u32 = 100;
+const CHAPTERS: u32 = 80;
 /// After so long without trouble everything must have come to its end.
 const PEACE: Duration = Duration::from_secs(900);
+/// How long it takes to restore a backup, at least.
+const RESTORED_AFTER: Duration = Duration::from_secs(20);
 /// How soon a crash comes at the latest, once it is decided.
 const CRASH_WITHIN: Duration = Duration::from_secs(20);
 
@@ -37,6 +39,8 @@ pub struct Ending {
     pub verified: Verified,
     /// How often the desk crashed.
     pub crashes: u32,
+    /// How often its log was lost besides, and restored from a backup.
+    pub restored: u32,
     /// How many deposits there were, by how they ended.
     pub endings: BTreeMap<String, usize>,
     /// How many orders the exchange took.
@@ -66,14 +70,29 @@ struct Story {
     desk: Desk,
     /// Our addresses' scripts, by whom they were bound to.
     scripts: Vec<ScriptBuf>,
+    disaster: Disaster,
     crashes: u32,
+    restored: u32,
+}
+
+/// What may become of the log in a crash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Disaster {
+    /// Nothing.
+    None,
+    /// It is lost, and the last backup takes its place.
+    LogLost,
 }
 
 impl Story {
     async fn begin(seed: u64) -> Result<Self> {
         let (world, folder) = (World::new(seed)?, tempfile::tempdir()?);
         let desk = Desk::start(&folder.path().join("log.db"), &world).await?;
-        Ok(Self { chance: chance(seed, "story"), world, folder, desk, scripts: Vec::new(), crashes: 0 })
+        let mut chance = chance(seed, "story");
+        let disaster = if chance.random_ratio(1, 2) { Disaster::LogLost } else { Disaster::None };
+        // What a lost log decided is decided in the same way again; otherwise what was bought might be sold from stock.
+        world.buys.store(chance.random_ratio(2, 3), Ordering::Relaxed);
+        Ok(Self { chance, world, folder, desk, scripts: Vec::new(), disaster, crashes: 0, restored: 0 })
     }
 
     fn log(&self) -> PathBuf {
@@ -81,6 +100,7 @@ impl Story {
     }
 
     async fn bind_all(&mut self) -> Result<()> {
+        self.desk.follows_the_chain().await?;
         for customer in 0..CUSTOMERS {
             let address = self.desk.bind(&fresh_target(10 + customer), 1).await?;
             self.scripts.push(parse_address(&address, Network::Regtest)?.script_pubkey());
@@ -106,7 +126,10 @@ impl Story {
             81..83 => self.world.bitcoin.double_spend(),
             83..85 => self.world.bitcoin.evict(),
             85..87 => self.world.bitcoin.send_again(),
-            87..89 => self.world.buys.store(chance.random_ratio(2, 3), Ordering::Relaxed),
+            87..89 => match self.disaster {
+                Disaster::None => self.world.buys.store(chance.random_ratio(2, 3), Ordering::Relaxed),
+                Disaster::LogLost => self.back_up()?,
+            },
             89..91 => self.world.clock.set_wrong_by(TimeDelta::minutes(chance.random_range(-60..60))),
             91..93 => self.world.clock.set_wrong_by(TimeDelta::zero()),
             _ => return self.crash().await,
@@ -137,8 +160,38 @@ impl Story {
         let down = Duration::from_millis(self.chance.random_range(0..5_000));
         self.desk.crash().await;
         sleep(down).await;
+        if self.backup().exists() && self.chance.random_ratio(1, 3) {
+            self.restore().await?;
+        }
         self.desk = Desk::start(&self.log(), &self.world).await?;
         self.crashes += 1;
+        Ok(())
+    }
+
+    fn backup(&self) -> PathBuf {
+        self.folder.path().join("backup.db")
+    }
+
+    fn back_up(&self) -> Result<()> {
+        let backup = self.backup();
+        if backup.exists() {
+            std::fs::remove_file(&backup)?;
+        }
+        Ok(self.desk.store.back_up(&backup)?)
+    }
+
+    /// The log is gone, and what it knew since the last backup with it.
+    async fn restore(&mut self) -> Result<()> {
+        // Nobody is so quick that what was on its way when the desk died is still on its way.
+        sleep(RESTORED_AFTER).await;
+        for name in ["log.db", "log.db-wal", "log.db-shm"] {
+            let file = self.folder.path().join(name);
+            if file.exists() {
+                std::fs::remove_file(file)?;
+            }
+        }
+        std::fs::copy(self.backup(), self.log())?;
+        self.restored += 1;
         Ok(())
     }
 
@@ -169,7 +222,12 @@ impl Story {
 
     /// What is open: a payment without a deposit, or a deposit that neither ended nor is held for a reason.
     fn unsettled(&self) -> Result<Vec<String>> {
-        let accounts = self.judged()?.accounts;
+        let accounts = match self.judged() {
+            Ok(judgement) => judgement.accounts,
+            // A log that was restored has to find out first.
+            Err(error) if self.restored > 0 => return Ok(vec![format!("{error:#}")]),
+            Err(error) => return Err(error),
+        };
         let mut open: Vec<String> = Vec::new();
         for (txid, index, satoshis) in self.world.bitcoin.paid_to(|script| self.scripts.contains(script)) {
             let is_known = |account: &&Account| {
@@ -201,7 +259,7 @@ impl Story {
             *endings.entry(ending).or_default() += 1;
         }
         let orders = self.world.venue.orders().len();
-        Ok(Ending { verified, crashes: self.crashes, endings, orders })
+        Ok(Ending { verified, crashes: self.crashes, restored: self.restored, endings, orders })
     }
 }
 
@@ -214,7 +272,8 @@ fn ending(account: &Account) -> Option<String> {
         Stage::Held { reason, .. } => {
             let order_is_open = deposit.purchase.as_ref().is_some_and(|purchase| purchase.open_order().is_some());
             let is_expected = match reason {
-                HoldReason::BelowMinimum | HoldReason::NothingToSend => true,
+                // The last: after a log was lost, paying this customer more than once is a matter for a person.
+                HoldReason::BelowMinimum | HoldReason::NothingToSend | HoldReason::PaidBefore { .. } => true,
                 // What was ordered is seen to its end all the same.
                 HoldReason::PurchaseStopped => !order_is_open,
                 HoldReason::AboveMaximum
