@@ -123,7 +123,7 @@ pub type Pending = Shared<oneshot::Receiver<Result<Bound, BindError>>>;
 /// Adds the binder to the tree and starts it. Binds come through the door, from any thread.
 pub fn start(tree: &Tree, settings: Settings, store: Store) -> Result<Door<BindRequest>, TreeError> {
     let (outside, inside) = door(REQUESTS_MAX);
-    tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
+    tree.add(PART, policy(), move |incarnation: Incarnation<Actor>| Actor {
         settings: settings.clone(),
         store: store.clone(),
         inside: inside.clone(),
@@ -131,6 +131,11 @@ pub fn start(tree: &Tree, settings: Settings, store: Store) -> Result<Door<BindR
         desk: None,
     })?;
     Ok(outside)
+}
+
+/// It waits for the log as long as that takes, and says so.
+fn policy() -> Policy {
+    Policy { start_within: Duration::from_secs(24 * 60 * 60), ..Policy::permanent() }
 }
 
 /// The actor. It asks the store.
@@ -156,8 +161,10 @@ impl xtra::Actor for Actor {
     type Stop = Result<(), BindError>;
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        self.store.ready().await;
         let report = self.incarnation.report.clone();
+        self.store.ready_for(&report).await;
+        // Until they were read, "off" means nothing; an error says that nobody will turn them.
+        let _ = self.settings.switches.clone().changed().await;
         let desk = Desk::load(self.settings.clone(), self.store.clone(), report).await.map_err(Err)?;
         self.desk = Some(Arc::new(desk));
         let (inside, me) = (self.inside.clone(), self.incarnation.me.clone());

@@ -15,8 +15,12 @@ use crate::http::{Http, Limits, SetUpError};
 use crate::ports::{Answer, BitcoinNode, PortError};
 
 /// Blocks are large and nodes slow while they verify; a round that waits this long only comes later.
-const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), total: Duration::from_secs(60), answer_bytes_max: ANSWER_BYTES_MAX };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(5),
+    total: Duration::from_secs(60),
+    at_once_max: 8,
+    answer_bytes_max: ANSWER_BYTES_MAX,
+};
 
 /// Longer answers are read on a thread of their own: decoding megabytes would hold up every actor.
 const READ_HERE_BYTES_MAX: usize = 64 * 1024;

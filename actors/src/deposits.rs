@@ -3,6 +3,7 @@
 //! The image follows the log by itself: it takes in what was committed before every look, so a caller always sees at
 //! least what it has committed. Deposits at rest are read from the log when asked for.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -197,21 +198,21 @@ impl Image {
             self.deposits.extend(tracked.map(|tracked| (*id, tracked)));
             return;
         }
-        let Some(tracked) = self.deposits.get_mut(id) else { return };
-        if recorded.version != tracked.version + 1 {
-            if recorded.version > tracked.version {
-                self.deposits.remove(id);
-            }
+        let Entry::Occupied(tracked) = self.deposits.entry(*id) else { return };
+        if recorded.version <= tracked.get().version {
             return;
         }
-        let tracked = Arc::make_mut(tracked);
-        tracked.deposit = evolve(Some(tracked.deposit.clone()), event).expect("a detected deposit stays one");
-        tracked.version = recorded.version;
-        tracked.position = recorded.position;
-        if tracked.deposit.is_finished() {
-            self.finished.push_back(*id);
-            self.forget_oldest_finished();
+        let before = Arc::unwrap_or_clone(tracked.remove());
+        if recorded.version != before.version + 1 {
+            return;
         }
+        let deposit = evolve(Some(before.deposit), event).expect("a detected deposit stays one");
+        if deposit.is_finished() {
+            self.finished.push_back(*id);
+        }
+        let after = Tracked { deposit, version: recorded.version, position: recorded.position };
+        self.deposits.insert(*id, Arc::new(after));
+        self.forget_oldest_finished();
     }
 
     fn forget_oldest_finished(&mut self) {

@@ -1,8 +1,11 @@
 //! The one HTTP client: limits on time and size, no redirects, nothing sent twice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect, retry};
+
+use tokio::sync::Semaphore;
 
 use crate::ports::PortError;
 
@@ -15,8 +18,10 @@ const IDLE_KEPT: Duration = Duration::from_secs(20);
 pub struct Limits {
     /// For the connection to come about.
     pub connect: Duration,
-    /// For everything from the first look-up to the answer's last byte.
+    /// For everything from the first look-up to the answer's last byte; and as long again for a turn.
     pub total: Duration,
+    /// How many requests are on their way at once; the others wait for their turn.
+    pub at_once_max: usize,
     /// The longest answer read, in bytes.
     pub answer_bytes_max: usize,
 }
@@ -26,7 +31,8 @@ pub struct Limits {
 pub struct Http {
     client: reqwest::Client,
     url: Url,
-    answer_bytes_max: usize,
+    limits: Limits,
+    turns: Arc<Semaphore>,
 }
 
 /// An answer, whatever its status.
@@ -88,7 +94,7 @@ impl Http {
             .pool_idle_timeout(IDLE_KEPT)
             .build()
             .map_err(|error| SetUpError::Client(reasons(&error)))?;
-        Ok(Self { client, url, answer_bytes_max: limits.answer_bytes_max })
+        Ok(Self { client, url, limits, turns: Arc::new(Semaphore::new(limits.at_once_max)) })
     }
 
     /// Begins a request to a path below the peer's address; empty for that address itself.
@@ -102,12 +108,14 @@ impl Http {
 
     /// Sends it, once, and reads the answer.
     pub async fn send(&self, request: RequestBuilder) -> Result<Reply, HttpError> {
+        let turn = tokio::time::timeout(self.limits.total, self.turns.acquire()).await;
+        let _turn = turn.map_err(|_| HttpError::TooSlow)?.expect("nobody closes the turns");
         let mut response = request.send().await.map_err(failure)?;
         let status = response.status();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
-            if body.len() + chunk.len() > self.answer_bytes_max {
-                return Err(HttpError::TooLong(self.answer_bytes_max));
+            if body.len() + chunk.len() > self.limits.answer_bytes_max {
+                return Err(HttpError::TooLong(self.limits.answer_bytes_max));
             }
             body.extend_from_slice(&chunk);
         }
@@ -152,8 +160,47 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits =
-        Limits { connect: Duration::from_secs(5), total: Duration::from_secs(5), answer_bytes_max: 1_000 };
+    const LIMITS: Limits = Limits {
+        connect: Duration::from_secs(5),
+        total: Duration::from_secs(5),
+        at_once_max: 1,
+        answer_bytes_max: 1_000,
+    };
+
+    #[tokio::test]
+    async fn no_more_requests_are_on_their_way_than_allowed() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let limits = Limits { at_once_max: 2, ..LIMITS };
+        let http = Http::new(&format!("http://{}", listener.local_addr().unwrap()), limits).unwrap();
+        let (mut now, mut most) = (0, 0);
+        let mut open = Vec::new();
+        let server = async {
+            loop {
+                // Answers only when nobody else comes for a while, so that all who may come are there at once.
+                match tokio::time::timeout(Duration::from_millis(50), listener.accept()).await {
+                    Ok(accepted) => {
+                        open.push(accepted.unwrap().0);
+                        now += 1;
+                        most = most.max(now);
+                    }
+                    Err(_) => {
+                        for mut connection in open.drain(..) {
+                            let mut request = [0; 4096];
+                            let _ = connection.read(&mut request).await.unwrap();
+                            let answer = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+                            connection.write_all(answer.as_bytes()).await.unwrap();
+                            now -= 1;
+                        }
+                    }
+                }
+            }
+        };
+        let requests = futures::future::join_all((0..6).map(|_| http.send(http.request(Method::GET, ""))));
+        let answers =
+            tokio::select! { answers = requests => answers, () = server => unreachable!("it serves for ever") };
+        assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+        assert_eq!(most, 2);
+    }
 
     /// Answers every connection once with the same bytes and counts them.
     async fn asked(answer: &str, limits: Limits) -> (Result<Reply, HttpError>, u32) {

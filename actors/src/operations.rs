@@ -22,7 +22,7 @@ use xtra::Mailbox;
 use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::door::{Door, Inside, door};
 use crate::event_store::{AppendError, ReadError};
-use crate::supervision::{AskError, Incarnation, Policy, Scope, Tree, TreeError};
+use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
 use desk::{DeskStream, closed};
 pub use note::{NOTE_CHARS_MAX, Note, NoteError};
@@ -95,6 +95,7 @@ pub fn start(tree: &Tree, deposits: Deposits) -> Result<Operations, TreeError> {
         inside: inside.clone(),
         deposits: deposits.clone(),
         desk: DeskStream::new(deposits.store().clone(), switches.clone()),
+        report: incarnation.report,
         scope: incarnation.scope,
     })?;
     Ok(operations)
@@ -133,7 +134,8 @@ impl Operations {
         self.call(|reply| Request::Transfer { transfer, note, key, reply }).await
     }
 
-    /// Where the switches stand. Until the log was read everything is off, so that nobody acts before he knows.
+    /// Where the switches stand. Until the log was read everything is off, so that nobody acts before he knows; the
+    /// first change, which may leave them as they are, says that it was read.
     pub fn switches(&self) -> watch::Receiver<Desk> {
         self.switches.clone()
     }
@@ -159,6 +161,7 @@ pub struct Actor {
     inside: Inside<Request>,
     deposits: Deposits,
     desk: DeskStream,
+    report: Reporter,
     scope: Scope,
 }
 
@@ -166,8 +169,11 @@ impl xtra::Actor for Actor {
     type Stop = Result<(), OperateError>;
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let follower = self.desk.clone();
-        self.scope.spawn(async move { follower.follow().await.map(|never| match never {}) });
+        let (follower, store, report) = (self.desk.clone(), self.deposits.store().clone(), self.report.clone());
+        self.scope.spawn(async move {
+            store.ready_for(&report).await;
+            follower.follow().await.map(|never| match never {})
+        });
         let (inside, deposits, desk) = (self.inside.clone(), self.deposits.clone(), self.desk.clone());
         self.scope.spawn(async move {
             inside.serve(AT_ONCE_MAX, |request| carry_out(&deposits, &desk, request)).await;

@@ -25,7 +25,7 @@ use std::time::Duration;
 use bitcoin::{Network, Txid};
 use millrace_model::binding;
 use millrace_model::chain::{self, Chain};
-use millrace_model::deposit::{self, BlockRef, Command, Deposit, Rejection, Sighting, Stage};
+use millrace_model::deposit::{self, BlockRef, Command, Deposit, Rejection, Sighting};
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Position, StreamName, Version};
 use millrace_protocols::chain_watch::{Answer, Ask, Outcome, Rules, Start, Watch};
@@ -48,6 +48,8 @@ pub const PART: &str = "scanner";
 const PAGE_EVENTS_MAX: usize = 4_096;
 /// How often an append is built afresh when a deposit has moved meanwhile.
 const CONFLICTS_MAX: usize = 16;
+/// A block's time may be this far ahead of the clock (a rule of the network).
+const BLOCK_CLOCK_SKEW: Duration = Duration::from_secs(2 * 60 * 60);
 /// How many deposits are looked at before others get their turn, at the start.
 const AT_A_TIME: usize = 1_024;
 
@@ -204,7 +206,7 @@ struct Scanner {
 impl Scanner {
     async fn load(outside: Outside, report: Reporter) -> Result<Self, ScannerError> {
         let store = outside.deposits.store().clone();
-        store.ready().await;
+        store.ready_for(&report).await;
         let owned = store.own(StreamName::Chain).await.map_err(ScannerError::Append)?;
         let reader = store.reader()?;
         let chain = load_chain(&reader)?;
@@ -262,8 +264,7 @@ impl Scanner {
     }
 
     async fn follow_chain(&mut self) -> Result<Course, Interruption> {
-        let Settings { network, start, .. } = self.outside.settings;
-        let mut watch = Watch::new(Rules { network, start });
+        let mut watch = Watch::new(Rules { network: self.outside.settings.network, start: self.beginning()? });
         let mut course = Course::Straight;
         loop {
             let answer = self.asked(watch.ask(&self.chain)).await?;
@@ -287,6 +288,18 @@ impl Scanner {
                 Outcome::Trouble(trouble) => return Err(Interruption::Node(trouble.to_string())),
             }
         }
+    }
+
+    /// Where reading begins when nothing was read yet. An address may have been given out before the node could first be
+    /// reached: then not at the tip, but at a block that is older than the oldest address.
+    fn beginning(&self) -> Result<Start, ScannerError> {
+        let start = self.outside.settings.start;
+        if self.chain.cursor().is_some() || start != Start::Tip {
+            return Ok(start);
+        }
+        let bound_at = addresses::first_bound_at(&self.reader)?;
+        let since = bound_at.map(|at| at.timestamp() - BLOCK_CLOCK_SKEW.as_secs().cast_signed());
+        Ok(since.map_or(start, |since| Start::Since(u32::try_from(since).unwrap_or_default())))
     }
 
     async fn asked(&self, ask: Ask) -> Result<Answer, PortError> {
@@ -318,13 +331,13 @@ impl Scanner {
     /// Files a deposit where it belongs as it stands now.
     fn track(&mut self, id: DepositId) -> Result<(), ScannerError> {
         let Some(tracked) = self.outside.deposits.get(id)? else { return Ok(()) };
-        let Deposit { receipt, sighting, stage, .. } = &tracked.deposit;
+        let Deposit { receipt, sighting, .. } = &tracked.deposit;
         match sighting {
             Sighting::Unconfirmed | Sighting::Orphaned => self.sightings.insert(receipt),
             Sighting::Mined(_) | Sighting::Vanished => self.sightings.remove(receipt),
         }
-        if let (Stage::Pending, Sighting::Mined(block)) = (stage, sighting) {
-            self.ripening.insert(self.due(&tracked.deposit, *block), id);
+        if let Some(block) = tracked.deposit.ripens_in() {
+            self.ripening.insert(self.due(&tracked.deposit, block), id);
         }
         Ok(())
     }

@@ -18,8 +18,12 @@ use crate::http::{Http, Limits, Reply, SetUpError};
 use crate::ports::{Answer, CreateError, PortError, SkycoinNode};
 
 /// The longest answer worth reading holds thousands of outputs at some 300 bytes each.
-const LIMITS: Limits =
-    Limits { connect: Duration::from_secs(5), total: Duration::from_secs(20), answer_bytes_max: 16 * 1024 * 1024 };
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(5),
+    total: Duration::from_secs(20),
+    at_once_max: 64,
+    answer_bytes_max: 16 * 1024 * 1024,
+};
 
 /// The node behind an address.
 pub struct HttpSkycoinNode {

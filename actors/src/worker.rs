@@ -27,7 +27,7 @@ use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 /// How many events are read at once.
 const PAGE_EVENTS_MAX: usize = 2_048;
 /// How many deposits are worked on at once.
-const AT_ONCE_MAX: usize = 256;
+const AT_ONCE_MAX: usize = 1_024;
 
 /// What somebody does to deposits.
 pub trait Duty: Send + Sync + 'static {
@@ -62,8 +62,9 @@ pub fn start<D: Duty>(
     mut duty: impl FnMut(Reporter) -> D + Send + 'static,
 ) -> Result<(), TreeError> {
     tree.add(name, Policy::permanent(), move |incarnation: Incarnation<Actor<D>>| Actor {
-        duty: Some(duty(incarnation.report)),
+        duty: Some(duty(incarnation.report.clone())),
         deposits: deposits.clone(),
+        report: incarnation.report,
         scope: incarnation.scope,
     })
     .map(|_| ())
@@ -73,6 +74,7 @@ pub fn start<D: Duty>(
 pub struct Actor<D> {
     duty: Option<D>,
     deposits: Deposits,
+    report: Reporter,
     scope: Scope,
 }
 
@@ -95,8 +97,11 @@ impl<D: Duty> xtra::Actor for Actor<D> {
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         let duty = self.duty.take().expect("an incarnation starts once");
-        let deposits = self.deposits.clone();
-        self.scope.spawn(async move { Worker::new(deposits, duty).run().await.map(|never| match never {}) });
+        let (deposits, report) = (self.deposits.clone(), self.report.clone());
+        self.scope.spawn(async move {
+            deposits.store().ready_for(&report).await;
+            Worker::new(deposits, duty).run().await.map(|never| match never {})
+        });
         Ok(())
     }
 
@@ -140,7 +145,6 @@ impl<D: Duty> Worker<D> {
     }
 
     async fn run(mut self) -> Result<Infallible, WorkerError> {
-        self.deposits.store().ready().await;
         self.duty.prepare().await.map_err(WorkerError::Prepare)?;
         let mut bell = self.deposits.store().bell();
         let (head, ids) = self.deposits.open()?;

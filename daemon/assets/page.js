@@ -6,8 +6,16 @@ for (const place of document.querySelectorAll("[data-live]")) {
     const answer = await fetch(place.dataset.part);
     if (answer.ok) place.innerHTML = await answer.text();
   };
-  // The browser comes back by itself when the stream ends; the first event of a stream shows everything anew.
-  new EventSource(place.dataset.live).addEventListener("customer", () => refresh().catch(() => {}));
+  // The first event of a stream shows everything anew. The browser comes back by itself when the stream ends, but not
+  // after an answer that is an error, such as a starting desk's.
+  const follow = () => {
+    const stream = new EventSource(place.dataset.live);
+    stream.addEventListener("customer", () => refresh().catch(() => {}));
+    stream.addEventListener("error", () => {
+      if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 3000);
+    });
+  };
+  follow();
 }
 
 for (const form of document.querySelectorAll("[data-quote]")) {

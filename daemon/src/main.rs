@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Events are made on one thread and dropped on another, all the time; this allocator does not lock for that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Not a `Result`: with RUST_BACKTRACE set, an expected error such as a port in use would print thirty frames.
     millrace_daemon::cli::main(std::env::args_os()).into()

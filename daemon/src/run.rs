@@ -4,6 +4,7 @@
 //! cannot start is a line in the health, not an exit.
 
 mod outside;
+mod stand_ins;
 mod tree;
 
 use std::fs::{File, TryLockError};
@@ -22,6 +23,7 @@ use crate::config::{Config, Loaded};
 use crate::web::frame::{Frame, Transport, enclosed, framed};
 use crate::web::late::late;
 use crate::web::operator::{self, OperatorState};
+use crate::web::public::Early;
 use crate::web::server::{Limits, serve};
 use crate::web::token::Token;
 use crate::web::{address, public, tls};
@@ -50,8 +52,9 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
     announce(&config, &listeners);
     let served = http.block_on(async {
         let (public, face) = watch::channel(None);
+        let early = Early { health: actors.core.health.clone(), method: config.desk.method, started };
         let routers = Routers {
-            public: late(face),
+            public: late(face, public::early(early)),
             operator: operator::routes(Arc::new(operator_state(&config, &actors)), token),
         };
         let showing = show(&config, &actors, started, public);

@@ -36,6 +36,8 @@ pub enum Start {
     Tip,
     /// At this height.
     Height(u32),
+    /// At a block that is not younger than this (seconds since 1970), or at the oldest there is.
+    Since(u32),
 }
 
 /// A question for the node.
@@ -142,6 +144,10 @@ pub struct Watch {
 enum State {
     /// Nothing is known of the node.
     Begin,
+    /// Nothing was read yet; is the block at this height old enough to begin at?
+    Search { height: u32, tip: u32, step: u32 },
+    /// The same, with its hash known.
+    Weigh { height: u32, hash: BlockHash, tip: u32, step: u32 },
     /// The block after the cursor comes next, if there is one.
     Onward { tip: u32 },
     /// The hash of the next block is wanted.
@@ -170,8 +176,8 @@ impl Watch {
         }
         match self.state {
             State::Begin | State::Onward { .. } => Ask::ChainInfo,
-            State::Next { height, .. } | State::Below { height } => Ask::HashAt(height),
-            State::Fetch { hash, .. } => Ask::Block(hash),
+            State::Next { height, .. } | State::Below { height } | State::Search { height, .. } => Ask::HashAt(height),
+            State::Fetch { hash, .. } | State::Weigh { hash, .. } => Ask::Block(hash),
             State::Back { ours } => Ask::HashAt(narrow(ours.height)),
         }
     }
@@ -184,6 +190,13 @@ impl Watch {
                 self.state = State::Fetch { height, hash, tip };
                 Outcome::AskOn
             }
+            (State::Search { height, tip, step }, Answer::Hash(Some(hash))) => {
+                self.state = State::Weigh { height, hash, tip, step };
+                Outcome::AskOn
+            }
+            (State::Weigh { height, tip, step, .. }, Answer::Block(Some(block))) => {
+                self.weighed(height, tip, step, block.header.time)
+            }
             (State::Fetch { height, hash, tip }, Answer::Block(Some(block))) => {
                 self.fetched(chain, height, hash, tip, block)
             }
@@ -193,8 +206,11 @@ impl Watch {
                 None => self.start_over(),
             },
             // What it has just named is gone: its best chain changed between two questions.
-            (State::Next { .. } | State::Back { .. } | State::Below { .. }, Answer::Hash(None))
-            | (State::Fetch { .. }, Answer::Block(None)) => self.start_over(),
+            (
+                State::Next { .. } | State::Back { .. } | State::Below { .. } | State::Search { .. },
+                Answer::Hash(None),
+            )
+            | (State::Fetch { .. } | State::Weigh { .. }, Answer::Block(None)) => self.start_over(),
             (_, Answer::ChainInfo(_) | Answer::Hash(_) | Answer::Block(_)) => Outcome::Trouble(Trouble::Mismatched),
         }
     }
@@ -220,6 +236,10 @@ impl Watch {
                     return Outcome::Trouble(Trouble::NotYetThere { tip, start });
                 }
                 Start::Height(start) => start,
+                Start::Since(_) => {
+                    self.state = State::Search { height: tip, tip, step: 1 };
+                    return Outcome::AskOn;
+                }
             };
             self.state = State::Next { height, tip };
             return Outcome::AskOn;
@@ -235,6 +255,17 @@ impl Watch {
             return Outcome::AtTip;
         }
         self.state = State::Back { ours: cursor };
+        Outcome::AskOn
+    }
+
+    /// Steps back in doubling steps until a block is old enough: a few questions, however long ago that is.
+    fn weighed(&mut self, height: u32, tip: u32, step: u32, time: u32) -> Outcome {
+        let old_enough = matches!(self.rules.start, Start::Since(since) if time <= since);
+        self.state = if old_enough || height == 0 {
+            State::Next { height, tip }
+        } else {
+            State::Search { height: height.saturating_sub(step), tip, step: step.saturating_mul(2) }
+        };
         Outcome::AskOn
     }
 

@@ -1,12 +1,13 @@
 // Carries out one visit in Chromium: node page.mjs '{"executable":…,"step_timeout_ms":…,"steps":[{"do":"open",…},…]}'
 //
-// Prints {"read":[…],"errors":[…]} and exits 0, or names the step that failed on standard error and exits 1.
+// Prints {"read":[…],"errors":[…],"loaded":[…]} and exits 0, or names the step that failed on standard error and exits 1.
 // The steps are described in tests/src/peers/browser.rs.
 import { chromium } from 'playwright-core';
 
 const { executable, step_timeout_ms: timeout, steps } = JSON.parse(process.argv[2]);
 const read = [];
 const errors = [];
+const loaded = [];
 
 const actions = {
   open: (page, { url }) => page.goto(url, { waitUntil: 'load' }),
@@ -31,6 +32,7 @@ try {
   const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
   page.setDefaultTimeout(timeout);
   page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('framenavigated', (frame) => frame === page.mainFrame() && loaded.push(frame.url()));
   page.on('console', (message) => message.type() === 'error' && errors.push(message.text()));
   for (const [index, step] of steps.entries()) {
     try {
@@ -45,4 +47,4 @@ try {
 } finally {
   await browser.close();
 }
-if (!process.exitCode) console.log(JSON.stringify({ read, errors }));
+if (!process.exitCode) console.log(JSON.stringify({ read, errors, loaded }));

@@ -2,7 +2,7 @@
 //! value is dropped. The sandbox's books say what really happened.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -36,7 +36,24 @@ pub struct Desk {
 impl Desk {
     /// Starts a desk; `settings` are environment variables as a person would set them.
     pub async fn start(settings: &[(&'static str, &str)]) -> Result<Self> {
+        Self::start_on(settings, |_| Ok(())).await
+    }
+
+    /// The same, on a data folder that was prepared before the first start.
+    pub async fn start_on(
+        settings: &[(&'static str, &str)],
+        prepare: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<Self> {
+        let mut desk = Self::launch(settings, prepare)?;
+        desk.ready().await?;
+        Ok(desk)
+    }
+
+    /// The same, without waiting for the desk to be ready.
+    pub fn launch(settings: &[(&'static str, &str)], prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        std::fs::create_dir(folder.path().join("data"))?;
+        prepare(&folder.path().join("data"))?;
         let mut all = vec![
             ("MILLRACE_DESK__DATA_DIR", folder.path().join("data").display().to_string()),
             ("MILLRACE_PUBLIC__LISTEN", "127.0.0.1:0".to_owned()),
@@ -51,16 +68,14 @@ impl Desk {
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let process = spawn(&all, folder.path())?;
-        let mut desk = Self {
+        Ok(Self {
             folder,
             settings: all,
             page: String::new(),
             log_before_bytes: 0,
             process,
             http: crate::peers::http_client(),
-        };
-        desk.ready().await?;
-        Ok(desk)
+        })
     }
 
     /// Kills the desk as a power switch would, and starts it again on the same data.
@@ -89,9 +104,29 @@ impl Desk {
         Ok(Reader::open(&self.data_dir().join("log.db"))?)
     }
 
+    /// Tells the desk to stop, as a service manager does; says how it ended and how long that took.
+    pub async fn terminate(&mut self) -> Result<(ExitStatus, Duration)> {
+        let told = Instant::now();
+        signal("TERM", self.process.id())?;
+        let deadline = told + READY_WITHIN;
+        loop {
+            if let Some(status) = self.process.try_wait()? {
+                return Ok((status, told.elapsed()));
+            }
+            ensure!(Instant::now() < deadline, "told to stop, it has not; it said:\n{}", self.tail());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until the desk listens.
+    pub async fn up(&mut self) -> Result<()> {
+        self.page = self.until(READY_WITHIN, "the desk says where its page is", async || Ok(self.announced())).await?;
+        Ok(())
+    }
+
     /// Waits until the page is there.
     pub async fn ready(&mut self) -> Result<()> {
-        self.page = self.until(READY_WITHIN, "the desk says where its page is", async || Ok(self.announced())).await?;
+        self.up().await?;
         self.until(READY_WITHIN, "the desk is ready", async || Ok(self.get("/api/config").await.ok())).await.map(drop)
     }
 
@@ -140,6 +175,16 @@ impl Desk {
     pub async fn pay(&self, address: &str, amount: &str) -> Result<String> {
         let paid = self.sandbox()?.post("/pay", &json!({"address": address, "amount": amount})).await?;
         paid["txid"].as_str().map(str::to_owned).with_context(|| format!("no txid in {paid}"))
+    }
+
+    /// Runs a command of the program beside the desk, with the desk's configuration; gives back what it said.
+    pub async fn command(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = tokio::process::Command::new(program()?);
+        command.args(arguments).envs(self.settings.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+        let output = command.output().await?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{arguments:?}: {}: {said}", output.status);
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Waits until a customer has so many deposits and all of them are done; gives them back.
@@ -194,6 +239,13 @@ impl Drop for Desk {
     }
 }
 
+/// Sends a signal to one process, by the name `kill` knows it by.
+pub fn signal(name: &str, process: u32) -> Result<()> {
+    let sent = Command::new("kill").arg(format!("-{name}")).arg(process.to_string()).status()?;
+    ensure!(sent.success(), "process {process} cannot be sent {name}");
+    Ok(())
+}
+
 fn spawn(settings: &[(&'static str, String)], folder: &Path) -> Result<Child> {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("desk.log"))?;
     Command::new(program()?)
@@ -207,7 +259,7 @@ fn spawn(settings: &[(&'static str, String)], folder: &Path) -> Result<Child> {
 }
 
 /// The program beside the test's own binary; `tests/run` builds it first.
-fn program() -> Result<PathBuf> {
+pub(crate) fn program() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.ancestors().nth(2).context("the test runs from a target folder")?;
     let program = [folder.join("millrace"), own.with_file_name("millrace")].into_iter().find(|path| path.is_file());

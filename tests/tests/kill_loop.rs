@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use millrace_model::chain;
+use millrace_model::event::Event;
+use millrace_model::ids::StreamName;
 use millrace_model::money::{Amount, Btc, Sky};
 use millrace_tests::desk::{Desk, fresh_target};
 use millrace_tests::judge::{Account, Outside, is_paid, judge};
@@ -67,6 +70,7 @@ async fn run(mode: &Mode, name: &str) -> Result<Vec<Account>> {
         let target = fresh_target(10 + number);
         addresses.push((desk.bind(&target).await?, target));
     }
+    desk.until(Duration::from_secs(60), "the chain is read", async || is_at_the_tip(&desk).await).await?;
     misbehave(&desk, &mut chance).await?;
     for (number, (address, target)) in (0..DEPOSITS).zip(&addresses) {
         let amount = Amount::from_units(chance.random_range(500_000..3_000_000)).context("a small amount")?;
@@ -83,6 +87,18 @@ async fn run(mode: &Mode, name: &str) -> Result<Vec<Account>> {
         ensure!(deposits.len() == 1 && deposits[0]["outcome"] == "paid", "{deposits:?}");
     }
     judged(&desk, &paid).await
+}
+
+/// Whether the desk has read about all there is, so that a deposit's life begins with its payment.
+async fn is_at_the_tip(desk: &Desk) -> Result<Option<()>> {
+    let height =
+        desk.sandbox()?.get("/books").await?["bitcoin"]["height"].as_u64().context("the chain has a height")?;
+    let read = desk.log()?.stream(&StreamName::Chain, 0)?;
+    let scanned = read.iter().rev().find_map(|recorded| match &recorded.event {
+        Event::Chain(chain::Event::BlockScanned(scanned)) => Some(scanned.block.height),
+        _ => None,
+    });
+    Ok(scanned.filter(|scanned| scanned + 1 >= height).map(drop))
 }
 
 /// Kills the desk at a moment of the newest deposit's life, and starts it again. Sometimes the next payment and the next kill

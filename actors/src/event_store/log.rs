@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, SubsecRound, Utc};
-use millrace_model::event::{Batch, PAYLOAD_MAX_BYTES, Recorded};
+use millrace_model::event::{Batch, Event, PAYLOAD_MAX_BYTES, Recorded};
 use millrace_model::ids::{CommandId, Position, StreamName, Version};
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -149,6 +149,11 @@ impl Log {
         if let Some(refusal) = self.refusal(&append)? {
             return Ok(Err(refusal));
         }
+        let payloads: Vec<String> = append.writes.iter().flat_map(|write| &write.events).map(Event::payload).collect();
+        if let Some(refusal) = too_large(&append, &payloads) {
+            return Ok(Err(refusal));
+        }
+        let mut payloads = payloads.into_iter();
         let first = self.position + 1;
         let Append { command_id, command, body, causation, correlation, writes } = append;
         let command_hash = ChainHash::of_command(command, &body);
@@ -167,7 +172,8 @@ impl Log {
                     command_id,
                     recorded_at: now,
                 };
-                self.insert_event(head.id, &recorded, &command_hash)?;
+                let payload = payloads.next().expect("every event has its payload");
+                self.insert_event(head.id, &recorded, &payload, &command_hash)?;
                 stored.push(recorded);
             }
             if let Some(state) = &write.snapshot {
@@ -209,10 +215,7 @@ impl Log {
                 return Ok(Some(refusal));
             }
         }
-        Ok(append.writes.iter().flat_map(|write| &write.events).find_map(|event| {
-            let bytes = event.payload().len();
-            (bytes > PAYLOAD_MAX_BYTES).then(|| AppendError::TooLarge { kind: event.kind(), bytes })
-        }))
+        Ok(None)
     }
 
     fn key_taken(&self, write: &Write) -> rusqlite::Result<Option<AppendError>> {
@@ -277,9 +280,14 @@ impl Log {
         Ok(Head { id, version: 0, progress: write.progress })
     }
 
-    fn insert_event(&mut self, stream_id: i64, recorded: &Recorded, command: &ChainHash) -> rusqlite::Result<()> {
-        let payload = recorded.event.payload();
-        self.tip = Link { recorded, schema: recorded.event.schema(), payload: &payload, command }.after(&self.tip);
+    fn insert_event(
+        &mut self,
+        stream_id: i64,
+        recorded: &Recorded,
+        payload: &str,
+        command: &ChainHash,
+    ) -> rusqlite::Result<()> {
+        self.tip = Link { recorded, schema: recorded.event.schema(), payload, command }.after(&self.tip);
         self.connection
             .prepare_cached(
                 "INSERT INTO events (position, stream, version, kind, schema, payload, causation, correlation,
@@ -312,6 +320,13 @@ impl Log {
             .execute(params![head.id, head.version, state, snapshot_hash(stream, head.version, state).0])?;
         Ok(())
     }
+}
+
+/// The first event whose payload the log does not take.
+fn too_large(append: &Append, payloads: &[String]) -> Option<AppendError> {
+    let events = append.writes.iter().flat_map(|write| &write.events).zip(payloads);
+    let mut large = events.filter(|(_, payload)| payload.len() > PAYLOAD_MAX_BYTES);
+    large.next().map(|(event, payload)| AppendError::TooLarge { kind: event.kind(), bytes: payload.len() })
 }
 
 fn unavailable(error: rusqlite::Error) -> AppendError {

@@ -14,7 +14,7 @@ use super::feed::{Feed, Page};
 use super::log::Ownership;
 use super::reader::{ReadError, Reader};
 use super::writer::Turns;
-use crate::supervision::{Address, AskError, Policy, Tree, TreeError, ask};
+use crate::supervision::{Address, AskError, Policy, Reporter, Tree, TreeError, ask};
 
 /// How long an append may take before its outcome counts as unknown.
 const APPEND_WITHIN: Duration = Duration::from_secs(10);
@@ -65,6 +65,15 @@ impl Store {
     pub async fn ready(&self) {
         // The sender lives as long as this handle.
         let _ = self.shared.ready.subscribe().wait_for(|ready| *ready).await;
+    }
+
+    /// The same, for a part that says what it waits for.
+    pub async fn ready_for(&self, report: &Reporter) {
+        if !self.is_ready() {
+            report.set(Self::PART, "waiting for the log to be opened");
+            self.ready().await;
+            report.clear(Self::PART);
+        }
     }
 
     /// Whether the log was opened.

@@ -53,10 +53,11 @@ impl DeskStream {
 
     /// Shows where the switches stand, for as long as the incarnation lives.
     pub(super) async fn follow(self) -> Result<Infallible, OperateError> {
-        self.store.ready().await;
         let mut bell = self.store.bell();
         let mut seen = self.store.head();
         let mut stood = self.stood(Stood::default())?;
+        // Also when nothing changes by it: from now on it is known.
+        self.switches.send_replace(stood.desk);
         loop {
             self.show(stood.desk);
             bell.changed().await.map_err(|_| OperateError::Unavailable("the event store is gone".to_owned()))?;

@@ -7,16 +7,17 @@ mod row;
 mod totals;
 mod views;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
+use std::time::Duration;
 
 use millrace_model::event::{Event, Recorded};
-use millrace_model::ids::{DepositId, Position};
-use millrace_model::{address_book, binding};
+use millrace_model::ids::{DepositId, Position, StreamName};
+use millrace_model::{address_book, binding, deposit};
 use xtra::Mailbox;
 
 use crate::event_store::{Page, ReadError, Store};
-use crate::supervision::{Incarnation, Policy, Scope, Tree, TreeError};
+use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
 pub use row::DepositRow;
 pub use totals::{Line, Totals};
@@ -26,6 +27,9 @@ pub use views::{BindingRow, Change, Filter, PAGE_ROWS_MAX, Trouble, ViewError, V
 pub const PART: &str = "projection";
 /// How many events are folded into one transaction of the views.
 const PAGE_EVENTS_MAX: usize = 8_192;
+/// How long the projection rests after a transaction when it is not far behind, so that what happens meanwhile shares the
+/// next one; whoever waits to see something ends the rest.
+const REST: Duration = Duration::from_millis(50);
 /// How many rows are kept in memory; beyond it, all are forgotten and read again.
 const ROWS_MAX: usize = 20_000;
 
@@ -34,6 +38,7 @@ pub fn start(tree: &Tree, store: Store, views: Views) -> Result<(), TreeError> {
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         store: store.clone(),
         views: views.clone(),
+        report: incarnation.report,
         scope: incarnation.scope,
     })
     .map(|_| ())
@@ -43,6 +48,7 @@ pub fn start(tree: &Tree, store: Store, views: Views) -> Result<(), TreeError> {
 pub struct Actor {
     store: Store,
     views: Views,
+    report: Reporter,
     scope: Scope,
 }
 
@@ -71,7 +77,11 @@ impl xtra::Actor for Actor {
             totals: Totals::default(),
             position: 0,
         };
-        self.scope.spawn(async move { fold.run().await.map(|never| match never {}) });
+        let report = self.report.clone();
+        self.scope.spawn(async move {
+            fold.store.ready_for(&report).await;
+            fold.run().await.map(|never| match never {})
+        });
         Ok(())
     }
 
@@ -90,7 +100,6 @@ struct Fold {
 
 impl Fold {
     async fn run(mut self) -> Result<Infallible, ProjectionError> {
-        self.store.ready().await;
         let mut bell = self.store.bell();
         self.position = self.views.prepare(self.store.head()).await?;
         self.totals = Totals::clone(&self.views.totals());
@@ -99,20 +108,24 @@ impl Fold {
                 let page = self.store.after(self.position, PAGE_EVENTS_MAX)?;
                 let Some(last) = page.last() else { break };
                 self.take_in(&page, last).await?;
+                if self.store.head() < self.position + PAGE_EVENTS_MAX as Position {
+                    self.views.rest(REST).await;
+                }
             }
             bell.changed().await.map_err(|_| ProjectionError::StoreGone)?;
         }
     }
 
     async fn take_in(&mut self, page: &Page, last: Position) -> Result<(), ProjectionError> {
-        let mut changed = BTreeMap::new();
+        self.fetch_missing(page).await?;
+        let mut changed = BTreeSet::new();
         let mut bindings = Vec::new();
         for recorded in page.events() {
             match &recorded.event {
                 Event::Deposit(event) => {
-                    let millrace_model::ids::StreamName::Deposit(id) = recorded.stream else { continue };
-                    self.show(id, event, recorded).await?;
-                    changed.insert(id, ());
+                    let StreamName::Deposit(id) = recorded.stream else { continue };
+                    self.show(id, event, recorded);
+                    changed.insert(id);
                 }
                 Event::Binding(binding::Event::Bound(bound)) => bindings.push(binding_row(bound, recorded)),
                 Event::AddressBook(address_book::Event::AddressIssued(_))
@@ -121,28 +134,36 @@ impl Fold {
                 | Event::Desk(_) => {}
             }
         }
-        let deposits: Vec<_> = changed.keys().filter_map(|id| self.rows.get(id).cloned()).collect();
+        let deposits: Vec<_> = changed.iter().filter_map(|id| self.rows.get(id).cloned()).collect();
         self.totals.add_addresses(bindings.len());
         self.views.write(&deposits, &bindings, &self.totals, last).await?;
         self.position = last;
-        self.rows.retain(|_, row| row.status != "done");
+        for row in deposits.iter().filter(|row| row.status == "done") {
+            self.rows.remove(&row.id);
+        }
         if self.rows.len() > ROWS_MAX {
             self.rows.clear();
         }
         Ok(())
     }
 
-    async fn show(
-        &mut self,
-        id: DepositId,
-        event: &millrace_model::deposit::Event,
-        recorded: &Recorded,
-    ) -> Result<(), ProjectionError> {
-        let row = match self.rows.remove(&id) {
-            Some(row) => Some(row),
-            None if recorded.version == 1 => None,
-            None => self.views.deposit(id).await?,
-        };
+    /// Reads the rows that a page changes and that are not in memory.
+    async fn fetch_missing(&mut self, page: &Page) -> Result<(), ProjectionError> {
+        let mut known = HashSet::new();
+        let mut missing = Vec::new();
+        for recorded in page.events() {
+            let StreamName::Deposit(id) = recorded.stream else { continue };
+            if !self.rows.contains_key(&id) && known.insert(id) && recorded.version > 1 {
+                missing.push(id);
+            }
+        }
+        let rows = self.views.deposits_by_id(&missing).await?;
+        self.rows.extend(rows.into_iter().map(|row| (row.id, row)));
+        Ok(())
+    }
+
+    fn show(&mut self, id: DepositId, event: &deposit::Event, recorded: &Recorded) {
+        let row = self.rows.remove(&id);
         if let Some(before) = &row {
             self.totals.take_away(before);
         }
@@ -151,7 +172,6 @@ impl Fold {
             self.totals.add(&after);
             self.rows.insert(id, after);
         }
-        Ok(())
     }
 }
 

@@ -23,6 +23,9 @@ pub struct DepositRow {
     pub outpoint: Outpoint,
     /// How much was deposited.
     pub amount: Amount<Btc>,
+    /// Whether it is a block's reward, which counts later.
+    #[serde(default)]
+    pub coinbase: bool,
     /// Where it stands; the words of [`millrace_model::deposit::StageName`].
     pub status: String,
     /// Where it stood before it was held.
@@ -39,6 +42,9 @@ pub struct DepositRow {
     pub spent: Option<Amount<Btc>>,
     /// What was bought.
     pub bought: Option<Amount<Sky>>,
+    /// What the desk lost: it had paid when a reorganisation took the deposit. Nothing once it is mined again.
+    #[serde(default)]
+    pub loss: Option<Amount<Btc>>,
     /// What no order could spend, if it is owed back.
     pub refund: Option<Amount<Btc>>,
     /// How much is paid out.
@@ -71,6 +77,7 @@ impl DepositRow {
                 address: receipt.address.clone(),
                 outpoint: receipt.outpoint,
                 amount: receipt.amount,
+                coinbase: receipt.coinbase,
                 status: "pending".to_owned(),
                 interrupted: None,
                 held: None,
@@ -79,6 +86,7 @@ impl DepositRow {
                 rate: None,
                 spent: None,
                 bought: None,
+                loss: None,
                 refund: None,
                 payout: None,
                 payout_txid: None,
@@ -104,10 +112,10 @@ impl DepositRow {
             | Event::OrderRefused(_)
             | Event::OrderCancelIntended(_)
             | Event::OrderObserved(_)
-            | Event::ReorgLoss(_)
             | Event::PayoutIntended(_) => {}
+            Event::ReorgLoss(loss) => self.loss = Some(loss.amount),
             Event::Mined(mined) => {
-                self.height = Some(mined.block.height);
+                (self.height, self.loss) = (Some(mined.block.height), None);
                 if self.outcome.take_if(|outcome| outcome == "vanished").is_some() {
                     self.status("pending");
                 }
@@ -156,6 +164,7 @@ impl DepositRow {
             }
             Event::RefundDue(refund) => {
                 self.refund = Some(refund.amount);
+                self.interrupted = None;
                 self.status("refund_due");
             }
             Event::RefundMarked(_) => self.done("refunded"),

@@ -29,6 +29,8 @@ pub struct Line {
     bought: u64,
     payout: u64,
     refund: u64,
+    #[serde(default)]
+    lost: u64,
 }
 
 impl Line {
@@ -57,6 +59,11 @@ impl Line {
         amount(self.refund)
     }
 
+    /// What reorganisations took after it was paid for.
+    pub fn lost(&self) -> Amount<Btc> {
+        amount(self.lost)
+    }
+
     fn change(&mut self, row: &DepositRow, by: impl Fn(u64, u64) -> u64) {
         self.deposits = by(self.deposits, 1);
         self.received = by(self.received, row.amount.units());
@@ -64,6 +71,7 @@ impl Line {
         self.bought = by(self.bought, units(row.bought));
         self.payout = by(self.payout, units(row.payout));
         self.refund = by(self.refund, units(row.refund));
+        self.lost = by(self.lost, units(row.loss));
     }
 }
 

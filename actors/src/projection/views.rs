@@ -9,16 +9,18 @@ use millrace_model::ids::{DepositId, Position};
 use serde::Serialize;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, SqlitePool};
-use tokio::sync::{broadcast, watch};
+use sqlx::{QueryBuilder, Row, SqliteConnection, SqlitePool};
+use tokio::sync::{Notify, broadcast, watch};
 
 use super::row::DepositRow;
 use super::totals::Totals;
 
 /// The newest shape of what is derived. A database with another is thrown away and made again from the log.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 /// Rows on a page at most.
 pub const PAGE_ROWS_MAX: u32 = 200;
+/// How many rows one statement writes.
+const CHUNK_SIZES: [usize; 4] = [64, 16, 4, 1];
 /// How many changes a slow watcher may be behind before it is told to look at everything again.
 const CHANGES_MAX: usize = 4_096;
 
@@ -92,6 +94,8 @@ pub struct Views {
     position: watch::Sender<Position>,
     totals: watch::Sender<Arc<Totals>>,
     changes: broadcast::Sender<Change>,
+    /// Rings when somebody waits for the views to catch up.
+    awaited: Arc<Notify>,
 }
 
 fn migrator() -> Migrator {
@@ -123,6 +127,7 @@ impl Views {
             position: watch::Sender::new(0),
             totals: watch::Sender::default(),
             changes: broadcast::Sender::new(CHANGES_MAX),
+            awaited: Arc::default(),
         }
     }
 
@@ -168,27 +173,11 @@ impl Views {
         position: Position,
     ) -> Result<(), ViewError> {
         let mut transaction = self.pool.begin().await?;
-        if !deposits.is_empty() {
-            sqlx::query(
-                "INSERT INTO deposits (seq, id, target, address, status, body)
-                 SELECT value ->> 'seq', value ->> 'id', value ->> 'target', value ->> 'address', value ->> 'status', value
-                 FROM json_each(?1) WHERE true
-                 ON CONFLICT (seq) DO UPDATE SET status = excluded.status, body = excluded.body",
-            )
-            .bind(serde_json::to_string(deposits)?)
-            .execute(&mut *transaction)
-            .await?;
+        for rows in chunks(deposits) {
+            write_deposits(&mut transaction, rows).await?;
         }
-        if !bindings.is_empty() {
-            sqlx::query(
-                "INSERT INTO bindings (seq, address, target, number, method, bound_at)
-                 SELECT value ->> 'seq', value ->> 'address', value ->> 'target', value ->> 'number', value ->> 'method',
-                        value ->> 'bound_at'
-                 FROM json_each(?1) WHERE true ON CONFLICT (seq) DO NOTHING",
-            )
-            .bind(serde_json::to_string(&bindings.iter().map(stored_binding).collect::<Vec<_>>())?)
-            .execute(&mut *transaction)
-            .await?;
+        for rows in chunks(bindings) {
+            write_bindings(&mut transaction, rows).await?;
         }
         if !deposits.is_empty() || !bindings.is_empty() {
             sqlx::query(
@@ -234,6 +223,11 @@ impl Views {
         self.totals.borrow().counts()
     }
 
+    /// How many deposits are held, from memory.
+    pub fn held_now(&self) -> u64 {
+        self.totals.borrow().lines().iter().filter(|line| line.status == "held").map(|line| line.deposits).sum()
+    }
+
     /// How far the views are.
     pub fn position(&self) -> Position {
         *self.position.borrow()
@@ -242,13 +236,34 @@ impl Views {
     /// Waits until the views show what is at `position`, at most `within`. Afterwards they may still be behind.
     pub async fn caught_up(&self, position: Position, within: Duration) {
         let mut seen = self.position.subscribe();
+        if *seen.borrow_and_update() < position {
+            self.awaited.notify_one();
+        }
         // Too late is no error: the reader sees what there is.
         let _ = tokio::time::timeout(within, seen.wait_for(|shown| *shown >= position)).await;
+    }
+
+    /// Rests for a while, or until somebody waits for the views to catch up.
+    pub(super) async fn rest(&self, at_most: Duration) {
+        // Whoever came before the rest began has left a permit, and ends it at once.
+        let _ = tokio::time::timeout(at_most, self.awaited.notified()).await;
     }
 
     /// Hears of every change from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
+    }
+
+    /// The deposits with these ids, in no order; those that the views do not have are left out.
+    pub(super) async fn deposits_by_id(&self, ids: &[DepositId]) -> Result<Vec<DepositRow>, ViewError> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = sqlx::query("SELECT body FROM deposits WHERE id IN (SELECT value FROM json_each(?1))")
+            .bind(serde_json::to_string(ids)?)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
     }
 
     /// One deposit.
@@ -281,18 +296,6 @@ impl Views {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
-    }
-
-    /// How many deposits stand where.
-    pub async fn counts(&self) -> Result<Vec<(String, u64)>, ViewError> {
-        let rows = sqlx::query("SELECT status, count(*) FROM deposits GROUP BY status").fetch_all(&self.pool).await?;
-        Ok(rows.iter().map(|row| (row.get(0), row.get::<i64, _>(1) as u64)).collect())
-    }
-
-    /// How many deposits are held.
-    pub async fn held(&self) -> Result<u64, ViewError> {
-        let row = sqlx::query("SELECT count(*) FROM deposits WHERE status = 'held'").fetch_one(&self.pool).await?;
-        Ok(row.get::<i64, _>(0) as u64)
     }
 
     /// A customer's deposit addresses, oldest first.
@@ -338,11 +341,47 @@ fn listing(filter: &Filter) -> &'static str {
     }
 }
 
-fn stored_binding(row: &BindingRow) -> serde_json::Value {
-    serde_json::json!({
-        "seq": row.seq, "address": row.address, "target": row.target, "number": row.number, "method": row.method,
-        "bound_at": row.bound_at.timestamp_micros(),
+/// Cuts rows into pieces of a few sizes, so that a few statements, prepared once, write any number.
+fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let size = CHUNK_SIZES.into_iter().find(|size| *size <= rows.len())?;
+        let (chunk, rest) = rows.split_at(size);
+        rows = rest;
+        Some(chunk)
     })
+}
+
+async fn write_deposits(connection: &mut SqliteConnection, rows: &[DepositRow]) -> Result<(), ViewError> {
+    let bodies: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
+    let mut query = QueryBuilder::new("INSERT INTO deposits (seq, id, target, address, status, body) ");
+    query.push_values(rows.iter().zip(bodies), |mut values, (row, body)| {
+        values
+            .push_bind(row.seq as i64)
+            .push_bind(row.id.to_string())
+            .push_bind(row.target.as_deref())
+            .push_bind(&row.address)
+            .push_bind(&row.status)
+            .push_bind(body);
+    });
+    query.push(" ON CONFLICT (seq) DO UPDATE SET status = excluded.status, body = excluded.body");
+    query.build().execute(connection).await?;
+    Ok(())
+}
+
+async fn write_bindings(connection: &mut SqliteConnection, rows: &[BindingRow]) -> Result<(), ViewError> {
+    let mut query = QueryBuilder::new("INSERT INTO bindings (seq, address, target, number, method, bound_at) ");
+    query.push_values(rows, |mut values, row| {
+        values
+            .push_bind(row.seq as i64)
+            .push_bind(&row.address)
+            .push_bind(&row.target)
+            .push_bind(row.number)
+            .push_bind(&row.method)
+            .push_bind(row.bound_at.timestamp_micros());
+    });
+    query.push(" ON CONFLICT (seq) DO NOTHING");
+    query.build().execute(connection).await?;
+    Ok(())
 }
 
 fn binding(row: &sqlx::sqlite::SqliteRow) -> BindingRow {

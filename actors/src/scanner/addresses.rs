@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bitcoin::{Network, Script, ScriptBuf};
+use chrono::{DateTime, Utc};
 use millrace_model::binding;
 use millrace_model::deposit::Customer;
 use millrace_model::event::{Event, Recorded};
@@ -125,6 +126,13 @@ impl Addresses {
         }
         self.customers.insert(bound.address.clone(), bound.customer.clone());
     }
+}
+
+/// When the first address was given out, if any was.
+pub(super) fn first_bound_at(reader: &Reader) -> Result<Option<DateTime<Utc>>, ReadError> {
+    let (_, names) = reader.stream_names(Category::Binding)?;
+    let Some(first) = names.first() else { return Ok(None) };
+    Ok(reader.stream(first, 0)?.first().map(|recorded| recorded.recorded_at))
 }
 
 fn bound(recorded: &Recorded) -> Option<&binding::Bound> {

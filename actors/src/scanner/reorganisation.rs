@@ -80,7 +80,12 @@ impl Scanner {
             if !matches!(&tracked.deposit.sighting, Sighting::Mined(block) if block.height > fork.height) {
                 continue;
             }
-            writes.extend(self.observed(&tracked, &Command::ObserveOrphaned)?);
+            let write = self.observed(&tracked, &Command::ObserveOrphaned)?;
+            if write.as_ref().is_some_and(|write| write.events.iter().any(is_loss)) {
+                let amount = tracked.deposit.receipt.amount;
+                tracing::error!(deposit = %id, %amount, "a reorganisation took a deposit that was paid for");
+            }
+            writes.extend(write);
             if was_decided(&tracked.deposit) && !tracked.deposit.receipt.spends.is_empty() {
                 let spends = tracked.deposit.receipt.spends.clone();
                 chain.push(CoinsRemembered { deposit: *id, spends }.into());
@@ -118,6 +123,10 @@ fn branch(events: &[Recorded]) -> Vec<Scanned> {
         }
     }
     branch
+}
+
+fn is_loss(event: &Event) -> bool {
+    matches!(event, Event::Deposit(deposit::Event::ReorgLoss(_)))
 }
 
 /// Whether something was decided for a deposit, so that its coins must not be honoured a second time.

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use bitcoin::Txid;
-use millrace_model::deposit::{BlockRef, Command, Deposit, Sighting, Stage};
+use millrace_model::deposit::{BlockRef, Command, Deposit};
 use millrace_model::ids::{CommandId, DepositId};
 use millrace_protocols::chain_watch::{block_hash, txid};
 use serde_json::json;
@@ -60,9 +60,9 @@ impl Scanner {
     /// The block of a deposit that was due at that height, if it still is.
     fn ripe(&self, (due, id): Entry) -> Result<Option<BlockRef>, ScannerError> {
         let tracked = self.outside.deposits.get(id)?;
-        Ok(tracked.and_then(|tracked| match (&tracked.deposit.stage, &tracked.deposit.sighting) {
-            (Stage::Pending, Sighting::Mined(block)) => (self.due(&tracked.deposit, *block) == due).then_some(*block),
-            _ => None,
+        Ok(tracked.and_then(|tracked| {
+            let block = tracked.deposit.ripens_in()?;
+            (self.due(&tracked.deposit, block) == due).then_some(block)
         }))
     }
 

@@ -1,7 +1,6 @@
 //! The outside world of this run: the configured nodes and exchange, or the sandbox.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use bitcoin::Network;
@@ -17,15 +16,7 @@ use millrace_protocols::wire::skycoin::rest::Broadcast;
 use reqwest::Url;
 
 use crate::config::{Config, Secret};
-use crate::sandbox::find::find_or_start;
 use crate::sandbox::info::Info;
-use crate::sandbox::process::Timing;
-
-/// How long between two attempts to reach the sandbox.
-const AGAIN_AFTER: Duration = Duration::from_secs(1);
-
-/// How often the sandbox's market moves.
-const MARKET_STEP: Duration = Duration::from_secs(1);
 
 /// What the desk deals with. Nothing is connected yet: that is each actor's own business.
 pub(super) struct Outside {
@@ -44,49 +35,8 @@ pub(super) struct Wallet {
     pub password: Option<String>,
 }
 
-/// The outside as configured; with the sandbox, waits until one runs.
-pub(super) async fn outside(config: &Config) -> anyhow::Result<Outside> {
-    if config.sandbox.enabled { sandbox(&running_sandbox(config).await) } else { real(config) }
-}
-
-async fn running_sandbox(config: &Config) -> Info {
-    let sandbox = &config.sandbox;
-    let timing = Timing {
-        bitcoin_block: Some(sandbox.bitcoin_block),
-        skycoin_block: Some(sandbox.skycoin_block),
-        market_step: Some(MARKET_STEP),
-    };
-    loop {
-        let found = match std::env::current_exe() {
-            Ok(program) => find_or_start(&program, &sandbox.dir, timing).await,
-            Err(error) => Err(error.into()),
-        };
-        match found {
-            Ok(info) => return info,
-            Err(error) => tracing::warn!(%error, "no sandbox; trying again"),
-        }
-        tokio::time::sleep(AGAIN_AFTER).await;
-    }
-}
-
-fn sandbox(info: &Info) -> anyhow::Result<Outside> {
-    let network = Network::Regtest;
-    let broadcast = if info.skycoin.peers == 0 { Broadcast::Quiet } else { Broadcast::Peers };
-    Ok(Outside {
-        bitcoin: Arc::new(HttpBitcoinNode::new(BitcoinSettings {
-            url: info.bitcoin.url.clone(),
-            user: info.bitcoin.user.clone(),
-            password: info.bitcoin.password.clone(),
-        })?),
-        network,
-        addresses: Arc::new(AddressSource::account(AccountKey::parse(&info.bitcoin.xpub.to_string(), network)?)),
-        skycoin: Arc::new(HttpSkycoinNode::new(&info.skycoin.url, &info.skycoin.wallet_id, broadcast)?),
-        wallet: Wallet { id: info.skycoin.wallet_id.clone(), password: None },
-        exchange: Some(c2cx(info.c2cx.url.parse()?, &info.c2cx.key, &info.c2cx.secret, None)?),
-    })
-}
-
-fn real(config: &Config) -> anyhow::Result<Outside> {
+/// The outside as configured.
+pub(super) fn real(config: &Config) -> anyhow::Result<Outside> {
     let bitcoin = &config.bitcoin;
     let url = bitcoin.url.as_ref().context("bitcoin.url is missing")?;
     let user = bitcoin.user.as_deref().unwrap_or_default();
@@ -108,6 +58,24 @@ fn real(config: &Config) -> anyhow::Result<Outside> {
             password: skycoin.wallet_password.as_ref().map(|secret| secret.reveal().to_owned()),
         },
         exchange: exchange(config)?,
+    })
+}
+
+/// The sandbox.
+pub(super) fn sandbox(info: &Info) -> anyhow::Result<Outside> {
+    let network = Network::Regtest;
+    let broadcast = if info.skycoin.peers == 0 { Broadcast::Quiet } else { Broadcast::Peers };
+    Ok(Outside {
+        bitcoin: Arc::new(HttpBitcoinNode::new(BitcoinSettings {
+            url: info.bitcoin.url.clone(),
+            user: info.bitcoin.user.clone(),
+            password: info.bitcoin.password.clone(),
+        })?),
+        network,
+        addresses: Arc::new(AddressSource::account(AccountKey::parse(&info.bitcoin.xpub.to_string(), network)?)),
+        skycoin: Arc::new(HttpSkycoinNode::new(&info.skycoin.url, &info.skycoin.wallet_id, broadcast)?),
+        wallet: Wallet { id: info.skycoin.wallet_id.clone(), password: None },
+        exchange: Some(c2cx(info.c2cx.url.parse()?, &info.c2cx.key, &info.c2cx.secret, None)?),
     })
 }
 

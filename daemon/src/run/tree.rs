@@ -30,17 +30,20 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::outside::{Outside, outside};
+use super::outside::{self, Outside};
+use super::stand_ins;
 use crate::config::Config;
 use crate::quote::{Quotes, Source};
+use crate::sandbox::info::Info;
 
 /// The log's file in the data folder.
 pub(super) const LOG_FILE: &str = "log.db";
 /// So much of a deposit that no order can spend goes to rounding; more is owed back. The price of a smallest order is
 /// some two hundred times as much.
 const ROUNDING_MAX_SATOSHI: u64 = 1_000;
-/// How often an open order is read at an exchange that may be asked as often as one likes.
-const UNPACED_READ_EVERY_MS: u64 = 50;
+/// The shortest pause between two readings of an open order, however often the exchange may be asked: whoever only reads
+/// never comes to cancel.
+const READ_EVERY_MS_MIN: u64 = 50;
 /// The views' file in the data folder.
 const VIEWS_FILE: &str = "views.db";
 
@@ -63,6 +66,8 @@ pub(super) struct Core {
     pub operations: Operations,
     pub health: Registry,
     pub clock: Arc<dyn Clock>,
+    /// Where the sandbox is, once that is known; `None` with real nodes.
+    pub sandbox: Option<watch::Receiver<Option<Info>>>,
 }
 
 /// What customers need.
@@ -125,13 +130,21 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     let views = Views::new(&data_dir.join(VIEWS_FILE));
     projection::start(&tree, store.clone(), views.clone())?;
     let operations = operations::start(&tree, Deposits::new(store.clone()))?;
-    Ok(Core { tree, store, views, operations, health, clock })
+    let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
+    Ok(Core { tree, store, views, operations, health, clock, sandbox })
+}
+
+/// The outside as configured; with the sandbox, waits until one runs.
+async fn outside(config: &Config, core: &Core) -> anyhow::Result<Outside> {
+    let Some(mut sandbox) = core.sandbox.clone() else { return outside::real(config) };
+    let found = sandbox.wait_for(Option::is_some).await.context("the sandbox's part is gone")?.clone();
+    outside::sandbox(&found.expect("it was waited for"))
 }
 
 /// Wires what needs the outside, then lets everything run until the stop.
 async fn live(config: &Config, core: &Core, wired: watch::Sender<Option<Wired>>, stop: CancellationToken) {
     let wiring = async {
-        match outside(config).await.and_then(|outside| wire(config, core, outside)) {
+        match outside(config, core).await.and_then(|outside| wire(config, core, outside)) {
             Ok(customers) => drop(wired.send_replace(Some(customers))),
             Err(error) => tracing::error!("the desk cannot be wired: {error:#}"),
         }
@@ -214,7 +227,7 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
     let policy = Policy {
         band_percent: c2cx.max_slippage_percent,
         patience_ms: u64::try_from(c2cx.order_wait.as_millis())?,
-        read_every_ms: 60_000u64.checked_div(u64::from(per_minute)).unwrap_or(UNPACED_READ_EVERY_MS),
+        read_every_ms: 60_000u64.checked_div(u64::from(per_minute)).unwrap_or(0).max(READ_EVERY_MS_MIN),
         ..Policy::new(BTC_SKY_RULES)
     };
     let remainder = RemainderPolicy {

@@ -14,7 +14,7 @@ use super::client::Client;
 use super::control::Chain;
 use super::faults::{ANY_OPERATION, Effect, Rule, Server};
 use super::find::find;
-use super::process::{Config, Ports, Timing, run};
+use super::process::{Config, Elsewhere, Ports, Timing, run};
 
 /// Stand-ins for the Bitcoin node, the Skycoin node and the exchange.
 #[derive(Debug, Args)]
@@ -114,6 +114,9 @@ pub struct RunArgs {
     /// Take any free ports instead of the usual ones.
     #[arg(long)]
     any_ports: bool,
+    /// Fail when a port that the sandbox of this folder had before is taken, instead of taking another.
+    #[arg(long)]
+    keep_ports: bool,
 }
 
 /// What can be done with faults.
@@ -220,6 +223,9 @@ fn config(dir: &Path, args: &RunArgs) -> Config {
     config.skycoin.hot_outputs = args.hot_outputs;
     if args.any_ports {
         config.ports = Ports::ANY;
+    }
+    if args.keep_ports {
+        config.elsewhere = Elsewhere::Refused;
     }
     config
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `GET /status`, `GET /books` | | where everything is; what really happened |
 //! | `POST /pay` | `{address, amount}` | the customer pays bitcoin |
+//! | `POST /pay/many` | `{payments: [{address, amount}]}` | the same to many addresses in one transaction |
 //! | `POST /mine` | `{blocks, address?}` | Bitcoin blocks, the rewards to the address |
 //! | `POST /reorg` | `{chain, depth, orphans?}` | blocks are taken back or replaced |
 //! | `POST /bitcoin/replace`, `/respend`, `/rebroadcast`, `/evict` | `{txid}` | a payment is double-spent, paid again, sent again, forgotten |
@@ -52,6 +53,7 @@ pub fn router(servers: Servers, info: Info, stop: CancellationToken) -> Router {
         .route("/status", get(status))
         .route("/books", get(books))
         .route("/pay", post(pay))
+        .route("/pay/many", post(pay_many))
         .route("/mine", post(mine))
         .route("/reorg", post(reorg))
         .route("/bitcoin/replace", post(replace))
@@ -140,6 +142,17 @@ struct Payment {
 
 async fn pay(State(desk): State<Desk>, Json(payment): Json<Payment>) -> Answer {
     answer(json!({ "txid": desk.servers.bitcoin.pay(&[(payment.address, payment.amount)])? }))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Payments {
+    payments: Vec<Payment>,
+}
+
+async fn pay_many(State(desk): State<Desk>, Json(Payments { payments }): Json<Payments>) -> Answer {
+    let payments: Vec<_> = payments.into_iter().map(|Payment { address, amount }| (address, amount)).collect();
+    answer(json!({ "txid": desk.servers.bitcoin.pay(&payments)? }))
 }
 
 #[derive(Deserialize)]

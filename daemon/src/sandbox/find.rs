@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::client::Client;
 use super::info::Info;
-use super::process::Timing;
+use super::process::{Elsewhere, Timing};
 
 /// A sandbox on this machine answers at once, or it is not there.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -54,16 +54,34 @@ pub async fn find(dir: &Path) -> Option<Info> {
 /// The sandbox of the folder; when none runs, `program` (the caller's own file, usually) is started as
 /// `sandbox run --dir …`, in a process group of its own, so that it survives the desk and an interrupt from the
 /// terminal.
-pub async fn find_or_start(program: &Path, dir: &Path, timing: Timing) -> Result<Info, FindError> {
+///
+/// With [`Elsewhere::Refused`] it comes back where it was before, or not at all.
+pub async fn find_or_start(
+    program: &Path,
+    dir: &Path,
+    timing: Timing,
+    elsewhere: Elsewhere,
+) -> Result<Found, FindError> {
     if let Some(info) = find(dir).await {
-        return Ok(info);
+        return Ok(Found { info, child: None });
     }
     fs::create_dir_all(dir)?;
-    let child = spawn(program, dir, timing)?;
-    wait(dir, child).await
+    let mut child = spawn(program, dir, timing, elsewhere)?;
+    let info = wait(dir, &mut child).await?;
+    Ok(Found { info, child: Some(child) })
 }
 
-fn spawn(program: &Path, dir: &Path, timing: Timing) -> io::Result<Child> {
+/// A sandbox that answers.
+#[derive(Debug)]
+pub struct Found {
+    /// Where it is.
+    pub info: Info,
+    /// Its process, when it was started just now: whoever holds this has to wait for its end, or it stays a zombie
+    /// until he ends himself.
+    pub child: Option<Child>,
+}
+
+fn spawn(program: &Path, dir: &Path, timing: Timing, elsewhere: Elsewhere) -> io::Result<Child> {
     let log = File::create(dir.join(LOG_FILE))?;
     let mut command = Command::new(program);
     command.args(["sandbox", "run", "--dir"]).arg(dir);
@@ -75,10 +93,13 @@ fn spawn(program: &Path, dir: &Path, timing: Timing) -> io::Result<Child> {
         // Zero is "on demand only".
         command.arg(flag).arg(every.map_or(0, |every| every.as_millis()).to_string());
     }
+    if elsewhere == Elsewhere::Refused {
+        command.arg("--keep-ports");
+    }
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0).spawn()
 }
 
-async fn wait(dir: &Path, mut child: Child) -> Result<Info, FindError> {
+async fn wait(dir: &Path, child: &mut Child) -> Result<Info, FindError> {
     let begin = Instant::now();
     loop {
         let ended = child.try_wait()?.is_some();
@@ -110,8 +131,8 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_ends_at_once_is_reported_with_what_it_said() {
         let folder = tempfile::tempdir().unwrap();
-        let child = spawn(Path::new("/bin/echo"), folder.path(), Timing::ON_DEMAND).unwrap();
-        match wait(folder.path(), child).await {
+        let mut child = spawn(Path::new("/bin/echo"), folder.path(), Timing::ON_DEMAND, Elsewhere::Allowed).unwrap();
+        match wait(folder.path(), &mut child).await {
             Err(FindError::Ended { tail, .. }) => assert!(tail.starts_with("sandbox run --dir "), "{tail}"),
             other => panic!("{other:?}"),
         }

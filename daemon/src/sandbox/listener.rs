@@ -34,8 +34,12 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Binds a loopback port: the one wanted, or any other when that is taken.
 pub fn bind(port: u16) -> io::Result<StdListener> {
-    let at = |port| StdListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-    let listener = at(port).or_else(|_| at(0))?;
+    bind_exactly(port).or_else(|_| bind_exactly(0))
+}
+
+/// Binds this loopback port and no other; zero is any.
+pub fn bind_exactly(port: u16) -> io::Result<StdListener> {
+    let listener = StdListener::bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

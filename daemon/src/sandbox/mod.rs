@@ -16,6 +16,7 @@ pub mod find;
 pub mod info;
 pub mod journal;
 pub mod listener;
+pub mod ports;
 pub mod process;
 pub mod secrets;
 pub mod skycoin_node;

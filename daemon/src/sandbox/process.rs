@@ -22,6 +22,7 @@ use super::control;
 use super::faults::{Faults, Server};
 use super::info::{BitcoinInfo, C2cxInfo, Info, SkycoinInfo};
 use super::listener::{self, Service};
+pub use super::ports::{Elsewhere, Ports};
 use super::secrets::Secrets;
 use super::skycoin_node::{self, HOT_WALLET_ID, SkycoinNode};
 
@@ -32,26 +33,6 @@ const BLOCKS_AFTER_LAST_TRANSACTION: u32 = 12;
 /// A sandbox that was just told to stop keeps its folder for a moment.
 const HANDOVER: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-
-/// The ports that are tried first; each falls back to any free one. Zero is any free one at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ports {
-    /// The control API.
-    pub control: u16,
-    /// The Bitcoin node.
-    pub bitcoin: u16,
-    /// The Skycoin node.
-    pub skycoin: u16,
-    /// The exchange.
-    pub c2cx: u16,
-}
-
-impl Ports {
-    /// Below the range from which the system gives ports to clients.
-    pub const DEFAULT: Self = Self { control: 21_800, bitcoin: 21_801, skycoin: 21_802, c2cx: 21_803 };
-    /// Any free ports.
-    pub const ANY: Self = Self { control: 0, bitcoin: 0, skycoin: 0, c2cx: 0 };
-}
 
 /// When things happen by themselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,8 +55,10 @@ impl Timing {
 pub struct Config {
     /// Its folder.
     pub dir: PathBuf,
-    /// Where it listens.
+    /// Where it listens, unless one ran in the folder before: then where that one did.
     pub ports: Ports,
+    /// Whether it may listen elsewhere when that is taken.
+    pub elsewhere: Elsewhere,
     /// When blocks come and the market moves.
     pub timing: Timing,
     /// The Skycoin node. A new folder gets a seed of its own instead of this one.
@@ -91,6 +74,7 @@ impl Config {
         Self {
             dir: dir.into(),
             ports: Ports::DEFAULT,
+            elsewhere: Elsewhere::Allowed,
             timing: Timing {
                 bitcoin_block: Some(Duration::from_secs(5)),
                 skycoin_block: Some(skycoin_node::BLOCK_INTERVAL),
@@ -168,19 +152,21 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
 }
 
 /// Opens all servers; when this returns they answer.
-pub async fn start(config: Config) -> Result<Running, StartError> {
+pub async fn start(mut config: Config) -> Result<Running, StartError> {
     let system = |cause| StartError::System { what: config.dir.display().to_string(), cause };
     fs::create_dir_all(&config.dir).map_err(system)?;
     let lock = lock(&config.dir)?;
+    config.ports = Ports::of_before(&config.dir).unwrap_or(config.ports);
     let secrets = Secrets::load_or_create(&config.dir).map_err(system)?;
     let servers = Servers::open(&config, &secrets)?;
     let mut house = House { stop: CancellationToken::new(), tasks: JoinSet::new() };
-    let steering = bind(config.ports.control)?;
+    let steering = bind(config.ports.control, config.elsewhere)?;
     let info = house.open(&config, &servers, &secrets, steering.url.clone())?;
     house.serve(steering.listener, control::router(servers.clone(), info.clone(), house.stop.clone()), None);
     house.tick(config.timing.bitcoin_block, bitcoin_blocks(Arc::clone(&servers.bitcoin)));
     house.tick(config.timing.skycoin_block, skycoin_blocks(Arc::clone(&servers.skycoin)));
     house.tick(config.timing.market_step, market_steps(Arc::clone(&servers.venue)));
+    Ports::remember(&info, &config.dir).map_err(system)?;
     info.publish(&config.dir).map_err(system)?;
     let House { stop, tasks } = house;
     let guard = stop.clone().drop_guard();
@@ -230,9 +216,13 @@ struct Bound {
     url: String,
 }
 
-fn bind(port: u16) -> Result<Bound, StartError> {
-    let system = |cause| StartError::System { what: "a loopback port".to_owned(), cause };
-    let listener = listener::bind(port).map_err(system)?;
+fn bind(port: u16, elsewhere: Elsewhere) -> Result<Bound, StartError> {
+    let system = |cause| StartError::System { what: format!("the loopback port {port}"), cause };
+    let listener = match elsewhere {
+        Elsewhere::Allowed => listener::bind(port),
+        Elsewhere::Refused => listener::bind_exactly(port),
+    };
+    let listener = listener.map_err(system)?;
     let url = format!("http://{}", listener.local_addr().map_err(system)?);
     Ok(Bound { listener, url })
 }
@@ -257,9 +247,14 @@ impl House {
         let faulty = |server| Some((server, Arc::clone(&faults)));
         let hot_address = skycoin.hot_address();
         let bitcoin = bitcoin_node::router(bitcoin, &user, &password);
-        let bitcoin = self.open_one(config.ports.bitcoin, bitcoin, faulty(Server::Bitcoin))?;
-        let skycoin = self.open_one(config.ports.skycoin, skycoin_node::router(skycoin), faulty(Server::Skycoin))?;
-        let c2cx = self.open_one(config.ports.c2cx, c2cx_venue::router(venue), faulty(Server::C2cx))?;
+        let bitcoin = self.open_one((config.ports.bitcoin, config.elsewhere), bitcoin, faulty(Server::Bitcoin))?;
+        let skycoin = self.open_one(
+            (config.ports.skycoin, config.elsewhere),
+            skycoin_node::router(skycoin),
+            faulty(Server::Skycoin),
+        )?;
+        let c2cx =
+            self.open_one((config.ports.c2cx, config.elsewhere), c2cx_venue::router(venue), faulty(Server::C2cx))?;
         let (network, xpub) = ("regtest".to_owned(), secrets.xpub());
         let (wallet_id, peers) = (HOT_WALLET_ID.to_owned(), config.skycoin.peers);
         Ok(Info {
@@ -273,11 +268,11 @@ impl House {
 
     fn open_one(
         &mut self,
-        port: u16,
+        (port, elsewhere): (u16, Elsewhere),
         router: Router,
         faults: Option<(Server, Arc<Faults>)>,
     ) -> Result<String, StartError> {
-        let Bound { listener, url } = bind(port)?;
+        let Bound { listener, url } = bind(port, elsewhere)?;
         self.serve(listener, router, faults);
         Ok(url)
     }

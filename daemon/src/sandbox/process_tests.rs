@@ -144,9 +144,11 @@ async fn a_restart_continues_the_same_world() {
     running.servers.bitcoin.pay(&[(DEPOSIT, "0.25".parse().unwrap())]).unwrap();
     running.servers.skycoin.fund(somebody().parse().unwrap(), "3".parse().unwrap()).unwrap();
     let before = (running.servers.bitcoin.books(), running.servers.skycoin.books(), running.info.bitcoin.clone());
+    let place = running.info.clone();
     running.stop().await;
 
     let running = start(config(folder.path())).await.unwrap();
+    assert_eq!(running.info, Info { pid: std::process::id(), ..place }, "at the same ports, to those who know it");
     let after = (running.servers.bitcoin.books(), running.servers.skycoin.books());
     assert_eq!(after, (before.0, before.1));
     assert_eq!((running.info.bitcoin.xpub, running.info.bitcoin.password.clone()), (before.2.xpub, before.2.password));
@@ -187,4 +189,34 @@ async fn the_sandbox_can_be_told_to_stop_from_outside() {
     Client::new(&info).unwrap().post("/stop", &json!({})).await.unwrap();
     tasks.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(find(&dir).await, None);
+}
+
+#[tokio::test]
+async fn where_the_port_of_before_is_taken_it_takes_another_unless_told_not_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = start(config(folder.path())).await.unwrap();
+    let place = running.info.clone();
+    running.stop().await;
+    let taken = std::net::TcpListener::bind(place.skycoin.url.trim_start_matches("http://")).unwrap();
+
+    let kept = Config { elsewhere: Elsewhere::Refused, ..config(folder.path()) };
+    let refused = start(kept.clone()).await.unwrap_err().to_string();
+    assert!(refused.contains("cannot use the loopback port"), "{refused}");
+    let before = std::fs::read(folder.path().join("ports.json")).unwrap();
+    drop(taken);
+    let running = loop {
+        // The servers of the attempt before let go of their ports when their tasks have ended.
+        match start(kept.clone()).await {
+            Ok(running) => break running,
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(running.info.skycoin, place.skycoin);
+    running.stop().await;
+    assert_eq!(std::fs::read(folder.path().join("ports.json")).unwrap(), before);
+
+    let _taken = std::net::TcpListener::bind(place.skycoin.url.trim_start_matches("http://")).unwrap();
+    let running = start(config(folder.path())).await.unwrap();
+    assert_ne!(running.info.skycoin.url, place.skycoin.url);
+    running.stop().await;
 }

@@ -20,4 +20,5 @@ pub use decide::{DecisionTerms, Terms};
 pub use event::*;
 pub use payout::SignedPayout;
 pub use purchasing::RemainderPolicy;
+pub use receive::confirmations_required;
 pub use state::{Deposit, Outcome, Payout, Sighting, Stage, StageName, evolve};

@@ -40,6 +40,9 @@ impl Deposit {
             Stage::Quarantined | Stage::Held { .. } => {}
             _ => return Err(self.wrong_stage()),
         }
+        if !matches!(self.sighting, Sighting::Mined(_)) {
+            return Err(Rejection::StillOrphaned);
+        }
         let spent = match &self.purchase {
             Some(purchase) if purchase.open_order().is_some() => return Err(Rejection::OrderOpen),
             Some(purchase) if !purchase.bought().is_zero() => {
@@ -93,6 +96,14 @@ mod tests {
             .then([RefundDue { amount: detected().amount }.into()])
             .when(Command::MarkRefunded { txid: Hash32([3; 32]), note: "by hand".into() })
             .then([RefundMarked { txid: Hash32([3; 32]), note: "by hand".into() }.into()]);
+    }
+
+    #[test]
+    fn what_a_reorganisation_took_is_not_paid_back() {
+        let unbound = Detected { customer: None, ..detected() };
+        given([unbound.into(), mined().into(), Quarantined {}.into(), Orphaned { block: mined().block }.into()])
+            .when(Command::MarkRefundDue)
+            .rejected_with(Rejection::StillOrphaned);
     }
 
     #[test]

@@ -8,25 +8,40 @@ use crate::ids::{DepositId, Hash32};
 /// How deep a block's reward must be before anybody can spend it: Bitcoin's consensus rule.
 pub const COINBASE_MATURITY_BLOCKS: u64 = 100;
 
+/// How many blocks deep a deposit must be, its own block included, when the desk asks for `configured`: more if it is a
+/// block's reward.
+pub fn confirmations_required(coinbase: bool, configured: u64) -> u64 {
+    if coinbase { configured.max(COINBASE_MATURITY_BLOCKS + 1) } else { configured }
+}
+
 impl Deposit {
     /// How many blocks deep it must be, its own included, when the desk asks for `configured`.
     pub fn confirmations_required(&self, configured: u64) -> u64 {
-        if self.receipt.coinbase { configured.max(COINBASE_MATURITY_BLOCKS + 1) } else { configured }
+        confirmations_required(self.receipt.coinbase, configured)
     }
 
     pub(super) fn observe_mined(&self, block: BlockRef) -> Result<Vec<Event>, Rejection> {
         if self.sighting == Sighting::Mined(block) {
             return Err(Rejection::NothingNew);
         }
-        let mut events = vec![Mined { block }.into()];
-        if matches!(&self.stage, Stage::Held { reason: HoldReason::DepositOrphaned, .. }) {
-            events.push(Released { note: "mined again".to_owned() }.into());
-        }
-        Ok(events)
+        Ok(vec![Mined { block }.into()])
     }
 
-    /// Before the receipt it just waits again. After it, nothing new is done for the deposit until it is mined again;
-    /// what was signed already cannot be taken back and is a loss unless it is mined again.
+    /// The block whose depth the deposit waits for: before the receipt, and again after a reorganisation undid it.
+    pub fn ripens_in(&self) -> Option<BlockRef> {
+        let waits = self.stage == Stage::Pending || self.is_held_as_orphaned();
+        match self.sighting {
+            Sighting::Mined(block) if waits => Some(block),
+            Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished | Sighting::Mined(_) => None,
+        }
+    }
+
+    fn is_held_as_orphaned(&self) -> bool {
+        matches!(&self.stage, Stage::Held { reason: HoldReason::DepositOrphaned, .. })
+    }
+
+    /// Before the receipt it just waits again. After it, nothing new is done for the deposit until it is mined again and
+    /// deep enough again; what was signed already cannot be taken back and is a loss unless it is mined again.
     pub(super) fn observe_orphaned(&self) -> Result<Vec<Event>, Rejection> {
         let Sighting::Mined(block) = self.sighting else { return Err(Rejection::NothingNew) };
         let mut events = vec![Orphaned { block }.into()];
@@ -57,15 +72,18 @@ impl Deposit {
         confirmations: u64,
         seen_before: Option<DepositId>,
     ) -> Result<Vec<Event>, Rejection> {
-        if self.stage != Stage::Pending || !matches!(self.sighting, Sighting::Mined(_)) {
+        if self.ripens_in().is_none() {
             return Err(self.wrong_stage());
         }
         let mut events = vec![Matured { confirmations }.into()];
-        if self.receipt.customer.is_none() {
+        if self.is_held_as_orphaned() {
+            events.push(Released { note: "mined again".to_owned() }.into());
+        } else if self.receipt.customer.is_none() {
             events.push(Quarantined {}.into());
             return Ok(events);
+        } else {
+            events.push(StatusWaitDecide {}.into());
         }
-        events.push(StatusWaitDecide {}.into());
         if let Some(earlier) = seen_before.filter(|earlier| *earlier != self.receipt.id) {
             events.push(Held { reason: HoldReason::CoinsSeenBefore { earlier } }.into());
         }
@@ -119,15 +137,35 @@ mod tests {
     }
 
     #[test]
-    fn an_orphaned_receipt_is_held_and_goes_on_once_mined_again() {
+    fn an_orphaned_receipt_is_held_and_goes_on_once_deep_enough_again() {
         let orphaned = given([detected().into(), mined().into(), StatusWaitDecide {}.into()])
             .when(Command::ObserveOrphaned)
             .then([Orphaned { block: mined().block }.into(), Held { reason: HoldReason::DepositOrphaned }.into()]);
         let again = BlockRef { height: 8, hash: crate::ids::Hash32([8; 32]) };
         orphaned
             .when(Command::ObserveMined { block: again })
-            .then([Mined { block: again }.into(), Released { note: "mined again".into() }.into()])
+            .then([Mined { block: again }.into()])
+            .when(Command::ObserveMature { confirmations: 2, seen_before: None })
+            .then([Matured { confirmations: 2 }.into(), Released { note: "mined again".into() }.into()])
             .leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitDecide));
+    }
+
+    #[test]
+    fn an_orphaned_receipt_whose_coins_were_paid_for_meanwhile_stays_held() {
+        let earlier = DepositId(uuid::Uuid::from_u128(99));
+        let orphaned = [
+            detected().into(),
+            mined().into(),
+            StatusWaitDecide {}.into(),
+            Orphaned { block: mined().block }.into(),
+            Held { reason: HoldReason::DepositOrphaned }.into(),
+            mined().into(),
+        ];
+        given(orphaned).when(Command::ObserveMature { confirmations: 1, seen_before: Some(earlier) }).then([
+            Matured { confirmations: 1 }.into(),
+            Released { note: "mined again".into() }.into(),
+            Held { reason: HoldReason::CoinsSeenBefore { earlier } }.into(),
+        ]);
     }
 
     #[test]

@@ -253,3 +253,32 @@ fn hashes_read_as_explorers_write_them() {
     assert_eq!(hash32(hash).to_string(), hash.to_string());
     assert_eq!(block_hash(hash32(hash)), hash);
 }
+
+#[test]
+fn reading_begins_at_a_block_old_enough_found_with_few_questions() {
+    let node = Node::of(200);
+    let mut desk = Desk::default();
+    let mut questions = 0;
+    let since = Rules { start: Start::Since(150), ..RULES };
+    let end = desk.round(since, |ask| {
+        questions += 1;
+        node.answer(ask)
+    });
+    assert_eq!(end, Outcome::AtTip);
+    let first = desk.branch[0].height;
+    assert!((100..=150).contains(&first), "began at {first}");
+    assert_eq!(desk.branch.last(), Some(&node.at(199)));
+    assert_eq!(desk.branch.len() as u64, 200 - first, "every block from there on");
+    let reading = 2 * desk.branch.len() + 2;
+    assert!(questions - reading <= 2 * 7, "{} questions to find where to begin", questions - reading);
+}
+
+#[test]
+fn where_no_block_is_old_enough_reading_begins_with_the_first() {
+    let mut node = Node::of(0);
+    node.mine(20, 2);
+    let mut desk = Desk::default();
+    let since = Rules { start: Start::Since(0), ..RULES };
+    assert_eq!(desk.round(since, |ask| node.answer(ask)), Outcome::AtTip);
+    assert_eq!(desk.branch[0], node.at(0));
+}

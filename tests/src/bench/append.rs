@@ -2,12 +2,15 @@
 //!
 //! Raw is what a careful program without our guarantees would do: one connection, prepared inserts, one row an event and
 //! one a command, as many to a commit as there are writers, WAL with `synchronous=FULL`. The load generator of the other
-//! side runs on the same two cores.
+//! side runs on the same two cores. Beside them, in the note, cqrs-es on SQLite: a program of its own
+//! (`tests/comparison`), since it wants another version of SQLite.
 
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, ensure};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::event_store::{Append, Execution, Expected, Settings, Store, Write};
 use millrace_actors::supervision::{Registry, Tree};
@@ -24,31 +27,61 @@ const TURN: Duration = Duration::from_secs(2);
 const TURNS: usize = 5;
 
 pub(super) fn run() -> anyhow::Result<Vec<Figure>> {
-    let mut figures = Vec::new();
-    for (name, writers) in [("append_ratio", 256), ("append_ratio_1", 1)] {
-        let mut ratios = Vec::new();
-        let mut rates = Vec::new();
-        for _ in 0..TURNS {
-            let raw = raw(writers)?;
-            let ours = ours(writers)?;
-            ratios.push(ours / raw);
-            rates.push((ours, raw));
-        }
-        ratios.sort_by(f64::total_cmp);
-        rates.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let (ours, raw) = rates[TURNS / 2];
-        figures.push(Figure {
-            name,
-            value: ratios[TURNS / 2],
-            unit: "ratio",
-            note: format!(
-                "{writers} writer(s), one event an append: {ours:.0}/s against raw {raw:.0}/s; ratios {:.2} to {:.2}",
-                ratios[0],
-                ratios[TURNS - 1]
-            ),
-        });
+    [("append_ratio", 256), ("append_ratio_1", 1)].map(|(name, writers)| measure(name, writers)).into_iter().collect()
+}
+
+fn measure(name: &'static str, writers: u64) -> anyhow::Result<Figure> {
+    let mut turns = (0..TURNS).map(|_| turn(writers)).collect::<anyhow::Result<Vec<_>>>()?;
+    turns.sort_by(|one, other| one.against_raw().total_cmp(&other.against_raw()));
+    let median = &turns[TURNS / 2];
+    let mut against_cqrs_es: Vec<_> = turns.iter().map(|turn| turn.ours / turn.cqrs_es).collect();
+    against_cqrs_es.sort_by(f64::total_cmp);
+    Ok(Figure {
+        name,
+        value: median.against_raw(),
+        unit: "ratio",
+        note: format!(
+            "{writers} writer(s), one event an append: {:.0}/s against raw {:.0}/s; ratios {:.2} to {:.2}; cqrs-es on \
+             SQLite, durable, {:.0}/s: {:.1} times as fast ({:.1} to {:.1})",
+            median.ours,
+            median.raw,
+            turns[0].against_raw(),
+            turns[TURNS - 1].against_raw(),
+            median.cqrs_es,
+            against_cqrs_es[TURNS / 2],
+            against_cqrs_es[0],
+            against_cqrs_es[TURNS - 1]
+        ),
+    })
+}
+
+/// What each side appended a second.
+struct Turn {
+    raw: f64,
+    ours: f64,
+    cqrs_es: f64,
+}
+
+impl Turn {
+    fn against_raw(&self) -> f64 {
+        self.ours / self.raw
     }
-    Ok(figures)
+}
+
+fn turn(writers: u64) -> anyhow::Result<Turn> {
+    Ok(Turn { raw: raw(writers)?, ours: ours(writers)?, cqrs_es: cqrs_es(writers)? })
+}
+
+fn cqrs_es(writers: u64) -> anyhow::Result<f64> {
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(2).context("the benchmarks run from a target folder")?;
+    let program = target.join("comparison/release/millrace-comparison");
+    let output = Command::new(&program)
+        .args([writers, TURN.as_secs()].map(|number| number.to_string()))
+        .output()
+        .with_context(|| format!("{} does not run; tests/bench builds it", program.display()))?;
+    ensure!(output.status.success(), "cqrs-es: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
 }
 
 fn event(n: u64) -> Detected {

@@ -2,8 +2,14 @@
 //! run, turn by turn, because machines are shared and their speed drifts.
 
 mod append;
+mod bind_http;
+mod customers;
+mod full_desk;
+mod http;
 mod outside;
+mod passthrough;
 mod pipeline;
+mod real;
 
 use std::process::ExitCode;
 
@@ -22,37 +28,88 @@ pub struct Figure {
     pub note: String,
 }
 
-type Benchmark = fn() -> anyhow::Result<Vec<Figure>>;
+/// Figures that come from one run.
+struct Benchmark {
+    /// Their names, and what they are.
+    figures: &'static [(&'static str, &'static str)],
+    run: fn() -> anyhow::Result<Vec<Figure>>,
+}
 
-const BENCHMARKS: &[(&str, &str, Benchmark)] = &[
-    ("append_ratio", "durable appends through the store actor against raw SQLite", append::run),
-    ("pipeline_direct", "deposits from their block to their confirmed payout, ports in memory", pipeline::direct),
-    ("bind_rate", "addresses given out to 64 clients, empty and with 100 000 bound", pipeline::bind),
+const BENCHMARKS: &[Benchmark] = &[
+    Benchmark {
+        figures: &[
+            ("append_ratio", "durable appends of 256 writers through the store actor against raw SQLite"),
+            ("append_ratio_1", "the same with one writer"),
+        ],
+        run: append::run,
+    },
+    Benchmark {
+        figures: &[("pipeline_direct", "deposits from their block to their confirmed payout, ports in memory")],
+        run: pipeline::direct,
+    },
+    Benchmark {
+        figures: &[
+            ("bind_rate", "addresses given out to 64 clients"),
+            ("bind_rate_100k", "the same with 100 000 bound"),
+        ],
+        run: pipeline::bind,
+    },
+    Benchmark {
+        figures: &[
+            ("bind_rate_http", "addresses given out to 64 clients by the real program over HTTP"),
+            ("bind_rate_http_100k", "the same with 100 000 bound"),
+        ],
+        run: bind_http::run,
+    },
+    Benchmark {
+        figures: &[(
+            "pipeline_passthrough",
+            "deposits from their block to their confirmed payout, bought in the sandbox's order book over HTTP",
+        )],
+        run: passthrough::run,
+    },
+    Benchmark {
+        figures: &[
+            ("start_100k_ms", "the program's start to ready with 100 000 finished deposits"),
+            ("rss_100k_mib", "its resident memory"),
+            ("health_100k_ms", "p99 of its /api/health"),
+            ("page_100k_ms", "p99 of the slowest of its status and list pages"),
+        ],
+        run: full_desk::run,
+    },
 ];
 
-/// Runs what is named; without names lists what there is.
+impl Benchmark {
+    fn has(&self, name: &str) -> bool {
+        self.figures.iter().any(|(figure, _)| *figure == name)
+    }
+}
+
+/// Runs what is named, figures of one run together; without names lists what there is.
 pub fn main(names: impl Iterator<Item = String>) -> ExitCode {
     let names: Vec<_> = names.collect();
     if names.is_empty() {
-        for (name, about, _) in BENCHMARKS {
+        for (name, about) in BENCHMARKS.iter().flat_map(|benchmark| benchmark.figures) {
             println!("{name:<24} {about}");
         }
         return ExitCode::SUCCESS;
     }
-    for name in &names {
-        let Some((_, _, run)) = BENCHMARKS.iter().find(|(known, _, _)| known == name) else {
-            eprintln!("error: there is no benchmark {name}");
-            return ExitCode::from(64);
-        };
-        match run() {
-            Ok(figures) => figures.iter().for_each(|figure| {
-                println!("{}", serde_json::to_string(figure).expect("a figure has text keys"));
-            }),
+    if let Some(unknown) = names.iter().find(|name| !BENCHMARKS.iter().any(|benchmark| benchmark.has(name))) {
+        eprintln!("error: there is no benchmark {unknown}");
+        return ExitCode::from(64);
+    }
+    for benchmark in BENCHMARKS.iter().filter(|benchmark| names.iter().any(|name| benchmark.has(name))) {
+        match (benchmark.run)() {
+            Ok(figures) => figures.iter().filter(|figure| names.iter().any(|name| name == figure.name)).for_each(print),
             Err(error) => {
-                eprintln!("error: {name}: {error:#}");
+                eprintln!("error: {}: {error:#}", benchmark.figures[0].0);
                 return ExitCode::FAILURE;
             }
         }
     }
     ExitCode::SUCCESS
+}
+
+fn print(figure: &Figure) {
+    println!("{}", serde_json::to_string(figure).expect("a figure has text keys"));
 }

@@ -109,6 +109,8 @@ impl BitcoinNode for Chain {
 pub struct Wallet {
     key: SecretKey,
     address: SkyAddress,
+    /// Signed beforehand, since a wallet's work is not the desk's: what one output pays to the usual target.
+    signed: HashMap<UxId, SkyTransaction>,
     books: Mutex<Books>,
 }
 
@@ -123,14 +125,25 @@ impl Wallet {
     pub fn new(outputs: u32) -> Self {
         let key = SecretKey::from_slice(&[7; 32]).expect("a key");
         let address = SkyAddress::from_public_key(&key.public_key(&Secp256k1::new()));
-        let wallet = Self { key, address, books: Mutex::default() };
+        let wallet = Self { key, address, signed: HashMap::new(), books: Mutex::default() };
         for number in 0..outputs {
             let mut uxid = [0; 32];
             uxid[..4].copy_from_slice(&number.to_be_bytes());
-            let coins = Amount::from_units(1_000_000_000).expect("an amount");
-            wallet.books().unspent.insert(UxId(uxid), wallet.output(UxId(uxid), coins));
+            let output = wallet.output(UxId(uxid), Amount::from_units(1_000_000_000).expect("an amount"));
+            wallet.books().unspent.insert(output.uxid, output);
         }
         wallet
+    }
+
+    /// Signs beforehand what each output alone would pay.
+    pub fn sign_beforehand(mut self, to: SkyAddress, coins: Amount<Sky>) -> Self {
+        let outputs: Vec<_> = self.books().unspent.values().cloned().collect();
+        let sign = |output: UnspentOutput| {
+            let signed = self.transaction(std::slice::from_ref(&output), (to, coins)).expect("each has enough");
+            (output.uxid, signed)
+        };
+        self.signed = outputs.into_iter().map(sign).collect();
+        self
     }
 
     /// How many payouts were made; each spends outputs of its own, or it would not have been taken.
@@ -147,27 +160,46 @@ impl Wallet {
     }
 
     fn sign(&self, payout: &Payout) -> Result<Created, CreateError> {
-        let refuse = |what: &str| CreateError::Port(PortError::Refused(what.to_owned()));
-        let books = self.books();
-        let spent: Option<Vec<_>> = payout.unspents.iter().map(|uxid| books.unspent.get(uxid).cloned()).collect();
-        let spent = spent.ok_or_else(|| refuse("an input is spent"))?;
-        let total = Amount::checked_sum(spent.iter().map(|output| output.coins)).ok_or_else(|| refuse("a sum"))?;
-        let change = total.checked_sub(payout.coins).ok_or_else(|| refuse("too little"))?;
-        let mut outputs = vec![Output { address: payout.to, coins: payout.coins, hours: 1 }];
-        if !change.is_zero() {
-            outputs.push(Output { address: self.address, coins: change, hours: 1 });
-        }
-        let mut transaction =
-            SkyTransaction::unsigned(payout.unspents.clone(), outputs).map_err(|error| refuse(&error.to_string()))?;
-        for input in 0..payout.unspents.len() {
-            transaction.sign(input, &self.key);
-        }
+        let spent: Option<Vec<_>> = {
+            let books = self.books();
+            payout.unspents.iter().map(|uxid| books.unspent.get(uxid).cloned()).collect()
+        };
+        let spent = spent.ok_or_else(|| CreateError::Port(refusal("an input is spent")))?;
+        let paid = (payout.to, payout.coins);
+        let ready = self.signed.get(&payout.unspents[0]).filter(|transaction| {
+            let output = transaction.outputs()[0];
+            transaction.inputs() == payout.unspents && (output.address, output.coins) == paid
+        });
+        let transaction = match ready {
+            Some(transaction) => transaction.clone(),
+            None => self.transaction(&spent, paid).map_err(CreateError::Port)?,
+        };
         let (txid, inner_hash) = (transaction.txid(), transaction.inner_hash());
         let inputs = spent
             .iter()
             .map(|output| CreatedInput { uxid: output.uxid, address: output.address, coins: output.coins })
             .collect();
         Ok(Created { transaction, txid, inner_hash, fee_hours: 1, inputs })
+    }
+
+    /// What these outputs pay, signed; the rest comes back.
+    fn transaction(
+        &self,
+        spent: &[UnspentOutput],
+        (to, coins): (SkyAddress, Amount<Sky>),
+    ) -> Result<SkyTransaction, PortError> {
+        let total = Amount::checked_sum(spent.iter().map(|output| output.coins)).ok_or_else(|| refusal("a sum"))?;
+        let change = total.checked_sub(coins).ok_or_else(|| refusal("too little"))?;
+        let mut outputs = vec![Output { address: to, coins, hours: 1 }];
+        if !change.is_zero() {
+            outputs.push(Output { address: self.address, coins: change, hours: 1 });
+        }
+        let inputs = spent.iter().map(|output| output.uxid).collect();
+        let mut transaction = SkyTransaction::unsigned(inputs, outputs).map_err(|error| refusal(&error.to_string()))?;
+        for input in 0..spent.len() {
+            transaction.sign(input, &self.key);
+        }
+        Ok(transaction)
     }
 
     fn take(&self, transaction: &SkyTransaction) -> Result<(), PortError> {
@@ -177,7 +209,7 @@ impl Wallet {
             return Ok(());
         }
         if !transaction.inputs().iter().all(|input| books.unspent.contains_key(input)) {
-            return Err(PortError::Refused("an input is spent".to_owned()));
+            return Err(refusal("an input is spent"));
         }
         for input in transaction.inputs() {
             books.unspent.remove(input);
@@ -197,6 +229,10 @@ impl Wallet {
         books.paid.insert(txid, seen);
         Ok(())
     }
+}
+
+fn refusal(why: &str) -> PortError {
+    PortError::Refused(why.to_owned())
 }
 
 impl SkycoinNode for Wallet {

@@ -33,6 +33,8 @@ use super::outside::{Chain, Wallet};
 const ACCOUNT: &str =
     "tpubDC8msFGeGuwnKG9Upg7DM2b4DaRqg3CUZa5g8v2SRQ6K4NSkxUgd7HsL2XVWbVm39yBA4LAxysQAm397zwQSQoQgewGiYZqrA9DsP4zbQ1M";
 const TARGET: &str = "2GgFvqoyk9RjwVzj8tqfcXVXB4orBwoc9qv";
+/// What each deposit is paid: 0.01 BTC at 500 SKY a bitcoin.
+const PAYOUT: &str = "5";
 const ADDRESSES: usize = 500;
 const BLOCKS: u32 = 40;
 /// Deposits one after the other, for the latency of an unloaded desk.
@@ -64,7 +66,8 @@ pub(super) fn direct() -> anyhow::Result<Vec<Figure>> {
             value: rate,
             unit: "deposits/s",
             note: format!(
-                "{deposits} deposits in {BLOCKS} blocks, durable, one payout each; unloaded p99 {p99_ms:.1} ms"
+                "{deposits} deposits in {BLOCKS} blocks, durable, one payout each, signed \
+                 beforehand by the wallet and checked by the desk; unloaded p99 {p99_ms:.1} ms"
             ),
         }])
     })
@@ -110,7 +113,8 @@ impl Running {
         let settings =
             binder::Settings { source: source.clone(), addresses_max_per_target: u64::MAX, low_pool: 0, switches };
         let binder = binder::start(&tree, settings, store.clone())?;
-        let (chain, wallet) = (Arc::new(Chain::new()), Arc::new(Wallet::new(outputs)));
+        let (chain, wallet) =
+            (Arc::new(Chain::new()), Arc::new(Wallet::new(outputs).sign_beforehand(TARGET.parse()?, PAYOUT.parse()?)));
         let settings = scanner::Settings {
             network: Network::Regtest,
             start: Start::Tip,

@@ -141,7 +141,12 @@ impl BitcoinNode {
 
     /// Mines `blocks` with whatever waits in the mempool.
     pub async fn generate(&self, blocks: u32) -> Result<Vec<BlockHash>> {
-        self.call("generatetoaddress", json!([blocks, self.address().to_string()])).await
+        self.generate_to(blocks, &self.address().to_string()).await
+    }
+
+    /// The same, with the rewards for another address.
+    pub async fn generate_to(&self, blocks: u32, address: &str) -> Result<Vec<BlockHash>> {
+        self.call("generatetoaddress", json!([blocks, address])).await
     }
 
     /// Pays `amount` to a regtest address and broadcasts it; mined by the next [`generate`](Self::generate).

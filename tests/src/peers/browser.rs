@@ -41,6 +41,8 @@ pub struct Visit {
     pub read: Vec<String>,
     /// What the pages threw, logged as an error, or failed to load.
     pub errors: Vec<String>,
+    /// Every page that was loaded, one that was loaded again as often as it was.
+    pub loaded: Vec<String>,
 }
 
 /// A visit being planned. Nothing happens before [`run`](Page::run).

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bitcoin::{Address, Transaction};
 use chrono::DateTime;
-use millrace_model::deposit::{DecisionTerms, HoldReason, Method, Outcome, StageName, Terms};
+use millrace_model::deposit::{DecisionTerms, HoldReason, Method, Outcome, Stage, StageName, Terms};
 use millrace_model::ids::{Category, CommandId};
 use millrace_protocols::receive::{AccountKey, parse_address};
 use tempfile::TempDir;
@@ -294,6 +294,25 @@ async fn coins_of_a_decided_and_orphaned_deposit_are_held_when_they_come_again()
     desk.read_all().await;
     desk.mine().await;
     assert_eq!(desk.stage(desk.id_of(&third)).name(), StageName::Held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_undone_by_a_reorganisation_goes_on_when_it_is_deep_enough_again() {
+    let mut desk = Desk::open().await;
+    let paid = payment(1, &desk.bind("alice").await, 7_000);
+    desk.node.mine_with(vec![paid.clone()]);
+    desk.mine().await;
+    let id = desk.id_of(&paid);
+    assert_eq!(desk.stage(id), Stage::WaitDecide);
+    desk.node.abandon(2);
+    (0..3).for_each(|_| desk.node.mine());
+    desk.node.mine_with(vec![paid]);
+    desk.read_all().await;
+    assert_eq!(desk.stage(id).name(), StageName::Held, "one block deep is not enough");
+    // What it waits for is in the log.
+    desk.restart().await;
+    desk.mine().await;
+    assert_eq!(desk.stage(id), Stage::WaitDecide);
 }
 
 #[tokio::test(start_paused = true)]

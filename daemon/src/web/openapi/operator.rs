@@ -192,6 +192,7 @@ pub(super) const SHAPES: &[Shape] = &[
             ("received_btc", "decimal"),
             ("spent_btc", "decimal"),
             ("refund_btc", "decimal"),
+            ("lost_btc", "decimal"),
             ("bought_sky", "decimal"),
             ("payout_sky", "decimal"),
         ],

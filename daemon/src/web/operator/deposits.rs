@@ -124,8 +124,11 @@ fn shown(row: Row) -> DepositRow {
     }
 }
 
-/// Why it is held, else how it ended.
+/// Why it is held, else that it was lost, else how it ended.
 fn reason(row: &Row) -> Option<String> {
+    if row.loss.is_some() && row.held.is_none() {
+        return Some("reorg_loss".to_owned());
+    }
     let Some(held) = &row.held else { return row.outcome.clone() };
     Some(match held {
         HoldReason::BelowMinimum => "below_minimum".to_owned(),

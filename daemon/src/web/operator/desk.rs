@@ -92,6 +92,7 @@ struct Standing {
     received_btc: Amount<Btc>,
     spent_btc: Amount<Btc>,
     refund_btc: Amount<Btc>,
+    lost_btc: Amount<Btc>,
     bought_sky: Amount<Sky>,
     payout_sky: Amount<Sky>,
 }
@@ -116,6 +117,7 @@ fn standing(line: &Line) -> Standing {
         received_btc: line.received(),
         spent_btc: line.spent(),
         refund_btc: line.refund(),
+        lost_btc: line.lost(),
         bought_sky: line.bought(),
         payout_sky: line.payout(),
     }

@@ -24,9 +24,10 @@ use crate::web::problem::Problem;
 use crate::web::shapes::{EventRow, PAGE_ROWS_MAX, WAIT_S_MAX};
 
 /// How many events are read at once.
-const READ_EVENTS_MAX: usize = 1_000;
-/// How many events one answer looks at, so that a filter that finds little still answers soon.
-const LOOK_EVENTS_MAX: u64 = 10_000;
+const READ_EVENTS_MAX: usize = 500;
+/// How many events one answer looks at, so that a filter that finds little still answers within milliseconds; `next` says
+/// where to go on.
+const LOOK_EVENTS_MAX: u64 = 2_000;
 
 /// Which events, from where on, and how long to wait for the first.
 #[derive(Debug, Deserialize)]

@@ -32,6 +32,8 @@ fn render(state: &OperatorState) -> String {
         let labels = [("status", line.status.as_str()), ("outcome", line.outcome.as_deref().unwrap_or(""))];
         page.line("millrace_deposits", &labels, line.deposits);
     }
+    let lost = totals.lines().iter().map(|line| line.lost().units()).sum();
+    page.one("millrace_reorg_lost_satoshi", "Deposits that reorganisations took after they were paid for.", lost);
     switches(&mut page, state);
     parts(&mut page, &state.tree.health().snapshot());
     page.0

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::Json as Reply;
-use axum::extract::State;
+use axum::extract::State as Shared;
 use http::StatusCode;
+use millrace_actors::event_store::Store;
+use millrace_actors::supervision::State;
 use millrace_model::ids::Position;
 use serde::Serialize;
 
@@ -26,9 +28,10 @@ pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// 200 when the log is open and the views are near its head; 503 otherwise.
-pub(super) async fn ready(State(state): State<Arc<OperatorState>>) -> (StatusCode, Reply<Readiness>) {
-    let open = state.store.is_ready();
+/// 200 when the log is open, its part runs and the views are near its head; 503 otherwise.
+pub(super) async fn ready(Shared(state): Shared<Arc<OperatorState>>) -> (StatusCode, Reply<Readiness>) {
+    let runs = state.tree.health().part(Store::PART).is_some_and(|part| part.state == State::Running);
+    let open = state.store.is_ready() && runs;
     let (views, head) = (state.views.position(), state.store.head());
     let near = head.saturating_sub(views) <= LAG_EVENTS_MAX;
     let (code, status) = match (open, near) {

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 use millrace_actors::binder::{Bind, BindError, BindRequest, Bound};
-use millrace_actors::event_store::AppendError;
-use millrace_actors::supervision::AskError;
+use millrace_actors::event_store::{AppendError, Store};
+use millrace_actors::supervision::{AskError, State};
 use millrace_model::ids::CommandId;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 
@@ -41,11 +41,22 @@ pub(super) async fn bind(desk: &Desk, headers: &HeaderMap, target: &SkyAddress) 
     if desk.terms.binds == Binds::Disabled {
         return Err(Problem::new(http::StatusCode::FORBIDDEN, "binds_disabled", "Address binding is disabled"));
     }
+    if log_is_dead(desk) {
+        return Err(out_of_order(&"the log is not open"));
+    }
     let bind = Bind { target: target.to_string(), method: desk.terms.method, command_id: command_id(headers, target)? };
     let bound = desk.binder.call(|reply| BindRequest { bind, reply }, BIND_WITHIN).await.map_err(unasked)?;
     let bound = bound.map_err(refused)?;
     desk.views.caught_up(bound.position, CAUGHT_UP_WITHIN).await;
     Ok(bound)
+}
+
+/// Whether nobody needs to wait for the log: it failed and will not be tried again this moment.
+fn log_is_dead(desk: &Desk) -> bool {
+    desk.health.part(Store::PART).is_some_and(|part| match part.state {
+        State::BackingOff { .. } | State::Down | State::Stopped => true,
+        State::Starting | State::Running | State::Halted => false,
+    })
 }
 
 /// Two customers that happen to use the same key are still two. Without a key every request is another one.

@@ -3,6 +3,7 @@
 //! Everything here answers while database, nodes and exchange are dead; what needs one of them says 503 and why.
 
 mod bind;
+mod early;
 mod live;
 mod page;
 mod shape;
@@ -22,6 +23,8 @@ use millrace_actors::supervision::Registry;
 use millrace_model::deposit::Method;
 use millrace_model::money::Rate;
 use tokio::sync::watch;
+
+pub use early::{Early, early};
 
 use super::frame::with_refusals;
 use super::openapi::{self, Face};

@@ -131,7 +131,7 @@ fn form(desk: &Desk, typed: &str, problem: Option<&str>) -> Markup {
             form method="post" action="/bind" {
                 label for="target" { "Your Skycoin address" }
                 input #target name="target" value=(typed) required maxlength="64" autocomplete="off" spellcheck="false"
-                    aria-invalid[problem.is_some()] aria-describedby=[problem.map(|_| "problem")];
+                    aria-invalid=[problem.map(|_| "true")] aria-describedby=[problem.map(|_| "problem")];
                 @if let Some(problem) = problem { p #problem role="alert" { (problem) } }
                 button { "Get a deposit address" }
             }

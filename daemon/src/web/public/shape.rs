@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use millrace_actors::projection::{BindingRow, DepositRow};
-use millrace_model::deposit::HoldReason;
+use millrace_model::deposit::{HoldReason, confirmations_required};
 use millrace_model::ids::DepositId;
 use millrace_model::money::{Amount, Btc, Rate, Sky};
 use serde::Serialize;
@@ -78,7 +78,7 @@ fn address(row: BindingRow) -> Address {
 pub(super) fn deposit(desk: &Desk, row: DepositRow) -> Deposit {
     let tip = *desk.height.borrow();
     let deep = row.height.zip(tip).map_or(0, |(height, tip)| (tip + 1).saturating_sub(height));
-    let required = u64::from(desk.terms.confirmations);
+    let required = confirmations_required(row.coinbase, u64::from(desk.terms.confirmations));
     Deposit {
         status_text: sentence(&row, deep, required),
         id: row.id,
@@ -117,6 +117,12 @@ fn sentence(row: &DepositRow, deep: u64, required: u64) -> String {
         "held" => match row.held {
             Some(HoldReason::BelowMinimum) => "Held: less than the desk deals in".to_owned(),
             Some(HoldReason::AboveMaximum) => "Held: more than the desk deals in".to_owned(),
+            Some(HoldReason::DepositOrphaned) if row.height.is_none() => {
+                "Its block left the chain; waiting to be mined again".to_owned()
+            }
+            Some(HoldReason::DepositOrphaned) => {
+                format!("Mined again: waiting for confirmation {} of {required}", deep.min(required))
+            }
             Some(_) | None => "Held; the operator is looking at it".to_owned(),
         },
         "refund_due" => "To be paid back".to_owned(),

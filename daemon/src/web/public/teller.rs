@@ -1,11 +1,14 @@
 //! teller's API, so that its page and clients work: same paths, shapes and words. Errors are plain text.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::Json as Reply;
 use axum::extract::State;
 use http::HeaderMap;
 use millrace_actors::projection::DepositRow;
+use millrace_actors::supervision::PartHealth;
+use millrace_model::deposit::Method;
 use serde::{Deserialize, Serialize};
 
 use super::bind::{bind as bind_address, coin, target};
@@ -160,7 +163,7 @@ pub(super) struct Health {
     version: &'static str,
     uptime: String,
     exchange: Exchange,
-    parts: Vec<millrace_actors::supervision::PartHealth>,
+    parts: Vec<PartHealth>,
 }
 
 #[derive(Debug, Serialize)]
@@ -172,27 +175,32 @@ struct Exchange {
 }
 
 pub(super) async fn health(State(desk): State<Arc<Desk>>) -> Reply<Health> {
-    let parts = desk.health.snapshot();
-    let trouble_of = |name: &str| {
-        let part = parts.iter().find(|part| part.name == name && !part.is_well());
-        part.map_or_else(String::new, |part| {
-            let conditions = part.conditions.iter().map(|condition| condition.text.clone());
-            conditions.chain(part.why.clone()).collect::<Vec<_>>().join("; ")
-        })
-    };
-    // Health is answered whatever is dead, the views included.
-    let held = desk.views.held().await.unwrap_or_default();
-    Reply(Health {
-        status: if parts.iter().all(millrace_actors::supervision::PartHealth::is_well) { "OK" } else { "DEGRADED" },
-        application: "millrace",
-        version: env!("CARGO_PKG_VERSION"),
-        uptime: format!("{}s", desk.started.elapsed().as_secs()),
-        exchange: Exchange {
-            buy_method: desk.terms.method.as_str(),
+    // From memory: health is answered whatever is dead, the views included.
+    Reply(Health::of(desk.health.snapshot(), desk.terms.method, desk.started, desk.views.held_now()))
+}
+
+impl Health {
+    pub(super) fn of(parts: Vec<PartHealth>, method: Method, started: Instant, held: u64) -> Self {
+        let trouble_of = |name: &str| {
+            let part = parts.iter().find(|part| part.name == name && !part.is_well());
+            part.map_or_else(String::new, |part| {
+                let conditions = part.conditions.iter().map(|condition| condition.text.clone());
+                conditions.chain(part.why.clone()).collect::<Vec<_>>().join("; ")
+            })
+        };
+        let exchange = Exchange {
+            buy_method: method.as_str(),
             processor_error: trouble_of("buyer"),
             sender_error: trouble_of("sender"),
             deposit_error_count: held,
-        },
-        parts,
-    })
+        };
+        Self {
+            status: if parts.iter().all(PartHealth::is_well) { "OK" } else { "DEGRADED" },
+            application: "millrace",
+            version: env!("CARGO_PKG_VERSION"),
+            uptime: format!("{}s", started.elapsed().as_secs()),
+            exchange,
+            parts,
+        }
+    }
 }

@@ -1,0 +1,208 @@
+//! Fills a desk's data folder with deposits that went their whole way, through the desk's own actors.
+//!
+//! The Bitcoin chain is a real sandbox's, so that the desk that is started on the folder afterwards goes on where this one
+//! stopped; the payouts are handed to a wallet in memory, which counts them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use futures::StreamExt;
+use futures::stream::iter;
+use millrace_actors::binder::{self, AddressSource, Bind, BindRequest};
+use millrace_actors::bitcoin_node::{HttpBitcoinNode, Settings as BitcoinSettings};
+use millrace_actors::clock::SystemClock;
+use millrace_actors::deposits::Deposits;
+use millrace_actors::door::Door;
+use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::ids::TimeOrderedIds;
+use millrace_actors::projection::{self, Views};
+use millrace_actors::scanner::{self, Mempool};
+use millrace_actors::supervision::{Registry, Tree};
+use millrace_actors::{decider, sender};
+use millrace_model::deposit::{DecisionTerms, Method, Terms};
+use millrace_model::desk::Desk;
+use millrace_model::ids::{Category, CommandId};
+use millrace_protocols::chain_watch::Start;
+use millrace_protocols::receive::AccountKey;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::bench::customers::{ADDRESSES_EACH, target};
+use crate::bench::outside::Wallet;
+use crate::bench::real::Sandbox;
+
+/// Deposits that are finished in the end.
+pub(super) const FINISHED: usize = 100_000;
+/// Deposits too small to deal in: they are held, and so stay open.
+pub(super) const HELD: usize = 300;
+/// Addresses of the one customer who has many; each other customer has [`ADDRESSES_EACH`].
+const ADDRESSES_OF_ONE: usize = 1_000;
+/// Deposits in a block.
+const BLOCK: usize = 500;
+/// Blocks that are mined before what is in them is waited for.
+const BLOCKS_AHEAD: usize = 20;
+const BINDS_AT_ONCE: usize = 256;
+const POLL: Duration = Duration::from_millis(2);
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What the folder holds.
+pub(super) struct Filled {
+    /// The customers, the one with many addresses first.
+    pub customers: Vec<String>,
+}
+
+/// Fills the folder and closes it.
+pub(super) async fn fill(data_dir: &Path, sandbox: &Sandbox) -> anyhow::Result<Filled> {
+    let filler = Filler::start(data_dir, sandbox)?;
+    let customers = customers();
+    let addresses = filler.bind(&customers).await?;
+    let mut settled = 0;
+    for blocks in addresses.chunks(BLOCK * BLOCKS_AHEAD) {
+        for block in blocks.chunks(BLOCK) {
+            filler.pay(sandbox, block, "0.002").await?;
+        }
+        settled += blocks.len();
+        filler.settled(settled, 0).await?;
+    }
+    filler.pay(sandbox, &addresses[..HELD], "0.00005").await?;
+    filler.settled(FINISHED, HELD as u64).await?;
+    ensure!(filler.wallet.payouts() == FINISHED, "{} payouts were made", filler.wallet.payouts());
+    filler.tree.shutdown(Duration::from_secs(30)).await;
+    Ok(Filled { customers })
+}
+
+/// A customer for each address to be bound, in the order of the binds.
+fn customers() -> Vec<String> {
+    let others = (FINISHED - ADDRESSES_OF_ONE) / ADDRESSES_EACH;
+    (0..=others).map(target).collect()
+}
+
+/// The desk that fills the folder.
+struct Filler {
+    tree: Tree,
+    store: Store,
+    views: Views,
+    binder: Door<BindRequest>,
+    wallet: Arc<Wallet>,
+}
+
+impl Filler {
+    fn start(data_dir: &Path, sandbox: &Sandbox) -> anyhow::Result<Self> {
+        let clock = Arc::new(SystemClock);
+        let tree = Tree::new(Registry::new(clock.clone()), 1);
+        let settings =
+            StoreSettings { path: data_dir.join("log.db"), execution: Execution::Thread, clock: clock.clone() };
+        let store = Store::start(&tree, settings)?;
+        let views = Views::new(&data_dir.join("views.db"));
+        projection::start(&tree, store.clone(), views.clone())?;
+        let deposits = Deposits::new(store.clone());
+        let bitcoin = &sandbox.info.bitcoin;
+        let network = bitcoin::Network::Regtest;
+        let source = Arc::new(AddressSource::account(AccountKey::parse(&bitcoin.xpub.to_string(), network)?));
+        let switches = watch::Sender::new(Desk::default()).subscribe();
+        let settings =
+            binder::Settings { source: source.clone(), addresses_max_per_target: u64::MAX, low_pool: 0, switches };
+        let binder = binder::start(&tree, settings, store.clone())?;
+        let settings = BitcoinSettings {
+            url: bitcoin.url.clone(),
+            user: bitcoin.user.clone(),
+            password: bitcoin.password.clone(),
+        };
+        let node = Arc::new(HttpBitcoinNode::new(settings)?);
+        let settings = scanner::Settings {
+            network,
+            start: Start::Tip,
+            poll: POLL,
+            confirmations: 1,
+            source,
+            mempool: Mempool::PassedOver,
+        };
+        scanner::start(&tree, settings, node, Arc::new(TimeOrderedIds(clock)), deposits.clone())?;
+        let wallet = pay_out(&tree, deposits)?;
+        Ok(Self { tree, store, views, binder, wallet })
+    }
+
+    /// Gives each customer his addresses.
+    async fn bind(&self, customers: &[String]) -> anyhow::Result<Vec<String>> {
+        let (one, others) = customers.split_at(1);
+        let wanted = std::iter::repeat_n(&one[0], ADDRESSES_OF_ONE)
+            .chain(others.iter().flat_map(|target| std::iter::repeat_n(target, ADDRESSES_EACH)));
+        let binds = iter(wanted).map(|target| async move {
+            let bind = Bind { target: target.clone(), method: Method::Direct, command_id: CommandId(rand::random()) };
+            let bound = self.binder.call(|reply| BindRequest { bind, reply }, Duration::from_secs(30)).await??;
+            anyhow::Ok(bound.address)
+        });
+        binds.buffered(BINDS_AT_ONCE).collect::<Vec<_>>().await.into_iter().collect()
+    }
+
+    /// A block in which each address is paid once.
+    async fn pay(&self, sandbox: &Sandbox, addresses: &[String], amount: &str) -> anyhow::Result<()> {
+        let payments: Vec<_> =
+            addresses.iter().map(|address| json!({ "address": address, "amount": amount })).collect();
+        sandbox.client.post("/pay/many", &json!({ "payments": payments })).await?;
+        sandbox.client.post("/mine", &json!({})).await?;
+        Ok(())
+    }
+
+    /// Waits until so many deposits are paid out and so many held, and the views show all there is.
+    async fn settled(&self, paid: usize, held: u64) -> anyhow::Result<()> {
+        let settled = async {
+            let mut bell = self.store.bell();
+            loop {
+                let head = self.store.head();
+                self.views.caught_up(head, SETTLED_WITHIN).await;
+                let counts = self.views.counts_now();
+                let count = |status: &str| counts.iter().find(|(known, _)| known == status).map_or(0, |(_, n)| *n);
+                if count("done") == paid as u64 && count("held") == held && self.store.head() == head {
+                    return anyhow::Ok(());
+                }
+                bell.changed().await?;
+            }
+        };
+        match tokio::time::timeout(SETTLED_WITHIN, settled).await {
+            Ok(settled) => settled,
+            Err(_) => bail!(
+                "{paid} done and {held} held were expected, not {:?}; the open ones: {:?}; parts: {:?}",
+                self.views.counts_now(),
+                self.stories()?,
+                self.tree.health().snapshot()
+            ),
+        }
+    }
+
+    /// What happened to a few of the deposits that are open.
+    fn stories(&self) -> anyhow::Result<Vec<String>> {
+        let (_, events) = self.store.reader()?.open_streams(Category::Deposit)?;
+        let streams = events.chunk_by(|one, next| one.stream == next.stream).take(3);
+        Ok(streams
+            .map(|events| {
+                let kinds = events.iter().map(|recorded| format!("{}@{}", recorded.event.kind(), recorded.position));
+                format!("{}: {}", events[0].stream, kinds.collect::<Vec<_>>().join(" "))
+            })
+            .collect())
+    }
+}
+
+/// The parts that sell from stock and pay out.
+fn pay_out(tree: &Tree, deposits: Deposits) -> anyhow::Result<Arc<Wallet>> {
+    let wallet = Arc::new(Wallet::new(30_000));
+    let terms = DecisionTerms {
+        terms: Terms::Direct { rate: "500".parse()? },
+        minimum: "0.0001".parse()?,
+        maximum: "10".parse()?,
+        payout_decimals: 3,
+    };
+    decider::start(tree, deposits.clone(), Arc::new(move || Some(terms.clone())))?;
+    let settings = sender::Settings {
+        wallet_id: "hot.wlt".to_owned(),
+        password: None,
+        confirmations: 1,
+        poll: POLL,
+        resend_after: Duration::from_secs(60),
+        enabled: Arc::new(|| true),
+    };
+    sender::start(tree, deposits, wallet.clone(), settings)?;
+    Ok(wallet)
+}

@@ -1,0 +1,148 @@
+//! The real programs of a benchmark, desk and sandbox, in a folder of their own; both end when the values are dropped.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use millrace_daemon::sandbox::client::Client;
+use millrace_daemon::sandbox::info::Info;
+use millrace_daemon::web::address;
+use serde_json::Value;
+
+use super::http::Connection;
+use crate::desk::program;
+use crate::peers::program::Program;
+
+const STARTED_WITHIN: Duration = Duration::from_secs(60);
+/// Between two looks at something that is measured in milliseconds.
+const LOOK_EVERY: Duration = Duration::from_micros(500);
+
+/// A sandbox whose blocks come when they are asked for, or as `timing` says.
+pub(super) struct Sandbox {
+    pub info: Info,
+    pub client: Client,
+    _program: Program,
+}
+
+/// When things happen by themselves in the sandbox, in milliseconds; 0 for on demand only.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Timing {
+    pub bitcoin_block_ms: u64,
+    pub skycoin_block_ms: u64,
+    pub market_step_ms: u64,
+}
+
+impl Sandbox {
+    /// Starts one in the data folder of a desk that is to find it.
+    pub(super) async fn start(data_dir: &Path, timing: Timing) -> anyhow::Result<Self> {
+        let dir = data_dir.join("sandbox");
+        std::fs::create_dir_all(&dir)?;
+        let path = program()?;
+        let mut program = Program::start("the sandbox", |_| {
+            let mut command = Command::new(path);
+            command.args(["sandbox", "run", "--dir"]).arg(&dir);
+            for (flag, ms) in [
+                ("--bitcoin-block-ms", timing.bitcoin_block_ms),
+                ("--skycoin-block-ms", timing.skycoin_block_ms),
+                ("--market-step-ms", timing.market_step_ms),
+            ] {
+                command.arg(flag).arg(ms.to_string());
+            }
+            command
+        })?;
+        let info = program.wait_for(STARTED_WITHIN, |_| Info::read(&dir)).await?;
+        Ok(Self { client: Client::new(&info)?, info, _program: program })
+    }
+
+    /// What really happened, according to the sandbox.
+    pub(super) async fn books(&self) -> anyhow::Result<Value> {
+        Ok(self.client.get("/books").await?)
+    }
+}
+
+/// A desk: the program as its operator starts it.
+pub(super) struct RealDesk {
+    program: Program,
+    data_dir: PathBuf,
+    /// The customers' face.
+    pub public: SocketAddr,
+    operator: SocketAddr,
+    /// From the start of the process until `/readyz` said so.
+    pub ready_after: Duration,
+    /// From the start of the process until customers were served.
+    pub serving_after: Duration,
+}
+
+impl RealDesk {
+    /// Starts a desk on this data folder; `settings` are environment variables.
+    pub(super) async fn start(data_dir: &Path, settings: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let path = program()?;
+        address::withdraw(data_dir);
+        let begin = Instant::now();
+        let mut program = Program::start("the desk", |_| {
+            let mut command = Command::new(path);
+            command.arg("run").env("MILLRACE_DESK__DATA_DIR", data_dir).env("MILLRACE_DESK__LOG_FORMAT", "json");
+            command.env("MILLRACE_PUBLIC__LISTEN", "127.0.0.1:0").env("MILLRACE_OPERATOR__LISTEN", "127.0.0.2:0");
+            command.env("MILLRACE_PUBLIC__BIND_PER_MINUTE", "0").env("MILLRACE_PUBLIC__READ_PER_MINUTE", "0");
+            command.envs(settings.iter().copied());
+            command
+        })?;
+        let operator = ready(data_dir, begin).await?;
+        let ready_after = begin.elapsed();
+        let public = program.wait_for(STARTED_WITHIN, page).await?;
+        serves_customers(public).await?;
+        let serving_after = begin.elapsed();
+        Ok(Self { program, data_dir: data_dir.to_owned(), public, operator, ready_after, serving_after })
+    }
+
+    /// A connection to the customers' face.
+    pub(super) async fn public(&self) -> anyhow::Result<Connection> {
+        Connection::open(self.public).await
+    }
+
+    /// A connection to the operator's face.
+    pub(super) async fn operator(&self) -> anyhow::Result<Connection> {
+        let token = std::fs::read_to_string(self.data_dir.join("operator.token"))?;
+        Ok(Connection::open(self.operator).await?.with_token(&token))
+    }
+
+    /// The memory of the process that is in use, in MiB: `VmRSS` of `/proc`.
+    pub(super) fn resident_mib(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.process_id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
+        let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(f64::from(kib) / 1_024.0)
+    }
+}
+
+/// Waits until the desk says that it is ready; where its operator's face is.
+async fn ready(data_dir: &Path, begin: Instant) -> anyhow::Result<SocketAddr> {
+    while begin.elapsed() < STARTED_WITHIN {
+        if let Some(operator) = address::find(data_dir)
+            && let Ok(mut connection) = Connection::open(operator).await
+            && connection.get("/readyz").await.is_ok_and(|answer| answer.status.is_success())
+        {
+            return Ok(operator);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    anyhow::bail!("the desk is not ready within {STARTED_WITHIN:?}")
+}
+
+/// The customers' face is there a moment after the desk is ready: it waits for the outside world's addresses.
+async fn serves_customers(public: SocketAddr) -> anyhow::Result<()> {
+    let begin = Instant::now();
+    let mut connection = Connection::open(public).await?;
+    while !connection.get("/api/config").await?.status.is_success() {
+        ensure!(begin.elapsed() < STARTED_WITHIN, "customers are not served within {STARTED_WITHIN:?}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
+}
+
+fn page(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["page"].as_str()?.trim_start_matches("http://").trim_end_matches('/').parse().ok()
+}
