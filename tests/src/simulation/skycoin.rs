@@ -70,7 +70,7 @@ impl SkycoinNetwork {
         }
     }
 
-    /// Takes the newest block back; what was in it waits again, or is forgotten.
+    /// Replaces the newest block: what was in it is in the new one, waits again, or is forgotten.
     pub fn reorganise(&self, chance: &mut SmallRng) {
         let mut ledger = self.lock();
         let Some(Mined { transactions, spent }) = ledger.blocks.pop() else { return };
@@ -85,6 +85,11 @@ impl SkycoinNetwork {
         for transaction in kept.into_iter().chain(waiting) {
             let _ = ledger.take(&transaction);
         }
+        let waiting = std::mem::take(&mut ledger.pending);
+        let (mined, left) = waiting.into_iter().partition(|_| chance.random_ratio(1, 2));
+        ledger.pending = mined;
+        ledger.mine();
+        ledger.pending = left;
     }
 
     /// Every payout in a block or on its way there.
