@@ -334,6 +334,11 @@ pub enum HoldReason {
     PurchaseStopped,
     /// The payout needs more of the wallet's outputs than one transaction may spend.
     PayoutTooManyInputs,
+    /// The wallet paid this customer in a transaction that the log has forgotten, and not what is owed.
+    PaidBefore {
+        /// That transaction.
+        txid: Hash32,
+    },
     /// What the wallet signed is not what was asked for.
     WalletMisbehaved,
     /// An operator asked for it.

@@ -139,6 +139,7 @@ fn reason(row: &Row) -> Option<String> {
         HoldReason::OrderUnaccounted => "order_unaccounted".to_owned(),
         HoldReason::PurchaseStopped => "purchase_stopped".to_owned(),
         HoldReason::PayoutTooManyInputs => "payout_too_many_inputs".to_owned(),
+        HoldReason::PaidBefore { txid } => format!("paid_before: {txid}"),
         HoldReason::WalletMisbehaved => "wallet_misbehaved".to_owned(),
         HoldReason::Operator { note } => format!("operator: {note}"),
     })

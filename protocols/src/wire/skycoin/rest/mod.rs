@@ -19,6 +19,7 @@ pub use payout::{
 };
 pub use requests::{
     Body, Broadcast, CSRF_HEADER, Method, Request, get_balance, get_csrf, get_health, get_outputs, get_pending,
-    get_transaction, get_transactions, get_wallet, get_wallet_balance, inject, verify_address, verify_transaction,
+    get_raw_transaction, get_transaction, get_transactions, get_wallet, get_wallet_balance, inject, verify_address,
+    verify_transaction,
 };
-pub use seen::{Pending, Seen, SeenInput, SeenOutput, Standing, pending, transaction, transactions};
+pub use seen::{Pending, Seen, SeenInput, SeenOutput, Standing, pending, raw_transaction, transaction, transactions};

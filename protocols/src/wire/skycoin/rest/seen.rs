@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::super::address::SkyAddress;
 use super::super::hash::{InnerHash, Txid, UxId};
+use super::super::transaction::Transaction;
 use super::failure::{Failure, decode};
 
 /// Where a transaction stands.
@@ -145,6 +146,16 @@ pub fn transaction(status: u16, body: &[u8]) -> Result<Option<Seen>, Failure> {
         return Ok(None);
     }
     decode::<Report>(status, body)?.seen().map(Some)
+}
+
+/// Reads the answer to [`super::get_raw_transaction`]; `None` when the node does not know it.
+pub fn raw_transaction(status: u16, body: &[u8]) -> Result<Option<Transaction>, Failure> {
+    if status == 404 {
+        return Ok(None);
+    }
+    let bytes: String = decode(status, body)?;
+    let transaction = Transaction::from_hex(&bytes);
+    transaction.map(Some).map_err(|error| Failure::nonsense("rawtx", error.to_string()))
 }
 
 /// Reads the answer to [`super::get_transactions`].
