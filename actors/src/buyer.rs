@@ -5,6 +5,7 @@
 //! await, and the machine begins anew with what the log says.
 
 mod course;
+mod history;
 mod troubles;
 
 #[cfg(test)]
@@ -17,7 +18,7 @@ use std::time::Duration;
 use millrace_model::deposit::{Command, Deposit, HoldReason, RemainderPolicy, Stage};
 use millrace_model::ids::DepositId;
 use millrace_model::purchase::OrderPhase;
-use millrace_protocols::purchase::{self, Policy};
+use millrace_protocols::purchase::{self, Policy, Trouble, Waiting};
 
 use crate::clock::Clock;
 use crate::deposits::{Deposits, ExecuteError, Tracked};
@@ -27,11 +28,14 @@ use crate::supervision::{Reporter, Tree, TreeError};
 use crate::worker::{self, Duty, Next};
 
 use course::Course;
+use history::{History, Unread};
 use troubles::Troubles;
 
 /// The part's name in the tree.
 pub const PART: &str = "buyer";
 
+/// The pause after the exchange did not tell of earlier orders.
+const HISTORY_PAUSE: Duration = Duration::from_secs(1);
 /// The pause after the log did not take something.
 const LOG_PAUSE: Duration = Duration::from_millis(500);
 
@@ -53,7 +57,8 @@ pub fn start(
     settings: Settings,
     clock: Arc<dyn Clock>,
 ) -> Result<(), TreeError> {
-    let desk = Arc::new(Desk { deposits: deposits.clone(), exchange, market, settings, clock });
+    let history = History::default();
+    let desk = Arc::new(Desk { deposits: deposits.clone(), exchange, market, settings, clock, history });
     worker::start(tree, PART, deposits, move |report| Buyer::new(Arc::clone(&desk), report))
 }
 
@@ -64,6 +69,7 @@ struct Desk {
     market: Market,
     settings: Settings,
     clock: Arc<dyn Clock>,
+    history: History,
 }
 
 impl Desk {
@@ -113,7 +119,14 @@ impl Duty for Buyer {
 
     async fn perform(&self, tracked: Arc<Tracked>) -> Next {
         let id = tracked.deposit.receipt.id;
-        let Some(mut course) = self.take_up(&tracked.deposit) else { return Next::Wait };
+        let mut course = match self.take_up(&tracked.deposit).await {
+            Ok(Some(course)) => course,
+            Ok(None) => return Next::Wait,
+            Err(Unread) => {
+                self.troubles.note(id, &Waiting::Retry(Trouble::Unavailable));
+                return Next::After(HISTORY_PAUSE);
+            }
+        };
         let end = course.go_on(&self.desk, &tracked.deposit, &self.troubles).await;
         match end {
             End::Rests(pause) => {
@@ -156,15 +169,19 @@ impl Buyer {
     }
 
     /// The purchase where it rested, or where the log says it is.
-    fn take_up(&self, deposit: &Deposit) -> Option<Course> {
+    async fn take_up(&self, deposit: &Deposit) -> Result<Option<Course>, Unread> {
         let id = deposit.receipt.id;
         let rested = self.courses().remove(&id);
         let now_ms = self.desk.now_ms();
         if let Some(course) = rested.filter(|course| course.stands_for(deposit, now_ms)) {
-            return Some(course);
+            return Ok(Some(course));
         }
         self.promise(deposit);
-        Course::new(deposit, &self.desk.settings.policy, now_ms)
+        let Some(mut course) = Course::new(deposit, &self.desk.settings.policy, now_ms) else { return Ok(None) };
+        if self.desk.deposits.past().may_know(deposit) {
+            course.remember(self.desk.history.of(deposit.receipt.outpoint, &*self.desk.exchange).await?);
+        }
+        Ok(Some(course))
     }
 
     fn promise(&self, deposit: &Deposit) {

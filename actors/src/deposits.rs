@@ -12,6 +12,7 @@ use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Category, CommandId, DepositId, Position, StreamName, Version};
 
 use crate::event_store::{Append, AppendError, Committed, Expected, Progress, ReadError, Store, Write};
+use crate::past::Past;
 
 /// How many deposits are kept in memory; beyond it, all are forgotten and read again when asked for.
 const IMAGE_MAX: usize = 100_000;
@@ -56,6 +57,7 @@ pub enum ExecuteError {
 pub struct Deposits {
     store: Store,
     image: Arc<Mutex<Image>>,
+    past: Past,
 }
 
 #[derive(Debug, Default)]
@@ -69,12 +71,17 @@ struct Image {
 impl Deposits {
     /// The deposits in this store.
     pub fn new(store: Store) -> Self {
-        Self { store, image: Arc::default() }
+        Self { store, image: Arc::default(), past: Past::default() }
     }
 
     /// The store they are in.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// What may have been dealt with before this process began.
+    pub fn past(&self) -> &Past {
+        &self.past
     }
 
     /// A deposit as it stands now.

@@ -16,6 +16,7 @@ pub mod http;
 pub mod ids;
 pub mod market;
 pub mod operations;
+pub mod past;
 pub mod ports;
 pub mod projection;
 pub mod scanner;

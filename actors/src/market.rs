@@ -19,7 +19,7 @@ use millrace_model::purchase::{OrderIntent, Price};
 use millrace_protocols::book::{Book, Level, Rules};
 use millrace_protocols::purchase;
 use millrace_protocols::wire::c2cx::{BTC_SKY_RULES, Balances};
-use tokio::sync::{Notify, watch as channel};
+use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
@@ -86,13 +86,8 @@ pub fn start(
     settings: Settings,
     clock: Arc<dyn Clock>,
 ) -> Result<Market, TreeError> {
-    let shared = Arc::new(Shared {
-        settings,
-        clock,
-        state: Mutex::default(),
-        wanted: Notify::new(),
-        rounds: channel::Sender::new(0),
-    });
+    let shared =
+        Arc::new(Shared { settings, clock, state: Mutex::default(), wanted: Notify::new(), asked: Notify::new() });
     let market = Market { shared };
     let watched = market.clone();
     tree.add(PART, Policy::permanent(), move |seat| watch::Actor::new(watched.clone(), Arc::clone(&exchange), seat))?;
@@ -111,8 +106,9 @@ struct Shared {
     state: Mutex<State>,
     /// Rung by whoever needs a newer reading.
     wanted: Notify,
-    /// How often the exchange was asked, with whatever result.
-    rounds: channel::Sender<u64>,
+    /// Rung when the exchange was asked, with whatever result. It wakes in the order of waiting, so that a run can be
+    /// repeated.
+    asked: Notify,
 }
 
 #[derive(Default)]
@@ -250,10 +246,10 @@ impl Market {
 
     /// Asks for a newer reading and waits until the exchange was asked once more, at most `within`.
     pub(crate) async fn ask_again(&self, within: Duration) {
-        let mut rounds = self.shared.rounds.subscribe();
+        let asked = self.shared.asked.notified();
         self.shared.wanted.notify_one();
         // Not in time: whoever waits looks at what there is.
-        let _ = timeout(within, rounds.changed()).await;
+        let _ = timeout(within, asked).await;
     }
 
     fn trusted(&self) -> Option<Seen<Arc<Book>>> {

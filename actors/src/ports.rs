@@ -72,6 +72,8 @@ pub trait SkycoinNode: Send + Sync {
     fn inject<'a>(&'a self, transaction: &'a SkyTransaction) -> Answer<'a, ()>;
     /// A transaction; `None` when the node does not know it.
     fn transaction(&self, txid: SkyTxid) -> Answer<'_, Option<Seen>>;
+    /// What the wallet ever paid to an address: transactions in blocks or waiting, signed with the wallet's own keys.
+    fn paid_to(&self, address: SkyAddress) -> Answer<'_, Vec<SkyTransaction>>;
     /// All transactions, in blocks or waiting, that spend from or pay to the hot wallet or the given address.
     fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>>;
 }

@@ -279,7 +279,12 @@ impl Scanner {
                     self.record_reorganisation(fork, abandoned).await?;
                 }
                 Outcome::TooDeep => watch.deepen(self.history()?),
-                Outcome::AtTip => return Ok(course),
+                Outcome::AtTip => {
+                    if let Some(cursor) = self.chain.cursor() {
+                        self.outside.deposits.past().ended_at(cursor.height);
+                    }
+                    return Ok(course);
+                }
                 Outcome::Trouble(trouble) => return Err(Interruption::Node(trouble.to_string())),
             }
         }

@@ -10,6 +10,7 @@
 mod alarms;
 mod deliver;
 mod memory;
+mod recall;
 mod sign;
 mod switch;
 #[cfg(test)]
@@ -20,7 +21,7 @@ use std::time::Duration;
 
 use millrace_model::deposit::{Deposit, Stage};
 use millrace_model::desk::Setting;
-use millrace_model::ids::DepositId;
+use millrace_model::ids::{DepositId, Hash32};
 use millrace_protocols::payout::{BytesError, Shortage};
 
 use crate::deposits::{Deposits, ExecuteError, Tracked};
@@ -83,6 +84,8 @@ pub struct Sender {
     switches: Switches,
     wallet: HotWallet,
     memories: Memories,
+    /// Held while a forgotten payout is looked for.
+    recalling: tokio::sync::Mutex<()>,
     alarms: Alarms,
 }
 
@@ -117,6 +120,9 @@ enum Trouble {
     WalletRefuses(String),
     #[error(transparent)]
     Bytes(#[from] BytesError),
+    /// Found in the wallet's history, not in the log, and perhaps another deposit's.
+    #[error("transaction {0}, which the log has forgotten, may be this payout or another's")]
+    Unclear(Hash32),
     /// It was held instead, for a person to look at.
     #[error("held")]
     Held,
@@ -144,6 +150,7 @@ impl Sender {
             switches: Switches::new(store.clone()),
             wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
             memories: Memories::default(),
+            recalling: Default::default(),
             deposits,
             node,
             settings,
@@ -180,6 +187,7 @@ impl Sender {
             Trouble::Short(shortage) => self.alarms.wallet.raise(id, shortage.to_string()),
             Trouble::Node(error) => self.alarms.node.raise(error.to_string()),
             Trouble::WalletRefuses(why) => self.alarms.payout.raise(id, format!("the wallet refuses: {why}")),
+            trouble @ Trouble::Unclear(_) => self.alarms.payout.raise(id, trouble.to_string()),
             Trouble::Bytes(error) => self.alarms.payout.raise(id, error.to_string()),
             Trouble::Execute(ExecuteError::Append(AppendError::Busy)) => return Next::After(BUSY_PAUSE),
             Trouble::Stale | Trouble::Held => {}

@@ -183,6 +183,25 @@ impl SkycoinNode for HttpSkycoinNode {
         async move { Ok(self.ask(&rest::get_transaction(&txid), rest::transaction).await?) }.boxed()
     }
 
+    fn paid_to(&self, address: SkyAddress) -> Answer<'_, Vec<Transaction>> {
+        async move {
+            let ours = self.addresses().await?;
+            let touching = self.ask(&rest::get_transactions(&[address]), rest::transactions).await?;
+            let mut paid = Vec::new();
+            for seen in touching.iter().filter(|seen| seen.outputs.iter().any(|output| output.address == address)) {
+                // Dropped meanwhile, it is none of those any more.
+                let Some(raw) = self.ask(&rest::get_raw_transaction(&seen.txid), rest::raw_transaction).await? else {
+                    continue;
+                };
+                if raw.signers().is_ok_and(|signers| signers.iter().all(|signer| ours.contains(signer))) {
+                    paid.push(raw);
+                }
+            }
+            Ok(paid)
+        }
+        .boxed()
+    }
+
     fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>> {
         async move {
             let mut addresses = self.addresses().await?.to_vec();

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use millrace_actors::event_store::Reader;
 use millrace_daemon::sandbox::client::Client as SandboxClient;
 use millrace_daemon::sandbox::info::Info;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
@@ -26,8 +27,8 @@ pub struct Desk {
     folder: TempDir,
     settings: Vec<(&'static str, String)>,
     page: String,
-    /// How often it was started; each start says once where its page is.
-    starts: usize,
+    /// How much of its log is from the starts before; each start says once where its page is.
+    log_before_bytes: usize,
     process: Child,
     http: Client,
 }
@@ -67,21 +68,40 @@ impl Desk {
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let process = spawn(&all, folder.path())?;
-        Ok(Self { folder, settings: all, page: String::new(), starts: 1, process, http: crate::peers::http_client() })
+        Ok(Self {
+            folder,
+            settings: all,
+            page: String::new(),
+            log_before_bytes: 0,
+            process,
+            http: crate::peers::http_client(),
+        })
     }
 
     /// Kills the desk as a power switch would, and starts it again on the same data.
     pub async fn kill_and_restart(&mut self) -> Result<()> {
         self.kill()?;
-        self.process = spawn(&self.settings, self.folder.path())?;
-        self.starts += 1;
+        self.start_again()?;
         self.ready().await
     }
 
-    fn kill(&mut self) -> Result<()> {
+    /// Kills the desk as a power switch would.
+    pub fn kill(&mut self) -> Result<()> {
         self.process.kill()?;
         self.process.wait()?;
         Ok(())
+    }
+
+    /// Starts a desk that was killed on the same data, and does not wait for it.
+    pub fn start_again(&mut self) -> Result<()> {
+        self.log_before_bytes = self.log_text().len();
+        self.process = spawn(&self.settings, self.folder.path())?;
+        Ok(())
+    }
+
+    /// The desk's event log, for reading.
+    pub fn log(&self) -> Result<Reader> {
+        Ok(Reader::open(&self.data_dir().join("log.db"))?)
     }
 
     /// Tells the desk to stop, as a service manager does; says how it ended and how long that took.
@@ -111,10 +131,11 @@ impl Desk {
     }
 
     fn announced(&self) -> Option<String> {
-        let log = std::fs::read_to_string(self.folder.path().join("desk.log")).ok()?;
-        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let page = lines.filter_map(|line| Some(line["page"].as_str()?.trim_end_matches('/').to_owned()));
-        page.skip(self.starts - 1).last()
+        let log = self.log_text();
+        let lines =
+            log.get(self.log_before_bytes..)?.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let mut pages = lines.filter_map(|line| Some(line["page"].as_str()?.trim_end_matches('/').to_owned()));
+        pages.next_back()
     }
 
     /// Where the page is, without a slash at its end.
@@ -202,8 +223,12 @@ impl Desk {
         }
     }
 
+    fn log_text(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("desk.log")).unwrap_or_default()
+    }
+
     fn tail(&self) -> String {
-        let log = std::fs::read_to_string(self.folder.path().join("desk.log")).unwrap_or_default();
+        let log = self.log_text();
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }

@@ -6,6 +6,8 @@
 //! * [`house`] reads our own sources, so that a rule is a test and not a wish.
 //! * [`desk`] is the real program in a folder of its own, [`operator`] its operator's API, [`world`] what it deals with
 //!   when it is configured as in production.
+//! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
+//! * [`simulation`] lives whole lives of a desk in one thread and no time.
 //! * [`peers`] starts real programs (a Bitcoin node, a browser) and takes them down again.
 //!
 //! `tests/run` sets everything up and runs everything; `tests/README.md` says what it needs.
@@ -13,6 +15,9 @@
 pub mod bench;
 pub mod desk;
 pub mod house;
+pub mod judge;
 pub mod operator;
 pub mod peers;
+pub mod seed;
+pub mod simulation;
 pub mod world;

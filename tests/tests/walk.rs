@@ -39,29 +39,6 @@ async fn a_deposit_is_bought_on_the_exchange_and_paid_out_once() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn ten_deposits_survive_ten_kills_and_are_paid_out_once_each() -> Result<()> {
-    let mut desk = Desk::start(&[("MILLRACE_DESK__RATE", "500")]).await?;
-    let targets: Vec<_> = (10..20).map(fresh_target).collect();
-    let mut addresses = Vec::new();
-    for target in &targets {
-        addresses.push(desk.bind(target).await?);
-    }
-    for (kill, address) in addresses.iter().enumerate() {
-        desk.pay(address, "0.01").await?;
-        // Each kill comes at another moment of the work under way.
-        tokio::time::sleep(std::time::Duration::from_millis(37 * (kill as u64 * 7 % 10))).await;
-        desk.kill_and_restart().await?;
-    }
-    for target in &targets {
-        let deposits = desk.settled(target, 1).await?;
-        assert_eq!(deposits.len(), 1, "{deposits:?}");
-        let payments = books_of(&desk, target).await?;
-        assert_eq!(payments.len(), 1, "{target} was paid {payments:?}");
-    }
-    Ok(())
-}
-
 fn decimal(value: &Value) -> Result<rust_decimal::Decimal> {
     Ok(value.as_str().context("amounts are strings")?.parse()?)
 }

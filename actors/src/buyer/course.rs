@@ -5,7 +5,7 @@ use std::time::Duration;
 use millrace_model::deposit::{Command, Deposit, Stage};
 use millrace_model::ids::DepositId;
 use millrace_model::purchase::{Fact, OrderIntent};
-use millrace_protocols::purchase::{Machine, MarketTrouble, Policy, Step, Waiting};
+use millrace_protocols::purchase::{Machine, MarketTrouble, Policy, Step, VenueOrder, Waiting};
 use millrace_protocols::wire::c2cx;
 
 use super::troubles::Troubles;
@@ -44,8 +44,15 @@ impl Course {
     pub(super) fn new(deposit: &Deposit, policy: &Policy, now_ms: u64) -> Option<Self> {
         let (purchase, best_ask) = deposit.purchase.clone().zip(deposit.best_ask)?;
         let id = deposit.receipt.id;
-        let machine = Machine::new(purchase, id, best_ask, policy.clone(), now_ms);
+        // What is bought for an output has the same ids in every life of the desk, also in one whose log has forgotten the
+        // deposit and detects it anew.
+        let machine = Machine::new(purchase, deposit.receipt.outpoint, best_ask, policy.clone(), now_ms);
         Some(Self { id, machine, standing: Standing::Buying, seen_ms: now_ms })
+    }
+
+    /// Takes in what the exchange ever had of this purchase.
+    pub(super) fn remember(&mut self, orders: Vec<VenueOrder>) {
+        self.machine.remember(orders);
     }
 
     /// Whether this is the purchase that the log tells of.
@@ -117,6 +124,8 @@ impl Course {
 
     async fn record(&mut self, desk: &Desk, fact: Fact) -> Option<End> {
         if let Fact::Intended(order) = &fact
+            // What the exchange has taken before needs no funds any more.
+            && !self.machine.is_forgotten(order)
             && self.claim(desk, order) == Claimed::No
         {
             self.machine.handle_not_reserved(desk.now_ms());

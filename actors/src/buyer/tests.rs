@@ -60,9 +60,17 @@ fn id(number: u128) -> DepositId {
     DepositId(Uuid::from_u128(number))
 }
 
+fn outpoint(number: u128) -> Outpoint {
+    Outpoint { txid: Hash32([1; 32]), index: number as u32 }
+}
+
+fn cid(number: u128, attempt: u32) -> ClientOrderId {
+    ClientOrderId::for_attempt(outpoint(number), attempt)
+}
+
 /// What all client order ids of a deposit begin with.
 fn cid_start(number: u128) -> String {
-    ClientOrderId::for_attempt(id(number), 1).as_str()[..24].to_owned()
+    cid(number, 1).as_str()[..24].to_owned()
 }
 
 fn settings() -> Settings {
@@ -105,11 +113,18 @@ impl House {
         (self.tree, self.deposits, self.market) = start(&path, &self.venue, self.began).await;
     }
 
+    /// The same, and the log is gone too.
+    async fn lose_log(&mut self) {
+        self.tree.shutdown(Duration::from_secs(1)).await;
+        self.folder = tempfile::tempdir().unwrap();
+        self.restart().await;
+    }
+
     /// A deposit of this amount is decided to be bought.
     async fn decided(&self, number: u128, amount: &str) {
         let detected = Detected {
             id: id(number),
-            outpoint: Outpoint { txid: Hash32([1; 32]), index: number as u32 },
+            outpoint: outpoint(number),
             address: "bcrt1qdeposit".into(),
             amount: btc(amount),
             customer: Some(Customer { target: "target".into(), bound_method: Method::Passthrough }),

@@ -13,7 +13,7 @@ use super::log::{Log, Outcome, Ownership};
 use super::reader::Reader;
 use super::schema::OpenError;
 use super::store::Shared;
-use super::writer::{self, Request};
+use super::writer::{self, Request, Turn};
 use crate::clock::Clock;
 
 /// Where appends are carried out.
@@ -91,6 +91,7 @@ impl xtra::Actor for Actor {
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         let open = || -> Result<Backend, StartError> {
+            let turn = Turn::begin(&self.shared.turns);
             let log = Log::open(&self.settings.path)?;
             let reader = Reader::open(&self.settings.path)?;
             self.shared.feed.reset(log.head());
@@ -98,7 +99,7 @@ impl xtra::Actor for Actor {
             Ok(match self.settings.execution {
                 Execution::Thread => {
                     let (feed, clock) = (Arc::clone(&self.shared.feed), Arc::clone(&self.settings.clock));
-                    Backend::Thread(writer::spawn(log, feed, clock)?)
+                    Backend::Thread(writer::spawn(log, turn, feed, clock)?)
                 }
                 Execution::Inline => Backend::Inline(Box::new(log)),
             })

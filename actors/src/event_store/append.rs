@@ -65,7 +65,7 @@ pub enum Progress {
     Finished,
 }
 
-/// Counts the owners a stream had since the process started; only the newest may write.
+/// Counts the owners of streams since the process started; only a stream's newest may write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(pub u64);
 

@@ -12,6 +12,8 @@ pub struct ChainHash(pub [u8; 32]);
 pub struct Link<'a> {
     /// The event with its envelope.
     pub recorded: &'a Recorded,
+    /// The schema of the payload as stored: an event that was read may have been raised to a newer one.
+    pub schema: u32,
     /// Its payload as stored.
     pub payload: &'a str,
     /// The digest of the command that caused it.
@@ -42,7 +44,7 @@ impl Link<'_> {
         text(&mut hash, &stream.to_string());
         number(&mut hash, *version);
         text(&mut hash, event.kind());
-        number(&mut hash, u64::from(event.schema()));
+        number(&mut hash, u64::from(self.schema));
         number(&mut hash, causation.unwrap_or(0));
         hash.update(correlation.unwrap_or_default().as_bytes());
         hash.update(command_id.0);

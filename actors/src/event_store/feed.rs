@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard};
 
 use millrace_model::event::{Batch, Recorded};
 use millrace_model::ids::Position;
-use tokio::sync::watch;
+
+use super::bell::{Bell, Ringer};
 
 /// How many events are kept at hand; whoever is further behind reads the database.
 const RECENT_EVENTS_MAX: usize = 16_384;
@@ -14,7 +15,7 @@ const RECENT_EVENTS_MAX: usize = 16_384;
 #[derive(Debug)]
 pub struct Feed {
     recent: Mutex<Recent>,
-    head: watch::Sender<Position>,
+    ringer: Ringer,
 }
 
 #[derive(Debug, Default)]
@@ -50,17 +51,17 @@ impl Page {
 impl Feed {
     /// A feed for a log whose newest position is `head`.
     pub fn new(head: Position) -> Self {
-        Self { recent: Mutex::default(), head: watch::Sender::new(head) }
+        Self { recent: Mutex::default(), ringer: Ringer::new(head) }
     }
 
-    /// Rings whenever something was committed; the value is the newest position.
-    pub fn bell(&self) -> watch::Receiver<Position> {
-        self.head.subscribe()
+    /// Rings whenever something was committed.
+    pub fn bell(&self) -> Bell {
+        self.ringer.bell()
     }
 
     /// The newest position.
     pub fn head(&self) -> Position {
-        *self.head.borrow()
+        self.ringer.head()
     }
 
     /// Takes a commit's events in and rings.
@@ -75,13 +76,13 @@ impl Feed {
                 recent.events -= dropped.len();
             }
         }
-        self.head.send_replace(last);
+        self.ringer.ring(last);
     }
 
     /// Forgets what is in memory: the log is at `head`, and what led there is read from the database.
     pub fn reset(&self, head: Position) {
         *self.lock() = Recent::default();
-        self.head.send_replace(head);
+        self.ringer.ring(head);
     }
 
     /// Events after a position, about `events_max` of them (whole commits); `None` when the position is too old.

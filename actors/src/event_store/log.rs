@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, SubsecRound, Utc};
 use millrace_model::event::{Batch, Event, PAYLOAD_MAX_BYTES, Recorded};
@@ -17,6 +18,10 @@ use super::schema::{OpenError, open_writer};
 
 /// How many stream heads are remembered; beyond it all are forgotten and looked up again.
 const HEADS_MAX: usize = 200_000;
+
+/// The next epoch. One for all logs of the process: an owner from before the log was opened anew is never taken for one
+/// from after it.
+static OWNERS: AtomicU64 = AtomicU64::new(1);
 
 /// The outcome of one append of a group, and the events of the whole group.
 pub(super) type Outcome = Result<Committed, AppendError>;
@@ -74,9 +79,9 @@ impl Log {
     /// Makes the caller the stream's owner; whoever owned it before is refused from now on.
     pub fn own(&mut self, stream: &StreamName) -> Result<Ownership, AppendError> {
         let version = self.head_of(stream).map_err(unavailable)?.map_or(0, |head| head.version);
-        let epoch = self.epochs.entry(stream.clone()).or_insert(Epoch(0));
-        epoch.0 += 1;
-        Ok(Ownership { epoch: *epoch, version })
+        let epoch = Epoch(OWNERS.fetch_add(1, Ordering::Relaxed));
+        self.epochs.insert(stream.clone(), epoch);
+        Ok(Ownership { epoch, version })
     }
 
     /// Stores a group of appends in one durable commit. Each has its own outcome: one that conflicts does not hold up
@@ -282,7 +287,7 @@ impl Log {
         payload: &str,
         command: &ChainHash,
     ) -> rusqlite::Result<()> {
-        self.tip = Link { recorded, payload, command }.after(&self.tip);
+        self.tip = Link { recorded, schema: recorded.event.schema(), payload, command }.after(&self.tip);
         self.connection
             .prepare_cached(
                 "INSERT INTO events (position, stream, version, kind, schema, payload, causation, correlation,

@@ -5,6 +5,7 @@
 
 mod actor;
 mod append;
+mod bell;
 mod chain_hash;
 mod feed;
 mod log;
@@ -13,13 +14,16 @@ mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
+mod verify;
 mod writer;
 
 pub use actor::{Actor, Execution, Settings, StartError};
 pub use append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
+pub use bell::{Bell, BellGone};
 pub use chain_hash::{ChainHash, Link};
 pub use feed::{Feed, Page};
 pub use log::{Log, Ownership};
 pub use reader::{ReadError, Reader, Snapshot};
 pub use schema::OpenError;
 pub use store::Store;
+pub use verify::{Verified, VerifyError};

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
 use millrace_model::event::{DecodeError, Event, Recorded};
-use millrace_model::ids::{Category, CommandId, Position, StreamName, UnknownStream, Version};
+use millrace_model::ids::{Category, CommandId, Hash32, Position, StreamName, UnknownStream, Version};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::chain_hash::snapshot_hash;
@@ -160,6 +160,15 @@ impl Reader {
             .optional()?)
     }
 
+    /// Whether some deposit signed this payout. Looks through the whole log.
+    pub fn knows_payout(&self, txid: Hash32) -> Result<bool, ReadError> {
+        Ok(self.lock().query_row(
+            "SELECT EXISTS (SELECT 1 FROM events WHERE kind = 'PayoutSigned' AND instr(payload, ?1) > 0)",
+            [txid.to_string()],
+            |row| row.get(0),
+        )?)
+    }
+
     /// The stored state of a stream; a damaged one is passed over, since the events hold everything.
     pub fn snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, ReadError> {
         let found = self
@@ -187,6 +196,10 @@ impl Reader {
         Ok(back_up(&Connection::open_with_flags(&self.path, flags)?, to)?)
     }
 
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     fn query(&self, sql: &'static str, params: impl rusqlite::Params) -> Result<Vec<Recorded>, ReadError> {
         query_on(&self.lock(), sql, params)
     }
@@ -210,7 +223,7 @@ fn query_on(
     Ok(events)
 }
 
-fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
+pub(super) fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
     let position = row.get(0)?;
     let stream: StreamName = text(row, 1)?.parse()?;
     let event = Event::decode(stream.category(), text(row, 3)?, row.get(4)?, text(row, 5)?)
@@ -227,6 +240,6 @@ fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
     })
 }
 
-fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, rusqlite::Error> {
+pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, rusqlite::Error> {
     Ok(row.get_ref(column)?.as_str()?)
 }

@@ -9,9 +9,11 @@ use tokio::sync::{oneshot, watch};
 
 use super::actor::{Actor, Own, Settings, Submit};
 use super::append::{Append, AppendError, Committed};
+use super::bell::Bell;
 use super::feed::{Feed, Page};
 use super::log::Ownership;
 use super::reader::{ReadError, Reader};
+use super::writer::Turns;
 use crate::supervision::{Address, AskError, Policy, Reporter, Tree, TreeError, ask};
 
 /// How long an append may take before its outcome counts as unknown.
@@ -23,6 +25,7 @@ pub(super) struct Shared {
     pub(super) feed: Arc<Feed>,
     reader: RwLock<Option<Arc<Reader>>>,
     ready: watch::Sender<bool>,
+    pub(super) turns: Arc<Turns>,
 }
 
 impl Shared {
@@ -46,7 +49,12 @@ impl Store {
     /// Adds the store to the tree and starts it.
     pub fn start(tree: &Tree, settings: Settings) -> Result<Self, TreeError> {
         let feed = Arc::new(Feed::new(0));
-        let shared = Arc::new(Shared { feed, reader: RwLock::default(), ready: watch::Sender::new(false) });
+        let shared = Arc::new(Shared {
+            feed,
+            reader: RwLock::default(),
+            ready: watch::Sender::new(false),
+            turns: Arc::default(),
+        });
         let incarnation = Arc::clone(&shared);
         let address =
             tree.add(Self::PART, Policy::permanent(), move |_| Actor::new(settings.clone(), Arc::clone(&incarnation)))?;
@@ -90,8 +98,8 @@ impl Store {
         self.shared.feed.head()
     }
 
-    /// Rings after every commit; the value is the newest position.
-    pub fn bell(&self) -> watch::Receiver<Position> {
+    /// Rings after every commit.
+    pub fn bell(&self) -> Bell {
         self.shared.feed.bell()
     }
 

@@ -262,7 +262,7 @@ fn the_feed_answers_from_memory_and_knows_when_it_cannot() {
     assert_eq!(positions(feed.after(0, 100).unwrap()), [1, 2, 3]);
     assert_eq!(positions(feed.after(1, 1).unwrap()), [2]);
     assert_eq!(feed.after(3, 100).unwrap().last(), None);
-    assert_eq!(*bell.borrow(), 3);
+    assert_eq!(bell.head(), 3);
     feed.reset(3);
     assert!(feed.after(1, 100).is_none(), "what is not in memory is read from the database");
     assert!(feed.after(3, 100).is_some());

@@ -62,7 +62,7 @@ impl Market {
                 Ok(Err(error)) => Some(error.to_string()),
                 Err(_) => Some("the exchange does not answer in time".to_owned()),
             };
-            self.shared.rounds.send_modify(|rounds| *rounds += 1);
+            self.shared.asked.notify_waiters();
             match trouble {
                 None => {
                     failures = 0;

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use millrace_model::deposit::{Command, HoldReason, SignedPayout};
-use millrace_model::ids::{DepositId, Hash32};
+use millrace_model::ids::DepositId;
 use millrace_protocols::payout::{FreeOutput, Shortage};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
-use millrace_protocols::wire::skycoin::rest::{Created, Payout, Refusal};
+use millrace_protocols::wire::skycoin::rest::{Payout, Refusal};
 
 use super::memory::Memory;
+use super::recall::signed;
 use super::{Sender, Trouble, stored};
 use crate::deposits::Tracked;
 use crate::ports::CreateError;
 use crate::wallet::{Change, Stored};
 
 /// What becomes of the claim when no payout was signed.
-enum Claim {
+pub(super) enum Claim {
     Stands,
     GivenBack,
     Discarded,
@@ -30,6 +31,9 @@ impl Sender {
         let Some(payout) = &deposit.payout else { return Err(Trouble::Held) };
         let target = deposit.receipt.customer.as_ref().and_then(|customer| customer.target.parse().ok());
         let Some(to) = target else { return self.hold(id, HoldReason::InvalidTarget).await };
+        if let Some(found) = self.recall(&tracked, to, payout.amount).await? {
+            return Ok(found);
+        }
         if let Some(shortage) = self.settings.stock.shortage() {
             return Err(shortage.into());
         }
@@ -79,11 +83,11 @@ impl Sender {
         }
         self.alarms.wallet.clear(id);
         self.alarms.payout.clear(id);
-        self.record_signed(id, &created).await
+        self.record_signed(id, signed(&created.transaction)).await
     }
 
     /// Every attempt at new bytes has its intention in the log; a repeated try of the same attempt has it already.
-    async fn intend(&self, tracked: Arc<Tracked>) -> Result<Arc<Tracked>, Trouble> {
+    pub(super) async fn intend(&self, tracked: Arc<Tracked>) -> Result<Arc<Tracked>, Trouble> {
         let id = tracked.deposit.receipt.id;
         let attempt = |tracked: &Tracked| tracked.deposit.payout.as_ref().map(|payout| payout.attempt);
         let memory = self.memories.get(id);
@@ -95,17 +99,14 @@ impl Sender {
         Ok(tracked)
     }
 
-    async fn record_signed(&self, id: DepositId, created: &Created) -> (Result<Arc<Tracked>, Trouble>, Claim) {
-        let inputs: Vec<_> = created.transaction.inputs().iter().map(|input| Hash32(input.0)).collect();
-        let entry = match self.wallet.begin(Change::Reserve(id, inputs.clone())).await {
+    pub(super) async fn record_signed(
+        &self,
+        id: DepositId,
+        signed: SignedPayout,
+    ) -> (Result<Arc<Tracked>, Trouble>, Claim) {
+        let entry = match self.wallet.begin(Change::Reserve(id, signed.inputs.clone())).await {
             Ok(entry) => entry,
             Err(error) => return (Err(error.into()), Claim::GivenBack),
-        };
-        let signed = SignedPayout {
-            txid: Hash32(created.txid.0),
-            inner_hash: Hash32(created.inner_hash.0),
-            inputs,
-            bytes: created.transaction.to_hex(),
         };
         let recorded = self.deposits.execute_with(id, &Command::RecordSigned(signed), vec![entry.write()]).await;
         let stored = stored(&recorded);
@@ -139,7 +140,7 @@ impl Sender {
         }
     }
 
-    async fn hold<T>(&self, id: DepositId, reason: HoldReason) -> Result<T, Trouble> {
+    pub(super) async fn hold<T>(&self, id: DepositId, reason: HoldReason) -> Result<T, Trouble> {
         self.deposits.execute(id, &Command::Hold { reason }).await?;
         Err(Trouble::Held)
     }

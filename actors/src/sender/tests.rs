@@ -1,6 +1,7 @@
 //! What the sender does is judged by the node's own books: who was paid, how often, from what.
 
 pub(crate) mod node;
+mod recall;
 pub(crate) mod rig;
 
 use std::collections::HashSet;

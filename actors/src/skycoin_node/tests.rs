@@ -137,3 +137,34 @@ async fn an_unknown_transaction_is_an_answer() {
     let (outcome, _) = with(&[(404, "404 Not Found")], async |node| node.transaction(transaction().txid()).await).await;
     assert_eq!(outcome, Ok(None));
 }
+
+#[tokio::test]
+async fn what_the_wallet_paid_is_what_its_keys_signed() {
+    let (ours, theirs) = (transaction(), {
+        let mut theirs = transaction();
+        theirs.sign(0, &key(3));
+        theirs
+    });
+    let report = |transaction: &Transaction| {
+        format!(
+            r#"{{"status":{{"confirmed":true,"unconfirmed":false,"height":1,"block_seq":5}},"txn":{{"txid":"{}",
+            "inner_hash":"{}","inputs":[],"outputs":[{{"uxid":"{}","dst":"{}","coins":"7.000000","hours":3}}]}}}}"#,
+            transaction.txid(),
+            transaction.inner_hash(),
+            transaction.uxids()[0],
+            address(9)
+        )
+    };
+    let wallet = format!(r#"{{"meta":{{"filename":"hot.wlt"}},"entries":[{{"address":"{}"}}]}}"#, address(1));
+    let list = format!("[{},{},{}]", report(&ours), report(&theirs), report(&ours));
+    let raw = |transaction: &Transaction| format!("\"{}\"", transaction.to_hex());
+    let answers: [(u16, &str); 5] =
+        [(200, &wallet), (200, &list), (200, &raw(&ours)), (200, &raw(&theirs)), (404, "404 Not Found")];
+    let (outcome, asked) = with(&answers, async |node| node.paid_to(address(9)).await).await;
+    assert_eq!(outcome, Ok(vec![ours.clone()]), "not what others signed, nor what is known no more");
+    assert!(
+        asked[1].starts_with(&format!("get /api/v1/transactions?addrs={}", address(9)).to_lowercase()),
+        "{asked:?}"
+    );
+    assert!(asked[2].starts_with(&format!("get /api/v1/rawtx?txid={} ", ours.txid())), "{asked:?}");
+}

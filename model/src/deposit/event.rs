@@ -338,6 +338,11 @@ pub enum HoldReason {
     PayoutTooManyInputs,
     /// The address to pay is not one that can be paid.
     InvalidTarget,
+    /// The wallet paid this customer in a transaction that the log has forgotten, and not what is owed.
+    PaidBefore {
+        /// That transaction.
+        txid: Hash32,
+    },
     /// What the wallet signed is not what was asked for.
     WalletMisbehaved,
     /// An operator asked for it.

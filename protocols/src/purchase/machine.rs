@@ -1,5 +1,8 @@
 //! The purchase's course: intend, place, watch, cancel, account, and again.
 
+mod recall;
+
+use std::collections::BTreeMap;
 use std::fmt;
 
 use millrace_model::money::{Amount, Sky};
@@ -39,6 +42,8 @@ pub struct Machine {
     /// Orders that ended at once and without a fill since the last that was filled.
     fruitless: u32,
     last_refusal: String,
+    /// Orders of this deposit at the exchange that the facts do not know, by attempt.
+    forgotten: BTreeMap<u32, VenueOrder>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -88,6 +93,7 @@ impl Machine {
             contradictions: 0,
             fruitless: 0,
             last_refusal: String::new(),
+            forgotten: BTreeMap::new(),
             policy,
         };
         // an intention that was recorded before now may have been sent before now
@@ -147,7 +153,10 @@ impl Machine {
         self.purchase = self.purchase.clone().apply(&fact);
         self.state = self.state_by_facts(Sent::Never);
         match fact {
-            Fact::Intended(_) => self.begin_order(now_ms),
+            Fact::Intended(_) => {
+                self.begin_order(now_ms);
+                self.pass_over_gap();
+            }
             Fact::Placed { .. } => self.begin_watch(now_ms),
             Fact::Refused { reason } => self.after_refusal(reason, now_ms),
             Fact::CancelIntended => (self.cancel_ms, self.read_ms) = (now_ms, now_ms),
@@ -257,6 +266,9 @@ impl Machine {
         if now_ms < self.wake_ms {
             return Some(self.pause());
         }
+        if self.recall() {
+            return None;
+        }
         match choose(&self.purchase, self.limits, &self.policy, market, now_ms) {
             Choice::Unspendable => self.state = State::Over(Step::Finish(self.outcome())),
             Choice::Wait(why) => {
@@ -272,12 +284,16 @@ impl Machine {
 
     fn intend(&mut self, price: Price, quantity: Amount<Sky>) {
         let attempt = self.purchase.next_attempt();
-        let cid = ClientOrderId::for_attempt(&self.deposit, attempt);
+        let cid = self.cid(attempt);
         let intended = Fact::Intended(OrderIntent { attempt, cid, price, quantity });
         match self.purchase.check(&intended) {
             Ok(()) => self.state = State::Recording(intended),
             Err(_) => self.hold(HoldReason::TooLarge),
         }
+    }
+
+    fn cid(&self, attempt: u32) -> ClientOrderId {
+        ClientOrderId::for_attempt(&self.deposit, attempt)
     }
 
     fn watch(&mut self, order_id: u64, now_ms: u64) -> Step {

@@ -320,6 +320,59 @@ fn an_order_that_exists_and_is_in_no_complete_listing_is_held_as_unaccounted() {
     assert_eq!(desk.recorded.len(), 1, "no second order was intended");
 }
 
+fn forgotten(attempt: u32, price: &str, quantity: &str) -> VenueOrder {
+    VenueOrder {
+        cid: Some(ClientOrderId::for_attempt(DEPOSIT, attempt).to_string()),
+        price: Some(price.parse().unwrap()),
+        quantity: sky(quantity),
+        ..order(OrderState::Filled, quantity, price)
+    }
+}
+
+#[test]
+fn orders_that_the_facts_have_forgotten_are_intended_as_they_are() {
+    let mut desk = desk("0.1", &[("0.00189", "50")]);
+    let strangers =
+        [VenueOrder { cid: Some("other-1".into()), ..forgotten(1, "0.002", "1") }, order(OrderState::Open, "0", "")];
+    desk.machine.remember([forgotten(1, "0.00185", "20")].into_iter().chain(strangers));
+    // Not what the market offers, nor what is in the account.
+    desk.available = btc("0");
+    let intended = desk.intends();
+    assert_eq!((intended.price, intended.quantity), ("0.00185".parse().unwrap(), sky("20")));
+    assert!(desk.machine.is_forgotten(&intended));
+    assert_eq!(desk.places(), intended);
+    desk.replied(PlaceReply::CidExists).listed(ListingReply::LastPage(vec![forgotten(1, "0.00185", "20")]));
+    desk.records();
+    desk.reads(forgotten(1, "0.00185", "20")).records();
+    assert_eq!((desk.machine.purchase().bought(), desk.machine.purchase().spent()), (sky("20"), btc("0.037")));
+    desk.available = btc("10");
+    desk.book_ms = desk.now_ms;
+    let next = desk.intends();
+    assert!(!desk.machine.is_forgotten(&next));
+}
+
+#[test]
+fn a_number_that_only_later_orders_followed_is_not_used_again() {
+    let mut desk = desk("0.1", &[("0.00189", "50")]);
+    desk.machine.remember([forgotten(2, "0.00185", "20")]);
+    assert_eq!(desk.intends().attempt, 1);
+    assert!(matches!(desk.records(), Fact::Refused { .. }), "it is never sent");
+    let mut desk = desk_with_an_intended_order();
+    desk.machine.remember([forgotten(2, "0.00185", "20")]);
+    assert!(matches!(desk.step(), Step::Record(Fact::Refused { .. })));
+    let mut desk = desk_with_an_intended_order();
+    desk.machine.remember([]);
+    assert!(matches!(desk.step(), Step::Place(_)));
+}
+
+fn desk_with_an_intended_order() -> Desk {
+    let mut desk = desk("0.1", &[("0.00189", "50")]);
+    desk.intends();
+    let purchase = desk.machine.purchase().clone();
+    desk.machine = Machine::new(purchase, DEPOSIT, "0.00189".parse().unwrap(), Policy::new(BTC_SKY_RULES), desk.now_ms);
+    desk
+}
+
 #[test]
 fn another_order_under_our_id_is_not_taken_for_ours() {
     let mut desk = desk("0.1", &[("0.00189", "50")]);

@@ -83,7 +83,7 @@ async fn a_refused_order_is_followed_by_another_under_a_new_id() {
     house.until_owed(1).await;
     house.judge(1);
     let cids: Vec<_> = requests(&house).into_iter().map(|order| order.cid).collect();
-    assert_eq!(cids, [1, 2].map(|attempt| ClientOrderId::for_attempt(id(1), attempt)));
+    assert_eq!(cids, [1, 2].map(|attempt| cid(1, attempt)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -188,4 +188,26 @@ async fn through_faults_and_restarts_everybody_gets_what_was_bought_for_him() {
         house.until_owed(number).await;
     }
     (0..MANY).for_each(|number| house.judge(number));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_log_has_forgotten_is_found_at_the_exchange_and_not_bought_again() {
+    let mut house = house("10", DEEP).await;
+    // The first order is refused, the others are filled in part.
+    house.venue.world().fill_max = Some(sky("33.34"));
+    house.venue.world().faults = [Fault::Refuse, Fault::LoseReply].into();
+    house.decided(1, "0.2").await;
+    house.until_owed(1).await;
+    let bought = house.venue.world().bought(&cid_start(1));
+    let taken = house.venue.world().orders.len();
+    let before = requests(&house).len();
+    house.lose_log().await;
+    house.venue.world().fill_max = None;
+    house.decided(1, "0.2").await;
+    house.until_owed(1).await;
+    house.judge(1);
+    assert_eq!(house.venue.world().bought(&cid_start(1)), bought);
+    assert_eq!(house.venue.world().orders.len(), taken);
+    let taken: Vec<_> = house.venue.world().orders.values().map(|entry| entry.intent.clone()).collect();
+    assert!(requests(&house)[before..].iter().all(|order| taken.contains(order)));
 }

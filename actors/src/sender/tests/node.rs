@@ -308,6 +308,12 @@ impl SkycoinNode for FakeNode {
         now(Ok(self.ledger().all_seen().into_iter().find(|seen| seen.txid == txid)))
     }
 
+    fn paid_to(&self, address: SkyAddress) -> Answer<'_, Vec<Transaction>> {
+        let ledger = self.ledger();
+        let all = ledger.blocks.iter().flatten().chain(ledger.pending.values());
+        now(Ok(all.filter(|transaction| transaction.outputs()[0].address == address).cloned().collect()))
+    }
+
     fn transactions_of(&self, _: SkyAddress) -> Answer<'_, Vec<Seen>> {
         now(Ok(self.ledger().all_seen()))
     }

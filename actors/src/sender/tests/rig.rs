@@ -88,6 +88,12 @@ impl Rig {
         Self { tree, deposits, ..self }
     }
 
+    /// Ends the process, and its log with it. The next one begins with an empty log; the node is as it was.
+    pub(crate) async fn lose_log(self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        Self { dir, ..self }.restart().await
+    }
+
     /// A deposit that is owed this much, to the key of its number.
     pub(crate) async fn owe(&self, number: u8, coins: &str) -> DepositId {
         let rate = "1".parse().unwrap();
@@ -154,7 +160,7 @@ impl Rig {
         let mut bell = self.deposits.store().bell();
         let found = async {
             loop {
-                bell.borrow_and_update();
+                bell.mark_unchanged();
                 if let Some(tracked) = self.deposits.get(id).unwrap().filter(|tracked| wanted(&tracked.deposit)) {
                     return tracked;
                 }

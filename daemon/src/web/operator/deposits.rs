@@ -144,6 +144,7 @@ fn reason(row: &Row) -> Option<String> {
         HoldReason::PurchaseStopped => "purchase_stopped".to_owned(),
         HoldReason::PayoutTooManyInputs => "payout_too_many_inputs".to_owned(),
         HoldReason::InvalidTarget => "invalid_target".to_owned(),
+        HoldReason::PaidBefore { txid } => format!("paid_before: {txid}"),
         HoldReason::WalletMisbehaved => "wallet_misbehaved".to_owned(),
         HoldReason::Operator { note } => format!("operator: {note}"),
     })

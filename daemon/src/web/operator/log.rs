@@ -10,13 +10,12 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use http::HeaderMap;
-use millrace_actors::event_store::{ReadError, Reader};
+use millrace_actors::event_store::{Bell, ReadError, Reader};
 use millrace_model::event::Recorded;
 use millrace_model::ids::{Category, Position, StreamName};
 use millrace_model::{address_book, binding, chain, deposit, desk, wallet};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::OperatorState;
@@ -132,7 +131,7 @@ struct Follower {
     state: Arc<OperatorState>,
     filter: Filter,
     after: Position,
-    bell: watch::Receiver<Position>,
+    bell: Bell,
     ready: VecDeque<Line>,
 }
 

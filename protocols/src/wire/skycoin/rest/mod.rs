@@ -20,7 +20,9 @@ pub use payout::{
 };
 pub use requests::{
     Body, Broadcast, CSRF_HEADER, Method, Request, get_balance, get_block, get_csrf, get_health, get_outputs,
-    get_pending, get_transaction, get_transactions, get_wallet, get_wallet_balance, inject, verify_address,
-    verify_transaction,
+    get_pending, get_raw_transaction, get_transaction, get_transactions, get_wallet, get_wallet_balance, inject,
+    verify_address, verify_transaction,
 };
-pub use seen::{Block, Pending, Seen, SeenInput, SeenOutput, Standing, block, pending, transaction, transactions};
+pub use seen::{
+    Block, Pending, Seen, SeenInput, SeenOutput, Standing, block, pending, raw_transaction, transaction, transactions,
+};

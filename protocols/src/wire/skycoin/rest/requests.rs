@@ -105,6 +105,11 @@ pub fn get_transaction(txid: &Txid) -> Request {
     Request::get("/api/v1/transaction", vec![("txid", txid.to_string())])
 }
 
+/// One transaction's bytes.
+pub fn get_raw_transaction(txid: &Txid) -> Request {
+    Request::get("/api/v1/rawtx", vec![("txid", txid.to_string())])
+}
+
 /// Every transaction that touched these addresses, waiting ones included, oldest first.
 pub fn get_transactions(addresses: &[SkyAddress]) -> Request {
     Request::get("/api/v1/transactions", vec![("addrs", joined(addresses)), ("verbose", "1".to_owned())])

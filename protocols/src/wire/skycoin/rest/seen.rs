@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::super::address::SkyAddress;
 use super::super::hash::{BlockHash, InnerHash, Txid, UxId};
+use super::super::transaction::Transaction;
 use super::failure::{Failure, decode};
 
 /// Where a transaction stands.
@@ -181,6 +182,16 @@ pub fn block(status: u16, body: &[u8]) -> Result<Option<Block>, Failure> {
     let Answer { header, body } = decode(status, body)?;
     let transactions = body.txns.into_iter().map(|named| named.txid).collect();
     Ok(Some(Block { hash: header.block_hash, transactions }))
+}
+
+/// Reads the answer to [`super::get_raw_transaction`]; `None` when the node does not know it.
+pub fn raw_transaction(status: u16, body: &[u8]) -> Result<Option<Transaction>, Failure> {
+    if status == 404 {
+        return Ok(None);
+    }
+    let bytes: String = decode(status, body)?;
+    let transaction = Transaction::from_hex(&bytes);
+    transaction.map(Some).map_err(|error| Failure::nonsense("rawtx", error.to_string()))
 }
 
 /// Reads the answer to [`super::get_transactions`].

@@ -1,0 +1,82 @@
+//! A log that was lost, and payouts that were not.
+
+use millrace_model::deposit::{Command, HoldReason, Stage};
+
+use super::node::Mining;
+use super::rig::Rig;
+
+/// The rig's deposits are in block 7: from before the process began.
+const LAST_BLOCK_BEFORE: u64 = 7;
+
+async fn paid_and_forgotten() -> Rig {
+    let rig = Rig::new().await;
+    rig.node.ledger().give("100", 50);
+    let id = rig.owe(9, "12.5").await;
+    rig.send();
+    rig.until_paid(id).await;
+    rig.lose_log().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payout_that_the_log_has_forgotten_is_taken_up_again_and_not_repeated() {
+    let rig = paid_and_forgotten().await;
+    let id = rig.owe(9, "12.5").await;
+    rig.send();
+    rig.until_paid(id).await;
+    assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
+    assert_eq!(rig.count(id, "PayoutSigned"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_payout_that_was_dropped_is_handed_in_again() {
+    let rig = Rig::new().await;
+    rig.node.ledger().give("100", 50);
+    rig.node.ledger().mining = Mining::ByHand;
+    let id = rig.owe(9, "12.5").await;
+    rig.send();
+    rig.until(id, |deposit| deposit.stage == Stage::WaitConfirm).await;
+    let rig = rig.lose_log().await;
+    let id = rig.owe(9, "12.5").await;
+    rig.send();
+    rig.until(id, |deposit| deposit.stage == Stage::WaitConfirm).await;
+    rig.node.ledger().forget_pending();
+    rig.node.ledger().mining = Mining::AtOnce;
+    rig.until_paid(id).await;
+    assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_payout_of_another_amount_is_for_a_person_to_look_at_once() {
+    let rig = paid_and_forgotten().await;
+    rig.deposits.past().ended_at(LAST_BLOCK_BEFORE);
+    let id = rig.owe(9, "13").await;
+    rig.send();
+    let held = rig.until(id, |deposit| matches!(deposit.stage, Stage::Held { .. })).await;
+    let Stage::Held { reason, .. } = &held.deposit.stage else { panic!("{held:?}") };
+    assert!(matches!(reason, HoldReason::PaidBefore { .. }), "{reason:?}");
+    rig.deposits.execute(id, &Command::Release { note: "that was another one".into() }).await.unwrap();
+    rig.until_paid(id).await;
+    assert_eq!(rig.node.payments_and_signatures(9), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn until_the_chain_is_read_nobody_can_say_whose_a_forgotten_payout_is() {
+    let rig = paid_and_forgotten().await;
+    let id = rig.owe(9, "13").await;
+    rig.send();
+    let alarm = rig.until_alarm(super::PART, "payout").await;
+    assert!(alarm.contains("may be this payout or another's"), "{alarm}");
+    rig.deposits.past().ended_at(LAST_BLOCK_BEFORE);
+    rig.until(id, |deposit| matches!(deposit.stage, Stage::Held { .. })).await;
+    assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_mined_since_the_desk_began_is_not_looked_for() {
+    let rig = paid_and_forgotten().await;
+    rig.deposits.past().ended_at(LAST_BLOCK_BEFORE - 1);
+    let id = rig.owe(9, "12.5").await;
+    rig.send();
+    rig.until_paid(id).await;
+    assert_eq!(rig.node.payments_and_signatures(9), (2, 2));
+}

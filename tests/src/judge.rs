@@ -1,0 +1,195 @@
+//! The judge of a run: holds the log against what the outside world says really happened.
+//!
+//! The desk's word counts for nothing here but for what it wrote into its log: who was paid, and what was bought, is told
+//! by the chain and the exchange themselves.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use millrace_actors::event_store::{Reader, Verified};
+use millrace_model::deposit::{Deposit, Event as DepositEvent, evolve};
+use millrace_model::event::Event;
+use millrace_model::ids::{DepositId, Hash32, StreamName};
+use millrace_model::money::{Amount, Sky};
+use millrace_model::purchase::{OrderIntent, OrderPhase};
+use serde_json::Value;
+
+/// How many events are read at once.
+const PAGE_EVENTS: usize = 4_096;
+
+/// What happened outside.
+#[derive(Debug, Default)]
+pub struct Outside {
+    /// Every payout that is on the chain or may still get there.
+    pub payouts: Vec<Payout>,
+    /// Every order that the exchange ever took.
+    pub orders: Vec<Order>,
+}
+
+/// Somebody was paid out of the hot wallet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payout {
+    /// By this transaction.
+    pub txid: Hash32,
+    /// Who.
+    pub target: String,
+    /// How much.
+    pub coins: Amount<Sky>,
+}
+
+/// An order at the exchange.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Order {
+    /// Our id of it.
+    pub cid: String,
+    /// How much was ordered.
+    pub quantity: Amount<Sky>,
+    /// How much was filled.
+    pub filled: Amount<Sky>,
+    /// Whether more may be filled.
+    pub open: bool,
+}
+
+impl Outside {
+    /// What the sandbox's books say.
+    pub fn of_sandbox(books: &Value) -> Result<Self> {
+        let mut outside = Self::default();
+        let payments = books["skycoin"]["payments"].as_object().context("the books have payments")?;
+        for (target, payments) in payments {
+            for payment in payments.as_array().context("payments are a list")? {
+                if payment["standing"] != "gone" {
+                    let (txid, coins) = (text(payment, "txid")?.parse()?, text(payment, "coins")?.parse()?);
+                    outside.payouts.push(Payout { txid, target: target.clone(), coins });
+                }
+            }
+        }
+        for order in books["c2cx"]["orders"].as_array().context("the books have orders")? {
+            outside.orders.push(Order {
+                cid: text(order, "cid")?.to_owned(),
+                quantity: text(order, "quantity")?.parse()?,
+                filled: text(order, "filled")?.parse()?,
+                open: order["open"] == true,
+            });
+        }
+        Ok(outside)
+    }
+}
+
+fn text<'a>(value: &'a Value, field: &str) -> Result<&'a str> {
+    value[field].as_str().with_context(|| format!("{field} is a text in {value}"))
+}
+
+/// A deposit as the log tells it, with every order it ever intended.
+#[derive(Debug)]
+pub struct Account {
+    /// Where it stands.
+    pub deposit: Deposit,
+    /// All orders, the first first.
+    pub intended: Vec<OrderIntent>,
+}
+
+/// A run that the judge has nothing against.
+#[derive(Debug)]
+pub struct Judgement {
+    /// The log's end.
+    pub verified: Verified,
+    /// Every deposit.
+    pub accounts: BTreeMap<DepositId, Account>,
+}
+
+/// Judges a log that nobody writes to at the moment, or whose deposits are at rest.
+pub fn judge(reader: &Reader, outside: &Outside) -> Result<Judgement> {
+    let verified = reader.verify()?;
+    let accounts = accounts(reader)?;
+    payouts_match(&accounts, &outside.payouts)?;
+    orders_match(&accounts, &outside.orders)?;
+    Ok(Judgement { verified, accounts })
+}
+
+fn accounts(reader: &Reader) -> Result<BTreeMap<DepositId, Account>> {
+    let mut accounts: BTreeMap<DepositId, Account> = BTreeMap::new();
+    let mut position = 0;
+    loop {
+        let page = reader.after(position, PAGE_EVENTS)?;
+        let Some(last) = page.last() else { return Ok(accounts) };
+        position = last.position;
+        for recorded in &page {
+            let Event::Deposit(event) = &recorded.event else { continue };
+            if let DepositEvent::Detected(detected) = event {
+                let deposit = evolve(None, event).context("a detected deposit is one")?;
+                let before = accounts.insert(detected.id, Account { deposit, intended: Vec::new() });
+                ensure!(before.is_none(), "deposit {} was detected twice", detected.id);
+                continue;
+            }
+            let StreamName::Deposit(id) = recorded.stream else { continue };
+            let account = accounts.get_mut(&id).with_context(|| format!("deposit {id} was never detected"))?;
+            account.deposit = evolve(Some(account.deposit.clone()), event).context("a deposit stays one")?;
+            if let DepositEvent::OrderIntended(intended) = event {
+                account.intended.push(intended.order.clone());
+            }
+        }
+    }
+}
+
+/// Every payout outside is one that a deposit signed, of the exact amount, to its customer; and no deposit has two.
+fn payouts_match(accounts: &BTreeMap<DepositId, Account>, payouts: &[Payout]) -> Result<()> {
+    let mut paid: BTreeMap<DepositId, usize> = BTreeMap::new();
+    for payout in payouts {
+        let signed = |account: &&Account| account.deposit.signed_payout().is_some_and(|it| it.txid == payout.txid);
+        let account = accounts.values().find(signed).with_context(|| format!("no deposit signed {payout:?}"))?;
+        let deposit = &account.deposit;
+        let customer = deposit.receipt.customer.as_ref().map(|customer| &customer.target);
+        ensure!(customer == Some(&payout.target), "{payout:?} pays somebody else than {customer:?}");
+        let owed = deposit.payout.as_ref().map(|payout| payout.amount);
+        ensure!(owed == Some(payout.coins), "{payout:?} pays something else than {owed:?}");
+        *paid.entry(deposit.receipt.id).or_default() += 1;
+    }
+    for account in accounts.values() {
+        let (id, stage) = (account.deposit.receipt.id, &account.deposit.stage);
+        let count = paid.get(&id).copied().unwrap_or_default();
+        let wanted = if is_paid(&account.deposit) { 1..=1 } else { 0..=1 };
+        ensure!(wanted.contains(&count), "deposit {id} in {stage:?} was paid {count} times");
+    }
+    Ok(())
+}
+
+/// Whether the log says that the customer has the coins for good.
+pub fn is_paid(deposit: &Deposit) -> bool {
+    deposit.stage == millrace_model::deposit::Stage::Done(millrace_model::deposit::Outcome::Paid)
+}
+
+/// Every order outside was intended, as it is; every order that the log says was taken is there, once; and what was bought
+/// is what the fills come to.
+fn orders_match(accounts: &BTreeMap<DepositId, Account>, orders: &[Order]) -> Result<()> {
+    let mut by_cid: BTreeMap<&str, &Order> = BTreeMap::new();
+    for order in orders {
+        ensure!(by_cid.insert(&order.cid, order).is_none(), "the exchange took {} twice", order.cid);
+        let intended = accounts.values().flat_map(|account| &account.intended);
+        let intent = intended.into_iter().find(|intent| intent.cid.as_str() == order.cid);
+        let intent = intent.with_context(|| format!("nobody intended {order:?}"))?;
+        ensure!(intent.quantity == order.quantity, "{order:?} is not {intent:?}");
+    }
+    for account in accounts.values() {
+        let Some(purchase) = &account.deposit.purchase else { continue };
+        let id = account.deposit.receipt.id;
+        let outside = account.intended.iter().filter_map(|intent| by_cid.get(intent.cid.as_str()));
+        let (mut filled, mut open) = (Amount::ZERO, 0);
+        for order in outside {
+            filled = Amount::checked_sum([filled, order.filled]).context("the fills are an amount")?;
+            open += usize::from(order.open);
+        }
+        let seen_to_its_end = purchase.open_order().is_none();
+        ensure!(
+            if seen_to_its_end { filled == purchase.bought() } else { filled >= purchase.bought() },
+            "deposit {id} bought {} by the log, {filled} by the exchange",
+            purchase.bought()
+        );
+        ensure!(open == 0 || !seen_to_its_end, "deposit {id} has {open} orders open that it takes for ended");
+        if let Some(order) = purchase.open_order() {
+            let is_taken = matches!(order.phase, OrderPhase::Placed { .. } | OrderPhase::Cancelling { .. });
+            let is_there = by_cid.contains_key(order.intent.cid.as_str());
+            ensure!(is_there || !is_taken, "the exchange does not know {}", order.intent.cid);
+        }
+    }
+    Ok(())
+}

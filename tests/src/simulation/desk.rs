@@ -1,0 +1,155 @@
+//! The desk of a story: every actor that moves deposits, on one thread, over the real log, its ports answered by the world.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use bitcoin::Network;
+use millrace_actors::binder::{self, AddressSource, Bind, BindRequest};
+use millrace_actors::clock::Clock;
+use millrace_actors::deposits::Deposits;
+use millrace_actors::door::Door;
+use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::market::{self, Watching};
+use millrace_actors::ports::Ids;
+use millrace_actors::scanner::{self, Mempool};
+use millrace_actors::stock::Stock;
+use millrace_actors::supervision::{Registry, Tree};
+use millrace_actors::{buyer, decider, sender};
+use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
+use millrace_model::desk::Desk as Switches;
+use millrace_model::ids::{CommandId, DepositId};
+use millrace_model::money::Amount;
+use millrace_protocols::chain_watch::Start;
+use millrace_protocols::purchase::Policy;
+use millrace_protocols::receive::AccountKey;
+use millrace_protocols::wire::c2cx::BTC_SKY_RULES;
+use tokio::sync::watch;
+
+use super::World;
+
+/// An account key of nobody's (BIP84's test vector).
+const ACCOUNT: &str =
+    "tpubDC8msFGeGuwnKG9Upg7DM2b4DaRqg3CUZa5g8v2SRQ6K4NSkxUgd7HsL2XVWbVm39yBA4LAxysQAm397zwQSQoQgewGiYZqrA9DsP4zbQ1M";
+/// How deep a deposit must be.
+pub const CONFIRMATIONS: u64 = 2;
+/// How deep a payout must be.
+const PAYOUT_CONFIRMATIONS: u64 = 2;
+/// How many decimals a payout has.
+const PAYOUTS: PayoutTerms = PayoutTerms { decimals: 3, maximum: Amount::MAX };
+
+/// A desk that runs.
+pub struct Desk {
+    tree: Tree,
+    /// Its log.
+    pub store: Store,
+    binder: Door<BindRequest>,
+    tip: watch::Receiver<Option<u64>>,
+}
+
+/// Ids in the order of their making; the world has them, so that a desk that starts anew makes others.
+#[derive(Default)]
+pub struct CountingIds(AtomicU64);
+
+impl Ids for CountingIds {
+    fn deposit_id(&self) -> DepositId {
+        DepositId(uuid::Uuid::from_u128(1 + u128::from(self.0.fetch_add(1, Ordering::Relaxed))))
+    }
+}
+
+/// The desk's addresses. The world keeps them, so that they are derived once for all of the desk's lives.
+pub fn addresses() -> Result<Arc<AddressSource>> {
+    Ok(Arc::new(AddressSource::account(AccountKey::parse(ACCOUNT, Network::Regtest)?)))
+}
+
+impl Desk {
+    /// Starts a desk on a log, new or old.
+    pub async fn start(log: &Path, world: &World) -> Result<Self> {
+        let clock: Arc<dyn Clock> = world.clock.clone();
+        let tree = Tree::new(Registry::new(Arc::clone(&clock)), world.seed);
+        let settings = StoreSettings { path: log.to_owned(), execution: Execution::Inline, clock: Arc::clone(&clock) };
+        let store = Store::start(&tree, settings)?;
+        let deposits = Deposits::new(store.clone());
+        let source = Arc::clone(&world.addresses);
+        let switches = watch::Sender::new(Switches::default()).subscribe();
+        let binding =
+            binder::Settings { source: Arc::clone(&source), addresses_max_per_target: 5, low_pool: 0, switches };
+        let binder = binder::start(&tree, binding, store.clone())?;
+        let scanning = scanner::Settings {
+            network: Network::Regtest,
+            start: Start::Tip,
+            poll: Duration::from_millis(700),
+            confirmations: CONFIRMATIONS,
+            source,
+            mempool: Mempool::Watched,
+        };
+        let tip = scanner::start(&tree, scanning, world.bitcoin.clone(), world.ids.clone(), deposits.clone())?;
+        let market = buying(&tree, world, &deposits, clock)?;
+        decider::start(&tree, deposits.clone(), terms(&world.buys, market)?)?;
+        let sending = sender::Settings {
+            wallet_id: "hot.wlt".to_owned(),
+            password: None,
+            confirmations: PAYOUT_CONFIRMATIONS,
+            poll: Duration::from_millis(500),
+            resend_after: Duration::from_secs(30),
+            enabled: Arc::new(|| true),
+            stock: Stock::unwatched(),
+        };
+        sender::start(&tree, deposits, world.skycoin.clone(), sending)?;
+        store.ready().await;
+        Ok(Self { tree, store, binder, tip })
+    }
+
+    /// The process is gone, in the middle of whatever it did.
+    pub async fn crash(&self) {
+        self.tree.shutdown(Duration::ZERO).await;
+    }
+
+    /// Waits until the chain was read for the first time.
+    pub async fn follows_the_chain(&mut self) -> Result<()> {
+        self.tip.wait_for(Option::is_some).await.map(drop).context("the scanner is gone")
+    }
+
+    /// Binds an address; the number tells this customer's wishes apart.
+    pub async fn bind(&self, target: &str, number: u32) -> Result<String> {
+        let command_id = CommandId::of_fact(&["bind", target, &number.to_string()]);
+        let bind = Bind { target: target.to_owned(), method: Method::Direct, command_id };
+        let bound = self.binder.call(|reply| BindRequest { bind, reply }, Duration::from_secs(60)).await??;
+        Ok(bound.address)
+    }
+
+    /// What the parts of the desk that are not well have to say of themselves.
+    pub fn health(&self) -> String {
+        let parts = self.tree.health().subscribe().borrow().clone();
+        parts.iter().filter(|part| !part.is_well()).map(|part| format!("{part:?}\n")).collect()
+    }
+}
+
+fn buying(tree: &Tree, world: &World, deposits: &Deposits, clock: Arc<dyn Clock>) -> Result<market::Market> {
+    let watching = market::Settings {
+        watching: Watching::Always,
+        poll: Duration::from_secs(1),
+        fresh_for: Duration::from_secs(2),
+        ..market::Settings::default()
+    };
+    let market = market::start(tree, world.venue.clone(), watching, Arc::clone(&clock))?;
+    let remainder = RemainderPolicy { rounding_maximum: "0.00001".parse()?, payout: PAYOUTS };
+    let settings = buyer::Settings { policy: Policy::new(BTC_SKY_RULES), remainder };
+    buyer::start(tree, deposits.clone(), world.venue.clone(), market.clone(), settings, clock)?;
+    Ok(market)
+}
+
+/// The terms of every decision; which of the two ways is the world's wish at that moment.
+fn terms(buys: &Arc<AtomicBool>, market: market::Market) -> Result<decider::TermsNow> {
+    let (buys, rate) = (Arc::clone(buys), "500".parse()?);
+    let (minimum, maximum) = ("0.001".parse()?, "1".parse()?);
+    Ok(Arc::new(move || {
+        let terms = match buys.load(Ordering::Relaxed) {
+            true => Terms::Passthrough { best_ask: market.best_ask()? },
+            false => Terms::Direct { rate },
+        };
+        Some(DecisionTerms { terms, minimum, maximum, payout: PAYOUTS })
+    }))
+}
