@@ -301,7 +301,8 @@ impl House {
 }
 
 fn bitcoin_blocks(node: Arc<BitcoinNode>) -> impl FnMut() + Send + 'static {
-    let mut owed = 0;
+    // A sandbox that was ended right after a block with a transaction owes the blocks that make it deep.
+    let mut owed = BLOCKS_AFTER_LAST_TRANSACTION;
     move || {
         let mined = match node.mine_if_pending() {
             Ok(Some(_)) => {

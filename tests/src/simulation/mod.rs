@@ -1,7 +1,7 @@
 //! Whole lives of a desk in one thread and no time: a seed draws what befalls it, and the same seed draws the same again.
 //!
 //! The log is the real one, on a file, written in the caller's turn; the actors are the real ones. The world they ask is in
-//! memory: its requests take time, get lost before or after acting and overtake each other ([`wire`]), its chains lose
+//! memory: its requests take time, get lost before or after acting and overtake each other (`wire`), its chains lose
 //! blocks and forget transactions, its exchange fills in part, and the desk crashes in the middle of it all and starts anew
 //! on the same log. In the end the world is well again, and the judge asks it what happened.
 //!
