@@ -1,49 +1,28 @@
 //! What the configuration forbids stops where it should, says why, and goes on when an operator says so; and every line
 //! of the log that is about a deposit says about which.
 
-use anyhow::{Context, Result, ensure};
-use millrace_tests::desk::{Desk, books_of, fresh_target};
-use millrace_tests::peers;
-use serde_json::{Value, json};
 use std::time::Duration;
+
+use anyhow::{Context, Result};
+use millrace_tests::desk::{Desk, books_of, fresh_target};
+use millrace_tests::operator::OperatorApi;
+use serde_json::{Value, json};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
-/// The operator's side of a desk.
-struct Operator<'d> {
-    desk: &'d Desk,
-    http: reqwest::Client,
+/// The one deposit, once it is held: its id and why.
+async fn held(desk: &Desk) -> Result<(String, String)> {
+    let operator = OperatorApi::of(desk)?;
+    desk.until(WITHIN, "a deposit is held", async || {
+        let page = operator.get("/deposits/held").await?;
+        let shown = |name: &str| page["deposits"][0][name].as_str().map(str::to_owned);
+        Ok(shown("id").zip(shown("reason")))
+    })
+    .await
 }
 
-impl<'d> Operator<'d> {
-    fn of(desk: &'d Desk) -> Self {
-        Self { desk, http: peers::http_client() }
-    }
-
-    async fn ask(&self, path: &str, body: Option<Value>) -> Result<Value> {
-        let file = |name: &str| std::fs::read_to_string(self.desk.data_dir().join(name));
-        let url = format!("http://{}/operator/v1/{path}", file("operator.address")?.trim());
-        let request = match body {
-            Some(body) => self.http.post(url).json(&body),
-            None => self.http.get(url),
-        };
-        let response = request.bearer_auth(file("operator.token")?.trim()).send().await?;
-        let status = response.status();
-        let answer: Value = response.json().await?;
-        ensure!(status.is_success(), "{path}: {status}: {answer}");
-        Ok(answer)
-    }
-
-    /// The one deposit, once it is held: its id and why.
-    async fn held(&self) -> Result<(String, String)> {
-        self.desk
-            .until(WITHIN, "a deposit is held", async || {
-                let page = self.ask("deposits/held", None).await?;
-                let shown = |name: &str| page["deposits"][0][name].as_str().map(str::to_owned);
-                Ok(shown("id").zip(shown("reason")))
-            })
-            .await
-    }
+async fn release(desk: &Desk, id: &str) -> Result<Value> {
+    OperatorApi::of(desk)?.post(&format!("/deposits/{id}/release"), &json!({ "note": "seen and fine" })).await
 }
 
 /// All values of a line that are texts or numbers.
@@ -68,14 +47,13 @@ async fn a_payout_above_the_maximum_is_held_until_it_is_released_and_then_made_o
     let target = fresh_target(71);
     let address = desk.bind(&target).await?;
     let txid = desk.pay(&address, "0.05").await?;
-    let operator = Operator::of(&desk);
-    let (id, why) = operator.held().await?;
+    let (id, why) = held(&desk).await?;
     assert_eq!(why, "payout_above_maximum");
     let customer = desk.get(&format!("/api/v1/customers/{target}")).await?;
     assert_eq!(customer["deposits"][0]["status_text"], "Held: more than is paid out without the operator");
     assert!(books_of(&desk, &target).await?.is_empty());
 
-    operator.ask(&format!("deposits/{id}/release"), Some(json!({ "note": "a good customer" }))).await?;
+    release(&desk, &id).await?;
     let deposits = desk.settled(&target, 1).await?;
     assert_eq!((&deposits[0]["outcome"], &deposits[0]["payout"]), (&"paid".into(), &"25.000000".into()));
     assert_eq!(books_of(&desk, &target).await?.len(), 1);
@@ -100,10 +78,9 @@ async fn a_release_serves_a_deposit_that_is_too_small() -> Result<()> {
     let desk = Desk::start(&[("MILLRACE_DESK__MINIMUM_DEPOSIT", "1"), ("MILLRACE_DESK__RATE", "500")]).await?;
     let target = fresh_target(72);
     desk.pay(&desk.bind(&target).await?, "0.5").await?;
-    let operator = Operator::of(&desk);
-    let (id, why) = operator.held().await?;
+    let (id, why) = held(&desk).await?;
     assert_eq!(why, "below_minimum");
-    operator.ask(&format!("deposits/{id}/release"), Some(json!({ "note": "be kind" }))).await?;
+    release(&desk, &id).await?;
     assert_eq!(desk.settled(&target, 1).await?[0]["outcome"], "paid");
     assert_eq!(books_of(&desk, &target).await?.len(), 1);
     Ok(())
@@ -128,8 +105,7 @@ async fn a_wallet_that_runs_low_warns_and_payouts_wait_for_coin_hours() -> Resul
         .await?;
     assert_eq!(health["status"], "DEGRADED");
     assert_ne!(health["exchange"]["balance"]["coins"], "0.000000");
-    let parts = health["parts"].as_array().context("parts")?;
-    let stock = parts.iter().find(|part| part["name"] == "stock").context("the stock is a part")?;
+    let stock = OperatorApi::of(&desk)?.part("stock").await?;
     let kinds: Vec<_> =
         stock["conditions"].as_array().context("conditions")?.iter().map(|c| c["kind"].clone()).collect();
     assert_eq!(kinds, ["low_balance"]);
@@ -145,7 +121,7 @@ async fn a_payout_that_leaves_the_chain_after_it_was_final_is_paid_again_by_the_
     let paid = desk.settled(&target, 1).await?;
     let reorged = async || {
         let id = paid[0]["id"].as_str().context("an id")?;
-        let shown = Operator::of(&desk).ask(&format!("deposits/{id}"), None).await?;
+        let shown = OperatorApi::of(&desk)?.get(&format!("/deposits/{id}")).await?;
         let events = shown["events"].as_array().context("events")?;
         let kinds: Vec<_> = events.iter().filter_map(|event| event["kind"].as_str().map(str::to_owned)).collect();
         let again = kinds.iter().any(|kind| kind == "PayoutReorged") && kinds.last().is_some_and(|k| k == "Confirmed");
