@@ -301,8 +301,9 @@ impl House {
 }
 
 fn bitcoin_blocks(node: Arc<BitcoinNode>) -> impl FnMut() + Send + 'static {
-    // A sandbox that was ended right after a block with a transaction owes the blocks that make it deep.
-    let mut owed = BLOCKS_AFTER_LAST_TRANSACTION;
+    // A sandbox that was ended soon after a transaction owes the blocks that make it deep.
+    let above = node.blocks_since_transaction();
+    let mut owed = above.map_or(0, |blocks| BLOCKS_AFTER_LAST_TRANSACTION.saturating_sub(blocks));
     move || {
         let mined = match node.mine_if_pending() {
             Ok(Some(_)) => {

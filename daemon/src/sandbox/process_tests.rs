@@ -174,6 +174,24 @@ async fn blocks_come_on_the_timer_while_there_is_something_to_confirm() {
     running.stop().await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_sandbox_that_is_started_again_mines_what_it_owed() {
+    let folder = tempfile::tempdir().unwrap();
+    let every = Duration::from_secs(5);
+    let timed = Config { timing: Timing { bitcoin_block: Some(every), ..Timing::ON_DEMAND }, ..config(folder.path()) };
+    let before = start(config(folder.path())).await.unwrap();
+    let bitcoin = &before.servers.bitcoin;
+    bitcoin.pay(&[(DEPOSIT, "0.25".parse().unwrap())]).unwrap();
+    bitcoin.mine(2).unwrap();
+    let paid_at = bitcoin.books().height - 1;
+    before.stop().await;
+
+    let again = start(timed).await.unwrap();
+    tokio::time::sleep(every * 40).await;
+    assert_eq!(again.servers.bitcoin.books().height, paid_at + BLOCKS_AFTER_LAST_TRANSACTION);
+    again.stop().await;
+}
+
 #[tokio::test]
 async fn the_sandbox_can_be_told_to_stop_from_outside() {
     let folder = tempfile::tempdir().unwrap();

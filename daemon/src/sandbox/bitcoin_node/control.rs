@@ -108,6 +108,19 @@ impl BitcoinNode {
         self.generate(blocks, &script).map(|hashes| hashes[hashes.len() - 1])
     }
 
+    /// How many blocks lie on top of the newest one that holds a transaction besides its reward. The founding of the
+    /// network does not count.
+    pub fn blocks_since_transaction(&self) -> Option<u32> {
+        self.read(|state| {
+            let busy = |height: &u32| {
+                let block = state.chain.at(*height).and_then(|hash| state.chain.known(&hash));
+                block.is_some_and(|known| known.txids.len() > 1)
+            };
+            let tip = state.chain.height();
+            (FOUNDING_HEIGHT + 1..=tip).rev().find(busy).map(|height| tip - height)
+        })
+    }
+
     /// Mines a block if anything waits.
     pub fn mine_if_pending(&self) -> Result<Option<BlockHash>, ControlError> {
         let mut inner = self.lock();
