@@ -44,6 +44,11 @@ impl Wallet {
         self.reserved.values().flatten().copied()
     }
 
+    /// The outputs that a deposit's payout spends.
+    pub fn reserved_for(&self, deposit: DepositId) -> &[Hash32] {
+        self.reserved.get(&deposit).map_or(&[], Vec::as_slice)
+    }
+
     /// The state after one more event.
     pub fn evolve(mut self, event: &Event) -> Self {
         match event {
