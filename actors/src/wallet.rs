@@ -125,7 +125,7 @@ impl HotWallet {
 
     /// Whether the inputs of this deposit's payout are reserved in the log.
     pub fn is_reserved(&self, id: DepositId) -> bool {
-        self.state().wallet.is_reserved(id)
+        !self.state().wallet.reserved_for(id).is_empty()
     }
 
     /// Frees an output that the node was just seen to have, such as the change of a final payout.

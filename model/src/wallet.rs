@@ -44,9 +44,9 @@ impl Wallet {
         self.reserved.values().flatten().copied()
     }
 
-    /// Whether the payout of this deposit has outputs reserved.
-    pub fn is_reserved(&self, id: DepositId) -> bool {
-        self.reserved.contains_key(&id)
+    /// The outputs that a deposit's payout spends.
+    pub fn reserved_for(&self, deposit: DepositId) -> &[Hash32] {
+        self.reserved.get(&deposit).map_or(&[], Vec::as_slice)
     }
 
     /// The state after one more event.

@@ -85,8 +85,11 @@ impl Scanner {
                 writes.extend(scanner.observed(&tracked, &Command::ObserveMature { confirmations, seen_before })?);
             }
             let first = entries.first().map(|(_, id)| id.to_string()).unwrap_or_default();
+            // After a reorganisation there and back the same deposit is deep enough under the same tip once more; the
+            // version tells the times apart.
+            let (block_hash, version) = (block.hash.to_string(), scanner.version.to_string());
             Ok((!writes.is_empty()).then(|| Append {
-                command_id: CommandId::of_fact(&["mature", &block.hash.to_string(), &cursor.hash.to_string(), &first]),
+                command_id: CommandId::of_fact(&["mature", &block_hash, &cursor.hash.to_string(), &first, &version]),
                 command: "RecordMaturity",
                 body: json!({ "block": block, "tip": cursor }).to_string(),
                 causation: None,

@@ -37,6 +37,8 @@ impl Sender {
         if let Some(shortage) = self.settings.stock.shortage() {
             return Err(shortage.into());
         }
+        // What an earlier try left in doubt is in the log by now, or never will be: only then may this one end the claim.
+        self.wallet.take_over().await?;
         let claimed = match self.wallet.claim(id, payout.amount).await.map_err(Trouble::from) {
             Err(Trouble::Short(Shortage::TooManyInputs { .. })) if !self.wallet.is_in_use_besides(id) => {
                 return self.hold(id, HoldReason::PayoutTooManyInputs).await;

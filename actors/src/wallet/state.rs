@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use millrace_model::ids::DepositId;
+use millrace_model::ids::{DepositId, Hash32};
 use millrace_model::money::{Amount, Sky};
 use millrace_model::wallet::{Event, Wallet};
 use millrace_protocols::payout::{FreeOutput, Pool, Shortage};
@@ -58,16 +58,23 @@ impl State {
     }
 
     pub(super) fn give_back(&mut self, id: DepositId) {
-        for output in self.claims.remove(&id).unwrap_or_default() {
+        for output in self.end_claim(id) {
             self.used.remove(&output.uxid);
             self.pool.insert(output);
         }
     }
 
     pub(super) fn discard(&mut self, id: DepositId) {
-        for output in self.claims.remove(&id).unwrap_or_default() {
+        for output in self.end_claim(id) {
             self.used.remove(&output.uxid);
         }
+    }
+
+    /// The outputs that only the claim kept from others: what an earlier try has reserved after all stays in use.
+    fn end_claim(&mut self, id: DepositId) -> Vec<FreeOutput> {
+        let claimed = self.claims.remove(&id).unwrap_or_default();
+        let reserved = self.wallet.reserved_for(id);
+        claimed.into_iter().filter(|output| !reserved.contains(&Hash32(output.uxid.0))).collect()
     }
 
     pub(super) fn offer(&mut self, output: FreeOutput) {

@@ -80,6 +80,28 @@ async fn a_reservation_of_unknown_fate_is_found_in_the_log() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_claim_that_was_reserved_after_all_is_not_freed_by_a_later_try_that_fails() {
+    let rig = Rig::new().await;
+    rig.node.ledger().give("10", 5);
+    let wallet = wallet(&rig).await;
+    for (end, number) in [(HotWallet::give_back as fn(&HotWallet, DepositId), 1), (HotWallet::discard, 3)] {
+        let claimed = wallet.claim(id(1), sky("3")).await.unwrap();
+        let entry = wallet.begin(Change::Reserve(id(1), inputs(&claimed))).await.unwrap();
+        store(&rig, &entry, number).await.unwrap();
+        entry.settle(Stored::Unknown);
+        wallet.take_over().await.unwrap();
+        assert_eq!(wallet.claim(id(1), sky("3")).await.unwrap(), claimed, "the claim stands");
+        end(&wallet, id(1));
+        tokio::time::sleep(2 * PAUSE).await;
+        assert_eq!(wallet.claim(id(2), sky("3")).await, Err(NoClaim::Short(Shortage::NoneFree)));
+        let release = wallet.begin(Change::Release(id(1), inputs(&claimed))).await.unwrap();
+        store(&rig, &release, number + 1).await.unwrap();
+        release.settle(Stored::Yes);
+        tokio::time::sleep(2 * PAUSE).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_owner_before_writes_nothing_any_more() {
     let rig = Rig::new().await;
     rig.node.ledger().give("10", 5);

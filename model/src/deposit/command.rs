@@ -145,6 +145,9 @@ pub enum Rejection {
     /// What holds it has not passed.
     #[error("what holds it has not passed: its transaction is not in the best chain")]
     StillOrphaned,
+    /// A reorganisation undid it, and it is not deep enough again.
+    #[error("a reorganisation undid the deposit, and it is not deep enough again")]
+    NotDeepAgain,
     /// Amounts that do not fit together.
     #[error("amounts that do not fit together: {0}")]
     Arithmetic(&'static str),

@@ -25,10 +25,17 @@ impl Deposit {
 
     pub(super) fn release(&self, note: &str) -> Result<Vec<Event>, Rejection> {
         let Stage::Held { .. } = self.stage else { return Err(Rejection::NotHeld) };
-        if !matches!(self.sighting, Sighting::Mined(_)) {
-            return Err(Rejection::StillOrphaned);
-        }
+        self.check_received()?;
         Ok(vec![Released { note: note.to_owned() }.into()])
+    }
+
+    /// Whether it is received in the chain as it is now, whatever else may hold it.
+    fn check_received(&self) -> Result<(), Rejection> {
+        match self.sighting {
+            Sighting::Mined(_) if self.is_undone => Err(Rejection::NotDeepAgain),
+            Sighting::Mined(_) => Ok(()),
+            Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished => Err(Rejection::StillOrphaned),
+        }
     }
 
     /// Only what was not spent can be paid back as it came, so a purchase that bought something is not refundable here.
@@ -40,9 +47,7 @@ impl Deposit {
             Stage::Quarantined | Stage::Held { .. } => {}
             _ => return Err(self.wrong_stage()),
         }
-        if !matches!(self.sighting, Sighting::Mined(_)) {
-            return Err(Rejection::StillOrphaned);
-        }
+        self.check_received()?;
         let spent = match &self.purchase {
             Some(purchase) if purchase.open_order().is_some() => return Err(Rejection::OrderOpen),
             Some(purchase) if !purchase.bought().is_zero() => {

@@ -53,12 +53,14 @@ impl Deposit {
         }
         let (bought, spent, remainder) = (purchase.bought(), purchase.spent(), purchase.remaining());
         let mut events = vec![Bought { bought, spent }.into()];
-        if !remainder.is_zero() {
+        let owed = owe(PayoutBasis::Bought, bought, policy.payout);
+        // What is held goes on with what remains, or all of it is paid back: none of it is booked yet.
+        if !remainder.is_zero() && matches!(owed[..], [Event::StatusWaitSend(_), ..]) {
             let small = remainder <= policy.rounding_maximum;
             let to = if small { RemainderUse::Rounding } else { RemainderUse::Refund };
             events.push(RemainderBooked { amount: remainder, to }.into());
         }
-        events.extend(owe(PayoutBasis::Bought, bought, policy.payout));
+        events.extend(owed);
         Ok(events)
     }
 
@@ -67,5 +69,34 @@ impl Deposit {
         let stopped =
             PurchaseStopped { bought: purchase.bought(), spent: purchase.spent(), reason: format!("{reason:?}") };
         Ok(vec![stopped.into(), Held { reason: reason.clone() }.into()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command::Command;
+    use super::super::testing::*;
+    use super::*;
+    use crate::money::Sky;
+
+    fn finish() -> Command {
+        Command::FinishPurchase(RemainderPolicy {
+            rounding_maximum: "0.00001".parse().unwrap(),
+            payout: payout_terms(),
+        })
+    }
+
+    #[test]
+    fn what_is_held_because_nothing_was_bought_can_still_be_spent_and_is_booked_nowhere() {
+        let decided = StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap() };
+        given([detected().into(), mined().into(), StatusWaitDecide {}.into(), decided.into()])
+            .when(finish())
+            .then([
+                Bought { bought: Amount::<Sky>::ZERO, spent: Amount::ZERO }.into(),
+                Held { reason: HoldReason::NothingToSend }.into(),
+            ])
+            .when(Command::Release { note: "the market is better now".into() })
+            .then([Released { note: "the market is better now".into() }.into()])
+            .leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitBuy));
     }
 }

@@ -29,7 +29,17 @@ impl Deposit {
 
     /// The block whose depth the deposit waits for: before the receipt, and again after a reorganisation undid it.
     pub fn ripens_in(&self) -> Option<BlockRef> {
-        let waits = self.stage == Stage::Pending || self.is_held_as_orphaned();
+        let waits = match self.stage {
+            Stage::Pending => true,
+            Stage::Quarantined
+            | Stage::WaitDecide
+            | Stage::WaitBuy
+            | Stage::WaitSend
+            | Stage::WaitConfirm
+            | Stage::Held { .. }
+            | Stage::RefundDue { .. } => self.is_undone,
+            Stage::Done(_) => false,
+        };
         match self.sighting {
             Sighting::Mined(block) if waits => Some(block),
             Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished | Sighting::Mined(_) => None,
@@ -75,16 +85,21 @@ impl Deposit {
         if self.ripens_in().is_none() {
             return Err(self.wrong_stage());
         }
+        let seen_before = seen_before.filter(|earlier| *earlier != self.receipt.id);
         let mut events = vec![Matured { confirmations }.into()];
-        if self.is_held_as_orphaned() {
-            events.push(Released { note: "mined again".to_owned() }.into());
-        } else if self.receipt.customer.is_none() {
-            events.push(Quarantined {}.into());
-            return Ok(events);
-        } else {
-            events.push(StatusWaitDecide {}.into());
+        match self.stage {
+            Stage::Pending if self.receipt.customer.is_none() => {
+                events.push(Quarantined {}.into());
+                return Ok(events);
+            }
+            Stage::Pending => events.push(StatusWaitDecide {}.into()),
+            // Another reason to hold it stands, unless there is a better one now.
+            Stage::Held { .. } if self.is_held_as_orphaned() || seen_before.is_some() => {
+                events.push(Released { note: "mined again".to_owned() }.into());
+            }
+            _ => return Ok(events),
         }
-        if let Some(earlier) = seen_before.filter(|earlier| *earlier != self.receipt.id) {
+        if let Some(earlier) = seen_before {
             events.push(Held { reason: HoldReason::CoinsSeenBefore { earlier } }.into());
         }
         Ok(events)
@@ -190,5 +205,53 @@ mod tests {
         let deposit = given([reward.into()]).deposit();
         assert_eq!(deposit.confirmations_required(1), 101);
         assert_eq!(given([detected().into()]).deposit().confirmations_required(3), 3);
+    }
+
+    /// Received, held by an operator, and undone by a reorganisation; then mined again.
+    fn held_undone_and_mined_again() -> Given {
+        let reason = HoldReason::Operator { note: "look".into() };
+        let events = [mined().into(), StatusWaitDecide {}.into(), Held { reason }.into()];
+        given([detected().into()].into_iter().chain(events))
+            .when(Command::ObserveOrphaned)
+            .then([Orphaned { block: mined().block }.into()])
+            .when(Command::ObserveMined { block: mined().block })
+            .then([mined().into()])
+    }
+
+    #[test]
+    fn what_was_undone_while_it_was_held_is_not_released_before_it_is_deep_enough_again() {
+        held_undone_and_mined_again()
+            .when(Command::Release { note: "go".into() })
+            .rejected_with(Rejection::NotDeepAgain);
+        held_undone_and_mined_again()
+            .when(Command::MarkRefundDue { note: "by hand".to_owned() })
+            .rejected_with(Rejection::NotDeepAgain);
+        held_undone_and_mined_again()
+            .when(Command::ObserveMature { confirmations: 3, seen_before: None })
+            .then([Matured { confirmations: 3 }.into()])
+            .when(Command::Release { note: "go".into() })
+            .then([Released { note: "go".into() }.into()])
+            .leaves(|deposit| assert_eq!((&deposit.stage, deposit.ripens_in()), (&Stage::WaitDecide, None)));
+    }
+
+    #[test]
+    fn what_was_undone_while_it_was_held_and_paid_for_meanwhile_is_held_for_that() {
+        let earlier = DepositId(uuid::Uuid::from_u128(99));
+        held_undone_and_mined_again()
+            .when(Command::ObserveMature { confirmations: 3, seen_before: Some(earlier) })
+            .then([
+                Matured { confirmations: 3 }.into(),
+                Released { note: "mined again".into() }.into(),
+                Held { reason: HoldReason::CoinsSeenBefore { earlier } }.into(),
+            ]);
+    }
+
+    #[test]
+    fn a_quarantined_deposit_that_was_undone_is_paid_back_only_when_it_is_deep_enough_again() {
+        let unbound = Detected { customer: None, ..detected() };
+        let undone = [unbound.into(), mined().into(), Quarantined {}.into(), Orphaned { block: mined().block }.into()];
+        given(undone.into_iter().chain([mined().into()]))
+            .when(Command::MarkRefundDue { note: "by hand".to_owned() })
+            .rejected_with(Rejection::NotDeepAgain);
     }
 }

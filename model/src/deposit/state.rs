@@ -15,6 +15,8 @@ pub struct Deposit {
     pub receipt: Detected,
     /// Where its transaction stands on the chain.
     pub sighting: Sighting,
+    /// Whether a reorganisation undid its receipt and it has not been deep enough since.
+    pub is_undone: bool,
     /// Where the deposit stands at the desk.
     pub stage: Stage,
     /// The purchase, from the decision to buy on.
@@ -180,6 +182,7 @@ impl Deposit {
         Self {
             receipt: receipt.clone(),
             sighting: Sighting::Unconfirmed,
+            is_undone: false,
             stage: Stage::Pending,
             purchase: None,
             best_ask: None,
@@ -212,14 +215,18 @@ impl Deposit {
                     self.stage = Stage::Pending;
                 }
             }
-            Event::Orphaned(_) => self.sighting = Sighting::Orphaned,
+            Event::Orphaned(_) => {
+                self.sighting = Sighting::Orphaned;
+                self.is_undone = self.stage != Stage::Pending;
+            }
             Event::Vanished(_) => {
                 self.sighting = Sighting::Vanished;
                 if self.stage == Stage::Pending {
                     self.stage = Stage::Done(Outcome::Vanished);
                 }
             }
-            Event::Matured(_) | Event::ReorgLoss(_) | Event::RemainderBooked(_) => {}
+            Event::Matured(_) => self.is_undone = false,
+            Event::ReorgLoss(_) | Event::RemainderBooked(_) => {}
             Event::Quarantined(_) => self.stage = Stage::Quarantined,
             Event::StatusWaitDecide(_) => self.stage = Stage::WaitDecide,
             Event::StatusWaitBuy(decision) => {

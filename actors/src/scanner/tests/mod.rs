@@ -317,6 +317,47 @@ async fn a_receipt_undone_by_a_reorganisation_goes_on_when_it_is_deep_enough_aga
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_receipt_undone_there_and_back_goes_on_without_a_restart() {
+    let mut desk = Desk::open().await;
+    let paid = payment(1, &desk.bind("alice").await, 7_000);
+    desk.node.mine_with(vec![paid.clone()]);
+    desk.mine().await;
+    let id = desk.id_of(&paid);
+    assert_eq!(desk.stage(id), Stage::WaitDecide);
+    let abandoned = desk.node.abandon(2);
+    (0..3).for_each(|_| desk.node.mine());
+    desk.read_all().await;
+    assert_eq!(desk.stage(id).name(), StageName::Held);
+    desk.node.abandon(3);
+    desk.node.adopt(abandoned);
+    (0..2).for_each(|_| desk.node.mine());
+    desk.read_all().await;
+    assert_eq!(desk.stage(id), Stage::WaitDecide);
+    assert_eq!(desk.running.tree.health().part(PART).unwrap().restarts, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receipt_undone_while_an_operator_holds_it_waits_for_its_full_depth_again() {
+    let mut desk = Desk::open().await;
+    let paid = payment(1, &desk.bind("alice").await, 7_000);
+    desk.node.mine_with(vec![paid.clone()]);
+    desk.mine().await;
+    let id = desk.id_of(&paid);
+    let reason = HoldReason::Operator { note: "look".to_owned() };
+    let release = Command::Release { note: "go".to_owned() };
+    desk.running.deposits.execute(id, &Command::Hold { reason }).await.unwrap();
+    desk.node.abandon(2);
+    (0..3).for_each(|_| desk.node.mine());
+    desk.node.mine_with(vec![paid]);
+    desk.read_all().await;
+    assert!(desk.running.deposits.execute(id, &release).await.is_err(), "one block deep is not enough");
+    desk.restart().await;
+    desk.mine().await;
+    desk.running.deposits.execute(id, &release).await.unwrap();
+    assert_eq!(desk.stage(id), Stage::WaitDecide);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deep_reorganisation_finds_its_deposits_in_the_log() {
     let mut desk = Desk::open().await;
     let paid = payment(1, &desk.bind("alice").await, 7_000);

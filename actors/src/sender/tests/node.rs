@@ -76,7 +76,7 @@ pub(crate) struct Ledger {
     pub(crate) signed: Vec<Transaction>,
     /// What happens right after the wallet signed next.
     pub(crate) after_create: Option<AfterCreate>,
-    /// What happens when the node is next asked to sign or to take something.
+    /// What happens when the node is next asked to sign or to take something, or what it paid.
     pub(crate) before_next: Option<fn()>,
 }
 
@@ -309,7 +309,10 @@ impl SkycoinNode for FakeNode {
     }
 
     fn paid_to(&self, address: SkyAddress) -> Answer<'_, Vec<Transaction>> {
-        let ledger = self.ledger();
+        let mut ledger = self.ledger();
+        if let Some(hook) = ledger.before_next.take() {
+            hook();
+        }
         let all = ledger.blocks.iter().flatten().chain(ledger.pending.values());
         now(Ok(all.filter(|transaction| transaction.outputs()[0].address == address).cloned().collect()))
     }
