@@ -41,7 +41,7 @@ impl Past {
     /// Whether the deposit may have been dealt with in a life of the desk that its log has forgotten.
     pub(crate) fn may_know(&self, deposit: &Deposit) -> bool {
         match &deposit.sighting {
-            Sighting::Mined(block) => block.height <= self.0.load(Ordering::Relaxed),
+            Sighting::Mined(_) => deposit.lowest_height <= Some(self.0.load(Ordering::Relaxed)),
             Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished => true,
         }
     }
