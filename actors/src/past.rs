@@ -3,10 +3,14 @@
 //! A log that was restored from a backup has forgotten the desk's last hours: deposits that it paid or bought for are open in
 //! it, or are detected anew. All of them were in blocks that were there when the process began. For these, and only for these,
 //! the outside world is looked at before the first effect; what comes later was certainly not dealt with before.
+//!
+//! The Bitcoin node may have been restored as well, and have yet to catch up with those blocks. So its tip alone is no proof:
+//! the past ends below the first blocks that are younger than the process.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use chrono::{DateTime, Utc};
 use millrace_model::deposit::{Deposit, Sighting};
 
 /// Not known yet: everything may be from before.
@@ -23,7 +27,7 @@ impl Default for Past {
 }
 
 impl Past {
-    /// The chain's tip had this height when it was first reached. Said again, it changes nothing.
+    /// Blocks above this height were not there when the process began. Said again, it changes nothing.
     pub(crate) fn ended_at(&self, height: u64) {
         // An error says that it was known already.
         let _ = self.0.compare_exchange(UNKNOWN, height, Ordering::Relaxed, Ordering::Relaxed);
@@ -37,8 +41,41 @@ impl Past {
     /// Whether the deposit may have been dealt with in a life of the desk that its log has forgotten.
     pub(crate) fn may_know(&self, deposit: &Deposit) -> bool {
         match &deposit.sighting {
-            Sighting::Mined(block) => block.height <= self.0.load(Ordering::Relaxed),
+            Sighting::Mined(_) => deposit.lowest_height <= Some(self.0.load(Ordering::Relaxed)),
             Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished => true,
         }
+    }
+}
+
+/// Finds out where the past ends, from the blocks as they are read.
+#[derive(Debug)]
+pub(crate) struct Horizon {
+    began: DateTime<Utc>,
+    /// The tip as it was first reached; whatever the clock says, what is below was there.
+    first_tip: Option<u64>,
+    /// The highest block read that is not younger than the process.
+    old_to: u64,
+    /// Whether the newest block read is younger than the process.
+    is_passed: bool,
+}
+
+impl Horizon {
+    /// For a process that began at this time.
+    pub(crate) fn new(began: DateTime<Utc>) -> Self {
+        Self { began, first_tip: None, old_to: 0, is_passed: false }
+    }
+
+    /// A block was read; its time is in seconds since 1970.
+    pub(crate) fn read(&mut self, height: u64, time: u32) {
+        self.is_passed = i64::from(time) > self.began.timestamp();
+        if !self.is_passed {
+            self.old_to = self.old_to.max(height);
+        }
+    }
+
+    /// Everything up to the node's tip was read. Where the past ends, if that is known.
+    pub(crate) fn at_tip(&mut self, height: u64) -> Option<u64> {
+        let first_tip = *self.first_tip.get_or_insert(height);
+        self.is_passed.then(|| first_tip.max(self.old_to))
     }
 }

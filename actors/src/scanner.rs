@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bitcoin::{Network, Txid};
+use chrono::{DateTime, Utc};
 use millrace_model::binding;
 use millrace_model::chain::{self, Chain};
 use millrace_model::deposit::{self, BlockRef, Command, Deposit, Rejection, Sighting};
@@ -35,6 +36,7 @@ use xtra::Mailbox;
 use crate::binder::AddressSource;
 use crate::deposits::{Deposits, Tracked, progress};
 use crate::event_store::{Append, AppendError, Committed, Epoch, Expected, Origin, ReadError, Reader, Write};
+use crate::past::Horizon;
 use crate::ports::{BitcoinNode, Ids, PortError};
 use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 use addresses::Addresses;
@@ -68,6 +70,8 @@ pub struct Settings {
     pub source: Arc<AddressSource>,
     /// Whether deposits are shown before they are mined.
     pub mempool: Mempool,
+    /// When the process began.
+    pub began: DateTime<Utc>,
 }
 
 /// What becomes of the node's mempool.
@@ -199,6 +203,7 @@ struct Scanner {
     addresses: Addresses,
     sightings: Sightings,
     ripening: Ripening,
+    horizon: Horizon,
     /// What of the mempool was looked at.
     looked_at: HashSet<Txid>,
 }
@@ -212,6 +217,7 @@ impl Scanner {
         let chain = load_chain(&reader)?;
         let (source, network) = (Arc::clone(&outside.settings.source), outside.settings.network);
         let (addresses, position) = Addresses::load(&reader, source, network).await?;
+        let horizon = Horizon::new(outside.settings.began);
         let mut scanner = Self {
             outside,
             report,
@@ -223,6 +229,7 @@ impl Scanner {
             addresses,
             sightings: Sightings::default(),
             ripening: Ripening::default(),
+            horizon,
             looked_at: HashSet::new(),
         };
         let (_, open) = scanner.outside.deposits.open()?;
@@ -280,9 +287,8 @@ impl Scanner {
                 }
                 Outcome::TooDeep => watch.deepen(self.history()?),
                 Outcome::AtTip => {
-                    if let Some(cursor) = self.chain.cursor() {
-                        self.outside.deposits.past().ended_at(cursor.height);
-                    }
+                    let end = self.chain.cursor().and_then(|cursor| self.horizon.at_tip(cursor.height));
+                    end.into_iter().for_each(|height| self.outside.deposits.past().ended_at(height));
                     return Ok(course);
                 }
                 Outcome::Trouble(trouble) => return Err(Interruption::Node(trouble.to_string())),

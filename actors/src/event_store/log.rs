@@ -42,6 +42,8 @@ pub struct Log {
     position: Position,
     tip: ChainHash,
     next_stream_id: i64,
+    /// Whether the three above are the log's; nothing is written before they are.
+    is_end_known: bool,
     heads: HashMap<StreamName, Head>,
     epochs: HashMap<StreamName, Epoch>,
 }
@@ -64,6 +66,7 @@ impl Log {
             position: 0,
             tip: ChainHash::GENESIS,
             next_stream_id: 1,
+            is_end_known: false,
             heads: HashMap::new(),
             epochs: HashMap::new(),
         };
@@ -88,14 +91,31 @@ impl Log {
     /// the others. When the commit itself fails, all fail and nothing is stored.
     pub fn commit(&mut self, group: Vec<Append>, now: DateTime<Utc>) -> (Vec<Outcome>, Option<Batch>) {
         let size = group.len();
+        let refused = |problem| (vec![Err(AppendError::Unavailable(problem)); size], None);
+        if let Err(problem) = self.know_end() {
+            return refused(problem);
+        }
+        let end = (self.position, self.tip);
         match self.try_commit(group, now.trunc_subsecs(6)) {
             Ok((outcomes, events)) => (outcomes, (!events.is_empty()).then(|| Arc::from(events))),
             Err(error) => {
                 let problem = error.to_string();
+                (self.position, self.tip) = end;
                 self.recover();
-                (vec![Err(AppendError::Unavailable(problem)); size], None)
+                refused(problem)
             }
         }
+    }
+
+    /// After a failed commit whose outcome could not be read. What it stored after all is for the followers to take in before
+    /// anything comes after it.
+    fn know_end(&mut self) -> Result<(), String> {
+        if self.is_end_known {
+            return Ok(());
+        }
+        let before = self.position;
+        self.read_tip().map_err(|error| error.to_string())?;
+        if self.position == before { Ok(()) } else { Err("an earlier commit was found to be stored".to_owned()) }
     }
 
     fn try_commit(
@@ -119,6 +139,7 @@ impl Log {
     /// After a failed commit nothing in memory can be trusted, and after a failed flush not even the connection.
     fn recover(&mut self) {
         self.heads.clear();
+        self.is_end_known = false;
         let _ = self.connection.execute_batch("ROLLBACK");
         if let Ok(connection) = open_writer(&self.path) {
             self.connection = connection;
@@ -138,6 +159,7 @@ impl Log {
         (self.position, self.tip) = tip.map_or((0, ChainHash::GENESIS), |(position, hash)| (position, ChainHash(hash)));
         self.next_stream_id =
             self.connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM streams", [], |row| row.get(0))?;
+        self.is_end_known = true;
         Ok(())
     }
 

@@ -84,6 +84,22 @@ fn an_append_over_several_streams_is_all_or_nothing() {
 }
 
 #[test]
+fn a_log_whose_end_could_not_be_read_takes_nothing_until_it_can_be() {
+    let (_folder, path) = folder();
+    let mut log = Log::open(&path).unwrap();
+    let append =
+        |number: u8| vec![command(number, vec![write(StreamName::Desk, u64::from(number) - 1, vec![set("a")])])];
+    assert!(commit(&mut log, append(1))[0].is_ok());
+    let meddler = Connection::open(&path).unwrap();
+    meddler.execute_batch("ALTER TABLE events RENAME TO away").unwrap();
+    assert!(matches!(commit(&mut log, append(2))[0], Err(AppendError::Unavailable(_))));
+    assert_eq!(log.head(), 1);
+    meddler.execute_batch("ALTER TABLE away RENAME TO events").unwrap();
+    assert_eq!(commit(&mut log, append(2))[0], Ok(Committed { first: 2, last: 2, origin: Origin::New }));
+    assert!(Reader::open(&path).unwrap().verify().is_ok());
+}
+
+#[test]
 fn a_repeated_command_answers_its_first_committed_outcome() {
     let (_folder, path) = folder();
     let mut log = Log::open(&path).unwrap();

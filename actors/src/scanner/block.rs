@@ -42,6 +42,7 @@ impl Scanner {
         block.txdata.iter().for_each(|transaction| self.sightings.notice(transaction));
         let payments: Vec<Payment> = block.txdata.iter().flat_map(|transaction| self.payments(transaction)).collect();
         self.commit(|scanner| scanner.block_append(at, &payments).map(Some)).await?;
+        self.horizon.read(at.height, block.header.time);
         tracing::debug!(height = at.height, hash = %at.hash, deposits = payments.len(), "block read");
         Ok(())
     }

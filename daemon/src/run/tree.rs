@@ -183,6 +183,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             confirmations: u64::from(config.bitcoin.confirmations),
             source: outside.addresses,
             mempool: if config.bitcoin.watch_mempool { Mempool::Watched } else { Mempool::PassedOver },
+            began: core.clock.now(),
         },
         outside.bitcoin,
         Arc::new(TimeOrderedIds(Arc::clone(&core.clock))),

@@ -15,6 +15,8 @@ pub struct Deposit {
     pub receipt: Detected,
     /// Where its transaction stands on the chain.
     pub sighting: Sighting,
+    /// The height of the lowest block that ever held it; a reorganisation may have moved it since.
+    pub lowest_height: Option<u64>,
     /// Whether a reorganisation undid its receipt and it has not been deep enough since.
     pub is_undone: bool,
     /// Where the deposit stands at the desk.
@@ -182,6 +184,7 @@ impl Deposit {
         Self {
             receipt: receipt.clone(),
             sighting: Sighting::Unconfirmed,
+            lowest_height: None,
             is_undone: false,
             stage: Stage::Pending,
             purchase: None,
@@ -210,7 +213,9 @@ impl Deposit {
         match event {
             Event::Detected(receipt) => self = Self::new(receipt),
             Event::Mined(mined) => {
+                let height = mined.block.height;
                 self.sighting = Sighting::Mined(mined.block);
+                self.lowest_height = Some(self.lowest_height.map_or(height, |lowest| lowest.min(height)));
                 if self.stage == Stage::Done(Outcome::Vanished) {
                     self.stage = Stage::Pending;
                 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use bitcoin::address::NetworkUnchecked;
 use bitcoin::{Address, Network, ScriptBuf};
+use chrono::DateTime;
 use millrace_actors::binder::{self, AddressSource, Bind, BindRequest, Bound};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::deposits::Deposits;
@@ -124,6 +125,8 @@ impl Running {
             confirmations: 1,
             source,
             mempool: Mempool::PassedOver,
+            // All blocks of this chain are younger.
+            began: DateTime::UNIX_EPOCH,
         };
         scanner::start(&tree, settings, chain.clone(), Arc::new(TimeOrderedIds(clock)), deposits.clone())?;
         let terms = DecisionTerms {

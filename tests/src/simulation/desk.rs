@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use bitcoin::Network;
+use chrono::DateTime;
 use millrace_actors::binder::{self, AddressSource, Bind, BindRequest};
 use millrace_actors::clock::Clock;
 use millrace_actors::deposits::Deposits;
@@ -84,6 +85,8 @@ impl Desk {
             confirmations: CONFIRMATIONS,
             source,
             mempool: Mempool::Watched,
+            // All blocks of this chain are younger.
+            began: DateTime::UNIX_EPOCH,
         };
         let tip = scanner::start(&tree, scanning, world.bitcoin.clone(), world.ids.clone(), deposits.clone())?;
         let market = buying(&tree, world, &deposits, clock)?;

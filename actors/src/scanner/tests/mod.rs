@@ -54,7 +54,7 @@ fn key() -> AccountKey {
     AccountKey::parse(ACCOUNT, Network::Bitcoin).unwrap()
 }
 
-fn run(dir: &TempDir, ids: &Arc<CountingIds>, node: &Arc<FakeNode>) -> Running {
+fn run(dir: &TempDir, ids: &Arc<CountingIds>, node: &Arc<FakeNode>, began: DateTime<Utc>) -> Running {
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
     let tree = Tree::new(Registry::new(clock.clone()), 7);
     let path = dir.path().join("log.db");
@@ -71,6 +71,7 @@ fn run(dir: &TempDir, ids: &Arc<CountingIds>, node: &Arc<FakeNode>) -> Running {
         confirmations: CONFIRMATIONS,
         source,
         mempool: Mempool::Watched,
+        began,
     };
     let tip = start(
         &tree,
@@ -86,15 +87,21 @@ fn run(dir: &TempDir, ids: &Arc<CountingIds>, node: &Arc<FakeNode>) -> Running {
 impl Desk {
     async fn open() -> Self {
         let (dir, ids, node) = (TempDir::new().unwrap(), Arc::default(), Arc::new(FakeNode::new()));
-        let running = run(&dir, &ids, &node);
+        let running = run(&dir, &ids, &node, DateTime::UNIX_EPOCH);
         let mut desk = Self { dir, ids, node, running };
         desk.read_all().await;
         desk
     }
 
     async fn restart(&mut self) {
+        self.restart_at(0).await;
+    }
+
+    /// The same, at a time told as the height of the last block that is older.
+    async fn restart_at(&mut self, height: u32) {
         self.running.tree.shutdown(SOON).await;
-        self.running = run(&self.dir, &self.ids, &self.node);
+        let began = DateTime::from_timestamp(height.into(), 0).unwrap();
+        self.running = run(&self.dir, &self.ids, &self.node, began);
         self.running.store.ready().await;
     }
 
@@ -355,6 +362,28 @@ async fn a_receipt_undone_while_an_operator_holds_it_waits_for_its_full_depth_ag
     desk.mine().await;
     desk.running.deposits.execute(id, &release).await.unwrap();
     assert_eq!(desk.stage(id), Stage::WaitDecide);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_yet_to_catch_up_does_not_end_the_past() {
+    let mut desk = Desk::open().await;
+    let alice = desk.bind("alice").await;
+    // Log and node are from before these blocks, of which the desk has forgotten what it did about them.
+    desk.restart_at(5).await;
+    desk.rounds(3).await;
+    let (old, new) = (payment(1, &alice, 7_000), payment(2, &alice, 8_000));
+    desk.node.mine_with(vec![old.clone()]);
+    desk.read_all().await;
+    let may_know = |desk: &Desk, paid: &Transaction| {
+        let tracked = desk.running.deposits.get(desk.id_of(paid)).unwrap().unwrap();
+        desk.running.deposits.past().may_know(&tracked.deposit)
+    };
+    assert!(may_know(&desk, &old) && !desk.running.deposits.past().is_known());
+    (0..2).for_each(|_| desk.node.mine());
+    desk.node.mine_with(vec![new.clone()]);
+    desk.read_all().await;
+    assert!(desk.running.deposits.past().is_known());
+    assert!(may_know(&desk, &old) && !may_know(&desk, &new));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! A log that was lost, and payouts that were not.
 
-use millrace_model::deposit::{Command, HoldReason, Stage};
+use millrace_model::deposit::*;
+use millrace_model::ids::Hash32;
+use millrace_model::money::Amount;
 
 use super::node::Mining;
 use super::rig::Rig;
@@ -79,4 +81,24 @@ async fn what_was_mined_since_the_desk_began_is_not_looked_for() {
     rig.send();
     rig.until_paid(id).await;
     assert_eq!(rig.node.payments_and_signatures(9), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_reorganisation_has_moved_to_a_younger_block_is_still_looked_for() {
+    let rig = paid_and_forgotten().await;
+    rig.deposits.past().ended_at(LAST_BLOCK_BEFORE);
+    let block = |height: u64| BlockRef { height, hash: Hash32([height as u8; 32]) };
+    let basis = PayoutBasis::Direct { rate: "1".parse().unwrap() };
+    let since = vec![
+        StatusWaitSend { basis, amount: "12.5".parse().unwrap(), rounding: Amount::ZERO }.into(),
+        Orphaned { block: block(LAST_BLOCK_BEFORE) }.into(),
+        Held { reason: HoldReason::DepositOrphaned }.into(),
+        Mined { block: block(LAST_BLOCK_BEFORE + 1) }.into(),
+        Matured { confirmations: 1 }.into(),
+        Released { note: String::new() }.into(),
+    ];
+    let id = rig.received(9, since).await;
+    rig.send();
+    rig.until_paid(id).await;
+    assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
 }

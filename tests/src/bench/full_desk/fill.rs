@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
+use chrono::DateTime;
 use futures::StreamExt;
 use futures::stream::iter;
 use millrace_actors::binder::{self, AddressSource, Bind, BindRequest};
@@ -120,6 +121,8 @@ impl Filler {
             confirmations: 1,
             source,
             mempool: Mempool::PassedOver,
+            // All blocks of this chain are younger.
+            began: DateTime::UNIX_EPOCH,
         };
         scanner::start(&tree, settings, node, Arc::new(TimeOrderedIds(clock)), deposits.clone())?;
         let wallet = pay_out(&tree, deposits)?;
