@@ -6,6 +6,7 @@ use std::time::Duration;
 use millrace_model::deposit::{Command, DecisionTerms, Deposit, Stage};
 
 use crate::deposits::{Deposits, ExecuteError, Tracked};
+use crate::event_store::AppendError;
 use crate::sender::Alarm;
 use crate::supervision::{Tree, TreeError};
 use crate::worker::{self, Duty, Next};
@@ -15,6 +16,8 @@ pub const PART: &str = "decider";
 
 /// How long the decider waits before it asks for terms again.
 const PAUSE: Duration = Duration::from_millis(500);
+/// How long it waits when the log has too much to do.
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
 /// The terms of this moment; `None` while nobody can say, such as when the exchange's book is stale.
 pub type TermsNow = Arc<dyn Fn() -> Option<DecisionTerms> + Send + Sync>;
@@ -58,6 +61,7 @@ impl Duty for Decider {
                 tracing::info!(deposit = %id, %rejection, "not decided");
                 Next::After(PAUSE)
             }
+            Err(ExecuteError::Append(AppendError::Busy)) => Next::After(BUSY_PAUSE),
             Err(error) => {
                 tracing::warn!(deposit = %id, %error, "the decision is to be made again");
                 Next::After(PAUSE)

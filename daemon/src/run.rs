@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::Router;
+use millrace_actors::ids::TimeOrderedIds;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -87,6 +88,7 @@ async fn show(config: &Config, actors: &tree::Actors, started: Instant, face: wa
         quotes,
         stock,
         terms: public::Terms::of(config),
+        ids: TimeOrderedIds(Arc::clone(&actors.core.clock)),
         started,
     };
     face.send_replace(Some(public::routes(Arc::new(desk))));

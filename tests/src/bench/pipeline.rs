@@ -23,7 +23,6 @@ use millrace_actors::{decider, sender};
 use millrace_model::deposit::{DecisionTerms, Event as DepositEvent, Method, PayoutTerms, Terms};
 use millrace_model::desk::Desk;
 use millrace_model::event::Event;
-use millrace_model::ids::CommandId;
 use millrace_model::money::Amount;
 use millrace_protocols::chain_watch::Start;
 use millrace_protocols::receive::AccountKey;
@@ -162,7 +161,8 @@ impl Running {
     }
 
     async fn bind(&self, target: String) -> anyhow::Result<Bound> {
-        let bind = Bind { target, method: Method::Direct, command_id: CommandId(rand::random()) };
+        let bind =
+            Bind { target, method: Method::Direct, command_id: TimeOrderedIds(Arc::new(SystemClock)).command_id() };
         Ok(self.binder.call(|reply| BindRequest { bind, reply }, Duration::from_secs(30)).await??)
     }
 

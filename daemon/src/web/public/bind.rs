@@ -44,7 +44,8 @@ pub(super) async fn bind(desk: &Desk, headers: &HeaderMap, target: &SkyAddress) 
     if log_is_dead(desk) {
         return Err(out_of_order(&"the log is not open"));
     }
-    let bind = Bind { target: target.to_string(), method: desk.terms.method, command_id: command_id(headers, target)? };
+    let bind =
+        Bind { target: target.to_string(), method: desk.terms.method, command_id: command_id(desk, headers, target)? };
     let bound = desk.binder.call(|reply| BindRequest { bind, reply }, BIND_WITHIN).await.map_err(unasked)?;
     let bound = bound.map_err(refused)?;
     desk.views.caught_up(bound.position, CAUGHT_UP_WITHIN).await;
@@ -60,8 +61,8 @@ fn log_is_dead(desk: &Desk) -> bool {
 }
 
 /// Two customers that happen to use the same key are still two. Without a key every request is another one.
-fn command_id(headers: &HeaderMap, target: &SkyAddress) -> Result<CommandId, Problem> {
-    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(CommandId(rand::random())) };
+fn command_id(desk: &Desk, headers: &HeaderMap, target: &SkyAddress) -> Result<CommandId, Problem> {
+    let Some(key) = headers.get(IDEMPOTENCY_KEY) else { return Ok(desk.ids.command_id()) };
     let key = key.to_str().ok().filter(|key| !key.is_empty() && key.len() <= KEY_BYTES_MAX).ok_or_else(|| {
         Problem::bad_request("invalid_idempotency_key", "An Idempotency-Key has 1 to 128 visible characters.")
     })?;

@@ -20,6 +20,7 @@ use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 use millrace_actors::binder::BindRequest;
 use millrace_actors::door::Door;
+use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::stock::Stock;
 use millrace_actors::supervision::Registry;
@@ -55,6 +56,8 @@ pub struct Desk {
     pub stock: Stock,
     /// The terms customers are told.
     pub terms: Terms,
+    /// Names the commands that customers give no name.
+    pub ids: TimeOrderedIds,
     /// When the process started.
     pub started: Instant,
 }

@@ -14,6 +14,7 @@ use http::{Request, StatusCode};
 use millrace_actors::binder::{self, AddressSource};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::event_store::{Execution, Settings, Store};
+use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::stock::Stock;
 use millrace_actors::supervision::{Registry, Tree};
@@ -96,8 +97,9 @@ impl Rig {
                 minimum: "0.005".parse().unwrap(),
                 maximum: "10".parse().unwrap(),
                 payout_decimals: 3,
-                clock,
+                clock: clock.clone(),
             },
+            ids: TimeOrderedIds(clock),
             stock: Stock::unwatched(),
             terms: terms(setup.binds, setup.pace),
             started: Instant::now(),

@@ -1,13 +1,13 @@
 //! Fills a desk's data folder with deposits that went their whole way, through the desk's own actors.
 //!
-//! The Bitcoin chain is a real sandbox's, so that the desk that is started on the folder afterwards goes on where this one
-//! stopped; the payouts are handed to a wallet in memory, which counts them.
+//! Both chains are a real sandbox's, so that the desk that is started on the folder afterwards goes on where this one
+//! stopped.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 use chrono::DateTime;
 use futures::StreamExt;
 use futures::stream::iter;
@@ -20,20 +20,21 @@ use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::scanner::{self, Mempool};
+use millrace_actors::skycoin_node::HttpSkycoinNode;
 use millrace_actors::stock::Stock;
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_actors::{decider, sender};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, Terms};
 use millrace_model::desk::Desk;
-use millrace_model::ids::{Category, CommandId};
+use millrace_model::ids::Category;
 use millrace_model::money::Amount;
 use millrace_protocols::chain_watch::Start;
 use millrace_protocols::receive::AccountKey;
+use millrace_protocols::wire::skycoin::rest::Broadcast;
 use serde_json::json;
 use tokio::sync::watch;
 
 use crate::bench::customers::{ADDRESSES_EACH, target};
-use crate::bench::outside::Wallet;
 use crate::bench::real::Sandbox;
 
 /// Deposits that are finished in the end.
@@ -46,8 +47,12 @@ const ADDRESSES_OF_ONE: usize = 1_000;
 const BLOCK: usize = 500;
 /// Blocks that are mined before what is in them is waited for.
 const BLOCKS_AHEAD: usize = 20;
+/// How often the hot wallet gets 400 further outputs.
+const REFILLS: usize = 10;
+/// Coin hours of each further output of the hot wallet.
+const HOURS: u64 = 1_000_000_000;
 const BINDS_AT_ONCE: usize = 256;
-const POLL: Duration = Duration::from_millis(2);
+const POLL: Duration = Duration::from_millis(20);
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the folder holds.
@@ -61,6 +66,10 @@ pub(super) async fn fill(data_dir: &Path, sandbox: &Sandbox) -> anyhow::Result<F
     let filler = Filler::start(data_dir, sandbox)?;
     let customers = customers();
     let addresses = filler.bind(&customers).await?;
+    // An output and its change burn half of their hours with each payout: the usual ones last for 70 000.
+    for _ in 0..REFILLS {
+        sandbox.client.post("/skycoin/refill", &json!({ "outputs": 400, "coins": "100", "hours": HOURS })).await?;
+    }
     let mut settled = 0;
     for blocks in addresses.chunks(BLOCK * BLOCKS_AHEAD) {
         for block in blocks.chunks(BLOCK) {
@@ -71,7 +80,6 @@ pub(super) async fn fill(data_dir: &Path, sandbox: &Sandbox) -> anyhow::Result<F
     }
     filler.pay(sandbox, &addresses[..HELD], "0.00005").await?;
     filler.settled(FINISHED, HELD as u64).await?;
-    ensure!(filler.wallet.payouts() == FINISHED, "{} payouts were made", filler.wallet.payouts());
     filler.tree.shutdown(Duration::from_secs(30)).await;
     Ok(Filled { customers })
 }
@@ -88,7 +96,6 @@ struct Filler {
     store: Store,
     views: Views,
     binder: Door<BindRequest>,
-    wallet: Arc<Wallet>,
 }
 
 impl Filler {
@@ -125,8 +132,8 @@ impl Filler {
             began: DateTime::UNIX_EPOCH,
         };
         scanner::start(&tree, settings, node, Arc::new(TimeOrderedIds(clock)), deposits.clone())?;
-        let wallet = pay_out(&tree, deposits)?;
-        Ok(Self { tree, store, views, binder, wallet })
+        pay_out(&tree, deposits, sandbox)?;
+        Ok(Self { tree, store, views, binder })
     }
 
     /// Gives each customer his addresses.
@@ -135,7 +142,11 @@ impl Filler {
         let wanted = std::iter::repeat_n(&one[0], ADDRESSES_OF_ONE)
             .chain(others.iter().flat_map(|target| std::iter::repeat_n(target, ADDRESSES_EACH)));
         let binds = iter(wanted).map(|target| async move {
-            let bind = Bind { target: target.clone(), method: Method::Direct, command_id: CommandId(rand::random()) };
+            let bind = Bind {
+                target: target.clone(),
+                method: Method::Direct,
+                command_id: TimeOrderedIds(Arc::new(SystemClock)).command_id(),
+            };
             let bound = self.binder.call(|reply| BindRequest { bind, reply }, Duration::from_secs(30)).await??;
             anyhow::Ok(bound.address)
         });
@@ -191,8 +202,9 @@ impl Filler {
 }
 
 /// The parts that sell from stock and pay out.
-fn pay_out(tree: &Tree, deposits: Deposits) -> anyhow::Result<Arc<Wallet>> {
-    let wallet = Arc::new(Wallet::new(30_000));
+fn pay_out(tree: &Tree, deposits: Deposits, sandbox: &Sandbox) -> anyhow::Result<()> {
+    let skycoin = &sandbox.info.skycoin;
+    let node = Arc::new(HttpSkycoinNode::new(&skycoin.url, &skycoin.wallet_id, Broadcast::Quiet)?);
     let terms = DecisionTerms {
         terms: Terms::Direct { rate: "500".parse()? },
         minimum: "0.0001".parse()?,
@@ -201,7 +213,7 @@ fn pay_out(tree: &Tree, deposits: Deposits) -> anyhow::Result<Arc<Wallet>> {
     };
     decider::start(tree, deposits.clone(), Arc::new(move || Some(terms.clone())))?;
     let settings = sender::Settings {
-        wallet_id: "hot.wlt".to_owned(),
+        wallet_id: skycoin.wallet_id.clone(),
         password: None,
         confirmations: 1,
         poll: POLL,
@@ -209,6 +221,5 @@ fn pay_out(tree: &Tree, deposits: Deposits) -> anyhow::Result<Arc<Wallet>> {
         enabled: Arc::new(|| true),
         stock: Stock::unwatched(),
     };
-    sender::start(tree, deposits, wallet.clone(), settings)?;
-    Ok(wallet)
+    Ok(sender::start(tree, deposits, node, settings)?)
 }
