@@ -58,8 +58,11 @@ impl Course {
     /// Whether this is the purchase that the log tells of.
     pub(super) fn stands_for(&self, deposit: &Deposit, now_ms: u64) -> bool {
         let released = self.is_stopping() && deposit.stage == Stage::WaitBuy;
-        let turned_back = now_ms.saturating_add(BACKWARDS_MAX_MS) < self.seen_ms;
-        deposit.purchase.as_ref() == Some(self.machine.purchase()) && !released && !turned_back
+        deposit.purchase.as_ref() == Some(self.machine.purchase()) && !released && !self.is_turned_back(now_ms)
+    }
+
+    fn is_turned_back(&self, now_ms: u64) -> bool {
+        now_ms.saturating_add(BACKWARDS_MAX_MS) < self.seen_ms
     }
 
     /// Whether the deposit is held.
@@ -74,6 +77,10 @@ impl Course {
         for _ in 0..STEPS_MAX {
             let view = desk.market.view(self.id);
             let now_ms = desk.now_ms();
+            if self.is_turned_back(now_ms) {
+                // The machine waits for times that are far away now.
+                return End::Anew(Duration::ZERO);
+            }
             self.seen_ms = now_ms;
             let end = match self.machine.poll_step(&view.market(), now_ms) {
                 Step::Record(fact) => self.record(desk, fact).await,
