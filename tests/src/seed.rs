@@ -10,9 +10,14 @@ const LIVES: &str = "MILLRACE_LIVES";
 
 /// The seed of this run, printed whatever comes of it: the environment's, or a new one.
 pub fn printed(test: &str) -> u64 {
-    let seed = given(VARIABLE).unwrap_or_else(rand::random);
+    let seed = asked_for().unwrap_or_else(rand::random);
     println!("{test}: {VARIABLE}={seed}");
     seed
+}
+
+/// The seed that the environment asks for.
+pub fn asked_for() -> Option<u64> {
+    given(VARIABLE)
 }
 
 /// How many lives a simulation lives: the environment's number, or this.

@@ -266,7 +266,7 @@ async fn a_deposit_to_an_address_that_was_given_to_nobody_is_quarantined_for_the
     operator.post(&format!("/deposits/{id}/refunded"), &refund).await?;
     let shown = operator.get(&format!("/deposits/{id}")).await?;
     assert_eq!(shown["deposit"]["status"], "done");
-    assert_eq!(shown["deposit"]["reason"], "refunded");
+    assert_eq!(shown["deposit"]["reason"], "refunded: sent back by hand");
     Ok(())
 }
 
