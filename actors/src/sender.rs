@@ -85,7 +85,7 @@ pub struct Sender {
     wallet: HotWallet,
     memories: Memories,
     /// Held while a forgotten payout is looked for.
-    recalling: tokio::sync::Mutex<()>,
+    recalling: tokio::sync::Mutex<recall::KnownPayouts>,
     alarms: Alarms,
 }
 

@@ -160,13 +160,18 @@ impl Reader {
             .optional()?)
     }
 
-    /// Whether some deposit signed this payout. Looks through the whole log.
-    pub fn knows_payout(&self, txid: Hash32) -> Result<bool, ReadError> {
-        Ok(self.lock().query_row(
-            "SELECT EXISTS (SELECT 1 FROM events WHERE kind = 'PayoutSigned' AND instr(payload, ?1) > 0)",
-            [txid.to_string()],
-            |row| row.get(0),
-        )?)
+    /// The payouts that were signed after a position, and the position this is complete up to. Looks at every event between.
+    pub fn payouts_signed_after(&self, position: Position) -> Result<(Position, Vec<Hash32>), ReadError> {
+        let mut connection = self.lock();
+        let view = connection.transaction()?;
+        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let mut statement =
+            view.prepare_cached("SELECT payload ->> 'txid' FROM events WHERE position > ?1 AND kind = 'PayoutSigned'")?;
+        let txids = statement
+            .query_map([position], |row| row.get::<_, String>(0))?
+            .map(|txid| Ok(txid?.parse().expect("a signed payout has its txid")))
+            .collect::<rusqlite::Result<_>>()?;
+        Ok((head, txids))
     }
 
     /// The stored state of a stream; a damaged one is passed over, since the events hold everything.

@@ -4,17 +4,35 @@
 //! left to the deposits that may yet turn out to be owed it; when there is none, this deposit is held for a person to look at,
 //! once.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use millrace_model::deposit::{self, Deposit, Held, HoldReason, SignedPayout, Stage};
 use millrace_model::event::{Event, Recorded};
-use millrace_model::ids::{Hash32, StreamName};
+use millrace_model::ids::{Hash32, Position, StreamName};
 use millrace_model::money::{Amount, Sky};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::transaction::Transaction;
 
 use super::{Sender, Trouble};
 use crate::deposits::Tracked;
+use crate::event_store::{ReadError, Reader};
+
+/// Every payout that the log tells of. Read only when the wallet has paid a customer before, and then once.
+#[derive(Debug, Default)]
+pub(super) struct KnownPayouts {
+    txids: HashSet<Hash32>,
+    position: Position,
+}
+
+impl KnownPayouts {
+    fn follow(&mut self, reader: &Reader) -> Result<(), ReadError> {
+        let (position, txids) = reader.payouts_signed_after(self.position)?;
+        self.txids.extend(txids);
+        self.position = position;
+        Ok(())
+    }
+}
 
 impl Sender {
     /// The deposit with the payout that was found, if there was one. Nothing is looked for when it cannot be.
@@ -28,8 +46,8 @@ impl Sender {
             return Ok(None);
         }
         // One at a time: what one deposit takes for its own is known to the log when the next one looks.
-        let _alone = self.recalling.lock().await;
-        let forgotten = self.forgotten(tracked, to).await?;
+        let mut known = self.recalling.lock().await;
+        let forgotten = self.forgotten(tracked, to, &mut known).await?;
         let id = tracked.deposit.receipt.id;
         let pays = |transaction: &&Transaction| transaction.outputs()[0].coins == owed;
         if let Some(found) = forgotten.iter().find(pays) {
@@ -48,7 +66,12 @@ impl Sender {
     }
 
     /// What the wallet paid to this address and the log does not tell of, but for what this deposit was held for already.
-    async fn forgotten(&self, tracked: &Tracked, to: SkyAddress) -> Result<Vec<Transaction>, Trouble> {
+    async fn forgotten(
+        &self,
+        tracked: &Tracked,
+        to: SkyAddress,
+        known: &mut KnownPayouts,
+    ) -> Result<Vec<Transaction>, Trouble> {
         let paid = self.heard(self.node.paid_to(to).await)?;
         let mut forgotten: Vec<_> = paid.into_iter().filter(|paid| paid.outputs()[0].address == to).collect();
         if forgotten.is_empty() {
@@ -57,13 +80,11 @@ impl Sender {
         let reader = self.deposits.store().reader()?;
         let stream = StreamName::Deposit(tracked.deposit.receipt.id);
         let looked_at: Vec<_> = reader.stream(&stream, 0)?.iter().filter_map(paid_before).collect();
-        let mut known = Vec::new();
-        for transaction in &forgotten {
-            let txid = Hash32(transaction.txid().0);
-            known.push(looked_at.contains(&txid) || reader.knows_payout(txid)?);
-        }
-        let mut known = known.into_iter();
-        forgotten.retain(|_| !known.next().unwrap_or_default());
+        known.follow(&reader)?;
+        forgotten.retain(|paid| {
+            let txid = Hash32(paid.txid().0);
+            !looked_at.contains(&txid) && !known.txids.contains(&txid)
+        });
         Ok(forgotten)
     }
 
