@@ -72,8 +72,11 @@ pub trait SkycoinNode: Send + Sync {
     fn inject<'a>(&'a self, transaction: &'a SkyTransaction) -> Answer<'a, ()>;
     /// A transaction; `None` when the node does not know it.
     fn transaction(&self, txid: SkyTxid) -> Answer<'_, Option<Seen>>;
-    /// What the wallet ever paid to an address: transactions in blocks or waiting, signed with the wallet's own keys.
-    fn paid_to(&self, address: SkyAddress) -> Answer<'_, Vec<SkyTransaction>>;
+    /// The transactions, in blocks or waiting, that pay an address, whoever signed them.
+    fn payments_to(&self, address: SkyAddress) -> Answer<'_, Vec<SkyTxid>>;
+    /// A transaction that the wallet's own keys signed, as it was signed; `None` for another's and when the node does not
+    /// know it.
+    fn own(&self, txid: SkyTxid) -> Answer<'_, Option<SkyTransaction>>;
     /// All transactions, in blocks or waiting, that spend from or pay to the hot wallet or the given address.
     fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>>;
 }

@@ -183,21 +183,20 @@ impl SkycoinNode for HttpSkycoinNode {
         async move { Ok(self.ask(&rest::get_transaction(&txid), rest::transaction).await?) }.boxed()
     }
 
-    fn paid_to(&self, address: SkyAddress) -> Answer<'_, Vec<Transaction>> {
+    fn payments_to(&self, address: SkyAddress) -> Answer<'_, Vec<Txid>> {
+        async move {
+            let touching = self.ask(&rest::get_transactions(&[address]), rest::transactions).await?;
+            let pays = |seen: &&Seen| seen.outputs.iter().any(|output| output.address == address);
+            Ok(touching.iter().filter(pays).map(|seen| seen.txid).collect())
+        }
+        .boxed()
+    }
+
+    fn own(&self, txid: Txid) -> Answer<'_, Option<Transaction>> {
         async move {
             let ours = self.addresses().await?;
-            let touching = self.ask(&rest::get_transactions(&[address]), rest::transactions).await?;
-            let mut paid = Vec::new();
-            for seen in touching.iter().filter(|seen| seen.outputs.iter().any(|output| output.address == address)) {
-                // Dropped meanwhile, it is none of those any more.
-                let Some(raw) = self.ask(&rest::get_raw_transaction(&seen.txid), rest::raw_transaction).await? else {
-                    continue;
-                };
-                if raw.signers().is_ok_and(|signers| signers.iter().all(|signer| ours.contains(signer))) {
-                    paid.push(raw);
-                }
-            }
-            Ok(paid)
+            let raw = self.ask(&rest::get_raw_transaction(&txid), rest::raw_transaction).await?;
+            Ok(raw.filter(|raw| raw.signers().is_ok_and(|signers| signers.iter().all(|signer| ours.contains(signer)))))
         }
         .boxed()
     }

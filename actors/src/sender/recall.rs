@@ -12,13 +12,14 @@ use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Hash32, Position, StreamName};
 use millrace_model::money::{Amount, Sky};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
+use millrace_protocols::wire::skycoin::hash::Txid;
 use millrace_protocols::wire::skycoin::transaction::Transaction;
 
 use super::{Sender, Trouble};
 use crate::deposits::Tracked;
 use crate::event_store::{ReadError, Reader};
 
-/// Every payout that the log tells of. Read only when the wallet has paid a customer before, and then once.
+/// Every payout that the log tells of. Read only when a customer was paid before, and then once.
 #[derive(Debug, Default)]
 pub(super) struct KnownPayouts {
     txids: HashSet<Hash32>,
@@ -45,9 +46,13 @@ impl Sender {
         if !self.deposits.past().may_know(&tracked.deposit) {
             return Ok(None);
         }
+        let paid = self.heard(self.node.payments_to(to).await)?;
+        if paid.is_empty() {
+            return Ok(None);
+        }
         // One at a time: what one deposit takes for its own is known to the log when the next one looks.
         let mut known = self.recalling.lock().await;
-        let forgotten = self.forgotten(tracked, to, &mut known).await?;
+        let forgotten = self.forgotten(tracked, to, paid, &mut known).await?;
         let id = tracked.deposit.receipt.id;
         let pays = |transaction: &&Transaction| transaction.outputs()[0].coins == owed;
         if let Some(found) = forgotten.iter().find(pays) {
@@ -65,26 +70,28 @@ impl Sender {
         self.hold(id, HoldReason::PaidBefore { txid }).await
     }
 
-    /// What the wallet paid to this address and the log does not tell of, but for what this deposit was held for already.
+    /// Those of the customer's payments that the wallet made and the log does not tell of, but for what this deposit was held
+    /// for already.
     async fn forgotten(
         &self,
         tracked: &Tracked,
         to: SkyAddress,
+        paid: Vec<Txid>,
         known: &mut KnownPayouts,
     ) -> Result<Vec<Transaction>, Trouble> {
-        let paid = self.heard(self.node.paid_to(to).await)?;
-        let mut forgotten: Vec<_> = paid.into_iter().filter(|paid| paid.outputs()[0].address == to).collect();
-        if forgotten.is_empty() {
-            return Ok(forgotten);
-        }
         let reader = self.deposits.store().reader()?;
+        known.follow(&reader)?;
+        let unknown: Vec<_> = paid.into_iter().filter(|txid| !known.txids.contains(&Hash32(txid.0))).collect();
+        if unknown.is_empty() {
+            return Ok(Vec::new());
+        }
         let stream = StreamName::Deposit(tracked.deposit.receipt.id);
         let looked_at: Vec<_> = reader.stream(&stream, 0)?.iter().filter_map(paid_before).collect();
-        known.follow(&reader)?;
-        forgotten.retain(|paid| {
-            let txid = Hash32(paid.txid().0);
-            !looked_at.contains(&txid) && !known.txids.contains(&txid)
-        });
+        let mut forgotten = Vec::new();
+        for txid in unknown.into_iter().filter(|txid| !looked_at.contains(&Hash32(txid.0))) {
+            let own = self.heard(self.node.own(txid).await)?;
+            forgotten.extend(own.filter(|own| own.outputs()[0].address == to));
+        }
         Ok(forgotten)
     }
 

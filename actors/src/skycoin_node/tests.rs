@@ -139,32 +139,34 @@ async fn an_unknown_transaction_is_an_answer() {
 }
 
 #[tokio::test]
-async fn what_the_wallet_paid_is_what_its_keys_signed() {
-    let (ours, theirs) = (transaction(), {
-        let mut theirs = transaction();
-        theirs.sign(0, &key(3));
-        theirs
-    });
-    let report = |transaction: &Transaction| {
+async fn a_payment_to_an_address_is_one_that_has_it_among_its_outputs() {
+    let report = |to: u8, txid: u8| {
+        let (txid, hash, uxid) = (hex::encode([txid; 32]), hex::encode([5; 32]), hex::encode([6; 32]));
         format!(
-            r#"{{"status":{{"confirmed":true,"unconfirmed":false,"height":1,"block_seq":5}},"txn":{{"txid":"{}",
-            "inner_hash":"{}","inputs":[],"outputs":[{{"uxid":"{}","dst":"{}","coins":"7.000000","hours":3}}]}}}}"#,
-            transaction.txid(),
-            transaction.inner_hash(),
-            transaction.uxids()[0],
-            address(9)
+            r#"{{"status":{{"confirmed":true,"unconfirmed":false,"height":1,"block_seq":5}},"txn":{{"txid":"{txid}",
+            "inner_hash":"{hash}","inputs":[],"outputs":[{{"uxid":"{uxid}","dst":"{}","coins":"7.000000","hours":3}}]}}}}"#,
+            address(to)
         )
     };
+    let list = format!("[{},{}]", report(9, 1), report(8, 2));
+    let (outcome, asked) = with(&[(200, &list)], async |node| node.payments_to(address(9)).await).await;
+    assert_eq!(outcome, Ok(vec![Txid([1; 32])]), "what the address itself spends is not a payment to it");
+    let path = format!("get /api/v1/transactions?addrs={}", address(9)).to_lowercase();
+    assert!(asked[0].starts_with(&path), "{asked:?}");
+}
+
+#[tokio::test]
+async fn the_wallets_own_is_what_its_keys_signed() {
+    let (ours, mut theirs) = (transaction(), transaction());
+    theirs.sign(0, &key(3));
     let wallet = format!(r#"{{"meta":{{"filename":"hot.wlt"}},"entries":[{{"address":"{}"}}]}}"#, address(1));
-    let list = format!("[{},{},{}]", report(&ours), report(&theirs), report(&ours));
     let raw = |transaction: &Transaction| format!("\"{}\"", transaction.to_hex());
-    let answers: [(u16, &str); 5] =
-        [(200, &wallet), (200, &list), (200, &raw(&ours)), (200, &raw(&theirs)), (404, "404 Not Found")];
-    let (outcome, asked) = with(&answers, async |node| node.paid_to(address(9)).await).await;
-    assert_eq!(outcome, Ok(vec![ours.clone()]), "not what others signed, nor what is known no more");
-    assert!(
-        asked[1].starts_with(&format!("get /api/v1/transactions?addrs={}", address(9)).to_lowercase()),
-        "{asked:?}"
-    );
-    assert!(asked[2].starts_with(&format!("get /api/v1/rawtx?txid={} ", ours.txid())), "{asked:?}");
+    let (by_us, by_them) = (raw(&ours), raw(&theirs));
+    let answers = [(200, wallet.as_str()), (200, &by_us), (200, &by_them), (404, "404 Not Found")];
+    let (outcomes, asked) = with(&answers, async |node| {
+        [node.own(ours.txid()).await, node.own(theirs.txid()).await, node.own(ours.txid()).await]
+    })
+    .await;
+    assert_eq!(outcomes, [Ok(Some(ours.clone())), Ok(None), Ok(None)], "neither another's nor an unknown one");
+    assert!(asked[1].starts_with(&format!("get /api/v1/rawtx?txid={} ", ours.txid())), "{asked:?}");
 }

@@ -235,6 +235,10 @@ fn refusal(why: &str) -> PortError {
     PortError::Refused(why.to_owned())
 }
 
+fn no_history() -> PortError {
+    refusal("this wallet keeps no history")
+}
+
 impl SkycoinNode for Wallet {
     fn hot_address(&self) -> Answer<'_, SkyAddress> {
         ready(Ok(self.address)).boxed()
@@ -256,9 +260,13 @@ impl SkycoinNode for Wallet {
         ready(Ok(self.books().paid.get(&txid).cloned())).boxed()
     }
 
-    fn paid_to(&self, _: SkyAddress) -> Answer<'_, Vec<SkyTransaction>> {
+    fn payments_to(&self, _: SkyAddress) -> Answer<'_, Vec<SkyTxid>> {
         // Nobody asks: nothing was mined before the desk began.
-        ready(Err(PortError::Refused("this wallet keeps no history".to_owned()))).boxed()
+        ready(Err(no_history())).boxed()
+    }
+
+    fn own(&self, _: SkyTxid) -> Answer<'_, Option<SkyTransaction>> {
+        ready(Err(no_history())).boxed()
     }
 
     fn transactions_of(&self, _: SkyAddress) -> Answer<'_, Vec<Seen>> {

@@ -100,7 +100,7 @@ impl SkycoinNetwork {
             let (txid, target) = (Hash32(transaction.txid().0), output.address.to_string());
             judge::Payout { txid, target, coins: output.coins }
         };
-        ledger.blocks.iter().flat_map(|block| &block.transactions).chain(&ledger.pending).map(paid).collect()
+        ledger.transactions().map(paid).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {
@@ -196,6 +196,11 @@ impl Ledger {
         .collect()
     }
 
+    /// Every transaction in a block or on its way there.
+    fn transactions(&self) -> impl Iterator<Item = &Transaction> {
+        self.blocks.iter().flat_map(|block| &block.transactions).chain(&self.pending)
+    }
+
     fn all_seen(&self) -> Vec<Seen> {
         let head = self.blocks.len() as u64;
         let mined = self.blocks.iter().zip(0..).flat_map(|(block, height): (_, u64)| {
@@ -248,11 +253,17 @@ impl SkycoinNode for SkycoinNetwork {
         Box::pin(self.ask(move |ledger| Ok(ledger.all_seen().into_iter().find(|seen| seen.txid == txid))))
     }
 
-    fn paid_to(&self, address: SkyAddress) -> Answer<'_, Vec<Transaction>> {
+    fn payments_to(&self, address: SkyAddress) -> Answer<'_, Vec<Txid>> {
         Box::pin(self.ask(move |ledger| {
-            let all = ledger.blocks.iter().flat_map(|block| &block.transactions).chain(&ledger.pending);
-            Ok(all.filter(|transaction| transaction.outputs()[0].address == address).cloned().collect())
+            let pays = |transaction: &&Transaction| transaction.outputs()[0].address == address;
+            Ok(ledger.transactions().filter(pays).map(Transaction::txid).collect())
         }))
+    }
+
+    fn own(&self, txid: Txid) -> Answer<'_, Option<Transaction>> {
+        Box::pin(
+            self.ask(move |ledger| Ok(ledger.transactions().find(|transaction| transaction.txid() == txid).cloned())),
+        )
     }
 
     fn transactions_of(&self, _: SkyAddress) -> Answer<'_, Vec<Seen>> {

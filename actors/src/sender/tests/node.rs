@@ -211,6 +211,10 @@ impl Ledger {
         Ok(Created { transaction, txid, inner_hash, fee_hours: 1, inputs })
     }
 
+    fn transactions(&self) -> impl Iterator<Item = &Transaction> {
+        self.blocks.iter().flatten().chain(self.pending.values())
+    }
+
     fn all_seen(&self) -> Vec<Seen> {
         let head = self.blocks.len() as u64;
         let mined = self.blocks.iter().zip(0..).flat_map(|(block, height): (_, u64)| {
@@ -308,13 +312,18 @@ impl SkycoinNode for FakeNode {
         now(Ok(self.ledger().all_seen().into_iter().find(|seen| seen.txid == txid)))
     }
 
-    fn paid_to(&self, address: SkyAddress) -> Answer<'_, Vec<Transaction>> {
+    fn payments_to(&self, address: SkyAddress) -> Answer<'_, Vec<Txid>> {
         let mut ledger = self.ledger();
         if let Some(hook) = ledger.before_next.take() {
             hook();
         }
-        let all = ledger.blocks.iter().flatten().chain(ledger.pending.values());
-        now(Ok(all.filter(|transaction| transaction.outputs()[0].address == address).cloned().collect()))
+        let pays = |transaction: &&Transaction| transaction.outputs()[0].address == address;
+        now(Ok(ledger.transactions().filter(pays).map(Transaction::txid).collect()))
+    }
+
+    fn own(&self, txid: Txid) -> Answer<'_, Option<Transaction>> {
+        let ledger = self.ledger();
+        now(Ok(ledger.transactions().find(|transaction| transaction.txid() == txid).cloned()))
     }
 
     fn transactions_of(&self, _: SkyAddress) -> Answer<'_, Vec<Seen>> {
