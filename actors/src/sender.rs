@@ -9,12 +9,12 @@
 
 mod alarms;
 mod deliver;
-mod memory;
 mod recall;
 mod sign;
 mod switch;
 #[cfg(test)]
 pub(crate) mod tests;
+mod watches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +34,8 @@ use crate::worker::{self, Duty, Next};
 
 pub(crate) use alarms::Alarm;
 use alarms::DepositAlarm;
-use memory::Memories;
 use switch::Switches;
+use watches::Watches;
 
 /// The part's name in the tree.
 pub const PART: &str = "sender";
@@ -83,7 +83,7 @@ pub struct Sender {
     settings: Settings,
     switches: Switches,
     wallet: HotWallet,
-    memories: Memories,
+    watches: Watches,
     /// Held while a forgotten payout is looked for.
     recalling: tokio::sync::Mutex<recall::KnownPayouts>,
     alarms: Alarms,
@@ -149,7 +149,7 @@ impl Sender {
         Self {
             switches: Switches::new(store.clone()),
             wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
-            memories: Memories::default(),
+            watches: Watches::default(),
             recalling: Default::default(),
             deposits,
             node,
@@ -216,7 +216,7 @@ impl Duty for Sender {
         let concerns = matches!(deposit.stage, Stage::WaitSend | Stage::WaitConfirm);
         if !concerns {
             let id = deposit.receipt.id;
-            self.memories.forget(id);
+            self.watches.forget(id);
             self.wallet.give_back(id);
             self.alarms.wallet.clear(id);
             self.alarms.payout.clear(id);

@@ -75,7 +75,7 @@ impl Actor {
                 match request {
                     Request::Append(append, reply) => {
                         let clock = &*self.settings.clock;
-                        let outcome = writer::commit(log, vec![*append], &self.shared.feed, clock).pop();
+                        let outcome = writer::commit(log, [*append], &self.shared.feed, clock).pop();
                         let _ = reply.send(outcome.expect("every append has an outcome"));
                     }
                     Request::Own(stream, reply) => drop(reply.send(log.own(&stream))),

@@ -87,22 +87,28 @@ impl Log {
         Ok(Ownership { epoch, version })
     }
 
-    /// Stores a group of appends in one durable commit. Each has its own outcome: one that conflicts does not hold up
-    /// the others. When the commit itself fails, all fail and nothing is stored.
-    pub fn commit(&mut self, group: Vec<Append>, now: DateTime<Utc>) -> (Vec<Outcome>, Option<Batch>) {
-        let size = group.len();
-        let refused = |problem| (vec![Err(AppendError::Unavailable(problem)); size], None);
-        if let Err(problem) = self.know_end() {
-            return refused(problem);
-        }
+    /// Stores a group of appends in one durable commit; it ends when no append comes any more. Each has its own outcome:
+    /// one that conflicts does not hold up the others. When the commit itself fails, all fail and nothing is stored.
+    pub fn commit(
+        &mut self,
+        group: impl IntoIterator<Item = Append>,
+        now: DateTime<Utc>,
+    ) -> (Vec<Outcome>, Option<Batch>) {
+        let mut size = 0;
+        let mut group = group.into_iter().inspect(|_| size += 1);
         let end = (self.position, self.tip);
-        match self.try_commit(group, now.trunc_subsecs(6)) {
-            Ok((outcomes, events)) => (outcomes, (!events.is_empty()).then(|| Arc::from(events))),
-            Err(error) => {
-                let problem = error.to_string();
+        let committed = self.know_end().and_then(|()| {
+            self.try_commit(&mut group, now.trunc_subsecs(6)).map_err(|error| {
                 (self.position, self.tip) = end;
                 self.recover();
-                refused(problem)
+                error.to_string()
+            })
+        });
+        match committed {
+            Ok((outcomes, events)) => (outcomes, (!events.is_empty()).then(|| Arc::from(events))),
+            Err(problem) => {
+                group.for_each(drop);
+                (vec![Err(AppendError::Unavailable(problem)); size], None)
             }
         }
     }
@@ -120,12 +126,11 @@ impl Log {
 
     fn try_commit(
         &mut self,
-        group: Vec<Append>,
+        group: impl Iterator<Item = Append>,
         now: DateTime<Utc>,
     ) -> rusqlite::Result<(Vec<Outcome>, Vec<Recorded>)> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        let mut events = Vec::with_capacity(group.len() * 2);
-        let mut outcomes = Vec::with_capacity(group.len());
+        let (mut events, mut outcomes) = (Vec::new(), Vec::new());
         for append in group {
             outcomes.push(self.store(append, now, &mut events)?);
         }

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, OpenFlags};
 
 /// The log's migrations; the database's `user_version` counts those applied.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/log/0001_log.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/log/0001_log.sql"),
+    include_str!("../../../migrations/sqlite/log/0002_commands_in_order.sql"),
+];
 
 /// Why the log does not open.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What SQLite says.
         source: rusqlite::Error,
+    },
+    /// The copy that is made before a migration cannot be put in place.
+    #[error("{path}: {source}")]
+    Copy {
+        /// The copy.
+        path: PathBuf,
+        /// What the file system says.
+        source: std::io::Error,
     },
     /// A setting did not take.
     #[error("{path}: {setting} is {found}, and the log is not safe without {wanted}")]
@@ -100,7 +111,7 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         return Err(OpenError::Newer { path: path.to_owned(), found: applied, known: MIGRATIONS.len() });
     }
     if applied > 0 && applied < MIGRATIONS.len() {
-        back_up(connection, &path.with_extension(format!("before-{}.db", MIGRATIONS.len()))).map_err(failed)?;
+        back_up_before_migrating(connection, path)?;
     }
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(applied) {
         let transaction = connection.transaction().map_err(failed)?;
@@ -109,6 +120,18 @@ fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
         transaction.commit().map_err(failed)?;
     }
     Ok(())
+}
+
+/// Under its name the copy is whole: a start that was interrupted here makes it anew.
+fn back_up_before_migrating(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let whole = path.with_extension(format!("before-{}.db", MIGRATIONS.len()));
+    let partial = whole.with_extension("partial");
+    let failed = |source| OpenError::Copy { path: partial.clone(), source };
+    if partial.try_exists().map_err(failed)? {
+        std::fs::remove_file(&partial).map_err(failed)?;
+    }
+    back_up(connection, &partial).map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+    std::fs::rename(&partial, &whole).map_err(failed)
 }
 
 /// Writes a consistent copy of the database to a new file while it is in use.

@@ -199,6 +199,32 @@ fn events_cannot_be_changed_or_removed() {
     assert!(vandal.execute("DELETE FROM commands", []).is_err());
 }
 
+/// A log as the first version wrote it, with one command.
+fn log_of_the_first_version(path: &Path) {
+    let first = include_str!("../../../migrations/sqlite/log/0001_log.sql");
+    let connection = Connection::open(path).unwrap();
+    connection.execute_batch(first).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    connection.execute("INSERT INTO commands VALUES (?1, 7, 9, 'Test', '{}')", [[1; 16]]).unwrap();
+}
+
+#[test]
+fn an_older_log_is_copied_and_migrated_and_knows_its_commands() {
+    let (folder, path) = folder();
+    log_of_the_first_version(&path);
+    let copies = ["log.before-2.partial", "log.before-2.db"].map(|name| folder.path().join(name));
+    std::fs::write(&copies[0], "of a start that was interrupted").unwrap();
+    let mut log = Log::open(&path).unwrap();
+    let repeated = commit(&mut log, vec![command(1, vec![write(StreamName::AddressBook, 0, vec![issued(0)])])]);
+    assert_eq!(repeated, [Ok(Committed { first: 7, last: 9, origin: Origin::Repeated })]);
+    let of_command = |verb| Connection::open(&path).unwrap().execute(verb, []).unwrap_err().to_string();
+    assert!(of_command("UPDATE commands SET name = 'Other'").contains("never changed"));
+    assert!(of_command("DELETE FROM commands").contains("never removed"));
+    assert!(!copies[0].exists());
+    let copy = Connection::open(&copies[1]).unwrap();
+    assert_eq!(copy.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)), Ok(1));
+}
+
 #[test]
 fn a_log_of_a_newer_version_is_refused() {
     let (_folder, path) = folder();

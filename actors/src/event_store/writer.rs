@@ -1,6 +1,6 @@
 //! The writer's thread: takes everything that waits, commits it as one, answers each.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -72,78 +72,120 @@ pub(super) fn spawn(
 }
 
 fn run(mut log: Log, turn: &Turn, feed: &Feed, clock: &dyn Clock, requests: &Receiver<Request>) {
-    let mut group = Group::default();
-    let mut size_before = 0;
-    let mut flush = Duration::ZERO;
+    let mut pace = Pace::default();
     while let Ok(first) = requests.recv() {
-        group.take(first, &mut log);
-        while group.len() < GROUP_MAX
-            && let Ok(next) = requests.try_recv()
-        {
-            group.take(next, &mut log);
-        }
-        if flush > LINGER && group.len() < size_before && size_before < LINGER_BELOW {
-            group.linger(size_before, requests, &mut log);
-        }
-        size_before = group.len();
-        let began = Instant::now();
-        group.commit(&mut log, turn, feed, clock);
-        flush = began.elapsed();
-    }
-}
-
-/// Appends that share the next commit, with those who wait for them.
-#[derive(Default)]
-struct Group {
-    appends: Vec<Append>,
-    replies: Vec<oneshot::Sender<Outcome>>,
-}
-
-impl Group {
-    fn len(&self) -> usize {
-        self.appends.len()
-    }
-
-    fn take(&mut self, request: Request, log: &mut Log) {
-        match request {
-            Request::Append(append, reply) => {
-                self.appends.push(*append);
-                self.replies.push(reply);
-            }
+        if let Request::Own(stream, reply) = first {
             // Nobody who gave up on the answer needs it.
-            Request::Own(stream, reply) => drop(reply.send(log.own(&stream))),
+            let _ = reply.send(log.own(&stream));
+            continue;
         }
+        let mut group = Group::new(first, requests, pace);
+        group.commit(&mut log, turn, feed, clock);
+        pace = group.pace();
+        group.answer(&mut log);
+    }
+}
+
+/// How a commit went.
+#[derive(Debug, Clone, Copy, Default)]
+struct Pace {
+    size: usize,
+    lasted: Duration,
+}
+
+/// Appends that share a commit, taken from those that wait while the ones before them are written, and with them whoever
+/// waits for the answers.
+struct Group<'r> {
+    began: Instant,
+    before: Pace,
+    first: Option<Request>,
+    requests: &'r Receiver<Request>,
+    replies: Vec<oneshot::Sender<Outcome>>,
+    outcomes: Vec<Outcome>,
+    /// When the wait for stragglers ends.
+    linger_until: Option<Instant>,
+    /// Came after the last append, and is answered after the commit.
+    owner: Option<(StreamName, oneshot::Sender<Result<Ownership, AppendError>>)>,
+}
+
+impl Iterator for Group<'_> {
+    type Item = Append;
+
+    fn next(&mut self) -> Option<Append> {
+        if self.owner.is_some() || self.replies.len() == GROUP_MAX {
+            return None;
+        }
+        match self.first.take().or_else(|| self.waiting())? {
+            Request::Append(append, reply) => {
+                self.replies.push(reply);
+                Some(*append)
+            }
+            Request::Own(stream, reply) => {
+                self.owner = Some((stream, reply));
+                None
+            }
+        }
+    }
+}
+
+impl<'r> Group<'r> {
+    fn new(first: Request, requests: &'r Receiver<Request>, before: Pace) -> Self {
+        Self {
+            began: Instant::now(),
+            before,
+            first: Some(first),
+            requests,
+            replies: Vec::new(),
+            outcomes: Vec::new(),
+            linger_until: None,
+            owner: None,
+        }
+    }
+
+    fn pace(&self) -> Pace {
+        Pace { size: self.replies.len(), lasted: self.began.elapsed() }
+    }
+
+    fn waiting(&mut self) -> Option<Request> {
+        self.requests.try_recv().ok().or_else(|| self.straggler())
     }
 
     /// Two convoys of writers that wait for each other's commits become one.
-    fn linger(&mut self, size: usize, requests: &Receiver<Request>, log: &mut Log) {
-        let until = Instant::now() + LINGER;
-        while self.len() < size {
-            match requests.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(request) => self.take(request, log),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
+    fn straggler(&mut self) -> Option<Request> {
+        let Pace { size, lasted } = self.before;
+        if lasted <= LINGER || size >= LINGER_BELOW || self.replies.len() >= size {
+            return None;
         }
+        let now = Instant::now();
+        let until = *self.linger_until.get_or_insert(now + LINGER);
+        self.requests.recv_timeout(until.saturating_duration_since(now)).ok()
     }
 
     fn commit(&mut self, log: &mut Log, turn: &Turn, feed: &Feed, clock: &dyn Clock) {
-        if self.appends.is_empty() {
-            return;
-        }
-        let appends = std::mem::take(&mut self.appends);
-        let outcomes = match turn.hold() {
-            Some(_held) => commit(log, appends, feed, clock),
-            None => vec![Err(AppendError::Unavailable("its writer was replaced".to_owned())); appends.len()],
+        self.outcomes = match turn.hold() {
+            Some(_held) => commit(log, &mut *self, feed, clock),
+            None => self.map(|_| Err(AppendError::Unavailable("its writer was replaced".to_owned()))).collect(),
         };
-        for (reply, outcome) in self.replies.drain(..).zip(outcomes) {
+    }
+
+    fn answer(self, log: &mut Log) {
+        for (reply, outcome) in self.replies.into_iter().zip(self.outcomes) {
             // Whoever gave up reads the outcome from the log.
             let _ = reply.send(outcome);
+        }
+        if let Some((stream, reply)) = self.owner {
+            let _ = reply.send(log.own(&stream));
         }
     }
 }
 
 /// Commits and publishes, so that whoever hears of the commit finds its events in the feed.
-pub(super) fn commit(log: &mut Log, group: Vec<Append>, feed: &Feed, clock: &dyn Clock) -> Vec<Outcome> {
+pub(super) fn commit(
+    log: &mut Log,
+    group: impl IntoIterator<Item = Append>,
+    feed: &Feed,
+    clock: &dyn Clock,
+) -> Vec<Outcome> {
     let (outcomes, events) = log.commit(group, clock.now());
     if let Some(batch) = events {
         feed.publish(batch);
@@ -183,11 +225,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.db");
         let (turns, feed, clock) = (Arc::default(), Feed::new(0), ManualClock::new(DateTime::UNIX_EPOCH));
+        let (_sender, requests) = sync_channel(1);
         let written = |log: &mut Log, turn: &Turn, ownership| {
             let (reply, mut outcome) = oneshot::channel();
-            let mut group = Group::default();
-            group.take(Request::Append(Box::new(issue(ownership)), reply), log);
+            let mut group = Group::new(Request::Append(Box::new(issue(ownership)), reply), &requests, Pace::default());
             group.commit(log, turn, &feed, &clock);
+            group.answer(log);
             outcome.try_recv().unwrap()
         };
         let (first, mut log) = (Turn::begin(&turns), Log::open(&path).unwrap());

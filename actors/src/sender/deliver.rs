@@ -9,7 +9,7 @@ use millrace_protocols::wire::skycoin::hash::Txid;
 use millrace_protocols::wire::skycoin::rest::{Seen, Standing};
 use tokio::time::Instant;
 
-use super::memory::{Memory, Watch};
+use super::watches::Watch;
 use super::{Sender, Trouble, stored};
 use crate::deposits::{ExecuteError, Tracked};
 use crate::event_store::Append;
@@ -69,7 +69,7 @@ impl Sender {
         let (Some(signed), Some(payout)) = (tracked.deposit.signed_payout(), &tracked.deposit.payout) else {
             return Ok(Next::Look);
         };
-        let mut watch = self.memories.get(tracked.deposit.receipt.id).watch.unwrap_or_else(|| Watch::of(payout));
+        let mut watch = self.watches.get(tracked.deposit.receipt.id).unwrap_or_else(|| Watch::of(payout));
         let now = Instant::now();
         if now < watch.due {
             return Ok(Next::After(watch.due - now));
@@ -101,7 +101,7 @@ impl Sender {
             false => tracked,
         };
         watch.saw(seen.map(|seen| seen.standing));
-        self.memories.put(id, Memory { intended: None, watch: Some(*watch) });
+        self.watches.put(id, *watch);
         Ok(tracked)
     }
 
@@ -160,8 +160,8 @@ impl Sender {
     }
 
     fn taken(&self, id: DepositId) {
-        let watch = self.memories.get(id).watch.unwrap_or_else(Watch::new);
-        self.memories.put(id, Memory { intended: None, watch: Some(watch.taken()) });
+        let watch = self.watches.get(id).unwrap_or_else(Watch::new);
+        self.watches.put(id, watch.taken());
     }
 
     /// Records that a node has the payout, once.
@@ -173,16 +173,16 @@ impl Sender {
     }
 
     fn rest(&self, id: DepositId) -> Next {
-        let mut watch = self.memories.get(id).watch.unwrap_or_else(Watch::new);
+        let mut watch = self.watches.get(id).unwrap_or_else(Watch::new);
         let pause = watch.rest(self.settings.poll);
-        self.memories.put(id, Memory { intended: None, watch: Some(watch) });
+        self.watches.put(id, watch);
         Next::After(pause)
     }
 
     async fn confirm(&self, tracked: Arc<Tracked>, command: Command, seen: Option<&Seen>) -> Result<Next, Trouble> {
         let id = tracked.deposit.receipt.id;
         self.release(&tracked, &command).await?;
-        self.memories.forget(id);
+        self.watches.forget(id);
         let txid = tracked.deposit.signed_payout().map(|signed| tracing::field::display(signed.txid));
         tracing::info!(deposit = %id, txid, "paid out for good");
         let Some((change, paid)) = seen.and_then(|seen| seen.outputs.split_last()).filter(|(_, paid)| !paid.is_empty())
@@ -200,7 +200,7 @@ impl Sender {
         let id = tracked.deposit.receipt.id;
         tracing::error!(deposit = %id, txid = %conflicting_txid, "another transaction has spent a payout's inputs");
         self.release(&tracked, &Command::RecordVoided { conflicting_txid }).await?;
-        self.memories.forget(id);
+        self.watches.forget(id);
         self.alarms.payout.clear(id);
         Ok(Next::Look)
     }

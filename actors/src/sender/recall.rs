@@ -57,7 +57,6 @@ impl Sender {
         let pays = |transaction: &&Transaction| transaction.outputs()[0].coins == owed;
         if let Some(found) = forgotten.iter().find(pays) {
             tracing::warn!(deposit = %id, txid = %found.txid(), "a payout that the log has forgotten is taken up again");
-            self.intend(Arc::clone(tracked)).await?;
             let (recorded, _) = self.record_signed(id, signed(found)).await;
             return recorded.map(Some);
         }

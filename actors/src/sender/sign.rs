@@ -8,7 +8,6 @@ use millrace_protocols::payout::{FreeOutput, Shortage};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::rest::{Payout, Refusal};
 
-use super::memory::Memory;
 use super::recall::signed;
 use super::{Sender, Trouble, stored};
 use crate::deposits::Tracked;
@@ -61,10 +60,6 @@ impl Sender {
         to: SkyAddress,
     ) -> (Result<Arc<Tracked>, Trouble>, Claim) {
         let id = tracked.deposit.receipt.id;
-        let tracked = match self.intend(tracked).await {
-            Ok(tracked) => tracked,
-            Err(trouble) => return (Err(trouble), Claim::GivenBack),
-        };
         let Some(owed) = &tracked.deposit.payout else { return (Err(Trouble::Held), Claim::GivenBack) };
         let payout = Payout {
             wallet_id: self.settings.wallet_id.clone(),
@@ -86,19 +81,6 @@ impl Sender {
         self.alarms.wallet.clear(id);
         self.alarms.payout.clear(id);
         self.record_signed(id, signed(&created.transaction)).await
-    }
-
-    /// Every attempt at new bytes has its intention in the log; a repeated try of the same attempt has it already.
-    pub(super) async fn intend(&self, tracked: Arc<Tracked>) -> Result<Arc<Tracked>, Trouble> {
-        let id = tracked.deposit.receipt.id;
-        let attempt = |tracked: &Tracked| tracked.deposit.payout.as_ref().map(|payout| payout.attempt);
-        let memory = self.memories.get(id);
-        if memory.intended.is_some() && memory.intended == attempt(&tracked) {
-            return Ok(tracked);
-        }
-        let tracked = self.deposits.execute(id, &Command::IntendPayout).await?;
-        self.memories.put(id, Memory { intended: attempt(&tracked), ..memory });
-        Ok(tracked)
     }
 
     pub(super) async fn record_signed(

@@ -140,15 +140,15 @@ async fn an_unknown_transaction_is_an_answer() {
 
 #[tokio::test]
 async fn a_payment_to_an_address_is_one_that_has_it_among_its_outputs() {
-    let report = |to: u8, txid: u8| {
-        let (txid, hash, uxid) = (hex::encode([txid; 32]), hex::encode([5; 32]), hex::encode([6; 32]));
+    let report = |to: u8, txid: &str| {
+        let (txid, hash, uxid) = (txid.repeat(32), "05".repeat(32), "06".repeat(32));
         format!(
             r#"{{"status":{{"confirmed":true,"unconfirmed":false,"height":1,"block_seq":5}},"txn":{{"txid":"{txid}",
             "inner_hash":"{hash}","inputs":[],"outputs":[{{"uxid":"{uxid}","dst":"{}","coins":"7.000000","hours":3}}]}}}}"#,
             address(to)
         )
     };
-    let list = format!("[{},{}]", report(9, 1), report(8, 2));
+    let list = format!("[{},{}]", report(9, "01"), report(8, "02"));
     let (outcome, asked) = with(&[(200, &list)], async |node| node.payments_to(address(9)).await).await;
     assert_eq!(outcome, Ok(vec![Txid([1; 32])]), "what the address itself spends is not a payment to it");
     let path = format!("get /api/v1/transactions?addrs={}", address(9)).to_lowercase();

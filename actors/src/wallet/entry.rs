@@ -12,7 +12,7 @@ use crate::event_store::{Expected, Write};
 /// After how many events a snapshot is written as soon as nobody else writes.
 const SNAPSHOT_EVENTS: u64 = 500;
 /// After how many events the others are made to wait for it.
-const SNAPSHOT_EVENTS_MAX: u64 = 10_000;
+pub(super) const SNAPSHOT_EVENTS_MAX: u64 = 10_000;
 
 /// What changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,16 +64,23 @@ impl HotWallet {
     }
 
     async fn enter(&self) -> Gate<'_> {
-        let unsaved = self.state().unsaved;
-        if unsaved >= SNAPSHOT_EVENTS_MAX {
-            return Gate::Alone(self.gate.write().await);
+        if self.unsaved() >= SNAPSHOT_EVENTS_MAX {
+            let alone = self.gate.write().await;
+            // Many wait for this at once, and the first of them has written the snapshot.
+            if self.unsaved() >= SNAPSHOT_EVENTS_MAX {
+                return Gate::Alone(alone);
+            }
         }
-        if unsaved >= SNAPSHOT_EVENTS
+        if self.unsaved() >= SNAPSHOT_EVENTS
             && let Ok(alone) = self.gate.try_write()
         {
             return Gate::Alone(alone);
         }
         Gate::Shared(self.gate.read().await)
+    }
+
+    fn unsaved(&self) -> u64 {
+        self.state().unsaved
     }
 
     /// `None` while the stream is not ours.

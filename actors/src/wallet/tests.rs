@@ -1,5 +1,7 @@
 //! Claims and reservations, over a log on disk and a node in memory.
 
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use millrace_model::ids::{CommandId, Hash32};
 use uuid::Uuid;
 
@@ -168,4 +170,21 @@ async fn a_snapshot_and_the_events_after_it_make_the_same_reservations() {
         });
     assert_eq!(reserved(&reader).unwrap(), (all.clone(), 1_205 - snapshot.version));
     assert_eq!(wallet.state().wallet, all);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_many_writes_the_overdue_snapshot_and_the_others_do_not_wait_for_each_other() {
+    let rig = Rig::new().await;
+    let wallet = wallet(&rig).await;
+    let release = |number| wallet.begin(Change::Release(id(number), Vec::new()));
+    let earlier = release(1).await.unwrap();
+    wallet.state().unsaved = entry::SNAPSHOT_EVENTS_MAX;
+    let mut waiting: FuturesUnordered<_> = (2..5).map(release).collect();
+    assert!(waiting.next().now_or_never().is_none(), "the snapshot is written alone");
+    earlier.settle(Stored::No);
+    let alone = waiting.next().await.unwrap().unwrap();
+    assert!(alone.write().snapshot.is_some());
+    alone.settle(Stored::Yes);
+    let together = tokio::time::timeout(PAUSE, waiting.by_ref().take(2).collect::<Vec<_>>()).await.unwrap();
+    assert!(together.into_iter().all(|entry| entry.unwrap().write().snapshot.is_none()));
 }

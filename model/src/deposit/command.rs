@@ -43,8 +43,6 @@ pub enum Command {
         /// Why.
         reason: HoldReason,
     },
-    /// Begin a payout.
-    IntendPayout,
     /// The wallet signed the payout.
     RecordSigned(SignedPayout),
     /// A final transaction spent an input of the signed payout.
@@ -99,7 +97,6 @@ impl Command {
             Self::RecordPurchase(_) => "RecordPurchase",
             Self::FinishPurchase(_) => "FinishPurchase",
             Self::StopPurchase { .. } => "StopPurchase",
-            Self::IntendPayout => "IntendPayout",
             Self::RecordSigned(_) => "RecordSigned",
             Self::RecordVoided { .. } => "RecordVoided",
             Self::RecordSent => "RecordSent",
@@ -165,7 +162,6 @@ impl Deposit {
             Command::RecordPurchase(fact) => self.record_purchase(fact),
             Command::FinishPurchase(policy) => self.finish_purchase(policy),
             Command::StopPurchase { reason } => self.stop_purchase(reason),
-            Command::IntendPayout => self.intend_payout(),
             Command::RecordSigned(signed) => self.record_signed(signed),
             Command::RecordVoided { conflicting_txid } => self.record_voided(*conflicting_txid),
             Command::RecordSent => self.record_sent(),

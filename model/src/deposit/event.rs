@@ -43,7 +43,7 @@ crate::event::events! {
         RemainderBooked = 1,
         /// Decided or bought: this much is to be paid out.
         StatusWaitSend = 1,
-        /// A payout that may be signed from now on.
+        /// Another attempt at a payout; its bytes come with it.
         PayoutIntended = 1,
         /// The payout's bytes; from here on these bytes and no others.
         PayoutSigned = 1,

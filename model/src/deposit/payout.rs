@@ -43,23 +43,13 @@ impl Deposit {
         }
     }
 
-    pub(super) fn intend_payout(&self) -> Result<Vec<Event>, Rejection> {
-        let payout = self.owed()?;
-        if payout.signed.is_some() {
-            return Err(Rejection::PayoutSigned);
-        }
-        Ok(vec![PayoutIntended { attempt: payout.attempt + 1 }.into()])
-    }
-
     pub(super) fn record_signed(&self, signed: &SignedPayout) -> Result<Vec<Event>, Rejection> {
         let payout = self.owed()?;
         if payout.signed.is_some() {
             return Err(Rejection::PayoutSigned);
         }
-        if payout.attempt == 0 {
-            return Err(self.wrong_stage());
-        }
-        Ok(vec![Event::PayoutSigned(signed.clone().into())])
+        let intended = PayoutIntended { attempt: payout.attempt + 1 };
+        Ok(vec![intended.into(), Event::PayoutSigned(signed.clone().into())])
     }
 
     pub(super) fn record_voided(&self, conflicting_txid: Hash32) -> Result<Vec<Event>, Rejection> {
@@ -105,12 +95,6 @@ mod tests {
     fn a_payout_is_signed_once() {
         let other = SignedPayout { txid: Hash32([77; 32]), ..signed() };
         given(up_to_signed()).when(Command::RecordSigned(other)).rejected_with(Rejection::PayoutSigned);
-        given(up_to_signed()).when(Command::IntendPayout).rejected_with(Rejection::PayoutSigned);
-    }
-
-    #[test]
-    fn nothing_is_signed_without_an_intention() {
-        given(up_to_wait_send()).when(Command::RecordSigned(signed())).rejected();
     }
 
     #[test]
@@ -123,8 +107,8 @@ mod tests {
         given(up_to_signed())
             .when(Command::RecordVoided { conflicting_txid: Hash32([66; 32]) })
             .then([PayoutVoided { conflicting_txid: Hash32([66; 32]) }.into()])
-            .when(Command::IntendPayout)
-            .then([PayoutIntended { attempt: 2 }.into()]);
+            .when(Command::RecordSigned(signed()))
+            .then([PayoutIntended { attempt: 2 }.into(), Event::PayoutSigned(signed().into())]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What the sender remembers of a payout between two looks at it. Losing it costs an intention and a look, no more.
+//! What the sender remembers of a payout between two looks at it. Losing it costs a look, no more.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,15 +14,6 @@ use tokio::time::Instant;
 const PAUSE_FACTOR_MAX: u32 = 4;
 /// The pause is this fraction of the time waited so far: a few looks an order of magnitude.
 const PAUSE_DIVISOR: u32 = 4;
-
-/// What is remembered of one payout.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Memory {
-    /// The attempt that was intended and has come to nothing yet.
-    pub(super) intended: Option<u32>,
-    /// From the moment a node is known to have taken it.
-    pub(super) watch: Option<Watch>,
-}
 
 /// A payout that a node took.
 #[derive(Debug, Clone, Copy)]
@@ -80,17 +71,17 @@ impl Watch {
     }
 }
 
-/// What is remembered of all of them.
+/// The payouts that a node took.
 #[derive(Debug, Default)]
-pub(super) struct Memories(Mutex<HashMap<DepositId, Memory>>);
+pub(super) struct Watches(Mutex<HashMap<DepositId, Watch>>);
 
-impl Memories {
-    pub(super) fn get(&self, id: DepositId) -> Memory {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied().unwrap_or_default()
+impl Watches {
+    pub(super) fn get(&self, id: DepositId) -> Option<Watch> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).copied()
     }
 
-    pub(super) fn put(&self, id: DepositId, memory: Memory) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, memory);
+    pub(super) fn put(&self, id: DepositId, watch: Watch) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, watch);
     }
 
     pub(super) fn forget(&self, id: DepositId) {
