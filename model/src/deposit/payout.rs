@@ -9,7 +9,7 @@ use crate::ids::Hash32;
 
 /// A signed payout: once in the log these bytes are the payout, and no others until a final transaction spends one of
 /// their inputs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SignedPayout {
     /// The transaction, signed.
     pub txid: Hash32,
@@ -60,7 +60,12 @@ impl Deposit {
         if signed.txid == conflicting_txid {
             return Err(Rejection::Arithmetic("a payout does not conflict with itself"));
         }
-        Ok(vec![PayoutVoided { conflicting_txid }.into()])
+        let mut events = vec![PayoutVoided { conflicting_txid }.into()];
+        // What was signed went on although the deposit was gone; nothing new is signed before it is back.
+        if self.is_undone {
+            events.push(Held { reason: HoldReason::DepositOrphaned }.into());
+        }
+        Ok(events)
     }
 
     pub(super) fn record_sent(&self) -> Result<Vec<Event>, Rejection> {
@@ -107,6 +112,25 @@ mod tests {
         given(up_to_signed())
             .when(Command::RecordVoided { conflicting_txid: Hash32([66; 32]) })
             .then([PayoutVoided { conflicting_txid: Hash32([66; 32]) }.into()])
+            .when(Command::RecordSigned(signed()))
+            .then([PayoutIntended { attempt: 2 }.into(), Event::PayoutSigned(signed().into())]);
+    }
+
+    #[test]
+    fn a_payout_voided_after_a_reorganisation_took_the_deposit_is_not_signed_anew_before_it_is_back() {
+        let block = BlockRef { height: 8, hash: Hash32([8; 32]) };
+        given(up_to_signed())
+            .when(Command::ObserveOrphaned)
+            .then_any()
+            .when(Command::RecordVoided { conflicting_txid: Hash32([66; 32]) })
+            .then([
+                PayoutVoided { conflicting_txid: Hash32([66; 32]) }.into(),
+                Held { reason: HoldReason::DepositOrphaned }.into(),
+            ])
+            .when(Command::ObserveMined { block })
+            .then_any()
+            .when(Command::ObserveMature { confirmations: 2, seen_before: None })
+            .then([Matured { confirmations: 2 }.into(), Released { note: "mined again".into() }.into()])
             .when(Command::RecordSigned(signed()))
             .then([PayoutIntended { attempt: 2 }.into(), Event::PayoutSigned(signed().into())]);
     }
