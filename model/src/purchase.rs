@@ -14,7 +14,7 @@ pub use order::{
 };
 
 /// Something that happened in a purchase. An intention is recorded before its request is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fact {
     /// From here on the order may be sent.
@@ -36,7 +36,7 @@ pub enum Fact {
 }
 
 /// Why a fact cannot follow what came before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum FactError {
     /// A second order while one is open.
     #[error("an order is open")]
@@ -82,7 +82,7 @@ pub enum FactError {
 }
 
 /// How far the order that is open has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderPhase {
     /// Intended; whether the exchange has it is not known.
@@ -100,7 +100,7 @@ pub enum OrderPhase {
 }
 
 /// The order that is open: intended and neither refused nor ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OpenOrder {
     /// What was intended.
     pub intent: OrderIntent,
@@ -111,7 +111,7 @@ pub struct OpenOrder {
 }
 
 /// What the orders of one purchase add up to: the fold of its facts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Purchase {
     budget: Amount<Btc>,
     /// Of orders that ended; the open order's part is in its observation.
@@ -121,7 +121,7 @@ pub struct Purchase {
     open: Option<OpenOrder>,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 struct Totals {
     bought: Amount<Sky>,
     spent: Amount<Btc>,

@@ -10,7 +10,7 @@ use millrace_model::purchase::Price;
 pub const LEVELS_MAX: usize = 5_000;
 
 /// What a market demands of an order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rules {
     /// Decimals of a price.
     pub price_decimals: u32,
@@ -51,7 +51,7 @@ pub struct Book {
 }
 
 /// What is wrong with a book as such, whatever one wants of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum BookTrouble {
     /// The exchange's time of the book is too far from ours.
     #[error("the order book is stale")]

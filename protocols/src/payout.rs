@@ -35,7 +35,7 @@ pub enum BytesError {
 }
 
 /// What the desk knows of a payout before it asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Signed; no node is known to have taken it.
     Signed,
@@ -61,7 +61,7 @@ pub enum Answer<'a> {
 }
 
 /// What to do next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Hand the bytes to the node.
     Inject,

@@ -22,7 +22,7 @@ use crate::book::{Book, BookTrouble, Rules};
 pub use machine::Machine;
 
 /// How purchases are made. Times are in milliseconds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// What the market demands of an order.
     pub rules: Rules,
@@ -100,7 +100,7 @@ pub struct Market<'a> {
 }
 
 /// What is to be done next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Commit this fact, then [`Machine::handle_recorded`]; [`Machine::handle_not_reserved`] when the funds of an intended
     /// order went to another meanwhile.
@@ -140,7 +140,7 @@ pub enum Step {
 }
 
 /// What a purchase waits for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Waiting {
     /// A market in which it may buy.
     Market(MarketTrouble),
@@ -160,7 +160,7 @@ pub enum Waiting {
 }
 
 /// Why a market is not bought in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum MarketTrouble {
     /// No book was read yet, or none since the last order ended.
     #[error("the order book has to be read")]
@@ -182,7 +182,7 @@ pub enum MarketTrouble {
 }
 
 /// What went wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum Trouble {
     /// The exchange did not answer; whether it acted is unknown.
     #[error("the exchange did not answer")]
@@ -208,7 +208,7 @@ pub enum Trouble {
 }
 
 /// What a purchase came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Outcome {
     /// What the fills brought.
     pub bought: Amount<Sky>,
@@ -221,7 +221,7 @@ pub struct Outcome {
 }
 
 /// Why a purchase cannot go on by itself.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum HoldReason {
     /// An order was sent, the exchange neither has it nor refuses it for good.
     #[error("the order {cid} may have been placed and is in no listing")]
@@ -270,7 +270,7 @@ pub enum HoldReason {
 }
 
 /// An order as an exchange shows it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct VenueOrder {
     /// The exchange's number for it.
     pub order_id: u64,

@@ -100,7 +100,7 @@ pub struct BlockRef {
 }
 
 /// Whom a deposit address belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Customer {
     /// The Skycoin address to pay.
     pub target: String,
@@ -109,7 +109,7 @@ pub struct Customer {
 }
 
 /// See [`Event::Detected`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Detected {
     /// The deposit's id.
     pub id: DepositId,
@@ -312,7 +312,7 @@ pub struct Confirmed {
 }
 
 /// Why a deposit is held.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldReason {
     /// Less than the desk deals in.

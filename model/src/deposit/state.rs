@@ -9,7 +9,7 @@ use crate::money::{Amount, Btc, Sky};
 use crate::purchase::{Fact, Price, Purchase};
 
 /// A deposit as its events leave it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Deposit {
     /// What was detected.
     pub receipt: Detected,
@@ -32,7 +32,7 @@ pub struct Deposit {
 }
 
 /// Whether the desk's limits on the amount of a deposit hold for one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Limits {
     /// They do.
     Kept,
@@ -41,7 +41,7 @@ pub enum Limits {
 }
 
 /// Where a deposit's transaction stands on the chain.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Sighting {
     /// In the mempool.
     Unconfirmed,
@@ -54,7 +54,7 @@ pub enum Sighting {
 }
 
 /// Where a deposit stands at the desk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Stage {
     /// Not deep enough yet.
     Pending,
@@ -85,7 +85,7 @@ pub enum Stage {
 }
 
 /// How a deposit ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Paid out for good.
     Paid,
@@ -104,7 +104,7 @@ pub enum Outcome {
 }
 
 /// A payout and how far it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Payout {
     /// How much.
     pub amount: Amount<Sky>,

@@ -167,7 +167,7 @@ impl fmt::Display for ClientOrderId {
 }
 
 /// A limit order to buy, as it is going to be placed. Its request is the same each time it is sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OrderIntent {
     /// The number of the order within its purchase: 1 for the first.
     pub attempt: u32,
@@ -221,7 +221,7 @@ impl OrderState {
 }
 
 /// What an exchange told of an order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct OrderObservation {
     /// How much was filled.
     pub completed: Amount<Sky>,

@@ -19,7 +19,7 @@ pub(super) enum Choice {
 }
 
 /// What a purchase knows beside its facts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy)]
 pub(super) struct Limits {
     /// The cheapest ask seen at the decision.
     pub(super) reference: Price,

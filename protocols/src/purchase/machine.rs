@@ -18,7 +18,7 @@ use super::{
 
 /// One purchase under way. Made anew from the recorded [`Purchase`] after a restart, and after a commit whose outcome is
 /// unknown.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Machine {
     purchase: Purchase,
     /// Stands for the deposit in client order ids.
@@ -46,7 +46,7 @@ pub struct Machine {
     forgotten: BTreeMap<u32, VenueOrder>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum State {
     /// No order is open.
     Choosing,
@@ -63,13 +63,13 @@ enum State {
 }
 
 /// Whether a request for the order may have reached the exchange before the one now on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Sent {
     Never,
     Perhaps,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum StopRequest {
     None,
     Asked,
