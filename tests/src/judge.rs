@@ -86,6 +86,8 @@ pub struct Account {
     pub deposit: Deposit,
     /// All orders, the first first.
     pub intended: Vec<OrderIntent>,
+    /// How often its payout left its block after it was final.
+    pub lost: usize,
 }
 
 /// A run that the judge has nothing against.
@@ -100,10 +102,23 @@ pub struct Judgement {
 /// Judges a log that nobody writes to at the moment, or whose deposits are at rest.
 pub fn judge(reader: &Reader, outside: &Outside) -> Result<Judgement> {
     let verified = reader.verify()?;
+    Ok(Judgement { verified, accounts: judge_at_rest(reader, outside)? })
+}
+
+/// The same, by a log whose hashes are not computed anew.
+pub fn judge_at_rest(reader: &Reader, outside: &Outside) -> Result<BTreeMap<DepositId, Account>> {
+    let accounts = judge_amid(reader, outside)?;
+    everybody_paid_has_his_coins(&accounts, &outside.payouts)?;
+    Ok(accounts)
+}
+
+/// Judges a log in the middle of everything: what must hold at every moment, whatever is on its way. A log that was restored
+/// has forgotten something and is not to be judged before it has found out.
+pub fn judge_amid(reader: &Reader, outside: &Outside) -> Result<BTreeMap<DepositId, Account>> {
     let accounts = accounts(reader)?;
     payouts_match(&accounts, &outside.payouts)?;
     orders_match(&accounts, &outside.orders)?;
-    Ok(Judgement { verified, accounts })
+    Ok(accounts)
 }
 
 fn accounts(reader: &Reader) -> Result<BTreeMap<DepositId, Account>> {
@@ -117,12 +132,13 @@ fn accounts(reader: &Reader) -> Result<BTreeMap<DepositId, Account>> {
             let Event::Deposit(event) = &recorded.event else { continue };
             if let DepositEvent::Detected(detected) = event {
                 let deposit = evolve(None, event).context("a detected deposit is one")?;
-                let before = accounts.insert(detected.id, Account { deposit, intended: Vec::new() });
+                let before = accounts.insert(detected.id, Account { deposit, intended: Vec::new(), lost: 0 });
                 ensure!(before.is_none(), "deposit {} was detected twice", detected.id);
                 continue;
             }
             let StreamName::Deposit(id) = recorded.stream else { continue };
             let account = accounts.get_mut(&id).with_context(|| format!("deposit {id} was never detected"))?;
+            account.lost += usize::from(is_paid(&account.deposit) && matches!(event, DepositEvent::PayoutReorged(_)));
             account.deposit = evolve(Some(account.deposit.clone()), event).context("a deposit stays one")?;
             if let DepositEvent::OrderIntended(intended) = event {
                 account.intended.push(intended.order.clone());
@@ -134,7 +150,7 @@ fn accounts(reader: &Reader) -> Result<BTreeMap<DepositId, Account>> {
 /// Every payout outside is one that a deposit signed, of the exact amount, to its customer; and no deposit has two. Only one
 /// that a lost log has forgotten may be without: then an unpaid deposit of that customer is held for a person to look at.
 fn payouts_match(accounts: &BTreeMap<DepositId, Account>, payouts: &[Payout]) -> Result<()> {
-    let mut paid: BTreeMap<DepositId, usize> = BTreeMap::new();
+    let mut paid: BTreeMap<DepositId, Hash32> = BTreeMap::new();
     for payout in payouts {
         let signed = |account: &&Account| account.deposit.signed_payout().is_some_and(|it| it.txid == payout.txid);
         let Some(account) = accounts.values().find(signed) else {
@@ -147,13 +163,18 @@ fn payouts_match(accounts: &BTreeMap<DepositId, Account>, payouts: &[Payout]) ->
         ensure!(customer == Some(&payout.target), "{payout:?} pays somebody else than {customer:?}");
         let owed = deposit.payout.as_ref().map(|payout| payout.amount);
         ensure!(owed == Some(payout.coins), "{payout:?} pays something else than {owed:?}");
-        *paid.entry(deposit.receipt.id).or_default() += 1;
+        let before = paid.insert(deposit.receipt.id, payout.txid);
+        ensure!(before.is_none(), "deposit {} was paid twice: {before:?}, {payout:?}", deposit.receipt.id);
     }
-    for account in accounts.values() {
-        let (id, stage) = (account.deposit.receipt.id, &account.deposit.stage);
-        let count = paid.get(&id).copied().unwrap_or_default();
-        let wanted = if is_paid(&account.deposit) { 1..=1 } else { 0..=1 };
-        ensure!(wanted.contains(&count), "deposit {id} in {stage:?} was paid {count} times");
+    Ok(())
+}
+
+/// Nobody is paid by the log alone. A chain that was reorganised may have lost a payout for a while.
+fn everybody_paid_has_his_coins(accounts: &BTreeMap<DepositId, Account>, payouts: &[Payout]) -> Result<()> {
+    for deposit in accounts.values().map(|account| &account.deposit).filter(|deposit| is_paid(deposit)) {
+        let signed = deposit.signed_payout().map(|signed| signed.txid);
+        let is_there = payouts.iter().any(|payout| Some(payout.txid) == signed);
+        ensure!(is_there, "deposit {} was paid by {signed:?}, which is nowhere", deposit.receipt.id);
     }
     Ok(())
 }
