@@ -34,6 +34,13 @@ impl Ticker {
             Self::Sky => Sky::SCALE,
         }
     }
+
+    /// So many smallest units as whole coins, with all decimals and, below zero, a sign: `"-0.00000080"`.
+    pub fn amount(self, units: i128) -> String {
+        let (one, whole) = (10u128.pow(self.scale()), units.unsigned_abs());
+        let sign = if units < 0 { "-" } else { "" };
+        format!("{sign}{}.{:0width$}", whole / one, whole % one, width = self.scale() as usize)
+    }
 }
 
 /// An account of the ledger. Those of a deposit are kept together here; a deposit's own part of them is what its own stream

@@ -292,6 +292,14 @@ fn what_a_reorganisation_takes_from_a_paid_deposit_is_receivable_until_it_is_min
 }
 
 #[test]
+fn an_amount_has_all_decimals_and_a_sign_below_zero() {
+    for (units, btc) in [(0, "0.00000000"), (-80, "-0.00000080"), (123_456_789, "1.23456789")] {
+        assert_eq!(Ticker::Btc.amount(units), btc);
+    }
+    assert_eq!(Ticker::Sky.amount(-1_500_000), "-1.500000");
+}
+
+#[test]
 fn what_the_owners_put_in_and_take_out_is_theirs() {
     let mut balances = Balances::default();
     let declared = |kind, place, coins| TransferDeclared { kind, place, coins, note: String::new() };
