@@ -12,7 +12,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use accounts::{Account, Nature, Ticker};
-pub use deposit::of_deposit;
+pub use deposit::{Standing, of_deposit};
 
 use crate::desk::{Coins, Place, TransferDeclared, TransferKind};
 use crate::money::{Amount, Btc, Coin, Sky};

@@ -10,7 +10,7 @@ use millrace_actors::event_store::{Reader, Verified};
 use millrace_model::deposit::{Deposit, Event as DepositEvent, HoldReason, Outcome, Stage, evolve};
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Hash32, StreamName};
-use millrace_model::ledger::{Account as LedgerAccount, Balances, Ticker, of_deposit};
+use millrace_model::ledger::{Account as LedgerAccount, Balances, Standing, Ticker, of_deposit};
 use millrace_model::money::{Amount, Sky};
 use millrace_model::purchase::{OrderIntent, OrderPhase};
 use serde_json::Value;
@@ -127,8 +127,9 @@ fn accounts(reader: &Reader) -> Result<(BTreeMap<DepositId, Account>, Balances)>
             }
             let StreamName::Deposit(id) = recorded.stream else { continue };
             let account = accounts.get_mut(&id).with_context(|| format!("deposit {id} was never detected"))?;
+            let before = Standing::of(&account.deposit);
             let after = evolve(Some(account.deposit.clone()), event).context("a deposit stays one")?;
-            balances.post(&of_deposit(&account.deposit, event, &after));
+            balances.post(&of_deposit(&before, event, &after));
             account.deposit = after;
             if let DepositEvent::OrderIntended(intended) = event {
                 account.intended.push(intended.order.clone());

@@ -6,12 +6,12 @@ use millrace_model::deposit::{Deposit, evolve};
 use millrace_model::desk;
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, StreamName};
-use millrace_model::ledger::{self, Balances};
+use millrace_model::ledger::{self, Balances, Standing};
 
 use crate::event_store::{ReadError, Reader};
 
 /// How many deposits are kept in memory; beyond it, all are forgotten and read again.
-const DEPOSITS_MAX: usize = 20_000;
+const DEPOSITS_MAX: usize = 50_000;
 
 /// The balances, and the deposits in motion that the next postings rest on.
 #[derive(Debug, Default)]
@@ -32,12 +32,13 @@ impl Books {
     pub(super) fn take_in(&mut self, recorded: &Recorded, reader: &Reader) -> Result<(), ReadError> {
         match (&recorded.stream, &recorded.event) {
             (StreamName::Deposit(id), Event::Deposit(event)) => {
-                let before = self.before(*id, recorded, reader)?;
-                let Some(after) = evolve(before.clone(), event) else { return Ok(()) };
+                let deposit = self.before(*id, recorded, reader)?;
+                let before = deposit.as_ref().map(Standing::of);
+                let Some(after) = evolve(deposit, event) else { return Ok(()) };
                 if let Some(before) = before {
                     self.balances.post(&ledger::of_deposit(&before, event, &after));
                 }
-                self.deposits.insert(*id, after);
+                self.keep(*id, after);
             }
             (_, Event::Desk(desk::Event::TransferDeclared(transfer))) => {
                 self.balances.post(&ledger::of_transfer(transfer));
@@ -63,11 +64,13 @@ impl Books {
         }))
     }
 
-    /// Forgets what is not expected to move any more.
-    pub(super) fn tidy(&mut self) {
-        self.deposits.retain(|_, deposit| !deposit.is_finished());
-        if self.deposits.len() > DEPOSITS_MAX {
+    /// What is finished is not expected to move any more.
+    fn keep(&mut self, id: DepositId, deposit: Deposit) {
+        if self.deposits.len() >= DEPOSITS_MAX {
             self.deposits.clear();
+        }
+        if !deposit.is_finished() {
+            self.deposits.insert(id, deposit);
         }
     }
 }

@@ -145,7 +145,6 @@ impl Fold {
         self.totals.add_addresses(bindings.len());
         let cut = LedgerCut { position: last, balances: self.books.balances().clone() };
         self.views.write(&deposits, &bindings, &self.totals, cut).await?;
-        self.books.tidy();
         self.position = last;
         for row in deposits.iter().filter(|row| row.status == "done") {
             self.rows.remove(&row.id);

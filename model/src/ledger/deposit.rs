@@ -2,17 +2,71 @@
 
 use super::{Account, Entry, Ticker, signed};
 use crate::deposit::{Deposit, Event, Outcome, Payout, PayoutBasis, RemainderUse, Sighting, Stage};
-use crate::money::{Amount, Coin, Sky};
+use crate::money::{Amount, Btc, Coin, Sky};
 use crate::purchase::Purchase;
 
-/// What an event of a deposit posts; `before` and `after` are the deposit without it and with it.
-pub fn of_deposit(before: &Deposit, event: &Event, after: &Deposit) -> Entry {
+/// What the next entry of a deposit rests on, of the deposit as it is before the event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    is_received: bool,
+    is_there: bool,
+    is_paid: bool,
+    /// What is to be paid back.
+    refund: Amount<Btc>,
+    /// What is to be paid out.
+    payout: Amount<Sky>,
+    trade: Option<Trade>,
+}
+
+/// What a purchase has come to at the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Trade {
+    frozen: Amount<Btc>,
+    spent: Amount<Btc>,
+    fee: Amount<Btc>,
+    rounding: Amount<Btc>,
+    bought: Amount<Sky>,
+}
+
+impl Standing {
+    /// That of a deposit.
+    pub fn of(deposit: &Deposit) -> Self {
+        let refund = if let Stage::RefundDue { amount } = deposit.stage { amount } else { Amount::ZERO };
+        Self {
+            is_received: !matches!(deposit.stage, Stage::Pending | Stage::Done(Outcome::Vanished)),
+            is_there: is_there(deposit),
+            is_paid: deposit.stage == Stage::Done(Outcome::Paid),
+            refund,
+            payout: deposit.payout.as_ref().map_or(Amount::ZERO, |payout| payout.amount),
+            trade: deposit.purchase.as_ref().map(Trade::of),
+        }
+    }
+}
+
+impl Trade {
+    fn of(purchase: &Purchase) -> Self {
+        Self {
+            frozen: purchase.frozen(),
+            spent: purchase.spent(),
+            fee: purchase.fee(),
+            rounding: purchase.rounding(),
+            bought: purchase.bought(),
+        }
+    }
+}
+
+/// What an event of a deposit posts; `before` is how it stood without it, `after` the deposit with it.
+pub fn of_deposit(before: &Standing, event: &Event, after: &Deposit) -> Entry {
     let mut entry = Entry::default();
     let deposited = after.receipt.amount;
     match event {
         Event::StatusWaitDecide(_) => entry.btc(Account::DepositAddresses, Account::Customer, deposited),
         Event::Quarantined(_) => entry.btc(Account::DepositAddresses, Account::Suspense, deposited),
-        Event::OrderIntended(_) | Event::OrderRefused(_) | Event::OrderObserved(_) => trade(&mut entry, before, after),
+        Event::OrderIntended(_) | Event::OrderRefused(_) | Event::OrderObserved(_) => {
+            if let (Some(before), Some(after)) = (before.trade, after.purchase.as_ref()) {
+                trade(&mut entry, before, Trade::of(after));
+            }
+        }
         Event::RemainderBooked(remainder) => {
             let to = match remainder.to {
                 RemainderUse::Rounding => Account::Rounding,
@@ -29,23 +83,19 @@ pub fn of_deposit(before: &Deposit, event: &Event, after: &Deposit) -> Entry {
                 entry.sky(Account::Payout, Account::Rounding, owed.rounding);
             }
         }
-        Event::PayoutSigned(_) => entry.sky(Account::Payout, Account::PayoutInFlight, payout(before)),
-        Event::PayoutVoided(_) => entry.sky(Account::PayoutInFlight, Account::Payout, payout(before)),
-        Event::Confirmed(_) => entry.sky(Account::PayoutInFlight, Account::HotWallet, payout(before)),
-        Event::PayoutReorged(_) if before.stage == Stage::Done(Outcome::Paid) => {
-            entry.sky(Account::HotWallet, Account::PayoutInFlight, payout(before));
+        Event::PayoutSigned(_) => entry.sky(Account::Payout, Account::PayoutInFlight, before.payout),
+        Event::PayoutVoided(_) => entry.sky(Account::PayoutInFlight, Account::Payout, before.payout),
+        Event::Confirmed(_) => entry.sky(Account::PayoutInFlight, Account::HotWallet, before.payout),
+        Event::PayoutReorged(_) if before.is_paid => {
+            entry.sky(Account::HotWallet, Account::PayoutInFlight, before.payout);
         }
         Event::RefundDue(due) => {
-            undo_sale(&mut entry, before);
+            undo_sale(&mut entry, after);
             let from = if after.receipt.customer.is_some() { Account::Customer } else { Account::Suspense };
             entry.btc(from, Account::Refund, due.amount);
         }
         // By other means: the owners paid it.
-        Event::RefundMarked(_) => {
-            if let Stage::RefundDue { amount } = before.stage {
-                entry.btc(Account::Refund, Account::Capital, amount);
-            }
-        }
+        Event::RefundMarked(_) => entry.btc(Account::Refund, Account::Capital, before.refund),
         Event::Detected(_)
         | Event::Mined(_)
         | Event::Orphaned(_)
@@ -64,8 +114,9 @@ pub fn of_deposit(before: &Deposit, event: &Event, after: &Deposit) -> Entry {
         | Event::ReorgLoss(_)
         | Event::Failed(_) => {}
     }
-    if is_received(before) && is_received(after) {
-        match (is_there(before), is_there(after)) {
+    let now = Standing::of(after);
+    if before.is_received && now.is_received {
+        match (before.is_there, now.is_there) {
             (true, false) => entry.btc(Account::Receivable, Account::DepositAddresses, deposited),
             (false, true) => entry.btc(Account::DepositAddresses, Account::Receivable, deposited),
             (true, true) | (false, false) => {}
@@ -83,14 +134,6 @@ fn undo_sale(entry: &mut Entry, deposit: &Deposit) {
     }
 }
 
-fn payout(deposit: &Deposit) -> Amount<Sky> {
-    deposit.payout.as_ref().map_or(Amount::ZERO, |payout| payout.amount)
-}
-
-fn is_received(deposit: &Deposit) -> bool {
-    !matches!(deposit.stage, Stage::Pending | Stage::Done(Outcome::Vanished))
-}
-
 /// Whether the chain as it is now has what was received. Nobody waits for the depth of what has ended: there, mined again is
 /// enough.
 fn is_there(deposit: &Deposit) -> bool {
@@ -99,18 +142,20 @@ fn is_there(deposit: &Deposit) -> bool {
 }
 
 /// What changed at the exchange: coins kept back for an order, fills, fees.
-fn trade(entry: &mut Entry, before: &Deposit, after: &Deposit) {
-    let (Some(before), Some(after)) = (&before.purchase, &after.purchase) else { return };
-    let (frozen, spent) = (change(before, after, Purchase::frozen), change(before, after, Purchase::spent));
-    let (fee, rounding) = (change(before, after, Purchase::fee), change(before, after, Purchase::rounding));
-    let bought = change(before, after, Purchase::bought);
+fn trade(entry: &mut Entry, before: Trade, after: Trade) {
+    let [frozen, spent, fee, rounding] = [
+        change(before.frozen, after.frozen),
+        change(before.spent, after.spent),
+        change(before.fee, after.fee),
+        change(before.rounding, after.rounding),
+    ];
     entry.shift(Ticker::Btc, Account::ExchangeFrozen, Account::ExchangeFree, frozen);
     entry.shift(Ticker::Btc, Account::Customer, Account::ExchangeFree, spent);
     entry.shift(Ticker::Btc, Account::ExchangeFee, Account::ExchangeFree, fee);
     entry.shift(Ticker::Btc, Account::Rounding, Account::ExchangeFree, rounding);
-    entry.shift(Ticker::Sky, Account::ExchangeFree, Account::Payout, bought);
+    entry.shift(Ticker::Sky, Account::ExchangeFree, Account::Payout, change(before.bought, after.bought));
 }
 
-fn change<C: Coin>(before: &Purchase, after: &Purchase, of: impl Fn(&Purchase) -> Amount<C>) -> i64 {
-    signed(of(after)) - signed(of(before))
+fn change<C: Coin>(before: Amount<C>, after: Amount<C>) -> i64 {
+    signed(after) - signed(before)
 }

@@ -42,7 +42,7 @@ impl Life {
         let Ok(events) = self.deposit.decide(command) else { return false };
         for event in events {
             let after = evolve(Some(self.deposit.clone()), &event).unwrap();
-            let entry = of_deposit(&self.deposit, &event, &after);
+            let entry = of_deposit(&Standing::of(&self.deposit), &event, &after);
             for coin in Ticker::ALL {
                 let of_coin = entry.postings().iter().filter(|posting| posting.coin == coin);
                 assert_eq!(of_coin.map(|posting| i128::from(posting.units)).sum::<i128>(), 0, "{event:?}");

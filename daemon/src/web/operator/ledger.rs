@@ -73,12 +73,12 @@ fn posted(events: &[Recorded]) -> Vec<PostingRow> {
     let (mut deposit, mut lines) = (None, Vec::new());
     for recorded in events {
         let Event::Deposit(event) = &recorded.event else { continue };
-        let after = evolve(deposit.clone(), event);
-        if let (Some(before), Some(after)) = (&deposit, &after) {
-            let entry = ledger::of_deposit(before, event, after);
+        let before = deposit.as_ref().map(ledger::Standing::of);
+        deposit = evolve(deposit, event);
+        if let (Some(before), Some(after)) = (before, &deposit) {
+            let entry = ledger::of_deposit(&before, event, after);
             lines.extend(entry.postings().iter().map(|posting| row(recorded, posting)));
         }
-        deposit = after;
     }
     lines
 }
