@@ -94,6 +94,19 @@ pub enum Nature {
     Equity,
 }
 
+impl Nature {
+    /// The word used in APIs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Asset => "asset",
+            Self::Liability => "liability",
+            Self::Position => "position",
+            Self::Result => "result",
+            Self::Equity => "equity",
+        }
+    }
+}
+
 impl Account {
     /// The word used in APIs.
     pub const fn as_str(self) -> &'static str {

@@ -263,12 +263,12 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape {
         name: "Ledger",
         fields: &[("position", "integer"), ("balances", "[BalanceRow]")],
-        source: Source::Struct("Ledger", LEDGER),
+        source: Source::Struct("Ledger", SHAPES_OF_CLI),
     },
     Shape {
         name: "BalanceRow",
         fields: &[("account", "string"), ("nature", "string"), ("coin", "string"), ("amount", "decimal")],
-        source: Source::Struct("BalanceRow", LEDGER),
+        source: Source::Struct("BalanceRow", SHAPES_OF_CLI),
     },
     Shape { name: "Postings", fields: &[("postings", "[PostingRow]")], source: Source::Struct("Postings", LEDGER) },
     Shape {

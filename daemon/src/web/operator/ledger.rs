@@ -7,29 +7,14 @@ use axum::extract::State;
 use millrace_model::deposit::evolve;
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, Position, StreamName};
-use millrace_model::ledger::{self, Account, Balance, Nature, Posting, Ticker};
+use millrace_model::ledger::{self, Account, Balance, Posting, Ticker};
 use serde::Serialize;
 
 use super::OperatorState;
 use super::deposits::unknown_deposit;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
-
-/// What stands on the accounts, as of a position of the log.
-#[derive(Debug, Serialize)]
-pub(super) struct Ledger {
-    position: Position,
-    balances: Vec<BalanceRow>,
-}
-
-/// What stands on an account: debits less credits.
-#[derive(Debug, Serialize)]
-struct BalanceRow {
-    account: Account,
-    nature: Nature,
-    coin: Ticker,
-    amount: String,
-}
+use crate::web::shapes::{BalanceRow, Ledger};
 
 pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledger> {
     let cut = state.views.ledger();
