@@ -10,6 +10,7 @@ use millrace_actors::event_store::{Reader, Verified};
 use millrace_model::deposit::{Deposit, Event as DepositEvent, HoldReason, Outcome, Stage, evolve};
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Hash32, StreamName};
+use millrace_model::ledger::{Account as LedgerAccount, Balances, Standing, Ticker, of_deposit};
 use millrace_model::money::{Amount, Sky};
 use millrace_model::purchase::{OrderIntent, OrderPhase};
 use serde_json::Value;
@@ -97,36 +98,49 @@ pub struct Judgement {
     pub verified: Verified,
     /// Every deposit.
     pub accounts: BTreeMap<DepositId, Account>,
+    /// The ledger.
+    pub balances: Balances,
 }
 
 /// Judges a log that nobody writes to at the moment, or whose deposits are at rest.
 pub fn judge(reader: &Reader, outside: &Outside) -> Result<Judgement> {
     let verified = reader.verify()?;
-    Ok(Judgement { verified, accounts: judge_at_rest(reader, outside)? })
+    let (accounts, balances) = at_rest(reader, outside)?;
+    Ok(Judgement { verified, accounts, balances })
 }
 
 /// The same, by a log whose hashes are not computed anew.
 pub fn judge_at_rest(reader: &Reader, outside: &Outside) -> Result<BTreeMap<DepositId, Account>> {
-    let accounts = judge_amid(reader, outside)?;
-    everybody_paid_has_his_coins(&accounts, &outside.payouts)?;
-    Ok(accounts)
+    at_rest(reader, outside).map(|(accounts, _)| accounts)
 }
 
 /// Judges a log in the middle of everything: what must hold at every moment, whatever is on its way. A log that was restored
 /// has forgotten something and is not to be judged before it has found out.
-pub fn judge_amid(reader: &Reader, outside: &Outside) -> Result<BTreeMap<DepositId, Account>> {
-    let accounts = accounts(reader)?;
-    payouts_match(&accounts, &outside.payouts)?;
-    orders_match(&accounts, &outside.orders)?;
-    Ok(accounts)
+pub fn judge_amid(reader: &Reader, outside: &Outside) -> Result<()> {
+    amid(reader, outside).map(drop)
 }
 
-fn accounts(reader: &Reader) -> Result<BTreeMap<DepositId, Account>> {
-    let mut accounts: BTreeMap<DepositId, Account> = BTreeMap::new();
+fn at_rest(reader: &Reader, outside: &Outside) -> Result<(BTreeMap<DepositId, Account>, Balances)> {
+    let (accounts, balances) = amid(reader, outside)?;
+    everybody_paid_has_his_coins(&accounts, &outside.payouts)?;
+    ledger_matches(&accounts, &balances, outside)?;
+    Ok((accounts, balances))
+}
+
+fn amid(reader: &Reader, outside: &Outside) -> Result<(BTreeMap<DepositId, Account>, Balances)> {
+    let (accounts, balances) = accounts(reader)?;
+    payouts_match(&accounts, &outside.payouts)?;
+    orders_match(&accounts, &outside.orders)?;
+    ledger_is_balanced(&balances)?;
+    Ok((accounts, balances))
+}
+
+fn accounts(reader: &Reader) -> Result<(BTreeMap<DepositId, Account>, Balances)> {
+    let (mut accounts, mut balances): (BTreeMap<DepositId, Account>, _) = Default::default();
     let mut position = 0;
     loop {
         let page = reader.after(position, PAGE_EVENTS)?;
-        let Some(last) = page.last() else { return Ok(accounts) };
+        let Some(last) = page.last() else { return Ok((accounts, balances)) };
         position = last.position;
         for recorded in &page {
             let Event::Deposit(event) = &recorded.event else { continue };
@@ -139,7 +153,10 @@ fn accounts(reader: &Reader) -> Result<BTreeMap<DepositId, Account>> {
             let StreamName::Deposit(id) = recorded.stream else { continue };
             let account = accounts.get_mut(&id).with_context(|| format!("deposit {id} was never detected"))?;
             account.lost += usize::from(is_paid(&account.deposit) && matches!(event, DepositEvent::PayoutReorged(_)));
-            account.deposit = evolve(Some(account.deposit.clone()), event).context("a deposit stays one")?;
+            let before = Standing::of(&account.deposit);
+            let after = evolve(Some(account.deposit.clone()), event).context("a deposit stays one")?;
+            balances.post(&of_deposit(&before, event, &after));
+            account.deposit = after;
             if let DepositEvent::OrderIntended(intended) = event {
                 account.intended.push(intended.order.clone());
             }
@@ -224,5 +241,40 @@ fn orders_match(accounts: &BTreeMap<DepositId, Account>, orders: &[Order]) -> Re
             ensure!(is_there || !is_taken, "the exchange does not know {}", order.intent.cid);
         }
     }
+    Ok(())
+}
+
+fn ledger_is_balanced(balances: &Balances) -> Result<()> {
+    for coin in Ticker::ALL {
+        ensure!(balances.sum(coin) == 0, "the ledger comes to {} {}", coin.amount(balances.sum(coin)), coin.as_str());
+    }
+    Ok(())
+}
+
+/// What the ledger says went out of the wallet and came in at the exchange is what did, but for what is on its way.
+fn ledger_matches(accounts: &BTreeMap<DepositId, Account>, balances: &Balances, outside: &Outside) -> Result<()> {
+    let is_known = |payout: &&Payout| {
+        let mut signed = accounts.values().filter_map(|account| account.deposit.signed_payout());
+        signed.any(|signed| signed.txid == payout.txid)
+    };
+    let paid: i128 = outside.payouts.iter().filter(is_known).map(|payout| i128::from(payout.coins.units())).sum();
+    let booked = -balances.of(LedgerAccount::HotWallet, Ticker::Sky);
+    let on_its_way = -balances.of(LedgerAccount::PayoutInFlight, Ticker::Sky);
+    ensure!(
+        (booked..=booked + on_its_way).contains(&paid),
+        "{} SKY were paid, {} are booked and {} on their way",
+        Ticker::Sky.amount(paid),
+        Ticker::Sky.amount(booked),
+        Ticker::Sky.amount(on_its_way)
+    );
+    let filled: i128 = outside.orders.iter().map(|order| i128::from(order.filled.units())).sum();
+    let bought = balances.of(LedgerAccount::ExchangeFree, Ticker::Sky);
+    let is_open = |account: &Account| account.deposit.purchase.as_ref().is_some_and(|it| it.open_order().is_some());
+    ensure!(
+        if accounts.values().any(is_open) { filled >= bought } else { filled == bought },
+        "{} SKY were bought, {} are booked",
+        Ticker::Sky.amount(filled),
+        Ticker::Sky.amount(bought)
+    );
     Ok(())
 }

@@ -109,7 +109,7 @@ impl Story {
         let open = self.unsettled()?;
         ensure!(open.is_empty(), "did not stay at rest: {open:#?}");
         self.desk.crash().await;
-        let Judgement { verified, accounts } = judge(&Reader::open(&self.log())?, &self.world.books())?;
+        let Judgement { verified, accounts, .. } = judge(&Reader::open(&self.log())?, &self.world.books())?;
         let mut endings: BTreeMap<String, usize> = BTreeMap::new();
         for account in accounts.values() {
             let ending = match self.is_stranded(&account.deposit) {

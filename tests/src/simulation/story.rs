@@ -202,6 +202,6 @@ impl Story {
         if self.restored > 0 {
             return Ok(());
         }
-        judge_amid(&Reader::open(&self.log())?, &self.world.books()).map(drop)
+        judge_amid(&Reader::open(&self.log())?, &self.world.books())
     }
 }
