@@ -11,6 +11,7 @@ pub mod deposit;
 pub mod desk;
 pub mod event;
 pub mod ids;
+pub mod ledger;
 pub mod money;
 pub mod purchase;
 mod upcast;

@@ -171,6 +171,14 @@ impl Purchase {
         self.totals().rounding
     }
 
+    /// What the exchange keeps back for the order that is open: what that may yet cost.
+    pub fn frozen(&self) -> Amount<Btc> {
+        let Some(open) = &self.open else { return Amount::ZERO };
+        let cost = open.intent.cost().unwrap_or_default();
+        let booked = open.seen.as_ref().and_then(|seen| booked(&open.intent, seen).ok()).unwrap_or_default();
+        cost.saturating_sub(booked.spent)
+    }
+
     /// What of the budget is not spent. While an order is open, part of this may be spent already.
     pub fn remaining(&self) -> Amount<Btc> {
         self.budget.saturating_sub(self.spent())

@@ -10,6 +10,7 @@ use millrace_actors::event_store::{Reader, Verified};
 use millrace_model::deposit::{Deposit, Event as DepositEvent, HoldReason, Outcome, Stage, evolve};
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Hash32, StreamName};
+use millrace_model::ledger::{Account as LedgerAccount, Balances, Standing, Ticker, of_deposit};
 use millrace_model::money::{Amount, Sky};
 use millrace_model::purchase::{OrderIntent, OrderPhase};
 use serde_json::Value;
@@ -86,6 +87,8 @@ pub struct Account {
     pub deposit: Deposit,
     /// All orders, the first first.
     pub intended: Vec<OrderIntent>,
+    /// How often its payout left its block after it was final.
+    pub lost: usize,
 }
 
 /// A run that the judge has nothing against.
@@ -95,35 +98,65 @@ pub struct Judgement {
     pub verified: Verified,
     /// Every deposit.
     pub accounts: BTreeMap<DepositId, Account>,
+    /// The ledger.
+    pub balances: Balances,
 }
 
 /// Judges a log that nobody writes to at the moment, or whose deposits are at rest.
 pub fn judge(reader: &Reader, outside: &Outside) -> Result<Judgement> {
     let verified = reader.verify()?;
-    let accounts = accounts(reader)?;
-    payouts_match(&accounts, &outside.payouts)?;
-    orders_match(&accounts, &outside.orders)?;
-    Ok(Judgement { verified, accounts })
+    let (accounts, balances) = at_rest(reader, outside)?;
+    Ok(Judgement { verified, accounts, balances })
 }
 
-fn accounts(reader: &Reader) -> Result<BTreeMap<DepositId, Account>> {
-    let mut accounts: BTreeMap<DepositId, Account> = BTreeMap::new();
+/// The same, by a log whose hashes are not computed anew.
+pub fn judge_at_rest(reader: &Reader, outside: &Outside) -> Result<BTreeMap<DepositId, Account>> {
+    at_rest(reader, outside).map(|(accounts, _)| accounts)
+}
+
+/// Judges a log in the middle of everything: what must hold at every moment, whatever is on its way. A log that was restored
+/// has forgotten something and is not to be judged before it has found out.
+pub fn judge_amid(reader: &Reader, outside: &Outside) -> Result<()> {
+    amid(reader, outside).map(drop)
+}
+
+fn at_rest(reader: &Reader, outside: &Outside) -> Result<(BTreeMap<DepositId, Account>, Balances)> {
+    let (accounts, balances) = amid(reader, outside)?;
+    everybody_paid_has_his_coins(&accounts, &outside.payouts)?;
+    ledger_matches(&accounts, &balances, outside)?;
+    Ok((accounts, balances))
+}
+
+fn amid(reader: &Reader, outside: &Outside) -> Result<(BTreeMap<DepositId, Account>, Balances)> {
+    let (accounts, balances) = accounts(reader)?;
+    payouts_match(&accounts, &outside.payouts)?;
+    orders_match(&accounts, &outside.orders)?;
+    ledger_is_balanced(&balances)?;
+    Ok((accounts, balances))
+}
+
+fn accounts(reader: &Reader) -> Result<(BTreeMap<DepositId, Account>, Balances)> {
+    let (mut accounts, mut balances): (BTreeMap<DepositId, Account>, _) = Default::default();
     let mut position = 0;
     loop {
         let page = reader.after(position, PAGE_EVENTS)?;
-        let Some(last) = page.last() else { return Ok(accounts) };
+        let Some(last) = page.last() else { return Ok((accounts, balances)) };
         position = last.position;
         for recorded in &page {
             let Event::Deposit(event) = &recorded.event else { continue };
             if let DepositEvent::Detected(detected) = event {
                 let deposit = evolve(None, event).context("a detected deposit is one")?;
-                let before = accounts.insert(detected.id, Account { deposit, intended: Vec::new() });
+                let before = accounts.insert(detected.id, Account { deposit, intended: Vec::new(), lost: 0 });
                 ensure!(before.is_none(), "deposit {} was detected twice", detected.id);
                 continue;
             }
             let StreamName::Deposit(id) = recorded.stream else { continue };
             let account = accounts.get_mut(&id).with_context(|| format!("deposit {id} was never detected"))?;
-            account.deposit = evolve(Some(account.deposit.clone()), event).context("a deposit stays one")?;
+            account.lost += usize::from(is_paid(&account.deposit) && matches!(event, DepositEvent::PayoutReorged(_)));
+            let before = Standing::of(&account.deposit);
+            let after = evolve(Some(account.deposit.clone()), event).context("a deposit stays one")?;
+            balances.post(&of_deposit(&before, event, &after));
+            account.deposit = after;
             if let DepositEvent::OrderIntended(intended) = event {
                 account.intended.push(intended.order.clone());
             }
@@ -134,7 +167,7 @@ fn accounts(reader: &Reader) -> Result<BTreeMap<DepositId, Account>> {
 /// Every payout outside is one that a deposit signed, of the exact amount, to its customer; and no deposit has two. Only one
 /// that a lost log has forgotten may be without: then an unpaid deposit of that customer is held for a person to look at.
 fn payouts_match(accounts: &BTreeMap<DepositId, Account>, payouts: &[Payout]) -> Result<()> {
-    let mut paid: BTreeMap<DepositId, usize> = BTreeMap::new();
+    let mut paid: BTreeMap<DepositId, Hash32> = BTreeMap::new();
     for payout in payouts {
         let signed = |account: &&Account| account.deposit.signed_payout().is_some_and(|it| it.txid == payout.txid);
         let Some(account) = accounts.values().find(signed) else {
@@ -147,13 +180,18 @@ fn payouts_match(accounts: &BTreeMap<DepositId, Account>, payouts: &[Payout]) ->
         ensure!(customer == Some(&payout.target), "{payout:?} pays somebody else than {customer:?}");
         let owed = deposit.payout.as_ref().map(|payout| payout.amount);
         ensure!(owed == Some(payout.coins), "{payout:?} pays something else than {owed:?}");
-        *paid.entry(deposit.receipt.id).or_default() += 1;
+        let before = paid.insert(deposit.receipt.id, payout.txid);
+        ensure!(before.is_none(), "deposit {} was paid twice: {before:?}, {payout:?}", deposit.receipt.id);
     }
-    for account in accounts.values() {
-        let (id, stage) = (account.deposit.receipt.id, &account.deposit.stage);
-        let count = paid.get(&id).copied().unwrap_or_default();
-        let wanted = if is_paid(&account.deposit) { 1..=1 } else { 0..=1 };
-        ensure!(wanted.contains(&count), "deposit {id} in {stage:?} was paid {count} times");
+    Ok(())
+}
+
+/// Nobody is paid by the log alone. A chain that was reorganised may have lost a payout for a while.
+fn everybody_paid_has_his_coins(accounts: &BTreeMap<DepositId, Account>, payouts: &[Payout]) -> Result<()> {
+    for deposit in accounts.values().map(|account| &account.deposit).filter(|deposit| is_paid(deposit)) {
+        let signed = deposit.signed_payout().map(|signed| signed.txid);
+        let is_there = payouts.iter().any(|payout| Some(payout.txid) == signed);
+        ensure!(is_there, "deposit {} was paid by {signed:?}, which is nowhere", deposit.receipt.id);
     }
     Ok(())
 }
@@ -203,5 +241,40 @@ fn orders_match(accounts: &BTreeMap<DepositId, Account>, orders: &[Order]) -> Re
             ensure!(is_there || !is_taken, "the exchange does not know {}", order.intent.cid);
         }
     }
+    Ok(())
+}
+
+fn ledger_is_balanced(balances: &Balances) -> Result<()> {
+    for coin in Ticker::ALL {
+        ensure!(balances.sum(coin) == 0, "the ledger comes to {} {}", coin.amount(balances.sum(coin)), coin.as_str());
+    }
+    Ok(())
+}
+
+/// What the ledger says went out of the wallet and came in at the exchange is what did, but for what is on its way.
+fn ledger_matches(accounts: &BTreeMap<DepositId, Account>, balances: &Balances, outside: &Outside) -> Result<()> {
+    let is_known = |payout: &&Payout| {
+        let mut signed = accounts.values().filter_map(|account| account.deposit.signed_payout());
+        signed.any(|signed| signed.txid == payout.txid)
+    };
+    let paid: i128 = outside.payouts.iter().filter(is_known).map(|payout| i128::from(payout.coins.units())).sum();
+    let booked = -balances.of(LedgerAccount::HotWallet, Ticker::Sky);
+    let on_its_way = -balances.of(LedgerAccount::PayoutInFlight, Ticker::Sky);
+    ensure!(
+        (booked..=booked + on_its_way).contains(&paid),
+        "{} SKY were paid, {} are booked and {} on their way",
+        Ticker::Sky.amount(paid),
+        Ticker::Sky.amount(booked),
+        Ticker::Sky.amount(on_its_way)
+    );
+    let filled: i128 = outside.orders.iter().map(|order| i128::from(order.filled.units())).sum();
+    let bought = balances.of(LedgerAccount::ExchangeFree, Ticker::Sky);
+    let is_open = |account: &Account| account.deposit.purchase.as_ref().is_some_and(|it| it.open_order().is_some());
+    ensure!(
+        if accounts.values().any(is_open) { filled >= bought } else { filled == bought },
+        "{} SKY were bought, {} are booked",
+        Ticker::Sky.amount(filled),
+        Ticker::Sky.amount(bought)
+    );
     Ok(())
 }

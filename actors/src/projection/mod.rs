@@ -3,6 +3,7 @@
 //! Rows and the position they stand for are committed together, so a restart goes on where the views are. No effect
 //! rests on a view.
 
+mod books;
 mod row;
 mod totals;
 mod views;
@@ -19,9 +20,10 @@ use xtra::Mailbox;
 use crate::event_store::{Page, ReadError, Store};
 use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
+use books::Books;
 pub use row::DepositRow;
 pub use totals::{Line, Totals};
-pub use views::{BindingRow, Change, Filter, PAGE_ROWS_MAX, Trouble, ViewError, Views};
+pub use views::{BindingRow, Change, Filter, LedgerCut, PAGE_ROWS_MAX, Trouble, ViewError, Views};
 
 /// The part's name in the tree.
 pub const PART: &str = "projection";
@@ -75,6 +77,7 @@ impl xtra::Actor for Actor {
             views: self.views.clone(),
             rows: HashMap::new(),
             totals: Totals::default(),
+            books: Books::default(),
             position: 0,
         };
         let report = self.report.clone();
@@ -95,6 +98,7 @@ struct Fold {
     views: Views,
     rows: HashMap<DepositId, DepositRow>,
     totals: Totals,
+    books: Books,
     position: Position,
 }
 
@@ -103,6 +107,7 @@ impl Fold {
         let mut bell = self.store.bell();
         self.position = self.views.prepare(self.store.head()).await?;
         self.totals = Totals::clone(&self.views.totals());
+        self.books = Books::new(self.views.ledger().balances.clone());
         loop {
             while self.position < self.store.head() {
                 let page = self.store.after(self.position, PAGE_EVENTS_MAX)?;
@@ -120,7 +125,9 @@ impl Fold {
         self.fetch_missing(page).await?;
         let mut changed = BTreeSet::new();
         let mut bindings = Vec::new();
+        let reader = self.store.reader()?;
         for recorded in page.events() {
+            self.books.take_in(recorded, &reader)?;
             match &recorded.event {
                 Event::Deposit(event) => {
                     let StreamName::Deposit(id) = recorded.stream else { continue };
@@ -136,7 +143,8 @@ impl Fold {
         }
         let deposits: Vec<_> = changed.iter().filter_map(|id| self.rows.get(id).cloned()).collect();
         self.totals.add_addresses(bindings.len());
-        self.views.write(&deposits, &bindings, &self.totals, last).await?;
+        let cut = LedgerCut { position: last, balances: self.books.balances().clone() };
+        self.views.write(&deposits, &bindings, &self.totals, cut).await?;
         self.position = last;
         for row in deposits.iter().filter(|row| row.status == "done") {
             self.rows.remove(&row.id);

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{DepositId, Position};
+use millrace_model::ledger::Balances;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Row, SqliteConnection, SqlitePool};
@@ -16,7 +18,7 @@ use super::row::DepositRow;
 use super::totals::Totals;
 
 /// The newest shape of what is derived. A database with another is thrown away and made again from the log.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 /// Rows on a page at most.
 pub const PAGE_ROWS_MAX: u32 = 200;
 /// How many rows one statement writes.
@@ -58,6 +60,15 @@ pub struct BindingRow {
     pub bound_at: DateTime<Utc>,
 }
 
+/// The ledger as all events up to a position leave it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LedgerCut {
+    /// That position.
+    pub position: Position,
+    /// What stands on each account.
+    pub balances: Balances,
+}
+
 /// Whose deposits changed in a commit of the views.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -93,6 +104,7 @@ pub struct Views {
     pool: SqlitePool,
     position: watch::Sender<Position>,
     totals: watch::Sender<Arc<Totals>>,
+    ledger: watch::Sender<Arc<LedgerCut>>,
     changes: broadcast::Sender<Change>,
     /// Rings when somebody waits for the views to catch up.
     awaited: Arc<Notify>,
@@ -127,6 +139,7 @@ impl Views {
             pool,
             position: watch::Sender::new(0),
             totals: watch::Sender::default(),
+            ledger: watch::Sender::default(),
             changes: broadcast::Sender::new(CHANGES_MAX),
             awaited: Arc::default(),
         }
@@ -148,12 +161,16 @@ impl Views {
                 0
             }
         };
-        let totals: Option<String> =
-            sqlx::query_scalar("SELECT body FROM totals WHERE name = 'deposits'").fetch_optional(&self.pool).await?;
-        let totals = totals.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default();
-        self.totals.send_replace(Arc::new(totals));
+        self.totals.send_replace(Arc::new(self.read_sums("deposits").await?));
+        self.ledger.send_replace(Arc::new(LedgerCut { position, balances: self.read_sums("ledger").await? }));
         self.position.send_replace(position);
         Ok(position)
+    }
+
+    async fn read_sums<T: Default + DeserializeOwned>(&self, name: &str) -> Result<T, ViewError> {
+        let body: Option<String> =
+            sqlx::query_scalar("SELECT body FROM totals WHERE name = ?1").bind(name).fetch_optional(&self.pool).await?;
+        Ok(body.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default())
     }
 
     async fn clear(&self) -> Result<(), ViewError> {
@@ -171,8 +188,9 @@ impl Views {
         deposits: &[DepositRow],
         bindings: &[BindingRow],
         totals: &Totals,
-        position: Position,
+        ledger: LedgerCut,
     ) -> Result<(), ViewError> {
+        let position = ledger.position;
         let mut transaction = self.pool.begin().await?;
         for rows in chunks(deposits) {
             write_deposits(&mut transaction, rows).await?;
@@ -181,13 +199,10 @@ impl Views {
             write_bindings(&mut transaction, rows).await?;
         }
         if !deposits.is_empty() || !bindings.is_empty() {
-            sqlx::query(
-                "INSERT INTO totals (name, body) VALUES ('deposits', ?1)
-                 ON CONFLICT (name) DO UPDATE SET body = excluded.body",
-            )
-            .bind(serde_json::to_string(totals)?)
-            .execute(&mut *transaction)
-            .await?;
+            write_sums(&mut transaction, "deposits", totals).await?;
+        }
+        if self.ledger.borrow().balances != ledger.balances {
+            write_sums(&mut transaction, "ledger", &ledger.balances).await?;
         }
         sqlx::query(
             "INSERT INTO checkpoint (name, version, position) VALUES ('deposits', ?1, ?2)
@@ -205,6 +220,7 @@ impl Views {
             }
             changed
         });
+        self.ledger.send_replace(Arc::new(ledger));
         self.position.send_replace(position);
         let targets = deposits.iter().filter_map(|row| row.target.as_deref());
         for target in targets.chain(bindings.iter().map(|row| row.target.as_str())) {
@@ -217,6 +233,11 @@ impl Views {
     /// What all deposits add up to.
     pub fn totals(&self) -> Arc<Totals> {
         Arc::clone(&self.totals.borrow())
+    }
+
+    /// What stands on the ledger's accounts.
+    pub fn ledger(&self) -> Arc<LedgerCut> {
+        Arc::clone(&self.ledger.borrow())
     }
 
     /// How many deposits stand where, from memory.
@@ -350,6 +371,17 @@ fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
         rows = rest;
         Some(chunk)
     })
+}
+
+async fn write_sums(connection: &mut SqliteConnection, name: &str, sums: &impl Serialize) -> Result<(), ViewError> {
+    sqlx::query(
+        "INSERT INTO totals (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+    )
+    .bind(name)
+    .bind(serde_json::to_string(sums)?)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 async fn write_deposits(connection: &mut SqliteConnection, rows: &[DepositRow]) -> Result<(), ViewError> {

@@ -9,6 +9,7 @@ mod client;
 mod deposits;
 mod events;
 mod exit;
+mod ledger;
 mod start;
 #[cfg(test)]
 mod testing;
@@ -58,6 +59,8 @@ pub enum Command {
     /// One deposit.
     #[command(subcommand)]
     Deposit(deposits::One),
+    /// Print what stands on the ledger's accounts.
+    Ledger(ledger::Ledger),
     /// Print the log's events, oldest first.
     #[command(after_help = events::EXAMPLES)]
     Events(events::Events),

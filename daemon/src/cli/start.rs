@@ -9,7 +9,7 @@ use clap::{CommandFactory, Parser};
 
 use super::client::Client;
 use super::exit::Exit;
-use super::{Cli, Command, SandboxArgs, backup, check, deposits, events};
+use super::{Cli, Command, SandboxArgs, backup, check, deposits, events, ledger};
 use crate::config::{self, Loaded};
 use crate::{logging, web};
 
@@ -46,6 +46,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Sandbox(arguments) => sandbox(arguments, &load()?),
         Command::CheckConfig => check::print(&load()?, out),
         Command::Deposits(list) => ask(deposits::list(&Client::new(&load()?.config)?, &list, out)),
+        Command::Ledger(shown) => ask(ledger::print(&Client::new(&load()?.config)?, &shown, out)),
         Command::Deposit(deposits::One::Show(show)) => ask(deposits::show(&Client::new(&load()?.config)?, &show, out)),
         Command::Events(wanted) => ask(events::print(&Client::new(&load()?.config)?, &wanted, out)),
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),

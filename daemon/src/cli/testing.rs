@@ -9,6 +9,7 @@ use axum::routing::get;
 use axum::{Json, Router, middleware};
 use chrono::DateTime;
 use futures::StreamExt;
+use millrace_model::ledger::{Account, Ticker};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -18,7 +19,9 @@ use crate::config::{self, Config};
 use crate::web::extract::{Path, Query};
 use crate::web::problem::Problem;
 use crate::web::server::{Limits, serve};
-use crate::web::shapes::{DepositDetail, DepositPage, DepositRow, EventPage, EventRow, PAGE_ROWS_MAX};
+use crate::web::shapes::{
+    BalanceRow, DepositDetail, DepositPage, DepositRow, EventPage, EventRow, Ledger, PAGE_ROWS_MAX,
+};
 use crate::web::token::{self, Token};
 use crate::web::{address, tls};
 
@@ -79,6 +82,7 @@ fn router(kind: Kind) -> Router {
         .route("/operator/v1/deposits", get(deposits))
         .route("/operator/v1/deposits/{id}", get(deposit))
         .route("/operator/v1/events", get(events))
+        .route("/operator/v1/ledger", get(async || Json(ledger())))
         .route("/operator/v1/backup", get(async move || backup(kind)))
 }
 
@@ -108,6 +112,15 @@ fn deposit(number: usize) -> DepositRow {
         payout_txid: None,
         updated_at: DateTime::UNIX_EPOCH,
     }
+}
+
+fn ledger() -> Ledger {
+    let row = |account: Account, amount: &str| {
+        let (nature, coin, amount) = (account.nature(), Ticker::Btc, amount.to_owned());
+        BalanceRow { account, nature, coin, amount }
+    };
+    let balances = vec![row(Account::DepositAddresses, "1.50000000"), row(Account::Customer, "-1.50000000")];
+    Ledger { position: 7, balances }
 }
 
 /// Without a wait the log ends at `EVENTS`; with one, one more event has happened on every page.

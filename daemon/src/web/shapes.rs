@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `GET deposits?status=&target=&limit=&after=` | [`DepositPage`], newest first; `after` is the page's `next` |
 //! | `GET deposits/{id}` | [`DepositDetail`] |
+//! | `GET ledger` | [`Ledger`] |
 //! | `GET events?after=&limit=&kind=A,B&stream=&wait_s=` | [`EventPage`], oldest first; waits up to `wait_s` for the first |
 //! | `GET backup` | the log's database as `application/octet-stream` |
 //!
 //! `limit` is at most [`PAGE_ROWS_MAX`]; an events page with `limit=0` tells the log's head alone.
 
 use chrono::{DateTime, Utc};
+use millrace_model::ledger::{Account, Nature, Ticker};
 use millrace_model::money::{Amount, Btc, Sky};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -70,6 +72,28 @@ pub struct DepositDetail {
     pub deposit: DepositRow,
     /// Its events, oldest first.
     pub events: Vec<EventRow>,
+}
+
+/// What stands on the ledger's accounts, as of a position of the log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// That position.
+    pub position: u64,
+    /// The accounts on which something ever stood.
+    pub balances: Vec<BalanceRow>,
+}
+
+/// What stands on an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceRow {
+    /// The account.
+    pub account: Account,
+    /// What its balance says.
+    pub nature: Nature,
+    /// The coin.
+    pub coin: Ticker,
+    /// Debits less credits, in whole coins; below zero with a sign.
+    pub amount: String,
 }
 
 /// One event of the log.

@@ -106,8 +106,12 @@ pub enum Outcome {
 /// A payout and how far it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Payout {
+    /// What the amount rests on.
+    pub basis: PayoutBasis,
     /// How much.
     pub amount: Amount<Sky>,
+    /// What was cut off to reach the payout's decimals.
+    pub rounding: Amount<Sky>,
     /// How often it was begun; 0 before the first intention.
     pub attempt: u32,
     /// The bytes of the current attempt, once signed.
@@ -246,7 +250,8 @@ impl Deposit {
             Event::OrderObserved(observed) => self.purchase_fact(&Fact::Observed(observed.observation.clone())),
             Event::Bought(_) | Event::PurchaseStopped(_) => {}
             Event::StatusWaitSend(decision) => {
-                self.payout = Some(Payout { amount: decision.amount, attempt: 0, signed: None, reorgs: 0 });
+                let StatusWaitSend { basis, amount, rounding } = decision.clone();
+                self.payout = Some(Payout { basis, amount, rounding, attempt: 0, signed: None, reorgs: 0 });
                 self.stage = Stage::WaitSend;
             }
             Event::PayoutIntended(intended) => self.on_payout(|payout| payout.attempt = intended.attempt),

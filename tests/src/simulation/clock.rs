@@ -1,6 +1,7 @@
 //! Time in a story: the runtime's own, which stands still while anybody has work, told as the time of day.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use millrace_actors::clock::Clock;
@@ -23,9 +24,14 @@ impl StoryClock {
         *self.wrong_by.lock().unwrap_or_else(PoisonError::into_inner) = wrong_by;
     }
 
+    /// For how long the world has been there.
+    pub fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// What everybody else's clock says.
     pub fn true_time(&self) -> DateTime<Utc> {
-        let elapsed = TimeDelta::from_std(self.began.elapsed()).unwrap_or(TimeDelta::MAX);
+        let elapsed = TimeDelta::from_std(self.elapsed()).unwrap_or(TimeDelta::MAX);
         DateTime::UNIX_EPOCH + TimeDelta::days(20_000) + elapsed
     }
 }

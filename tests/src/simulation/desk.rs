@@ -1,8 +1,8 @@
 //! The desk of a story: every actor that moves deposits, on one thread, over the real log, its ports answered by the world.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -16,9 +16,9 @@ use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::market::{self, Watching};
 use millrace_actors::ports::Ids;
 use millrace_actors::scanner::{self, Mempool};
-use millrace_actors::stock::Stock;
+use millrace_actors::stock;
 use millrace_actors::supervision::{Registry, Tree};
-use millrace_actors::{buyer, decider, sender};
+use millrace_actors::{buyer, decider, finality, sender};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::Desk as Switches;
 use millrace_model::ids::{CommandId, DepositId};
@@ -37,7 +37,13 @@ const ACCOUNT: &str =
 /// How deep a deposit must be.
 pub const CONFIRMATIONS: u64 = 2;
 /// How deep a payout must be.
-const PAYOUT_CONFIRMATIONS: u64 = 2;
+pub const PAYOUT_CONFIRMATIONS: u64 = 2;
+/// How often the Skycoin chain is looked at.
+const POLL: Duration = Duration::from_millis(500);
+/// With fewer coin hours than this the desk does not pay out.
+const HOURS_MINIMUM: u64 = 200;
+/// How many addresses a list has.
+const LISTED: u32 = 64;
 /// How many decimals a payout has.
 const PAYOUTS: PayoutTerms = PayoutTerms { decimals: 3, maximum: Amount::MAX };
 
@@ -60,9 +66,29 @@ impl Ids for CountingIds {
     }
 }
 
-/// The desk's addresses. The world keeps them, so that they are derived once for all of the desk's lives.
-pub fn addresses() -> Result<Arc<AddressSource>> {
-    Ok(Arc::new(AddressSource::account(AccountKey::parse(ACCOUNT, Network::Regtest)?)))
+/// Where a desk has its addresses from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addresses {
+    /// An account's public key.
+    Account,
+    /// A list made elsewhere.
+    Listed,
+}
+
+/// The desk's addresses. Deriving one takes longer than most of what a desk does in its life, so all desks of the process
+/// share them.
+pub fn addresses(kind: Addresses) -> Arc<AddressSource> {
+    static KEY: LazyLock<AccountKey> =
+        LazyLock::new(|| AccountKey::parse(ACCOUNT, Network::Regtest).expect("a test vector is a key"));
+    static ACCOUNTS: LazyLock<Arc<AddressSource>> = LazyLock::new(|| Arc::new(AddressSource::account((*KEY).clone())));
+    static LISTS: LazyLock<Arc<AddressSource>> = LazyLock::new(|| {
+        let listed = (0..LISTED).map(|index| KEY.address(index).expect("almost every number has an address"));
+        Arc::new(AddressSource::list(listed.collect()))
+    });
+    Arc::clone(match kind {
+        Addresses::Account => &ACCOUNTS,
+        Addresses::Listed => &LISTS,
+    })
 }
 
 impl Desk {
@@ -89,16 +115,25 @@ impl Desk {
             began: DateTime::UNIX_EPOCH,
         };
         let tip = scanner::start(&tree, scanning, world.bitcoin.clone(), world.ids.clone(), deposits.clone())?;
-        let market = buying(&tree, world, &deposits, clock)?;
+        let market = buying(&tree, world, &deposits, Arc::clone(&clock))?;
         decider::start(&tree, deposits.clone(), terms(&world.buys, market)?)?;
+        let holdings = stock::Settings {
+            every: Duration::from_millis(2_500),
+            low_balance: "100".parse()?,
+            low_hours: 1_000,
+            minimum_hours: HOURS_MINIMUM,
+        };
+        let stock = stock::start(&tree, world.skycoin.clone(), clock, holdings)?;
+        let watched = finality::Settings { confirmations: PAYOUT_CONFIRMATIONS, poll: POLL };
+        finality::start(&tree, deposits.clone(), world.skycoin.clone(), watched)?;
         let sending = sender::Settings {
             wallet_id: "hot.wlt".to_owned(),
             password: None,
             confirmations: PAYOUT_CONFIRMATIONS,
-            poll: Duration::from_millis(500),
+            poll: POLL,
             resend_after: Duration::from_secs(30),
             enabled: Arc::new(|| true),
-            stock: Stock::unwatched(),
+            stock,
         };
         sender::start(&tree, deposits, world.skycoin.clone(), sending)?;
         store.ready().await;

@@ -1,15 +1,13 @@
 //! One desk's life: payments, blocks, mishaps and crashes as the seed draws them, then peace, then judgement.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result};
 use bitcoin::{Network, ScriptBuf};
 use chrono::TimeDelta;
-use millrace_actors::event_store::{Reader, Verified};
-use millrace_model::deposit::{HoldReason, Outcome, Sighting, Stage};
+use millrace_actors::event_store::Reader;
 use millrace_protocols::receive::parse_address;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -17,62 +15,41 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use super::World;
-use super::desk::{CONFIRMATIONS, Desk};
+use super::desk::{CONFIRMATIONS, Desk, PAYOUT_CONFIRMATIONS};
+use super::rest::Ending;
 use crate::desk::fresh_target;
-use crate::judge::{Account, Judgement, judge};
+use crate::judge::judge_amid;
 use crate::seed::chance;
 
-const CUSTOMERS: u8 = 4;
-/// Things that happen before peace.
-const CHAPTERS: u32 = 80;
-/// After so long without trouble everything must have come to its end.
-const PEACE: Duration = Duration::from_secs(900);
+const CUSTOMERS: u8 = 3;
+/// Things that happen before peace: at least, at most. A short life finds what a long one finds, and many of them more.
+const CHAPTERS: (u32, u32) = (5, 45);
 /// How long it takes to restore a backup, at least.
 const RESTORED_AFTER: Duration = Duration::from_secs(20);
 /// How soon a crash comes at the latest, once it is decided.
 const CRASH_WITHIN: Duration = Duration::from_secs(20);
-
-/// How a story ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ending {
-    /// The log's last word: the same for the same seed.
-    pub verified: Verified,
-    /// How often the desk crashed.
-    pub crashes: u32,
-    /// How often its log was lost besides, and restored from a backup.
-    pub restored: u32,
-    /// How many deposits there were, by how they ended.
-    pub endings: BTreeMap<String, usize>,
-    /// How many orders the exchange took.
-    pub orders: usize,
-}
+/// Memory that looks like a folder, where there is any: the log's settings are the real ones, and a flush costs nothing.
+const MEMORY: &str = "/dev/shm";
 
 /// Tells the story of this seed.
 pub async fn tell(seed: u64) -> Result<Ending> {
     let mut story = Story::begin(seed).await?;
     story.bind_all().await?;
-    let per_mille = story.chance.random_range(0..150);
-    story.world.turn_foul(per_mille);
-    for _ in 0..CHAPTERS {
-        let pause_ms = story.chance.random_range(0..3_000);
-        sleep(Duration::from_millis(pause_ms)).await;
-        story.go_on().await?;
-    }
+    story.live_in_trouble().await.context("while things went wrong")?;
     story.world.turn_fair()?;
-    story.come_to_rest().await?;
-    story.end().await
+    story.come_to_rest().await.context("after everything worked again")
 }
 
-struct Story {
+pub(super) struct Story {
     chance: SmallRng,
-    world: World,
+    pub(super) world: World,
     folder: TempDir,
-    desk: Desk,
+    pub(super) desk: Desk,
     /// Our addresses' scripts, by whom they were bound to.
-    scripts: Vec<ScriptBuf>,
+    pub(super) scripts: Vec<ScriptBuf>,
     disaster: Disaster,
-    crashes: u32,
-    restored: u32,
+    pub(super) crashes: u32,
+    pub(super) restored: u32,
 }
 
 /// What may become of the log in a crash.
@@ -86,7 +63,11 @@ enum Disaster {
 
 impl Story {
     async fn begin(seed: u64) -> Result<Self> {
-        let (world, folder) = (World::new(seed)?, tempfile::tempdir()?);
+        let world = World::new(seed)?;
+        let folder = match Path::new(MEMORY).is_dir() {
+            true => tempfile::tempdir_in(MEMORY)?,
+            false => tempfile::tempdir()?,
+        };
         let desk = Desk::start(&folder.path().join("log.db"), &world).await?;
         let mut chance = chance(seed, "story");
         let disaster = if chance.random_ratio(1, 2) { Disaster::LogLost } else { Disaster::None };
@@ -95,7 +76,7 @@ impl Story {
         Ok(Self { chance, world, folder, desk, scripts: Vec::new(), disaster, crashes: 0, restored: 0 })
     }
 
-    fn log(&self) -> PathBuf {
+    pub(super) fn log(&self) -> PathBuf {
         self.folder.path().join("log.db")
     }
 
@@ -105,7 +86,21 @@ impl Story {
             let address = self.desk.bind(&fresh_target(10 + customer), 1).await?;
             self.scripts.push(parse_address(&address, Network::Regtest)?.script_pubkey());
         }
-        Ok(())
+        // A backup from before the first deposit knows the least.
+        let is_backed_up = self.disaster == Disaster::LogLost && chance(self.world.seed, "backup").random_ratio(1, 2);
+        if is_backed_up { self.back_up() } else { Ok(()) }
+    }
+
+    /// The first phase: nothing has to be finished, and nothing may ever be wrong.
+    async fn live_in_trouble(&mut self) -> Result<()> {
+        let per_mille = self.chance.random_range(0..150);
+        self.world.turn_foul(per_mille);
+        for _ in 0..self.chance.random_range(CHAPTERS.0..=CHAPTERS.1) {
+            let pause_ms = self.chance.random_range(0..3_000);
+            sleep(Duration::from_millis(pause_ms)).await;
+            self.go_on().await?;
+        }
+        self.is_safe()
     }
 
     /// The next thing that happens.
@@ -113,25 +108,30 @@ impl Story {
         let chance = &mut self.chance;
         self.world.venue.step();
         match chance.random_range(0..100) {
-            0..15 => self.pay(),
-            15..45 => self.world.bitcoin.mine(Some(chance)),
-            45..70 => self.world.skycoin.mine(),
-            70..74 => self.world.skycoin.forget(chance),
-            74..77 => self.world.skycoin.reorganise(chance),
-            77..81 => {
+            0..16 => self.pay(),
+            16..40 => self.world.bitcoin.mine(Some(chance)),
+            40..62 => self.world.skycoin.mine(),
+            62..66 => self.world.skycoin.forget(chance),
+            66..72 => {
+                // Deeper than what was final, now and then.
+                let deepest = if chance.random_ratio(1, 2) { PAYOUT_CONFIRMATIONS as usize + 2 } else { 1 };
+                let depth = chance.random_range(1..=deepest);
+                self.world.skycoin.reorganise(depth, chance);
+            }
+            72..76 => {
                 // No deeper than what the desk waits for: what it acted upon stays.
                 let depth = chance.random_range(1..CONFIRMATIONS as usize);
                 self.world.bitcoin.reorganise(depth, chance);
             }
-            81..83 => self.world.bitcoin.double_spend(),
-            83..85 => self.world.bitcoin.evict(),
-            85..87 => self.world.bitcoin.send_again(),
-            87..89 => match self.disaster {
+            76..78 => self.world.bitcoin.double_spend(),
+            78..80 => self.world.bitcoin.evict(),
+            80..82 => self.world.bitcoin.send_again(),
+            82..86 => match self.disaster {
                 Disaster::None => self.world.buys.store(chance.random_ratio(2, 3), Ordering::Relaxed),
                 Disaster::LogLost => self.back_up()?,
             },
-            89..91 => self.world.clock.set_wrong_by(TimeDelta::minutes(chance.random_range(-60..60))),
-            91..93 => self.world.clock.set_wrong_by(TimeDelta::zero()),
+            86..88 => self.world.clock.set_wrong_by(TimeDelta::minutes(chance.random_range(-60..60))),
+            88..90 => self.world.clock.set_wrong_by(TimeDelta::zero()),
             _ => return self.crash().await,
         }
         Ok(())
@@ -159,6 +159,7 @@ impl Story {
         };
         let down = Duration::from_millis(self.chance.random_range(0..5_000));
         self.desk.crash().await;
+        self.is_safe()?;
         sleep(down).await;
         if self.backup().exists() && self.chance.random_ratio(1, 3) {
             self.restore().await?;
@@ -195,99 +196,12 @@ impl Story {
         Ok(())
     }
 
-    /// Blocks come, nothing goes wrong, and everything has to come to its end.
-    async fn come_to_rest(&mut self) -> Result<()> {
-        let rests = async {
-            loop {
-                for _ in 0..4 {
-                    self.world.bitcoin.mine(None);
-                    self.world.skycoin.mine();
-                    self.world.venue.step();
-                    sleep(Duration::from_secs(2)).await;
-                }
-                if self.unsettled()?.is_empty() {
-                    return anyhow::Ok(());
-                }
-            }
-        };
-        match timeout(PEACE, rests).await {
-            Ok(rests) => rests,
-            Err(_) => bail!("still open: {:#?}\nthe desk: {}", self.unsettled()?, self.desk.health()),
+    /// Whether all that must hold at every moment holds now. A log that was restored has to find out first what it has
+    /// forgotten; it is judged at its end.
+    fn is_safe(&self) -> Result<()> {
+        if self.restored > 0 {
+            return Ok(());
         }
-    }
-
-    fn judged(&self) -> Result<Judgement> {
-        judge(&Reader::open(&self.log())?, &self.world.books())
-    }
-
-    /// What is open: a payment without a deposit, or a deposit that neither ended nor is held for a reason.
-    fn unsettled(&self) -> Result<Vec<String>> {
-        let accounts = match self.judged() {
-            Ok(judgement) => judgement.accounts,
-            // A log that was restored has to find out first.
-            Err(error) if self.restored > 0 => return Ok(vec![format!("{error:#}")]),
-            Err(error) => return Err(error),
-        };
-        let mut open: Vec<String> = Vec::new();
-        for (txid, index, satoshis) in self.world.bitcoin.paid_to(|script| self.scripts.contains(script)) {
-            let is_known = |account: &&Account| {
-                let receipt = &account.deposit.receipt;
-                receipt.outpoint.to_string() == format!("{txid}:{index}") && receipt.amount.units() == satoshis
-            };
-            if accounts.values().filter(is_known).count() != 1 {
-                open.push(format!("{txid}:{index} of {satoshis} has not exactly one deposit"));
-            }
-        }
-        let is_open = |account: &&Account| ending(account).is_none();
-        open.extend(accounts.values().filter(is_open).map(|account| format!("{:?}", account.deposit)));
-        Ok(open)
-    }
-
-    async fn end(self) -> Result<Ending> {
-        let paid_outside = self.world.bitcoin.paid_to(|script| self.scripts.contains(script));
-        let judgement = self.judged()?;
-        let log = self.log();
-        self.desk.crash().await;
-        let verified = Reader::open(&log)?.verify()?;
-        let mut endings: BTreeMap<String, usize> = BTreeMap::new();
-        for account in judgement.accounts.values() {
-            let ending = ending(account).context("everything is at rest")?;
-            let outpoint = account.deposit.receipt.outpoint.to_string();
-            let is_there = paid_outside.iter().any(|(txid, index, _)| format!("{txid}:{index}") == outpoint);
-            let vanished = account.deposit.stage == Stage::Done(Outcome::Vanished);
-            ensure!(is_there != vanished, "{outpoint} ended as {ending}, and in the chain it is: {is_there}");
-            *endings.entry(ending).or_default() += 1;
-        }
-        let orders = self.world.venue.orders().len();
-        Ok(Ending { verified, crashes: self.crashes, restored: self.restored, endings, orders })
-    }
-}
-
-/// How a deposit ended, or for what reason it is held; `None` while it is under way.
-fn ending(account: &Account) -> Option<String> {
-    let deposit = &account.deposit;
-    match &deposit.stage {
-        Stage::Done(Outcome::Paid) => Some("paid".to_owned()),
-        Stage::Done(Outcome::Vanished) if deposit.sighting == Sighting::Vanished => Some("vanished".to_owned()),
-        Stage::Held { reason, .. } => {
-            let order_is_open = deposit.purchase.as_ref().is_some_and(|purchase| purchase.open_order().is_some());
-            let is_expected = match reason {
-                // The last: after a log was lost, paying this customer more than once is a matter for a person.
-                HoldReason::BelowMinimum | HoldReason::NothingToSend | HoldReason::PaidBefore { .. } => true,
-                // What was ordered is seen to its end all the same.
-                HoldReason::PurchaseStopped => !order_is_open,
-                HoldReason::AboveMaximum
-                | HoldReason::DepositOrphaned
-                | HoldReason::CoinsSeenBefore { .. }
-                | HoldReason::PayoutAboveMaximum
-                | HoldReason::OrderUnaccounted
-                | HoldReason::PayoutTooManyInputs
-                | HoldReason::InvalidTarget
-                | HoldReason::WalletMisbehaved
-                | HoldReason::Operator { .. } => false,
-            };
-            is_expected.then(|| format!("held: {reason:?}"))
-        }
-        _ => None,
+        judge_amid(&Reader::open(&self.log())?, &self.world.books())
     }
 }

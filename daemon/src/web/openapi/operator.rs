@@ -7,6 +7,7 @@ const SHAPES_OF_CLI: &str = include_str!("../shapes.rs");
 const ACT: &str = include_str!("../operator/act.rs");
 const BACKUP: &str = include_str!("../operator/backup.rs");
 const DESK: &str = include_str!("../operator/desk.rs");
+const LEDGER: &str = include_str!("../operator/ledger.rs");
 const PARTS: &str = include_str!("../operator/parts.rs");
 const PROBES: &str = include_str!("../operator/probes.rs");
 
@@ -40,6 +41,10 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         refusals: &[PATH, UNKNOWN_DEPOSIT, LOG],
         ..get("/operator/v1/deposits/{id}", "One deposit with its events.", Answer::Json("DepositDetail"))
+    },
+    Operation {
+        refusals: &[PATH, UNKNOWN_DEPOSIT, LOG],
+        ..get("/operator/v1/deposits/{id}/postings", "What a deposit's events posted.", Answer::Json("Postings"))
     },
     Operation {
         refusals: &[PATH, BODY, DEPOSIT, refusals::ACT],
@@ -77,6 +82,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..get("/operator/v1/addresses", "Deposit addresses, newest first.", Answer::Json("AddressPage"))
     },
     get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),
+    get("/operator/v1/ledger", "What stands on the ledger's accounts.", Answer::Json("Ledger")),
     Operation {
         refusals: &[LOG],
         ..get("/operator/v1/switches", "Where the switches stand.", Answer::Json("Switches"))
@@ -253,6 +259,28 @@ pub(super) const SHAPES: &[Shape] = &[
             ("payout_sky", "decimal"),
         ],
         source: Source::Struct("Standing", DESK),
+    },
+    Shape {
+        name: "Ledger",
+        fields: &[("position", "integer"), ("balances", "[BalanceRow]")],
+        source: Source::Struct("Ledger", SHAPES_OF_CLI),
+    },
+    Shape {
+        name: "BalanceRow",
+        fields: &[("account", "string"), ("nature", "string"), ("coin", "string"), ("amount", "decimal")],
+        source: Source::Struct("BalanceRow", SHAPES_OF_CLI),
+    },
+    Shape { name: "Postings", fields: &[("postings", "[PostingRow]")], source: Source::Struct("Postings", LEDGER) },
+    Shape {
+        name: "PostingRow",
+        fields: &[
+            ("position", "integer"),
+            ("event", "string"),
+            ("account", "string"),
+            ("coin", "string"),
+            ("amount", "decimal"),
+        ],
+        source: Source::Struct("PostingRow", LEDGER),
     },
     Shape {
         name: "Switches",

@@ -1,6 +1,6 @@
 //! `/metrics`: the desk in Prometheus' text format, version 0.0.4, rendered from what is in memory.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
 use millrace_actors::supervision::{PartHealth, State as PartState};
 use millrace_model::desk::{Setting, Switch};
+use millrace_model::ledger::Balance;
 
 use super::OperatorState;
 
@@ -32,7 +33,11 @@ fn render(state: &OperatorState) -> String {
         let labels = [("status", line.status.as_str()), ("outcome", line.outcome.as_deref().unwrap_or(""))];
         page.line("millrace_deposits", &labels, line.deposits);
     }
-    let lost = totals.lines().iter().map(|line| line.lost().units()).sum();
+    page.head("millrace_ledger_units", "What stands on the ledger's accounts, in satoshi or droplets.");
+    for Balance { account, coin, units } in state.views.ledger().balances.all() {
+        page.line("millrace_ledger_units", &[("account", account.as_str()), ("coin", coin.as_str())], units);
+    }
+    let lost: u64 = totals.lines().iter().map(|line| line.lost().units()).sum();
     page.one("millrace_reorg_lost_satoshi", "Deposits that reorganisations took after they were paid for.", lost);
     switches(&mut page, state);
     parts(&mut page, &state.tree.health().snapshot());
@@ -72,7 +77,7 @@ fn parts(page: &mut Page, parts: &[PartHealth]) {
 struct Page(String);
 
 impl Page {
-    fn one(&mut self, name: &str, help: &str, value: u64) {
+    fn one(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, help);
         self.line(name, &[], value);
     }
@@ -85,7 +90,7 @@ impl Page {
         self.write(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}\n"));
     }
 
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: u64) {
+    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.write(format_args!("{name}"));
         for (index, (label, text)) in labels.iter().enumerate() {
             let open = if index == 0 { '{' } else { ',' };

@@ -8,6 +8,7 @@ mod act;
 mod backup;
 mod deposits;
 mod desk;
+mod ledger;
 mod log;
 mod metrics;
 mod parts;
@@ -86,6 +87,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/deposits/quarantined", get(deposits::quarantined))
         .route("/operator/v1/deposits/errored", get(deposits::errored))
         .route("/operator/v1/deposits/{id}", get(deposits::show))
+        .route("/operator/v1/deposits/{id}/postings", get(ledger::of_deposit))
         .route("/operator/v1/deposits/{id}/hold", post(act::hold))
         .route("/operator/v1/deposits/{id}/release", post(act::release))
         .route("/operator/v1/deposits/{id}/retry", post(act::release))
@@ -93,6 +95,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/deposits/{id}/refunded", post(act::refunded))
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
+        .route("/operator/v1/ledger", get(ledger::show))
         .route("/operator/v1/switches", get(desk::switches))
         .route("/operator/v1/switches/{switch}", post(desk::turn))
         .route("/operator/v1/transfers", post(desk::declare))

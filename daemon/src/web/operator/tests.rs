@@ -2,6 +2,7 @@
 
 mod acts;
 mod desk;
+mod ledger;
 mod reads;
 
 use std::path::PathBuf;

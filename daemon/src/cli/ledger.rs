@@ -1,0 +1,55 @@
+//! `millrace ledger`.
+
+use std::io::Write;
+
+use clap::Args;
+
+use super::client::Client;
+use crate::web::shapes::Ledger as Shown;
+
+/// How to print it.
+#[derive(Debug, Args)]
+pub struct Ledger {
+    /// JSON instead of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints what stands on each account.
+pub async fn print(client: &Client, ledger: &Ledger, out: &mut impl Write) -> anyhow::Result<()> {
+    let shown: Shown = client.get("ledger", &[]).await?;
+    if ledger.json {
+        return Ok(writeln!(out, "{}", serde_json::to_string(&shown)?)?);
+    }
+    writeln!(out, "{:<18}  {:<10}  {:>24}", "ACCOUNT", "", "DEBITS LESS CREDITS")?;
+    for row in &shown.balances {
+        let amount = format!("{} {}", row.amount, row.coin.as_str());
+        writeln!(out, "{:<18}  {:<10}  {amount:>24}", row.account.as_str(), row.nature.as_str())?;
+    }
+    Ok(writeln!(out, "as of position {}", shown.position)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::testing::Desk;
+
+    #[tokio::test]
+    async fn each_account_is_a_line() {
+        let (desk, mut out) = (Desk::start().await, Vec::new());
+        print(&desk.client(), &Ledger { json: false }, &mut out).await.unwrap();
+        let text = String::from_utf8(out).unwrap();
+        let lines: Vec<_> = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>()).collect();
+        assert_eq!(lines[0], ["deposit_addresses", "asset", "1.50000000", "BTC"], "{text}");
+        assert_eq!(lines[1], ["customer", "liability", "-1.50000000", "BTC"]);
+        assert_eq!(lines[2], ["as", "of", "position", "7"]);
+    }
+
+    #[tokio::test]
+    async fn as_json_it_is_what_the_desk_answers() {
+        let (desk, mut out) = (Desk::start().await, Vec::new());
+        print(&desk.client(), &Ledger { json: true }, &mut out).await.unwrap();
+        let shown: Shown = serde_json::from_slice(&out).unwrap();
+        assert_eq!((shown.position, shown.balances.len()), (7, 2));
+    }
+}

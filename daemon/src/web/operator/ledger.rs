@@ -1,0 +1,75 @@
+//! The ledger: what stands on each account, and what a deposit's events posted.
+
+use std::sync::Arc;
+
+use axum::Json as Reply;
+use axum::extract::State;
+use millrace_model::deposit::evolve;
+use millrace_model::event::{Event, Recorded};
+use millrace_model::ids::{DepositId, Position, StreamName};
+use millrace_model::ledger::{self, Account, Balance, Posting, Ticker};
+use serde::Serialize;
+
+use super::OperatorState;
+use super::deposits::unknown_deposit;
+use crate::web::extract::Path;
+use crate::web::problem::Problem;
+use crate::web::shapes::{BalanceRow, Ledger};
+
+pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledger> {
+    let cut = state.views.ledger();
+    let row = |Balance { account, coin, units }: &Balance| BalanceRow {
+        account: *account,
+        nature: account.nature(),
+        coin: *coin,
+        amount: coin.amount(*units),
+    };
+    Reply(Ledger { position: cut.position, balances: cut.balances.all().iter().map(row).collect() })
+}
+
+/// What a deposit's events posted, made again from its stream.
+#[derive(Debug, Serialize)]
+pub(super) struct Postings {
+    postings: Vec<PostingRow>,
+}
+
+/// One side of an entry: a debit is positive, a credit negative.
+#[derive(Debug, Serialize)]
+struct PostingRow {
+    position: Position,
+    event: String,
+    account: Account,
+    coin: Ticker,
+    amount: String,
+}
+
+pub(super) async fn of_deposit(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<DepositId>,
+) -> Result<Reply<Postings>, Problem> {
+    let events = state.read(move |reader| reader.stream(&StreamName::Deposit(id), 0)).await?;
+    if events.is_empty() {
+        return Err(unknown_deposit());
+    }
+    Ok(Reply(Postings { postings: posted(&events) }))
+}
+
+fn posted(events: &[Recorded]) -> Vec<PostingRow> {
+    let (mut deposit, mut lines) = (None, Vec::new());
+    for recorded in events {
+        let Event::Deposit(event) = &recorded.event else { continue };
+        let before = deposit.as_ref().map(ledger::Standing::of);
+        deposit = evolve(deposit, event);
+        if let (Some(before), Some(after)) = (before, &deposit) {
+            let entry = ledger::of_deposit(&before, event, after);
+            lines.extend(entry.postings().iter().map(|posting| row(recorded, posting)));
+        }
+    }
+    lines
+}
+
+fn row(recorded: &Recorded, posting: &Posting) -> PostingRow {
+    let Posting { account, coin, units } = *posting;
+    let event = recorded.event.kind().to_owned();
+    PostingRow { position: recorded.position, event, account, coin, amount: coin.amount(units.into()) }
+}

@@ -1,0 +1,168 @@
+//! The second phase of a life: nothing goes wrong any more, and everything has to come to its end within a bound.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use millrace_actors::event_store::{Reader, Verified};
+use millrace_model::deposit::{Deposit, HoldReason, Outcome, Sighting, Stage};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::story::Story;
+use crate::judge::{Account, Judgement, judge, judge_at_rest};
+
+/// After so long without trouble everything must have come to its end.
+const PEACE: Duration = Duration::from_secs(300);
+/// How often blocks come.
+const BLOCK_EVERY: Duration = Duration::from_secs(1);
+/// Who is at rest stays so, at least for so many blocks.
+const BLOCKS_AT_REST: usize = 8;
+
+/// How a story ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ending {
+    /// The log's last word: the same for the same seed.
+    pub verified: Verified,
+    /// How often the desk crashed.
+    pub crashes: u32,
+    /// How often its log was lost besides, and restored from a backup.
+    pub restored: u32,
+    /// How many deposits there were, by how they ended.
+    pub endings: BTreeMap<String, usize>,
+    /// How many orders the exchange took.
+    pub orders: usize,
+    /// How often a payout that was final left its block.
+    pub payouts_lost: usize,
+    /// How long the life was, by the world's clock.
+    pub lasted: Duration,
+    /// How much of that was peace, before everything had come to its end.
+    pub rested_after: Duration,
+}
+
+impl Story {
+    /// Blocks come, nothing goes wrong, and everything has to come to its end.
+    pub(super) async fn come_to_rest(self) -> Result<Ending> {
+        let began = Instant::now();
+        let rests = async {
+            loop {
+                self.pass_blocks(4).await;
+                if self.unsettled()?.is_empty() {
+                    return anyhow::Ok(());
+                }
+            }
+        };
+        match timeout(PEACE, rests).await {
+            Ok(rests) => rests?,
+            Err(_) => bail!("still open: {:#?}\nthe desk: {}", self.unsettled()?, self.desk.health()),
+        }
+        let rested_after = began.elapsed();
+        self.pass_blocks(BLOCKS_AT_REST).await;
+        self.end(rested_after).await
+    }
+
+    async fn pass_blocks(&self, blocks: usize) {
+        for _ in 0..blocks {
+            self.world.bitcoin.mine(None);
+            self.world.skycoin.mine();
+            self.world.venue.step();
+            sleep(BLOCK_EVERY).await;
+        }
+    }
+
+    /// What is open: a payment without a deposit, or a deposit that neither ended nor is held for a reason.
+    fn unsettled(&self) -> Result<Vec<String>> {
+        let accounts = match judge_at_rest(&*self.desk.store.reader()?, &self.world.books()) {
+            Ok(accounts) => accounts,
+            // A payout that left its block has to be missed first, and a log that was restored has to find out.
+            Err(error) => return Ok(vec![format!("{error:#}")]),
+        };
+        let mut open: Vec<String> = Vec::new();
+        for (txid, index, satoshis) in self.world.bitcoin.paid_to(|script| self.scripts.contains(script)) {
+            let is_known = |account: &&Account| {
+                let receipt = &account.deposit.receipt;
+                receipt.outpoint.to_string() == format!("{txid}:{index}") && receipt.amount.units() == satoshis
+            };
+            if accounts.values().filter(is_known).count() != 1 {
+                open.push(format!("{txid}:{index} of {satoshis} has not exactly one deposit"));
+            }
+        }
+        let health = self.desk.health();
+        let is_open = |account: &&Account| match self.is_stranded(&account.deposit) {
+            // Then the desk has to say so.
+            true => !health.contains(&account.deposit.receipt.id.to_string()),
+            false => ending(account).is_none(),
+        };
+        open.extend(accounts.values().filter(is_open).map(|account| format!("{:?}", account.deposit)));
+        Ok(open)
+    }
+
+    /// Whether a signed payout spends what will never be there: the change of a payout that a reorganisation deeper than what
+    /// counts as final has undone, and that was paid by another transaction since. The desk raises an alarm and waits.
+    fn is_stranded(&self, deposit: &Deposit) -> bool {
+        let is_under_way = matches!(deposit.stage, Stage::WaitSend | Stage::WaitConfirm);
+        let mut inputs = deposit.signed_payout().into_iter().flat_map(|signed| &signed.inputs);
+        is_under_way && inputs.any(|input| !self.world.skycoin.knows(*input))
+    }
+
+    async fn end(self, rested_after: Duration) -> Result<Ending> {
+        let paid_outside = self.world.bitcoin.paid_to(|script| self.scripts.contains(script));
+        let open = self.unsettled()?;
+        ensure!(open.is_empty(), "did not stay at rest: {open:#?}");
+        self.desk.crash().await;
+        let Judgement { verified, accounts, .. } = judge(&Reader::open(&self.log())?, &self.world.books())?;
+        let mut endings: BTreeMap<String, usize> = BTreeMap::new();
+        for account in accounts.values() {
+            let ending = match self.is_stranded(&account.deposit) {
+                true => "stranded".to_owned(),
+                false => ending(account).context("everything is at rest")?,
+            };
+            let outpoint = account.deposit.receipt.outpoint.to_string();
+            let is_there = paid_outside.iter().any(|(txid, index, _)| format!("{txid}:{index}") == outpoint);
+            let vanished = account.deposit.stage == Stage::Done(Outcome::Vanished);
+            ensure!(is_there != vanished, "{outpoint} ended as {ending}, and in the chain it is: {is_there}");
+            *endings.entry(ending).or_default() += 1;
+        }
+        Ok(Ending {
+            verified,
+            crashes: self.crashes,
+            restored: self.restored,
+            endings,
+            orders: self.world.venue.orders().len(),
+            payouts_lost: accounts.values().map(|account| account.lost).sum(),
+            lasted: self.world.clock.elapsed(),
+            rested_after,
+        })
+    }
+}
+
+/// How a deposit ended, or for what reason it is held; `None` while it is under way.
+fn ending(account: &Account) -> Option<String> {
+    let deposit = &account.deposit;
+    match &deposit.stage {
+        Stage::Done(Outcome::Paid) => Some("paid".to_owned()),
+        Stage::Done(Outcome::Vanished) if deposit.sighting == Sighting::Vanished => Some("vanished".to_owned()),
+        Stage::Held { reason, .. } => {
+            let order_is_open = deposit.purchase.as_ref().is_some_and(|purchase| purchase.open_order().is_some());
+            let name = match reason {
+                // The last: after a log was lost, paying this customer more than once is a matter for a person.
+                HoldReason::BelowMinimum => "below_minimum",
+                HoldReason::NothingToSend => "nothing_to_send",
+                HoldReason::PaidBefore { .. } => "paid_before",
+                // What was ordered is seen to its end all the same.
+                HoldReason::PurchaseStopped if !order_is_open => "purchase_stopped",
+                HoldReason::PurchaseStopped
+                | HoldReason::AboveMaximum
+                | HoldReason::DepositOrphaned
+                | HoldReason::CoinsSeenBefore { .. }
+                | HoldReason::PayoutAboveMaximum
+                | HoldReason::OrderUnaccounted
+                | HoldReason::PayoutTooManyInputs
+                | HoldReason::InvalidTarget
+                | HoldReason::WalletMisbehaved
+                | HoldReason::Operator { .. } => return None,
+            };
+            Some(format!("held: {name}"))
+        }
+        _ => None,
+    }
+}
