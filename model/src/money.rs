@@ -194,7 +194,7 @@ impl<'de, C: Coin> Deserialize<'de> for Amount<C> {
 /// How many SKY the desk gives for one BTC when it sells from stock.
 ///
 /// Written as an integer, a decimal or a fraction such as `2/3`; a fraction is taken to eight decimals, rounded down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rate(Decimal);
 

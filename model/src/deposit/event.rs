@@ -244,7 +244,7 @@ pub struct RemainderBooked {
 }
 
 /// What the amount of a payout rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PayoutBasis {
     /// Sold from stock.
