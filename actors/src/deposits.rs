@@ -101,7 +101,7 @@ impl Deposits {
     /// The ids of all deposits for which something is still expected to happen, and the position this is true for.
     pub fn open(&self) -> Result<(Position, Vec<DepositId>), ReadError> {
         let (head, events) = self.store.reader()?.open_streams(Category::Deposit)?;
-        let ids = events.chunk_by(|one, next| one.stream == next.stream).filter_map(|stream| fold(stream, None));
+        let ids = events.chunk_by(|one, next| one.stream == next.stream).filter_map(|stream| fold(stream));
         Ok((head, ids.map(|tracked| tracked.deposit.receipt.id).collect()))
     }
 
@@ -167,7 +167,7 @@ impl Deposits {
     }
 
     fn read(&self, id: DepositId) -> Result<Option<Tracked>, ReadError> {
-        Ok(fold(&self.store.reader()?.stream(&StreamName::Deposit(id), 0)?, None))
+        Ok(fold(&self.store.reader()?.stream(&StreamName::Deposit(id), 0)?))
     }
 
     /// The image with everything taken in that is in memory; when too much has happened since, an empty one.
@@ -194,7 +194,7 @@ impl Image {
         self.position = recorded.position;
         let (StreamName::Deposit(id), Event::Deposit(event)) = (&recorded.stream, &recorded.event) else { return };
         if recorded.version == 1 {
-            let tracked = fold(std::slice::from_ref(recorded), None).map(Arc::new);
+            let tracked = fold(std::slice::from_ref(recorded)).map(Arc::new);
             self.deposits.extend(tracked.map(|tracked| (*id, tracked)));
             return;
         }
@@ -237,9 +237,10 @@ pub(crate) fn progress(deposit: Option<&Deposit>) -> Progress {
     if deposit.is_some_and(Deposit::is_finished) { Progress::Finished } else { Progress::Open }
 }
 
-fn fold(events: &[Recorded], deposit: Option<Deposit>) -> Option<Tracked> {
+/// A deposit as these events leave it.
+pub(crate) fn fold(events: &[Recorded]) -> Option<Tracked> {
     let last = events.last()?;
-    let deposit = events.iter().fold(deposit, |deposit, recorded| match &recorded.event {
+    let deposit = events.iter().fold(None, |deposit, recorded| match &recorded.event {
         Event::Deposit(event) => evolve(deposit, event),
         _ => deposit,
     })?;

@@ -8,6 +8,7 @@ use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, StreamName};
 use millrace_model::ledger::{self, Balances, Standing};
 
+use crate::deposits::fold;
 use crate::event_store::{ReadError, Reader};
 
 /// How many deposits are kept in memory; beyond it, all are forgotten and read again.
@@ -57,11 +58,8 @@ impl Books {
             return Ok(Some(before));
         }
         let events = reader.stream(&recorded.stream, 0)?;
-        let earlier = events.iter().take_while(|earlier| earlier.version < recorded.version);
-        Ok(earlier.fold(None, |deposit, earlier| match &earlier.event {
-            Event::Deposit(event) => evolve(deposit, event),
-            _ => deposit,
-        }))
+        let earlier = events.partition_point(|earlier| earlier.version < recorded.version);
+        Ok(fold(&events[..earlier]).map(|tracked| tracked.deposit))
     }
 
     /// What is finished is not expected to move any more.
