@@ -101,7 +101,7 @@ impl Deposits {
     /// The ids of all deposits for which something is still expected to happen, and the position this is true for.
     pub fn open(&self) -> Result<(Position, Vec<DepositId>), ReadError> {
         let (head, events) = self.store.reader()?.open_streams(Category::Deposit)?;
-        let ids = events.chunk_by(|one, next| one.stream == next.stream).filter_map(|stream| fold(stream));
+        let ids = events.chunk_by(|one, next| one.stream == next.stream).filter_map(fold);
         Ok((head, ids.map(|tracked| tracked.deposit.receipt.id).collect()))
     }
 
