@@ -84,7 +84,7 @@ impl Folded {
             Event::Chain(event) => self.chain = std::mem::take(&mut self.chain).evolve(event),
             Event::Wallet(event) => self.wallet = std::mem::take(&mut self.wallet).evolve(event),
             Event::Desk(event) => {
-                self.desk = self.desk.evolve(event);
+                self.desk = std::mem::take(&mut self.desk).evolve(event);
                 if let desk::Event::TransferDeclared(transfer) = event {
                     self.balances.post(&of_transfer(transfer));
                 }
