@@ -48,6 +48,7 @@ async fn a_payout_is_final_only_when_it_is_deep_enough() {
     rig.until_paid(id).await;
 }
 
+/// P1: a lost reply leads to the same bytes.
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_leads_to_the_same_bytes_and_one_payment() {
     let rig = Rig::new().await;
@@ -62,6 +63,7 @@ async fn a_lost_reply_leads_to_the_same_bytes_and_one_payment() {
     assert!(ledger.handed_in.len() >= 2 && ledger.handed_in.iter().all(|txid| *txid == ledger.handed_in[0]));
 }
 
+/// P2: an unknown append is read back, and nothing else is signed.
 #[tokio::test]
 async fn bytes_of_which_it_is_unknown_whether_they_are_in_the_log_are_read_back_and_not_replaced() {
     let rig = Rig::on(Execution::Thread).await;
@@ -81,6 +83,7 @@ async fn bytes_of_which_it_is_unknown_whether_they_are_in_the_log_are_read_back_
     assert_eq!((inputs.len(), rig.count(id, "PayoutSigned")), (1, 1));
 }
 
+/// P1: after a restart the same bytes go out.
 #[tokio::test(start_paused = true)]
 async fn after_a_restart_between_signing_and_sending_the_same_bytes_go_out() {
     let rig = Rig::new().await;
@@ -100,6 +103,7 @@ async fn after_a_restart_between_signing_and_sending_the_same_bytes_go_out() {
     assert!(ledger.handed_in.iter().all(|handed_in| handed_in.0 == txid.0));
 }
 
+/// P7: what another payout has locked stays locked over a restart.
 #[tokio::test(start_paused = true)]
 async fn inputs_reserved_before_a_restart_are_nobody_elses_after_it() {
     let rig = Rig::new().await;
@@ -119,6 +123,7 @@ async fn inputs_reserved_before_a_restart_are_nobody_elses_after_it() {
     rig.until_well(PART).await;
 }
 
+/// P4: dropped from the pool, the same bytes go in.
 #[tokio::test(start_paused = true)]
 async fn a_payout_dropped_from_the_pool_goes_in_again_as_it_was() {
     let rig = Rig::new().await;
@@ -136,6 +141,7 @@ async fn a_payout_dropped_from_the_pool_goes_in_again_as_it_was() {
     assert_eq!((ledger.payments_to(9), ledger.signed.len()), (1, 1));
 }
 
+/// P6: before it was final.
 #[tokio::test(start_paused = true)]
 async fn a_payout_whose_block_vanished_goes_in_again_as_it_was() {
     let mut rig = Rig::new().await;
@@ -157,6 +163,7 @@ async fn a_payout_whose_block_vanished_goes_in_again_as_it_was() {
     assert_eq!((ledger.payments_to(9), ledger.signed.len(), rig.count(id, "PayoutReorged")), (1, 1, 1));
 }
 
+/// P11: only a final spend by somebody else voids the bytes.
 #[tokio::test(start_paused = true)]
 async fn a_final_spend_by_somebody_else_voids_the_bytes_and_the_second_attempt_pays_once() {
     let rig = Rig::new().await;
@@ -174,6 +181,7 @@ async fn a_final_spend_by_somebody_else_voids_the_bytes_and_the_second_attempt_p
     rig.until_well(PART).await;
 }
 
+/// P4: a conflict that is not final makes no other bytes.
 #[tokio::test(start_paused = true)]
 async fn a_spend_by_somebody_else_that_is_not_final_is_waited_out() {
     let rig = Rig::new().await;
@@ -193,6 +201,7 @@ async fn a_spend_by_somebody_else_that_is_not_final_is_waited_out() {
     rig.until_well(PART).await;
 }
 
+/// P2: thirty payouts at once never share an input.
 #[tokio::test(start_paused = true)]
 async fn payouts_side_by_side_never_share_an_input() {
     let rig = Rig::new().await;
@@ -218,6 +227,7 @@ async fn payouts_side_by_side_never_share_an_input() {
     assert_eq!(ledger.signed.len(), 30, "nothing was signed in vain");
 }
 
+/// P7: the large one waits, the small one goes on.
 #[tokio::test(start_paused = true)]
 async fn a_payout_too_large_for_what_is_free_waits_and_others_go_on() {
     let rig = Rig::new().await;
@@ -234,6 +244,7 @@ async fn a_payout_too_large_for_what_is_free_waits_and_others_go_on() {
     rig.until_well(PART).await;
 }
 
+/// P7: without coin hours it waits for a refill.
 #[tokio::test(start_paused = true)]
 async fn without_coin_hours_a_payout_waits_with_an_alarm_and_goes_on_after_a_refill() {
     let rig = Rig::new().await;

@@ -19,6 +19,7 @@ async fn paid_and_forgotten() -> Rig {
     rig.lose_log().await
 }
 
+/// O5: a forgotten payout is taken up.
 #[tokio::test(start_paused = true)]
 async fn a_payout_that_the_log_has_forgotten_is_taken_up_again_and_not_repeated() {
     let rig = paid_and_forgotten().await;
@@ -47,6 +48,7 @@ async fn a_forgotten_payout_that_was_dropped_is_handed_in_again() {
     assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
 }
 
+/// O5: what may be another's is for a person.
 #[tokio::test(start_paused = true)]
 async fn a_forgotten_payout_of_another_amount_is_for_a_person_to_look_at_once() {
     let rig = paid_and_forgotten().await;

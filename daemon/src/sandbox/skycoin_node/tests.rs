@@ -167,6 +167,7 @@ async fn a_pending_spend_is_refused_and_a_gone_one_too() {
     assert_eq!(desk.node.books().live(&stranger(2)).count(), 0);
 }
 
+/// P11: handing in what is there already is no mistake.
 #[tokio::test]
 async fn injecting_again_changes_nothing() {
     let desk = Desk::open(&small());
@@ -388,6 +389,7 @@ async fn wrong_requests_are_answered_in_the_nodes_own_words() {
     }
 }
 
+/// P3: a name depends on the signature, the inner hash does not.
 #[tokio::test]
 async fn an_unsigned_transaction_changes_its_txid_when_signed_and_keeps_its_inner_hash() {
     let desk = Desk::open(&small());
