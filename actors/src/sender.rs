@@ -11,6 +11,7 @@ mod alarms;
 mod deliver;
 mod recall;
 mod sign;
+mod stranded;
 mod switch;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -86,6 +87,7 @@ pub struct Sender {
     watches: Watches,
     /// Held while a forgotten payout is looked for.
     recalling: tokio::sync::Mutex<recall::KnownPayouts>,
+    void_outputs: tokio::sync::Mutex<stranded::VoidOutputs>,
     alarms: Alarms,
 }
 
@@ -151,6 +153,7 @@ impl Sender {
             wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
             watches: Watches::default(),
             recalling: Default::default(),
+            void_outputs: Default::default(),
             deposits,
             node,
             settings,

@@ -174,6 +174,26 @@ impl Reader {
         Ok((head, txids))
     }
 
+    /// The bytes of the payouts that were found void after a position, each with the transaction that made it so, and the
+    /// position this is complete up to. Looks at every event between.
+    pub fn payouts_voided_after(&self, position: Position) -> Result<(Position, Vec<(String, Hash32)>), ReadError> {
+        let mut connection = self.lock();
+        let view = connection.transaction()?;
+        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let mut statement = view.prepare_cached(
+            "SELECT s.payload ->> 'bytes', v.payload ->> 'conflicting_txid'
+             FROM events v JOIN events s ON s.stream = v.stream AND s.version = (
+                 SELECT max(version) FROM events
+                 WHERE stream = v.stream AND kind = 'PayoutSigned' AND version < v.version)
+             WHERE v.position > ?1 AND v.kind = 'PayoutVoided'",
+        )?;
+        let voided = statement
+            .query_map([position], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?
+            .map(|voided| voided.map(|(bytes, txid)| (bytes, txid.parse().expect("a void payout has a reason"))))
+            .collect::<rusqlite::Result<_>>()?;
+        Ok((head, voided))
+    }
+
     /// The stored state of a stream; a damaged one is passed over, since the events hold everything.
     pub fn snapshot(&self, stream: &StreamName) -> Result<Option<Snapshot>, ReadError> {
         let found = self
