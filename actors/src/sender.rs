@@ -13,6 +13,7 @@ mod recall;
 mod sign;
 mod stranded;
 mod switch;
+mod sync;
 #[cfg(test)]
 pub(crate) mod tests;
 mod watches;
@@ -24,6 +25,7 @@ use millrace_model::deposit::{Deposit, Stage};
 use millrace_model::desk::Setting;
 use millrace_model::ids::{DepositId, Hash32};
 use millrace_protocols::payout::{BytesError, Shortage};
+use millrace_protocols::wire::skycoin::rest::Lag;
 
 use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::event_store::{AppendError, ReadError};
@@ -36,6 +38,7 @@ use crate::worker::{self, Duty, Next};
 pub(crate) use alarms::Alarm;
 use alarms::DepositAlarm;
 use switch::Switches;
+use sync::SyncWatch;
 use watches::Watches;
 
 /// The part's name in the tree.
@@ -84,6 +87,7 @@ pub struct Sender {
     settings: Settings,
     switches: Switches,
     wallet: HotWallet,
+    sync: SyncWatch,
     watches: Watches,
     /// Held while a forgotten payout is looked for.
     recalling: tokio::sync::Mutex<recall::KnownPayouts>,
@@ -94,6 +98,8 @@ pub struct Sender {
 struct Alarms {
     /// The node does not answer, or not sensibly.
     node: Alarm,
+    /// It may not know what has happened.
+    sync: Alarm,
     /// Paying out is switched off.
     sends: Alarm,
     /// Nothing to pay with.
@@ -115,6 +121,9 @@ enum Trouble {
     Short(#[from] Shortage),
     #[error(transparent)]
     Node(#[from] PortError),
+    /// The node may not know of payouts that were made.
+    #[error("{0}")]
+    Lags(Lag),
     /// The wallet's outputs have moved under the claim; others will do.
     #[error("the outputs claimed are not to be had any more")]
     Stale,
@@ -144,6 +153,7 @@ impl Sender {
         let store = deposits.store().clone();
         let alarms = Alarms {
             node: Alarm::new("skycoin_node", report.clone()),
+            sync: Alarm::new("skycoin_sync", report.clone()),
             sends: Alarm::new("sends", report.clone()),
             wallet: DepositAlarm::new("wallet", report.clone()),
             payout: DepositAlarm::new("payout", report),
@@ -151,6 +161,7 @@ impl Sender {
         Self {
             switches: Switches::new(store.clone()),
             wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
+            sync: SyncWatch::default(),
             watches: Watches::default(),
             recalling: Default::default(),
             void_outputs: Default::default(),
@@ -188,6 +199,7 @@ impl Sender {
     fn live_with(&self, id: DepositId, trouble: Trouble) -> Next {
         match trouble {
             Trouble::Short(shortage) => self.alarms.wallet.raise(id, shortage.to_string()),
+            Trouble::Lags(lag) => self.alarms.sync.raise(format!("{lag}; new payouts wait")),
             Trouble::Node(error) => self.alarms.node.raise(error.to_string()),
             Trouble::WalletRefuses(why) => self.alarms.payout.raise(id, format!("the wallet refuses: {why}")),
             trouble @ Trouble::Unclear(_) => self.alarms.payout.raise(id, trouble.to_string()),

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use millrace_model::deposit::{HoldReason, Stage};
 use millrace_model::desk::Setting;
 use millrace_model::ids::{Hash32, StreamName};
+use millrace_protocols::wire::skycoin::rest::Lag;
 
 use super::PART;
 use crate::event_store::Execution;
@@ -181,7 +182,7 @@ async fn a_final_spend_by_somebody_else_voids_the_bytes_and_the_second_attempt_p
     rig.until_well(PART).await;
 }
 
-/// P4: a conflict that is not final makes no other bytes.
+/// P4: what spends the change of a void payout is void with it, and is made once more.
 #[tokio::test(start_paused = true)]
 async fn a_payout_that_spends_the_change_of_a_void_one_is_void_with_it() {
     let mut rig = Rig::new().await;
@@ -217,6 +218,7 @@ async fn a_payout_that_spends_the_change_of_a_void_one_is_void_with_it() {
     rig.until_well(PART).await;
 }
 
+/// P4: a conflict that is not final makes no other bytes.
 #[tokio::test(start_paused = true)]
 async fn a_spend_by_somebody_else_that_is_not_final_is_waited_out() {
     let rig = Rig::new().await;
@@ -347,4 +349,21 @@ async fn what_is_signed_is_what_is_in_the_log() {
     assert_eq!(signed.bytes, ledger.signed[0].to_hex());
     assert_eq!(signed.inputs, ledger.spent().iter().map(|input| Hash32(input.0)).collect::<Vec<_>>());
     assert_eq!(ledger.signed[0].outputs()[0].address, address(9));
+}
+
+/// P10: while the node has blocks to read, nothing is signed; at the end of the chain it goes on by itself.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_signed_while_the_node_has_blocks_to_read() {
+    let rig = Rig::new().await;
+    rig.node.ledger().give("100", 50);
+    rig.node.ledger().lag = Some(Lag::Behind { current: 58, highest: 60 });
+    let id = rig.owe(9, "5").await;
+    rig.send();
+    let text = rig.until_alarm(PART, "skycoin_sync").await;
+    assert_eq!(text, "the node is syncing: it is at block 58 of 60; new payouts wait");
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert_eq!((rig.node.ledger().signed.len(), rig.count(id, "PayoutIntended")), (0, 0));
+    rig.node.ledger().lag = None;
+    rig.until_paid(id).await;
+    rig.until_well(PART).await;
 }

@@ -7,7 +7,7 @@ use axum::body::Body as HttpBody;
 use axum::http::{Request as HttpRequest, header};
 use http_body_util::BodyExt;
 use millrace_protocols::wire::skycoin::hash::{Txid, UxId};
-use millrace_protocols::wire::skycoin::rest::{self, Body, Broadcast, Failure, Method, Payout, Refusal, Standing};
+use millrace_protocols::wire::skycoin::rest::{self, Body, Broadcast, Failure, Lag, Method, Payout, Refusal, Standing};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -191,6 +191,17 @@ async fn a_node_without_peers_takes_transactions_only_quietly() {
     let (status, body) = desk.send(rest::inject(&created.transaction, Broadcast::Peers)).await;
     assert!(matches!(rest::injected(status, &body), Err(Failure::Unavailable { status: 503, .. })));
     assert_eq!(desk.standing(created.txid).await, None);
+}
+
+/// P10: a node with peers and one without, over the wire.
+#[tokio::test]
+async fn how_far_a_node_is_can_be_said_by_one_with_peers() {
+    for (peers, lag) in [(0, Some(Lag::Alone)), (2, None)] {
+        let desk = Desk::open(&Config { peers, ..small() });
+        let (status, body) = desk.send(rest::get_progress()).await;
+        let progress = rest::progress(status, &body).unwrap();
+        assert_eq!((progress.peers, progress.lag(Broadcast::Peers)), (peers as usize, lag));
+    }
 }
 
 #[tokio::test]
