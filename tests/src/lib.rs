@@ -14,6 +14,7 @@
 
 pub mod bench;
 pub mod desk;
+pub mod fuzz;
 pub mod house;
 pub mod judge;
 pub mod operator;

@@ -31,6 +31,9 @@ pub enum ReadError {
     /// A stream this version does not know.
     #[error(transparent)]
     Stream(#[from] UnknownStream),
+    /// A signed payout without the name of its transaction.
+    #[error("a signed payout has no txid")]
+    Txid,
 }
 
 /// The log, opened for reading.
@@ -167,11 +170,8 @@ impl Reader {
         let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
         let mut statement =
             view.prepare_cached("SELECT payload ->> 'txid' FROM events WHERE position > ?1 AND kind = 'PayoutSigned'")?;
-        let txids = statement
-            .query_map([position], |row| row.get::<_, String>(0))?
-            .map(|txid| Ok(txid?.parse().expect("a signed payout has its txid")))
-            .collect::<rusqlite::Result<_>>()?;
-        Ok((head, txids))
+        let txids = statement.query_map([position], |row| row.get::<_, String>(0))?;
+        Ok((head, txids.map(|txid| txid?.parse().map_err(|_| ReadError::Txid)).collect::<Result<_, _>>()?))
     }
 
     /// The bytes of the payouts that were found void after a position, each with the transaction that made it so, and the
