@@ -1,5 +1,6 @@
 //! The scanner and the binder with the real store, against a node in memory whose chain the test moves.
 
+mod addresses;
 mod node;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -55,12 +56,22 @@ fn key() -> AccountKey {
 }
 
 fn run(dir: &TempDir, ids: &Arc<CountingIds>, node: &Arc<FakeNode>, began: DateTime<Utc>) -> Running {
+    run_with(dir, ids, node, began, key())
+}
+
+fn run_with(
+    dir: &TempDir,
+    ids: &Arc<CountingIds>,
+    node: &Arc<FakeNode>,
+    began: DateTime<Utc>,
+    key: AccountKey,
+) -> Running {
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
     let tree = Tree::new(Registry::new(clock.clone()), 7);
     let path = dir.path().join("log.db");
     let store = Store::start(&tree, StoreSettings { path, execution: Execution::Inline, clock }).unwrap();
     let deposits = Deposits::new(store.clone());
-    let source = Arc::new(AddressSource::account(key()));
+    let source = Arc::new(AddressSource::account(key));
     let switches = tokio::sync::watch::Sender::new(millrace_model::desk::Desk::default()).subscribe();
     let binding = binder::Settings { source: Arc::clone(&source), addresses_max_per_target: 5, low_pool: 0, switches };
     let door = binder::start(&tree, binding, store.clone()).unwrap();
