@@ -69,9 +69,10 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
 }
 
 fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
-    let tree::Core { tree, store, views, operations, .. } = actors.core.clone();
+    let tree::Core { tree, store, views, operations, reconciliation, .. } = actors.core.clone();
     let data_dir = &config.desk.data_dir;
-    OperatorState::new(operations, views, store, tree, data_dir.join(tree::LOG_FILE), data_dir.join(BACKUPS))
+    let (log, backups) = (data_dir.join(tree::LOG_FILE), data_dir.join(BACKUPS));
+    OperatorState::new(operations, views, store, tree, reconciliation.subscribe(), log, backups)
 }
 
 /// Puts the customers' face up as soon as there is somebody behind it.

@@ -63,6 +63,7 @@ impl Desk {
             ("MILLRACE_SANDBOX__SKYCOIN_BLOCK_MS", "200".to_owned()),
             ("MILLRACE_BITCOIN__POLL_MS", "50".to_owned()),
             ("MILLRACE_SKYCOIN__POLL_MS", "50".to_owned()),
+            ("MILLRACE_DESK__RECONCILE_EVERY_MS", "300".to_owned()),
             ("MILLRACE_PUBLIC__BIND_PER_MINUTE", "0".to_owned()),
             ("MILLRACE_PUBLIC__READ_PER_MINUTE", "0".to_owned()),
         ];

@@ -174,6 +174,37 @@ impl Reader {
         Ok((head, txids.map(|txid| txid?.parse().map_err(|_| ReadError::Txid)).collect::<Result<_, _>>()?))
     }
 
+    /// What was signed and what was found void of payouts after a position, oldest first, and the position this is complete
+    /// up to. Looks at every event between.
+    pub fn payouts_after(&self, position: Position) -> Result<(Position, Vec<Recorded>), ReadError> {
+        let mut connection = self.lock();
+        let view = connection.transaction()?;
+        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let events = query_on(
+            &view,
+            events!(
+                "FROM events e JOIN streams s ON s.id = e.stream
+                 WHERE e.position > ?1 AND e.kind IN ('PayoutSigned', 'PayoutVoided') ORDER BY e.position"
+            ),
+            params![position],
+        )?;
+        Ok((head, events))
+    }
+
+    /// A position up to which everything was recorded before this time, found by halving: the log is as good as sorted by
+    /// time, and where a clock was turned back the position found may be an earlier one.
+    pub fn position_before(&self, at: DateTime<Utc>) -> Result<Position, ReadError> {
+        let (mut before, mut after) = (0, self.head()? + 1);
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT recorded_at FROM events WHERE position = ?1")?;
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            let recorded_at: i64 = statement.query_row([middle], |row| row.get(0))?;
+            if recorded_at < at.timestamp_micros() { before = middle } else { after = middle }
+        }
+        Ok(before)
+    }
+
     /// The bytes of the payouts that were found void after a position, each with the transaction that made it so, and the
     /// position this is complete up to. Looks at every event between.
     pub fn payouts_voided_after(&self, position: Position) -> Result<(Position, Vec<(String, Hash32)>), ReadError> {

@@ -19,6 +19,7 @@ use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::market::{self, Market, Watching};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{self, Views};
+use millrace_actors::reconciler::{self, Compared, Openings};
 use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::sender;
 use millrace_actors::stock::{self, Stock};
@@ -73,6 +74,8 @@ pub(super) struct Core {
     pub operations: Operations,
     pub health: Registry,
     pub clock: Arc<dyn Clock>,
+    /// The places outside, as they were last compared with the books.
+    pub reconciliation: watch::Sender<Vec<Compared>>,
     /// Where the sandbox is, once that is known; `None` with real nodes.
     pub sandbox: Option<watch::Receiver<Option<Info>>>,
 }
@@ -139,7 +142,8 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     projection::start(&tree, store.clone(), views.clone())?;
     let operations = operations::start(&tree, Deposits::new(store.clone()))?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
-    Ok(Core { tree, store, views, operations, health, clock, sandbox })
+    let reconciliation = watch::Sender::default();
+    Ok(Core { tree, store, views, operations, health, clock, reconciliation, sandbox })
 }
 
 /// The outside as configured; with the sandbox, waits until one runs.
@@ -192,6 +196,21 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
         Arc::new(TimeOrderedIds(Arc::clone(&core.clock))),
         deposits.clone(),
     )?;
+    reconciler::start(
+        &core.tree,
+        reconciler::Inside {
+            store: core.store.clone(),
+            views: core.views.clone(),
+            operations: core.operations.clone(),
+            clock: Arc::clone(&core.clock),
+        },
+        reconciler::Outside { skycoin: outside.skycoin.clone(), exchange: outside.exchange.clone() },
+        reconciler::Settings {
+            every: config.desk.reconcile_every,
+            openings: if config.sandbox.enabled { Openings::AsFound } else { Openings::ByOperator },
+        },
+        core.reconciliation.clone(),
+    )?;
     let market = outside.exchange.map(|exchange| buying(config, core, &deposits, exchange)).transpose()?;
     decider::start(&core.tree, deposits.clone(), terms(config, market.clone()))?;
     let stock = stock::start(&core.tree, outside.skycoin.clone(), Arc::clone(&core.clock), stock_settings(config))?;
@@ -210,6 +229,8 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             resend_after: config.skycoin.resend_after,
             outer: outer_brakes(config),
             stock: stock.clone(),
+            limits: config.desk.payout_limits,
+            clock: Arc::clone(&core.clock),
         },
     )?;
     let quotes = Quotes {

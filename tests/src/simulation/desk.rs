@@ -23,6 +23,7 @@ use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolic
 use millrace_model::desk::Desk as Switches;
 use millrace_model::ids::{CommandId, DepositId};
 use millrace_model::money::Amount;
+use millrace_model::outflow::Limits;
 use millrace_protocols::chain_watch::Start;
 use millrace_protocols::purchase::Policy;
 use millrace_protocols::receive::AccountKey;
@@ -134,6 +135,8 @@ impl Desk {
             resend_after: Duration::from_secs(30),
             outer: Arc::new(|_| None),
             stock,
+            limits: Limits::default(),
+            clock: world.clock.clone(),
         };
         sender::start(&tree, deposits, world.skycoin.clone(), sending)?;
         store.ready().await;

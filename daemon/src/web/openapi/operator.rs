@@ -84,7 +84,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..get("/operator/v1/addresses", "Deposit addresses, newest first.", Answer::Json("AddressPage"))
     },
     get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),
-    get("/operator/v1/ledger", "What stands on the ledger's accounts.", Answer::Json("Ledger")),
+    get(
+        "/operator/v1/ledger",
+        "What stands on the ledger's accounts, and what the places outside held when they were last asked.",
+        Answer::Json("Ledger"),
+    ),
     Operation {
         refusals: &[LOG],
         ..get("/operator/v1/switches", "Where the switches stand.", Answer::Json("Switches"))
@@ -273,13 +277,26 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "Ledger",
-        fields: &[("position", "integer"), ("balances", "[BalanceRow]")],
+        fields: &[("position", "integer"), ("balances", "[BalanceRow]"), ("places", "[PlaceRow]")],
         source: Source::Struct("Ledger", SHAPES_OF_CLI),
     },
     Shape {
         name: "BalanceRow",
         fields: &[("account", "string"), ("nature", "string"), ("coin", "string"), ("amount", "signed")],
         source: Source::Struct("BalanceRow", SHAPES_OF_CLI),
+    },
+    Shape {
+        name: "PlaceRow",
+        fields: &[
+            ("place", "=hot_wallet|exchange|deposit_addresses"),
+            ("coin", "string"),
+            ("booked", "signed"),
+            ("in_flight", "signed"),
+            ("found", "decimal"),
+            ("verdict", "=fits|missing|surplus"),
+            ("at", "time"),
+        ],
+        source: Source::Struct("PlaceRow", SHAPES_OF_CLI),
     },
     Shape { name: "Postings", fields: &[("postings", "[PostingRow]")], source: Source::Struct("Postings", LEDGER) },
     Shape {

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use axum::Json as Reply;
 use axum::extract::State;
+use millrace_actors::reconciler::Compared;
 use millrace_model::deposit::evolve;
+use millrace_model::desk::Difference;
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, Position, StreamName};
 use millrace_model::ledger::{self, Account, Balance, Posting, Ticker};
+use millrace_model::reconciliation::Comparison;
 use serde::Serialize;
 
 use super::OperatorState;
 use super::deposits::unknown_deposit;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
-use crate::web::shapes::{BalanceRow, Ledger};
+use crate::web::shapes::{BalanceRow, Ledger, PlaceRow};
 
 pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledger> {
     let cut = state.views.ledger();
@@ -24,7 +27,14 @@ pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledge
         coin: *coin,
         amount: coin.amount(*units),
     };
-    Reply(Ledger { position: cut.position, balances: cut.balances.all().iter().map(row).collect() })
+    let places = state.reconciliation.borrow().iter().map(place_row).collect();
+    Reply(Ledger { position: cut.position, balances: cut.balances.all().iter().map(row).collect(), places })
+}
+
+fn place_row(Compared { comparison, at }: &Compared) -> PlaceRow {
+    let Comparison { difference: Difference { place, coin, booked, in_flight, found }, verdict } = comparison;
+    let [booked, in_flight, found] = [booked, in_flight, found].map(|units| coin.amount(i128::from(*units)));
+    PlaceRow { place: *place, coin: *coin, booked, in_flight, found, verdict: *verdict, at: *at }
 }
 
 /// What a deposit's events posted, made again from its stream.

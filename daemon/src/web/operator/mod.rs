@@ -25,6 +25,7 @@ use axum::routing::{get, post};
 use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::operations::Operations;
 use millrace_actors::projection::{ViewError, Views};
+use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::supervision::Tree;
 use millrace_model::ids::Position;
 
@@ -41,6 +42,7 @@ pub struct OperatorState {
     views: Views,
     store: Store,
     tree: Tree,
+    reconciliation: Reconciliation,
     log_file: PathBuf,
     backups: PathBuf,
     reader: OnceLock<Arc<Reader>>,
@@ -53,10 +55,11 @@ impl OperatorState {
         views: Views,
         store: Store,
         tree: Tree,
+        reconciliation: Reconciliation,
         log_file: PathBuf,
         backups: PathBuf,
     ) -> Self {
-        Self { operations, views, store, tree, log_file, backups, reader: OnceLock::new() }
+        Self { operations, views, store, tree, reconciliation, log_file, backups, reader: OnceLock::new() }
     }
 
     /// Reads the log on a blocking thread.

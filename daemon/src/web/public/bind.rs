@@ -41,6 +41,9 @@ pub(super) async fn bind(desk: &Desk, headers: &HeaderMap, target: &SkyAddress) 
     if desk.terms.binds == Binds::Disabled {
         return Err(Problem::new(http::StatusCode::FORBIDDEN, "binds_disabled", "Address binding is disabled"));
     }
+    if desk.stock.own_address() == Some(*target) {
+        return Err(Problem::bad_request("invalid_address", "Invalid skycoin address: it is the desk's own wallet."));
+    }
     if log_is_dead(desk) {
         return Err(out_of_order(&"the log is not open"));
     }

@@ -28,6 +28,7 @@ use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, Terms};
 use millrace_model::desk::Desk;
 use millrace_model::ids::Category;
 use millrace_model::money::Amount;
+use millrace_model::outflow::Limits;
 use millrace_protocols::chain_watch::Start;
 use millrace_protocols::receive::AccountKey;
 use millrace_protocols::wire::skycoin::rest::Broadcast;
@@ -220,6 +221,8 @@ fn pay_out(tree: &Tree, deposits: Deposits, sandbox: &Sandbox) -> anyhow::Result
         resend_after: Duration::from_secs(60),
         outer: Arc::new(|_| None),
         stock: Stock::unwatched(),
+        limits: Limits::default(),
+        clock: Arc::new(SystemClock),
     };
     Ok(sender::start(tree, deposits, node, settings)?)
 }
