@@ -5,8 +5,12 @@
 pub mod cli;
 pub mod config;
 pub mod escape;
+pub mod front;
+mod listeners;
+mod lock;
 pub mod logging;
 pub mod quote;
 pub mod run;
 pub mod sandbox;
+mod signals;
 pub mod web;

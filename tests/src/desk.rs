@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::process;
+
 /// How long a deposit may take from payment to confirmation on a loaded machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -85,11 +87,23 @@ impl Desk {
         self.ready().await
     }
 
-    /// Kills the desk as a power switch would.
+    /// Kills the desk as a power switch would; the core is gone as well when this returns.
     pub fn kill(&mut self) -> Result<()> {
+        let core = process::children_of(self.process.id())?;
         self.process.kill()?;
         self.process.wait()?;
-        Ok(())
+        core.into_iter().try_for_each(process::wait_for_end)
+    }
+
+    /// The process that everything happens in; its front, which this desk started, is another. An error while there is none.
+    pub fn core(&self) -> Result<u32> {
+        let children = process::children_of(self.process.id())?;
+        children.first().copied().context("the desk has no core at the moment")
+    }
+
+    /// The front's process.
+    pub fn front(&self) -> u32 {
+        self.process.id()
     }
 
     /// Starts a desk that was killed on the same data, and does not wait for it.
@@ -221,6 +235,11 @@ impl Desk {
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+
+    /// Whether a line of its log has this in it.
+    pub fn said(&self, text: &str) -> bool {
+        self.log_text().contains(text)
     }
 
     fn log_text(&self) -> String {

@@ -18,6 +18,7 @@ pub mod house;
 pub mod judge;
 pub mod operator;
 pub mod peers;
+pub mod process;
 pub mod seed;
 pub mod simulation;
 pub mod world;

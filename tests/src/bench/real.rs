@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use millrace_daemon::sandbox::client::Client;
 use millrace_daemon::sandbox::info::Info;
 use millrace_daemon::web::address;
@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::http::Connection;
 use crate::desk::program;
 use crate::peers::program::Program;
+use crate::process;
 
 const STARTED_WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks at something that is measured in milliseconds.
@@ -108,12 +109,11 @@ impl RealDesk {
         Ok(Connection::open(self.operator).await?.with_token(&token))
     }
 
-    /// The memory of the process that is in use, in MiB: `VmRSS` of `/proc`.
+    /// The memory that is in use, in MiB: the front's and the core's.
     pub(super) fn resident_mib(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.process_id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
-        let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(f64::from(kib) / 1_024.0)
+        let front = self.program.process_id();
+        let processes = process::children_of(front)?.into_iter().chain([front]);
+        processes.map(process::resident_mib).sum()
     }
 }
 
