@@ -26,11 +26,16 @@ pub fn children_of(parent: u32) -> Result<Vec<u32>> {
 /// Waits until a process that was killed is gone, whoever started it.
 pub fn wait_for_end(id: u32) -> Result<()> {
     let deadline = Instant::now() + GONE_WITHIN;
-    while stat(id).is_some_and(|stat| !stat.has_ended) {
+    while !has_ended(id) {
         ensure!(Instant::now() < deadline, "process {id} does not end");
         pause();
     }
     Ok(())
+}
+
+/// Whether a process is gone.
+pub fn has_ended(id: u32) -> bool {
+    stat(id).is_none_or(|stat| stat.has_ended)
 }
 
 /// The memory of a process that is in use, in MiB: `VmRSS`.

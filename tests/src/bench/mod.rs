@@ -4,7 +4,7 @@
 mod append;
 mod bind_http;
 mod customers;
-mod full_desk;
+pub(crate) mod full_desk;
 mod http;
 mod outside;
 mod passthrough;

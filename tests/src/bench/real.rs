@@ -1,4 +1,4 @@
-//! The real programs of a benchmark, desk and sandbox, in a folder of their own; both end when the values are dropped.
+//! The real desk of a benchmark, ended when the value is dropped.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -6,8 +6,6 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
-use millrace_daemon::sandbox::client::Client;
-use millrace_daemon::sandbox::info::Info;
 use millrace_daemon::web::address;
 use serde_json::Value;
 
@@ -19,49 +17,6 @@ use crate::process;
 const STARTED_WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks at something that is measured in milliseconds.
 const LOOK_EVERY: Duration = Duration::from_micros(500);
-
-/// A sandbox whose blocks come when they are asked for, or as `timing` says.
-pub(super) struct Sandbox {
-    pub info: Info,
-    pub client: Client,
-    _program: Program,
-}
-
-/// When things happen by themselves in the sandbox, in milliseconds; 0 for on demand only.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Timing {
-    pub bitcoin_block_ms: u64,
-    pub skycoin_block_ms: u64,
-    pub market_step_ms: u64,
-}
-
-impl Sandbox {
-    /// Starts one in the data folder of a desk that is to find it.
-    pub(super) async fn start(data_dir: &Path, timing: Timing) -> anyhow::Result<Self> {
-        let dir = data_dir.join("sandbox");
-        std::fs::create_dir_all(&dir)?;
-        let path = program()?;
-        let mut program = Program::start("the sandbox", |_| {
-            let mut command = Command::new(path);
-            command.args(["sandbox", "run", "--dir"]).arg(&dir);
-            for (flag, ms) in [
-                ("--bitcoin-block-ms", timing.bitcoin_block_ms),
-                ("--skycoin-block-ms", timing.skycoin_block_ms),
-                ("--market-step-ms", timing.market_step_ms),
-            ] {
-                command.arg(flag).arg(ms.to_string());
-            }
-            command
-        })?;
-        let info = program.wait_for(STARTED_WITHIN, |_| Info::read(&dir)).await?;
-        Ok(Self { client: Client::new(&info)?, info, _program: program })
-    }
-
-    /// What really happened, according to the sandbox.
-    pub(super) async fn books(&self) -> anyhow::Result<Value> {
-        Ok(self.client.get("/books").await?)
-    }
-}
 
 /// A desk: the program as its operator starts it.
 pub(super) struct RealDesk {

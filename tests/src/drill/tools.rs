@@ -1,0 +1,162 @@
+//! What this machine permits: other programs, and what only root may do.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::desk::signal;
+
+/// Where Debian keeps the library of its package faketime.
+const FAKETIME: [&str; 3] = [
+    "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
+    "/usr/lib/faketime/libfaketimeMT.so.1",
+];
+/// How long a strace has to let go.
+const LETS_GO_WITHIN: Duration = Duration::from_secs(5);
+
+/// What can be used.
+#[derive(Debug)]
+pub(super) struct Tools {
+    /// strace, with the permission to trace.
+    pub strace: bool,
+    /// A file system of our own whose power can be cut: root, loop devices, ext4, xfs_io.
+    pub disk: bool,
+    /// The library that makes a process see another time.
+    pub faketime: Option<PathBuf>,
+}
+
+impl Tools {
+    /// Looks for them by using them.
+    pub(super) fn look() -> Self {
+        Self {
+            strace: works("strace", &["-qq", "-o", "/dev/null", "true"]),
+            disk: works("xfs_io", &["-V"]) && works("mkfs.ext4", &["-V"]) && Disk::try_out().is_ok(),
+            faketime: FAKETIME.iter().map(PathBuf::from).find(|path| path.exists()),
+        }
+    }
+}
+
+fn works(program: &str, arguments: &[&str]) -> bool {
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}
+
+/// Runs a program to its end.
+fn run(program: &str, arguments: &[&str]) -> Result<Output> {
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let output = output.with_context(|| format!("{program} cannot be run"))?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    ensure!(output.status.success(), "{program} {arguments:?}: {}: {said}", output.status);
+    Ok(output)
+}
+
+/// A strace on every thread of a process; it lets go when it is dropped.
+#[derive(Debug)]
+pub(super) struct Strace(Child);
+
+impl Strace {
+    /// Does something to system calls, as strace's `inject=` says.
+    pub(super) fn inject(process: u32, calls: &str, what: &str) -> Result<Self> {
+        let mut command = Command::new("strace");
+        command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+        command.args(["-e", &format!("inject={calls}:{what}"), "-p", &process.to_string()]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Ok(Self(command.spawn().context("strace cannot be run")?))
+    }
+}
+
+impl Drop for Strace {
+    fn drop(&mut self) {
+        // Interrupted it detaches; killed it would leave the threads stopped. It may have ended with its process.
+        let _ = signal("INT", self.0.id());
+        let deadline = std::time::Instant::now() + LETS_GO_WITHIN;
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if std::time::Instant::now() > deadline {
+                let _ = self.0.kill();
+            }
+            crate::process::pause();
+        }
+    }
+}
+
+/// A disk of our own: ext4 in a file. It is unmounted when it is dropped.
+#[derive(Debug)]
+pub(super) struct Disk {
+    image: PathBuf,
+    at: PathBuf,
+}
+
+impl Disk {
+    /// Makes one and mounts it.
+    pub(super) fn mount(image: &Path, at: &Path, mib: u32) -> Result<Self> {
+        let disk = Self { image: image.to_owned(), at: at.to_owned() };
+        std::fs::File::create(image)?.set_len(u64::from(mib) * 1_024 * 1_024)?;
+        run("mkfs.ext4", &["-q", "-m", "0", &disk.image.to_string_lossy()])?;
+        disk.mount_again()?;
+        Ok(disk)
+    }
+
+    fn mount_again(&self) -> Result<()> {
+        run("mount", &["-o", "loop", &self.image.to_string_lossy(), &self.at.to_string_lossy()]).map(drop)
+    }
+
+    fn try_out() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let at = folder.path().join("at");
+        std::fs::create_dir(&at)?;
+        Self::mount(&folder.path().join("image"), &at, 16).map(drop)
+    }
+
+    /// What was not flushed is gone, and nothing can be read or written any more.
+    pub(super) fn cut_power(&self) -> Result<()> {
+        run("xfs_io", &["-x", "-c", "shutdown", &self.at.to_string_lossy()]).map(drop)
+    }
+
+    /// Power is back. Nobody may have a file open on it.
+    pub(super) fn power_up(&self) -> Result<()> {
+        self.unmount()?;
+        self.mount_again()
+    }
+
+    fn unmount(&self) -> Result<()> {
+        run("umount", &[&self.at.to_string_lossy()]).map(drop)
+    }
+
+    /// Fills it to the last block.
+    pub(super) fn fill(&self) -> Result<()> {
+        let filler = self.filler();
+        std::fs::File::create(&filler)?;
+        let mut bytes = 1u64 << 32;
+        while bytes >= 4_096 {
+            let at = std::fs::metadata(&filler)?.len();
+            let (offset, length) = (at.to_string(), bytes.to_string());
+            if run("fallocate", &["-o", &offset, "-l", &length, &filler.to_string_lossy()]).is_err() {
+                // One that failed may have grown the file without blocks behind it.
+                std::fs::File::options().write(true).open(&filler)?.set_len(at)?;
+                bytes /= 2;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room again.
+    pub(super) fn make_room(&self) -> Result<()> {
+        Ok(std::fs::remove_file(self.filler())?)
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.at.join("filler")
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Err(error) = self.unmount() {
+            eprintln!("{error:#}");
+        }
+    }
+}
