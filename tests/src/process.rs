@@ -35,7 +35,9 @@ pub fn wait_for_end(id: u32) -> Result<()> {
 
 /// Whether a process is gone.
 pub fn has_ended(id: u32) -> bool {
-    stat(id).is_none_or(|stat| stat.has_ended)
+    // The first thread may have ended while others still hold the files.
+    let threads = fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count);
+    threads <= 1 && stat(id).is_none_or(|stat| stat.has_ended)
 }
 
 /// The memory of a process that is in use, in MiB: `VmRSS`.

@@ -18,6 +18,8 @@ pub struct Report {
     pub left_out: Vec<String>,
     /// Cores that ended with SIGBUS.
     pub bus_errors: u32,
+    /// How often the desk complained of its disk, in its log.
+    pub disk_errors: u32,
     /// How often everything was judged.
     pub judged: u32,
     /// Deposits that were paid in, all of them paid out once.
@@ -44,8 +46,8 @@ impl fmt::Display for Report {
         let rate = f64::from(self.kills) / self.took.as_secs_f64().max(1e-3);
         writeln!(
             f,
-            "{} kills in {:.0?} ({rate:.1} a second), {} cores died of SIGBUS",
-            self.kills, self.took, self.bus_errors
+            "{} kills in {:.0?} ({rate:.1} a second); {} complaints of the disk, {} cores died of SIGBUS",
+            self.kills, self.took, self.disk_errors, self.bus_errors
         )?;
         writeln!(
             f,

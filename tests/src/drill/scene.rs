@@ -41,6 +41,10 @@ const PROGRESS_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Events of a deposit that is sold from stock, its address and its blocks.
 const EVENTS_EACH: usize = 7;
+/// What SQLite says of a disk that fails.
+const DISK_ERRORS: [&str; 3] = ["disk is full", "disk I/O error", "disk image is malformed"];
+/// Where the desk is told how to come by the coins.
+const METHOD: &str = "MILLRACE_DESK__METHOD";
 const DISK_MIB: u32 = 192;
 const DISK_MIB_FILLED: u32 = 1_536;
 const TIMING: Timing = Timing { bitcoin_block_ms: 100, skycoin_block_ms: 100, market_step_ms: 1_000 };
@@ -117,6 +121,8 @@ impl Scene {
         let mut settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
         // Otherwise thousands of starts fill the disk with lines.
         settings.push(("MILLRACE_DESK__LOG", "warn,millrace_daemon::run=info"));
+        let mut chance = seed::chance(plan.seed, "scene");
+        settings.push((METHOD, some_method(&mut chance)));
         sandbox.client.post("/market/balance", &json!({"btc": "10000", "sky": "0"})).await?;
         let mut scene = Self {
             desk: Desk::launch_in(folder, &settings)?,
@@ -124,7 +130,7 @@ impl Scene {
             tools,
             proxies,
             page: Page::watch(plan.page_within)?,
-            chance: seed::chance(plan.seed, "scene"),
+            chance,
             report: Report::default(),
             sandbox,
             addresses: Vec::new(),
@@ -200,8 +206,7 @@ impl Scene {
     }
 
     pub(super) fn start_unseen(&mut self) -> Result<()> {
-        let method = if self.chance.random_ratio(1, 2) { "direct" } else { "passthrough" };
-        self.desk.set("MILLRACE_DESK__METHOD", Some(method));
+        self.desk.set(METHOD, Some(some_method(&mut self.chance)));
         self.desk.start_again()
     }
 
@@ -215,13 +220,14 @@ impl Scene {
     pub(super) fn kill(&mut self) -> Result<()> {
         self.page.expect(None);
         self.report.kills += 1;
-        self.notice_bus_errors();
+        self.notice();
         self.desk.kill()
     }
 
     /// Called once in each life of a front, at its end.
-    fn notice_bus_errors(&mut self) {
+    fn notice(&mut self) {
         self.report.bus_errors += self.desk.count_said("SIGBUS");
+        self.report.disk_errors += DISK_ERRORS.map(|error| self.desk.count_said(error)).iter().sum::<u32>();
     }
 
     /// The core's process, as soon as there is one.
@@ -323,7 +329,7 @@ impl Scene {
             let head = self.report.events_at_recovery.max(head(&log, self.report.events_at_recovery)?);
             self.report.events_at_recovery = head;
             let began = Instant::now();
-            self.desk.set("MILLRACE_DESK__METHOD", Some("direct"));
+            self.desk.set(METHOD, Some("direct"));
             self.desk.start_again()?;
             while !progressed(&log, head)? {
                 ensure!(began.elapsed() < PROGRESS_WITHIN, "no progress {:?} after a kill", began.elapsed());
@@ -340,7 +346,7 @@ impl Scene {
     pub(super) fn end(mut self) -> Result<Report> {
         self.report.looks = Some(self.page.looks());
         self.page.expect(None);
-        self.notice_bus_errors();
+        self.notice();
         Ok(std::mem::take(&mut self.report))
     }
 }
@@ -351,6 +357,10 @@ impl Drop for Scene {
         let _ = self.desk.kill();
         self.disk = None;
     }
+}
+
+fn some_method(chance: &mut SmallRng) -> &'static str {
+    if chance.random_ratio(1, 2) { "direct" } else { "passthrough" }
 }
 
 #[derive(Debug)]

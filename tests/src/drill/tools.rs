@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
 use crate::desk::signal;
+use crate::process::pause;
 
 /// Where Debian keeps the library of its package faketime.
 const FAKETIME: [&str; 3] = [
@@ -14,8 +15,10 @@ const FAKETIME: [&str; 3] = [
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/faketime/libfaketimeMT.so.1",
 ];
-/// How long a strace has to let go.
-const LETS_GO_WITHIN: Duration = Duration::from_secs(5);
+/// How long a strace has to let go. One whose process has ended may not notice, and keeps it from being buried.
+const LETS_GO_WITHIN: Duration = Duration::from_millis(300);
+/// Processes that were killed let go of the disk soon.
+const UNMOUNTED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What can be used.
 #[derive(Debug)]
@@ -71,14 +74,15 @@ impl Strace {
 
 impl Drop for Strace {
     fn drop(&mut self) {
-        // Interrupted it detaches; killed it would leave the threads stopped. It may have ended with its process.
+        // Interrupted it lets go between two system calls; the kernel lets go for one that is killed. It may have ended with
+        // its process.
         let _ = signal("INT", self.0.id());
-        let deadline = std::time::Instant::now() + LETS_GO_WITHIN;
+        let deadline = Instant::now() + LETS_GO_WITHIN;
         while matches!(self.0.try_wait(), Ok(None)) {
-            if std::time::Instant::now() > deadline {
+            if Instant::now() > deadline {
                 let _ = self.0.kill();
             }
-            crate::process::pause();
+            pause();
         }
     }
 }
@@ -123,7 +127,12 @@ impl Disk {
     }
 
     fn unmount(&self) -> Result<()> {
-        run("umount", &[&self.at.to_string_lossy()]).map(drop)
+        let deadline = Instant::now() + UNMOUNTED_WITHIN;
+        while let Err(busy) = run("umount", &[&self.at.to_string_lossy()]) {
+            ensure!(Instant::now() < deadline, "{busy:#}");
+            pause();
+        }
+        Ok(())
     }
 
     /// Fills it to the last block.

@@ -21,7 +21,6 @@ const CALLS_BEFORE_MAX: u32 = 40;
 const CALL_WITHIN: Duration = Duration::from_millis(1_500);
 /// A second desk has to say no, not to wait.
 const REFUSED_WITHIN: Duration = Duration::from_secs(10);
-const UNMOUNTED_WITHIN: Duration = Duration::from_secs(10);
 /// One kill of so many is followed by a look at the books before the desk is started again.
 const JUDGED_ONE_IN: u32 = 40;
 /// How far a clock jumps.
@@ -81,7 +80,7 @@ impl Scene {
         let core = self.core().await?;
         signal("KILL", core)?;
         self.report.kills += 1;
-        Ok(process::wait_for_end(core)?)
+        process::wait_for_end(core)
     }
 
     async fn kill_at_call(&mut self) -> Result<()> {
@@ -147,12 +146,7 @@ impl Scene {
         let moment = if self.chance.random_ratio(1, 2) { Duration::ZERO } else { self.some_ms(1, 600) };
         tokio::time::sleep(moment).await;
         self.kill()?;
-        let deadline = Instant::now() + UNMOUNTED_WITHIN;
-        let disk = self.disk.as_ref().context("there is a disk")?;
-        while let Err(busy) = disk.power_up() {
-            ensure!(Instant::now() < deadline, "{busy:#}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        self.disk.as_ref().context("there is a disk")?.power_up()?;
         self.start().await
     }
 
