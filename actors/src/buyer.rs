@@ -20,6 +20,7 @@ use millrace_model::ids::DepositId;
 use millrace_model::purchase::OrderPhase;
 use millrace_protocols::purchase::{self, Policy, Trouble, Waiting};
 
+use crate::brakes::{self, Brakes};
 use crate::clock::Clock;
 use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::exchange::Exchange;
@@ -36,16 +37,20 @@ pub const PART: &str = "buyer";
 
 /// The pause after the exchange did not tell of earlier orders.
 const HISTORY_PAUSE: Duration = Duration::from_secs(1);
+/// How often a purchase that may not order now looks again.
+const BRAKES_PAUSE: Duration = Duration::from_secs(1);
 /// The pause after the log did not take something.
 const LOG_PAUSE: Duration = Duration::from_millis(500);
 
 /// How the desk buys.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone)]
 pub struct Settings {
     /// How orders are chosen, watched and given up.
     pub policy: Policy,
     /// What becomes of what no order can spend.
     pub remainder: RemainderPolicy,
+    /// What stops purchases besides the log.
+    pub outer: brakes::Outer,
 }
 
 /// Adds the buyer to the tree.
@@ -58,7 +63,8 @@ pub fn start(
     clock: Arc<dyn Clock>,
 ) -> Result<(), TreeError> {
     let history = History::default();
-    let desk = Arc::new(Desk { deposits: deposits.clone(), exchange, market, settings, clock, history });
+    let brakes = Brakes::new(deposits.store().clone(), Arc::clone(&settings.outer));
+    let desk = Arc::new(Desk { deposits: deposits.clone(), exchange, market, settings, clock, history, brakes });
     worker::start(tree, PART, deposits, move |report| Buyer::new(Arc::clone(&desk), report))
 }
 
@@ -70,6 +76,7 @@ struct Desk {
     settings: Settings,
     clock: Arc<dyn Clock>,
     history: History,
+    brakes: Brakes,
 }
 
 impl Desk {

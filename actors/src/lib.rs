@@ -4,6 +4,7 @@
 
 pub mod binder;
 pub mod bitcoin_node;
+pub mod brakes;
 pub mod buyer;
 pub mod clock;
 pub mod decider;

@@ -1,4 +1,4 @@
-//! What an operator may do: hold, release and pay back deposits, turn switches, declare transfers.
+//! What an operator may do: hold, release and pay back deposits, turn switches, halt and resume, declare transfers.
 //!
 //! A service on the actor runtime behind a [`Door`], so that HTTP threads can use it. It is the only writer of the
 //! desk's own stream, and keeps what that stream says of the switches at hand for the parts that obey them.
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_model::deposit::{Command, HoldReason, Rejection};
-use millrace_model::desk::{Coins, Desk, Place, Setting, Switch, TransferKind};
+use millrace_model::desk::{Coins, Desk, HaltCause, Place, Setting, Switch, TransferKind};
 use millrace_model::ids::{DepositId, Hash32, Position};
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
@@ -83,6 +83,8 @@ pub struct Operations {
 enum Request {
     Deposit { id: DepositId, command: Command, note: Note, reply: oneshot::Sender<Operated> },
     Switch { switch: Switch, setting: Setting, note: Note, reply: oneshot::Sender<Declared> },
+    Halt { cause: HaltCause, reply: oneshot::Sender<Declared> },
+    Resume { note: Note, reply: oneshot::Sender<Declared> },
     Transfer { transfer: Transfer, note: Note, key: Option<String>, reply: oneshot::Sender<Declared> },
 }
 
@@ -129,6 +131,16 @@ impl Operations {
         self.call(|reply| Request::Switch { switch, setting, note, reply }).await
     }
 
+    /// Halts the desk: no order and no payout goes out until it is resumed. Nothing is stored when it is halted already.
+    pub async fn halt(&self, cause: HaltCause) -> Declared {
+        self.call(|reply| Request::Halt { cause, reply }).await
+    }
+
+    /// Lets orders and payouts go out again, for the reason given; nothing is stored when the desk is not halted.
+    pub async fn resume(&self, note: Note) -> Declared {
+        self.call(|reply| Request::Resume { note, reply }).await
+    }
+
     /// Declares a transfer. The same transfer declared again with the same key is the same one; without a key it is
     /// another.
     pub async fn declare(&self, transfer: Transfer, note: Note, key: Option<String>) -> Declared {
@@ -173,7 +185,7 @@ impl xtra::Actor for Actor {
         let (follower, store, report) = (self.desk.clone(), self.deposits.store().clone(), self.report.clone());
         self.scope.spawn(async move {
             store.ready_for(&report).await;
-            follower.follow().await.map(|never| match never {})
+            follower.follow(&report).await.map(|never| match never {})
         });
         let (inside, deposits, desk) = (self.inside.clone(), self.deposits.clone(), self.desk.clone());
         self.scope.spawn(async move {
@@ -202,12 +214,25 @@ async fn carry_out(deposits: &Deposits, desk: &DeskStream, request: Request) {
             told(&format!("switch {switch:?} {setting:?}"), None, &note, done.as_ref().err());
             let _ = reply.send(done);
         }
+        Request::Halt { cause, reply } if !reply.is_closed() => {
+            tracing::error!(%cause, "the desk is to be halted");
+            let _ = reply.send(desk.halt(cause).await);
+        }
+        Request::Resume { note, reply } if !reply.is_closed() => {
+            let done = desk.resume(&note).await;
+            told("resume", None, &note, done.as_ref().err());
+            let _ = reply.send(done);
+        }
         Request::Transfer { transfer, note, key, reply } if !reply.is_closed() => {
             let done = desk.declare(transfer, &note, key.as_deref()).await;
             told(&format!("transfer {transfer:?}"), None, &note, done.as_ref().err());
             let _ = reply.send(done);
         }
-        Request::Deposit { .. } | Request::Switch { .. } | Request::Transfer { .. } => {}
+        Request::Deposit { .. }
+        | Request::Switch { .. }
+        | Request::Halt { .. }
+        | Request::Resume { .. }
+        | Request::Transfer { .. } => {}
     }
 }
 

@@ -11,7 +11,7 @@ mod alarms;
 mod deliver;
 mod recall;
 mod sign;
-mod switch;
+mod stranded;
 #[cfg(test)]
 pub(crate) mod tests;
 mod watches;
@@ -20,10 +20,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_model::deposit::{Deposit, Stage};
-use millrace_model::desk::Setting;
+use millrace_model::desk::Switch;
 use millrace_model::ids::{DepositId, Hash32};
 use millrace_protocols::payout::{BytesError, Shortage};
 
+use crate::brakes::{self, Brakes};
 use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::event_store::{AppendError, ReadError};
 use crate::ports::{PortError, SkycoinNode};
@@ -34,7 +35,6 @@ use crate::worker::{self, Duty, Next};
 
 pub(crate) use alarms::Alarm;
 use alarms::DepositAlarm;
-use switch::Switches;
 use watches::Watches;
 
 /// The part's name in the tree.
@@ -62,8 +62,8 @@ pub struct Settings {
     pub poll: Duration,
     /// Bytes that the node does not know are handed in again after this.
     pub resend_after: Duration,
-    /// Whether the configuration allows paying out at this moment; the operator's switch is read from the log besides.
-    pub enabled: Arc<dyn Fn() -> bool + Send + Sync>,
+    /// What stops payouts besides the log.
+    pub outer: brakes::Outer,
     /// What the hot wallet holds; new payouts wait while that is too little.
     pub stock: Stock,
 }
@@ -81,11 +81,12 @@ pub struct Sender {
     deposits: Deposits,
     node: Arc<dyn SkycoinNode>,
     settings: Settings,
-    switches: Switches,
+    brakes: Brakes,
     wallet: HotWallet,
     watches: Watches,
     /// Held while a forgotten payout is looked for.
     recalling: tokio::sync::Mutex<recall::KnownPayouts>,
+    void_outputs: tokio::sync::Mutex<stranded::VoidOutputs>,
     alarms: Alarms,
 }
 
@@ -147,10 +148,11 @@ impl Sender {
             payout: DepositAlarm::new("payout", report),
         };
         Self {
-            switches: Switches::new(store.clone()),
+            brakes: Brakes::new(store.clone(), Arc::clone(&settings.outer)),
             wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
             watches: Watches::default(),
             recalling: Default::default(),
+            void_outputs: Default::default(),
             deposits,
             node,
             settings,
@@ -170,16 +172,12 @@ impl Sender {
     }
 
     fn may_send(&self) -> Result<bool, ReadError> {
-        let why_not = match self.switches.sends()? {
-            Setting::Off => "sends are switched off",
-            Setting::On if !(self.settings.enabled)() => "sends are off in the configuration",
-            Setting::On => {
-                self.alarms.sends.clear();
-                return Ok(true);
-            }
-        };
-        self.alarms.sends.raise(why_not);
-        Ok(false)
+        let closed = self.brakes.closed(Switch::Sends)?;
+        match &closed {
+            None => self.alarms.sends.clear(),
+            Some(why) => self.alarms.sends.raise(format!("payouts wait: {why}")),
+        }
+        Ok(closed.is_none())
     }
 
     fn live_with(&self, id: DepositId, trouble: Trouble) -> Next {

@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod bounded_file;
 pub mod cli;
 pub mod config;
 pub mod escape;

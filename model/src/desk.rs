@@ -1,7 +1,11 @@
-//! The desk as a whole: what the operator switched, declared and asked for.
+//! The desk as a whole: what the operator switched, declared and asked for, and whether it is halted.
+
+use std::collections::BTreeSet;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
 
 crate::event::events! {
@@ -11,6 +15,10 @@ crate::event::events! {
         SwitchSet = 1,
         /// An operator declared a movement of coins that no customer asked for.
         TransferDeclared = 1,
+        /// No order and no payout goes out any more until an operator resumes.
+        Halted = 1,
+        /// An operator lets orders and payouts go out again.
+        Resumed = 1,
     }
 }
 
@@ -20,6 +28,8 @@ crate::event::events! {
 pub enum Switch {
     /// Giving out deposit addresses.
     Binds,
+    /// Sending orders to the exchange.
+    Purchases,
     /// Paying out.
     Sends,
 }
@@ -57,6 +67,16 @@ pub enum Coins {
     Sky(Amount<Sky>),
 }
 
+impl Coins {
+    /// Which coin.
+    pub const fn ticker(self) -> Ticker {
+        match self {
+            Self::Btc(_) => Ticker::Btc,
+            Self::Sky(_) => Ticker::Sky,
+        }
+    }
+}
+
 /// What a declared transfer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,7 +90,7 @@ pub enum TransferKind {
 }
 
 /// Where the desk's coins lie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Place {
     /// The wallet payouts are made from.
@@ -79,6 +99,16 @@ pub enum Place {
     Exchange,
     /// The deposit addresses.
     DepositAddresses,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HotWallet => "the hot wallet",
+            Self::Exchange => "the exchange",
+            Self::DepositAddresses => "the deposit addresses",
+        })
+    }
 }
 
 /// See [`Event::TransferDeclared`].
@@ -94,16 +124,99 @@ pub struct TransferDeclared {
     pub note: String,
 }
 
-/// Where the switches stand. Everything is on until an operator turns it off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Coins that are not where the books say they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Where.
+    pub place: Place,
+    /// Of which coin.
+    pub coin: Ticker,
+    /// How much stands in the books there, in smallest units.
+    pub booked: i64,
+    /// How much of that may have left already, by orders and payouts on their way, in smallest units.
+    pub in_flight: i64,
+    /// How much is there, in smallest units.
+    pub found: i64,
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { place, coin, .. } = self;
+        let [booked, in_flight, found] =
+            [self.booked, self.in_flight, self.found].map(|units| coin.amount(units.into()));
+        let coin = coin.as_str();
+        write!(f, "{place}: {found} {coin} found, {booked} {coin} booked, {in_flight} {coin} on their way")
+    }
+}
+
+/// Why the desk is halted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum HaltCause {
+    /// An operator wants it so.
+    Operator {
+        /// In the operator's words.
+        note: String,
+    },
+    /// Coins are missing.
+    Missing {
+        /// Which.
+        differences: Vec<Difference>,
+    },
+}
+
+impl fmt::Display for HaltCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Operator { note } => write!(f, "by an operator: {note}"),
+            Self::Missing { differences } => {
+                f.write_str("coins are missing")?;
+                differences.iter().try_for_each(|difference| write!(f, "; {difference}"))
+            }
+        }
+    }
+}
+
+/// See [`Event::Halted`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halted {
+    /// Why.
+    #[serde(flatten)]
+    pub cause: HaltCause,
+}
+
+/// See [`Event::Resumed`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// In the operator's words.
+    pub note: String,
+}
+
+/// Why something does not work now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Closed {
+    /// The whole desk is halted.
+    #[error("the desk is halted")]
+    Halted,
+    /// An operator turned it off.
+    #[error("an operator has switched it off")]
+    SwitchedOff,
+}
+
+/// Where the switches stand, and whether the desk is halted. Everything is on until an operator turns it off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desk {
     binds: Setting,
+    purchases: Setting,
     sends: Setting,
+    halt: Option<HaltCause>,
+    openings: BTreeSet<(Place, Ticker)>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { binds: Setting::On, sends: Setting::On }
+        let [binds, purchases, sends] = [Setting::On; 3];
+        Self { binds, purchases, sends, halt: None, openings: BTreeSet::new() }
     }
 }
 
@@ -112,8 +225,28 @@ impl Desk {
     pub fn setting(&self, switch: Switch) -> Setting {
         match switch {
             Switch::Binds => self.binds,
+            Switch::Purchases => self.purchases,
             Switch::Sends => self.sends,
         }
+    }
+
+    /// Why the desk is halted, if it is.
+    pub fn halt(&self) -> Option<&HaltCause> {
+        self.halt.as_ref()
+    }
+
+    /// Why something does not work now; `None` when it works. A halt stops orders and payouts, nothing else.
+    pub fn closed(&self, switch: Switch) -> Option<Closed> {
+        match (switch, self.setting(switch)) {
+            (Switch::Purchases | Switch::Sends, _) if self.halt.is_some() => Some(Closed::Halted),
+            (_, Setting::Off) => Some(Closed::SwitchedOff),
+            (_, Setting::On) => None,
+        }
+    }
+
+    /// Whether an operator declared what lay in a place when the desk began.
+    pub fn is_opened(&self, place: Place, coin: Ticker) -> bool {
+        self.openings.contains(&(place, coin))
     }
 
     /// The state after one more event.
@@ -121,10 +254,57 @@ impl Desk {
         match event {
             Event::SwitchSet(set) => match set.switch {
                 Switch::Binds => self.binds = set.setting,
+                Switch::Purchases => self.purchases = set.setting,
                 Switch::Sends => self.sends = set.setting,
             },
-            Event::TransferDeclared(_) => {}
+            Event::TransferDeclared(transfer) => {
+                if transfer.kind == TransferKind::Opening {
+                    self.openings.insert((transfer.place, transfer.coins.ticker()));
+                }
+            }
+            Event::Halted(halted) => self.halt = Some(halted.cause.clone()),
+            Event::Resumed(_) => self.halt = None,
         }
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn desk(events: &[Event]) -> Desk {
+        events.iter().fold(Desk::default(), |desk, event| desk.evolve(event))
+    }
+
+    #[test]
+    fn a_halt_stops_orders_and_payouts_whatever_the_switches_say_and_nothing_else() {
+        let halted = Event::from(Halted { cause: HaltCause::Operator { note: "look".to_owned() } });
+        let desk = desk(&[halted]);
+        assert_eq!(desk.closed(Switch::Purchases), Some(Closed::Halted));
+        assert_eq!(desk.closed(Switch::Sends), Some(Closed::Halted));
+        assert_eq!(desk.closed(Switch::Binds), None);
+        let resumed = desk.evolve(&Resumed { note: "seen".to_owned() }.into());
+        assert_eq!((resumed.closed(Switch::Sends), resumed.halt()), (None, None));
+    }
+
+    #[test]
+    fn what_was_switched_off_stays_off_after_a_halt() {
+        let off = SwitchSet { switch: Switch::Purchases, setting: Setting::Off, note: String::new() };
+        let halted = Halted { cause: HaltCause::Operator { note: String::new() } };
+        let desk = desk(&[off.into(), halted.into(), Resumed { note: String::new() }.into()]);
+        assert_eq!((desk.closed(Switch::Purchases), desk.closed(Switch::Sends)), (Some(Closed::SwitchedOff), None));
+    }
+
+    #[test]
+    fn a_halt_is_stored_with_its_numbers_and_says_them() {
+        let (place, coin) = (Place::HotWallet, Ticker::Sky);
+        let difference = Difference { place, coin, booked: 5_000_000, in_flight: 1_000_000, found: 3_500_000 };
+        let halted = Halted { cause: HaltCause::Missing { differences: vec![difference] } };
+        let text = serde_json::to_string(&halted).unwrap();
+        assert_eq!(serde_json::from_str::<Halted>(&text).unwrap(), halted, "{text}");
+        let said =
+            "coins are missing; the hot wallet: 3.500000 SKY found, 5.000000 SKY booked, 1.000000 SKY on their way";
+        assert_eq!(halted.cause.to_string(), said);
     }
 }

@@ -55,7 +55,7 @@ fn count(text: &str) -> Result<(Kind, u32), String> {
 impl Arguments {
     fn plan(&self) -> Plan {
         let (kills, events) = if self.long { LONG } else { (SHORT_KILLS, 0) };
-        let mut plan = Plan::with_kills(self.seed.unwrap_or_else(|| rand::random()), self.kills.unwrap_or(kills));
+        let mut plan = Plan::with_kills(self.seed.unwrap_or_else(rand::random), self.kills.unwrap_or(kills));
         plan.events = self.events.unwrap_or(events);
         if !self.only.is_empty() {
             plan.troubles.retain(|(kind, _)| self.only.contains(kind));

@@ -16,6 +16,7 @@
 pub mod bench;
 pub mod desk;
 pub mod drill;
+pub mod fuzz;
 pub mod house;
 pub mod judge;
 pub mod operator;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use millrace_model::deposit::{Command, Deposit, Stage};
+use millrace_model::desk::Switch;
 use millrace_model::ids::DepositId;
 use millrace_model::purchase::{Fact, OrderIntent};
 use millrace_protocols::purchase::{Machine, MarketTrouble, Policy, Step, VenueOrder, Waiting};
 use millrace_protocols::wire::c2cx;
 
 use super::troubles::Troubles;
-use super::{Desk, End, LOG_PAUSE, log};
+use super::{BRAKES_PAUSE, Desk, End, LOG_PAUSE, log};
 use crate::deposits::ExecuteError;
 use crate::market::Claim;
 use crate::market::Claimed;
@@ -82,7 +83,13 @@ impl Course {
                 return End::Anew(Duration::ZERO);
             }
             self.seen_ms = now_ms;
-            let end = match self.machine.poll_step(&view.market(), now_ms) {
+            let step = self.machine.poll_step(&view.market(), now_ms);
+            if self.is_an_order(&step)
+                && let Some(end) = self.braked(desk, troubles)
+            {
+                return end;
+            }
+            let end = match step {
                 Step::Record(fact) => self.record(desk, fact).await,
                 Step::Place(order) => {
                     let reply = c2cx::place_reply(desk.exchange.place(&order).await);
@@ -119,6 +126,23 @@ impl Course {
             }
         }
         End::Rests(Duration::ZERO)
+    }
+
+    /// Whether this step puts an order at the exchange that is not there yet, or says that it will.
+    fn is_an_order(&self, step: &Step) -> bool {
+        match step {
+            Step::Record(Fact::Intended(order)) => !self.machine.is_forgotten(order),
+            Step::Place(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Rests while no order may go out.
+    fn braked(&self, desk: &Desk, troubles: &Troubles) -> Option<End> {
+        let closed = desk.brakes.closed(Switch::Purchases);
+        let why = closed.unwrap_or_else(|error| Some(error.to_string()))?;
+        troubles.note_braked(self.id, &why);
+        Some(End::Rests(BRAKES_PAUSE))
     }
 
     /// A deposit that is held buys nothing more; what it may have ordered is followed to its end.

@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, TimeZone, Utc};
 use millrace_model::deposit::{
     BlockRef, Customer, Detected, Event, Method, Mined, PayoutTerms, RemainderUse, StatusWaitBuy, StatusWaitDecide,
 };
+use millrace_model::desk::{self, HaltCause, Halted, Resumed};
 use millrace_model::event::Event as Stored;
 use millrace_model::ids::{CommandId, Hash32, Outpoint, StreamName};
 use millrace_model::money::{Amount, Btc, Sky};
@@ -81,6 +82,7 @@ fn settings() -> Settings {
             rounding_maximum: btc("0.00001"),
             payout: PayoutTerms { decimals: 3, maximum: Amount::MAX },
         },
+        outer: Arc::new(|_| None),
     }
 }
 
@@ -139,6 +141,20 @@ impl House {
         let write = Write::new(stream, Expected::Exactly(0), events.map(Stored::Deposit).into());
         let append = Append {
             command_id: CommandId::of_fact(&[&number.to_string()]),
+            command: "Test",
+            body: "{}".to_owned(),
+            causation: None,
+            correlation: None,
+            writes: vec![write],
+        };
+        self.deposits.store().append(append).await.unwrap();
+    }
+
+    /// Something happens to the desk as a whole, for the `version`th time.
+    async fn desk(&self, version: u64, event: desk::Event) {
+        let write = Write::new(StreamName::Desk, Expected::Exactly(version - 1), vec![Stored::Desk(event)]);
+        let append = Append {
+            command_id: CommandId::of_fact(&["desk", &version.to_string()]),
             command: "Test",
             body: "{}".to_owned(),
             causation: None,
@@ -289,4 +305,21 @@ async fn a_deposit_that_is_begun_keeps_the_funds_to_finish() {
     house.venue.world().asks = levels(&[("0.002", "1000")]);
     house.until_owed(1).await;
     house.judge(1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_halted_desk_orders_nothing_and_goes_on_when_it_is_resumed() {
+    let mut house = house("1", &[("0.002", "1000")]).await;
+    let cause = HaltCause::Operator { note: "look".to_owned() };
+    house.desk(1, Halted { cause }.into()).await;
+    house.decided(1, "0.1").await;
+    let text = house.until_reported("purchases").await;
+    assert_eq!(text, "purchases wait: the desk is halted");
+    house.restart().await;
+    house.until_reported("purchases").await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(house.venue.world().requests.is_empty());
+    assert!(!house.events(1).iter().any(|event| matches!(event, Event::OrderIntended(_))));
+    house.desk(2, Resumed { note: "seen".to_owned() }.into()).await;
+    house.until_owed(1).await;
 }

@@ -23,6 +23,8 @@ struct Table {
 
 /// The account has too little.
 const FUNDS: &str = "funds";
+/// Orders may not go out.
+const BRAKES: &str = "purchases";
 /// The market does not suit.
 const MARKET: &str = "market";
 /// The exchange does not do as asked.
@@ -36,6 +38,15 @@ impl Troubles {
     /// What this purchase waits for now.
     pub(super) fn note(&self, id: DepositId, why: &Waiting) {
         let Some((kind, text)) = trouble(why) else { return self.clear(id) };
+        self.wait_for(id, kind, text);
+    }
+
+    /// This purchase waits since no order may go out.
+    pub(super) fn note_braked(&self, id: DepositId, why: &str) {
+        self.wait_for(id, BRAKES, format!("purchases wait: {why}"));
+    }
+
+    fn wait_for(&self, id: DepositId, kind: &'static str, text: String) {
         let mut table = self.table();
         if table.of.get(&id) != Some(&kind) {
             self.forget(&mut table, id);

@@ -252,9 +252,9 @@ impl Log {
             .prepare_cached("SELECT name FROM streams WHERE key = ?1")?
             .query_row([key], |row| row.get(0))
             .optional()?;
-        Ok(name.filter(|name| *name != write.stream.to_string()).map(|name| AppendError::KeyTaken {
-            key: key.clone(),
-            stream: name.parse().expect("the log holds names of streams"),
+        Ok(name.filter(|name| *name != write.stream.to_string()).map(|name| match name.parse() {
+            Ok(stream) => AppendError::KeyTaken { key: key.clone(), stream },
+            Err(damaged) => AppendError::Unavailable(format!("{key}: {damaged}")),
         }))
     }
 

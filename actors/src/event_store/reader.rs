@@ -31,6 +31,9 @@ pub enum ReadError {
     /// A stream this version does not know.
     #[error(transparent)]
     Stream(#[from] UnknownStream),
+    /// A signed payout without the name of its transaction.
+    #[error("a signed payout has no txid")]
+    Txid,
 }
 
 /// The log, opened for reading.
@@ -167,11 +170,28 @@ impl Reader {
         let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
         let mut statement =
             view.prepare_cached("SELECT payload ->> 'txid' FROM events WHERE position > ?1 AND kind = 'PayoutSigned'")?;
-        let txids = statement
-            .query_map([position], |row| row.get::<_, String>(0))?
-            .map(|txid| Ok(txid?.parse().expect("a signed payout has its txid")))
+        let txids = statement.query_map([position], |row| row.get::<_, String>(0))?;
+        Ok((head, txids.map(|txid| txid?.parse().map_err(|_| ReadError::Txid)).collect::<Result<_, _>>()?))
+    }
+
+    /// The bytes of the payouts that were found void after a position, each with the transaction that made it so, and the
+    /// position this is complete up to. Looks at every event between.
+    pub fn payouts_voided_after(&self, position: Position) -> Result<(Position, Vec<(String, Hash32)>), ReadError> {
+        let mut connection = self.lock();
+        let view = connection.transaction()?;
+        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let mut statement = view.prepare_cached(
+            "SELECT s.payload ->> 'bytes', v.payload ->> 'conflicting_txid'
+             FROM events v JOIN events s ON s.stream = v.stream AND s.version = (
+                 SELECT max(version) FROM events
+                 WHERE stream = v.stream AND kind = 'PayoutSigned' AND version < v.version)
+             WHERE v.position > ?1 AND v.kind = 'PayoutVoided'",
+        )?;
+        let voided = statement
+            .query_map([position], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?
+            .map(|voided| voided.map(|(bytes, txid)| (bytes, txid.parse().expect("a void payout has a reason"))))
             .collect::<rusqlite::Result<_>>()?;
-        Ok((head, txids))
+        Ok((head, voided))
     }
 
     /// The stored state of a stream; a damaged one is passed over, since the events hold everything.

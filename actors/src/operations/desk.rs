@@ -2,13 +2,14 @@
 
 use std::convert::Infallible;
 
-use millrace_model::desk::{Desk, Event, Setting, Switch, SwitchSet, TransferDeclared};
+use millrace_model::desk::{Desk, Event, HaltCause, Halted, Resumed, Setting, Switch, SwitchSet, TransferDeclared};
 use millrace_model::event;
 use millrace_model::ids::{CommandId, Position, StreamName, Version};
 use tokio::sync::watch;
 
 use super::{Declared, Note, OperateError, Transfer};
 use crate::event_store::{Append, AppendError, Expected, ReadError, Store, Write};
+use crate::supervision::Reporter;
 
 /// How many events are looked through at once.
 const PAGE_EVENTS_MAX: usize = 4_096;
@@ -18,7 +19,8 @@ const CONFLICTS_MAX: usize = 16;
 /// A desk with everything off: what is true until the log says better.
 pub(super) fn closed() -> Desk {
     let off = |switch| Event::from(SwitchSet { switch, setting: Setting::Off, note: String::new() });
-    Desk::default().evolve(&off(Switch::Binds)).evolve(&off(Switch::Sends))
+    let desk = Desk::default().evolve(&off(Switch::Binds));
+    desk.evolve(&off(Switch::Purchases)).evolve(&off(Switch::Sends))
 }
 
 /// The stream and where its switches are shown.
@@ -29,7 +31,7 @@ pub(super) struct DeskStream {
 }
 
 /// The desk, and the place in the log it stands for.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Stood {
     desk: Desk,
     version: Version,
@@ -40,7 +42,7 @@ impl Stood {
     fn take_in(&mut self, recorded: &event::Recorded) {
         let event::Event::Desk(event) = &recorded.event else { return };
         if recorded.version > self.version {
-            self.desk = self.desk.evolve(event);
+            self.desk = std::mem::take(&mut self.desk).evolve(event);
             (self.version, self.position) = (recorded.version, recorded.position);
         }
     }
@@ -52,14 +54,14 @@ impl DeskStream {
     }
 
     /// Shows where the switches stand, for as long as the incarnation lives.
-    pub(super) async fn follow(self) -> Result<Infallible, OperateError> {
+    pub(super) async fn follow(self, report: &Reporter) -> Result<Infallible, OperateError> {
         let mut bell = self.store.bell();
         let mut seen = self.store.head();
         let mut stood = self.stood(Stood::default())?;
         // Also when nothing changes by it: from now on it is known.
-        self.switches.send_replace(stood.desk);
+        self.switches.send_replace(stood.desk.clone());
         loop {
-            self.show(stood.desk);
+            self.show(&stood.desk, report);
             bell.changed().await.map_err(|_| OperateError::Unavailable("the event store is gone".to_owned()))?;
             while seen < self.store.head() {
                 match self.store.recent_after(seen, PAGE_EVENTS_MAX) {
@@ -80,16 +82,31 @@ impl DeskStream {
     /// Stores where a switch stands from now on.
     pub(super) async fn set_switch(&self, switch: Switch, setting: Setting, note: &Note) -> Declared {
         let event = SwitchSet { switch, setting, note: note.as_str().to_owned() };
-        let body = serde_json::to_string(&event).expect("events have text keys");
+        self.change("SetSwitch", |desk| (desk.setting(switch) != setting).then(|| event.clone().into())).await
+    }
+
+    /// Stores that the desk is halted.
+    pub(super) async fn halt(&self, cause: HaltCause) -> Declared {
+        let event = Halted { cause };
+        self.change("Halt", |desk| desk.halt().is_none().then(|| event.clone().into())).await
+    }
+
+    /// Stores that it is halted no more.
+    pub(super) async fn resume(&self, note: &Note) -> Declared {
+        let event = Resumed { note: note.as_str().to_owned() };
+        self.change("Resume", |desk| desk.halt().is_some().then(|| event.clone().into())).await
+    }
+
+    /// Stores what changes the desk as it is; nothing when nothing does.
+    async fn change(&self, command: &'static str, decide: impl Fn(&Desk) -> Option<Event>) -> Declared {
         let mut conflicts = 0;
         loop {
             let stood = self.stood(Stood::default())?;
-            if stood.desk.setting(switch) == setting {
-                return Ok(stood.position);
-            }
-            let parts = [&stood.version.to_string(), "SetSwitch", &body];
+            let Some(event) = decide(&stood.desk) else { return Ok(stood.position) };
+            let body = event.payload();
+            let parts = [&stood.version.to_string(), command, &body];
             let id = CommandId::following(stood.position, &parts);
-            match self.append(stood, id, "SetSwitch", &body, event.clone().into()).await {
+            match self.append(&stood, id, command, &body, event).await {
                 Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 outcome => return Ok(outcome?),
             }
@@ -108,7 +125,7 @@ impl DeskStream {
                 Some(key) => CommandId::of_fact(&["DeclareTransfer", key, &body]),
                 None => CommandId::following(stood.position, &[&stood.version.to_string(), "DeclareTransfer", &body]),
             };
-            match self.append(stood, id, "DeclareTransfer", &body, event.clone().into()).await {
+            match self.append(&stood, id, "DeclareTransfer", &body, event.clone().into()).await {
                 Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 outcome => return Ok(outcome?),
             }
@@ -117,7 +134,7 @@ impl DeskStream {
 
     async fn append(
         &self,
-        stood: Stood,
+        stood: &Stood,
         command_id: CommandId,
         command: &'static str,
         body: &str,
@@ -142,7 +159,15 @@ impl DeskStream {
         Ok(stood)
     }
 
-    fn show(&self, desk: Desk) {
-        self.switches.send_if_modified(|shown| std::mem::replace(shown, desk) != desk);
+    fn show(&self, desk: &Desk, report: &Reporter) {
+        match desk.halt() {
+            Some(cause) => report.set("halted", format!("no order and no payout goes out: {cause}")),
+            None => report.clear("halted"),
+        }
+        self.switches.send_if_modified(|shown| {
+            let is_new = shown != desk;
+            shown.clone_from(desk);
+            is_new
+        });
     }
 }

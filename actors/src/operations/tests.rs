@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millrace_model::deposit::{self, BlockRef, Customer, Detected, Method, Mined, Stage, StatusWaitDecide};
+use millrace_model::desk::Closed;
 use millrace_model::event::Event;
 use millrace_model::ids::{CommandId, Outpoint, StreamName};
 use tempfile::TempDir;
@@ -145,4 +146,19 @@ fn a_note_is_short_plain_text() {
     assert_eq!(Note::new(&"ü".repeat(201)), Err(NoteError::TooLong));
     assert_eq!(Note::new(" \n"), Err(NoteError::Empty));
     assert_eq!(Note::new("a\u{1b}[2J"), Err(NoteError::Unprintable));
+}
+
+#[tokio::test]
+async fn a_halt_is_stored_once_and_only_a_reason_lifts_it() {
+    let desk = desk().await;
+    let halt = || HaltCause::Operator { note: "look".to_owned() };
+    let first = desk.operations.halt(halt()).await.unwrap();
+    assert_eq!(desk.operations.halt(halt()).await.unwrap(), first, "nothing new is stored");
+    let mut seen = desk.operations.switches();
+    seen.wait_for(|desk| desk.closed(Switch::Sends) == Some(Closed::Halted)).await.unwrap();
+
+    desk.tree.restart(PART).await.unwrap();
+    assert_eq!(desk.operations.halt(halt()).await.unwrap(), first, "it outlives a restart");
+    desk.operations.resume(note("seen")).await.unwrap();
+    seen.wait_for(|desk| desk.closed(Switch::Sends).is_none()).await.unwrap();
 }

@@ -152,10 +152,14 @@ impl Sender {
                 self.alarms.payout.raise(id, format!("transaction {txid} spends an input of the payout"));
                 Ok(self.rest(id))
             }
-            Step::Inject | Step::Reinject | Step::LookUp => {
-                self.alarms.payout.raise(id, "the node does not take the payout, and nothing spends its inputs".into());
-                Ok(self.rest(id))
-            }
+            Step::Inject | Step::Reinject | Step::LookUp => match self.stranded_by(&tracked).await? {
+                Some(conflicting_txid) => self.void(tracked, conflicting_txid).await,
+                None => {
+                    let text = "the node does not take the payout, and nothing spends its inputs";
+                    self.alarms.payout.raise(id, text.to_owned());
+                    Ok(self.rest(id))
+                }
+            },
         }
     }
 
@@ -198,7 +202,7 @@ impl Sender {
 
     async fn void(&self, tracked: Arc<Tracked>, conflicting_txid: Hash32) -> Result<Next, Trouble> {
         let id = tracked.deposit.receipt.id;
-        tracing::error!(deposit = %id, txid = %conflicting_txid, "another transaction has spent a payout's inputs");
+        tracing::error!(deposit = %id, txid = %conflicting_txid, "another transaction has made a payout impossible");
         self.release(&tracked, &Command::RecordVoided { conflicting_txid }).await?;
         self.watches.forget(id);
         self.alarms.payout.clear(id);

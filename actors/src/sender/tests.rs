@@ -175,6 +175,41 @@ async fn a_final_spend_by_somebody_else_voids_the_bytes_and_the_second_attempt_p
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payout_that_spends_the_change_of_a_void_one_is_void_with_it() {
+    let mut rig = Rig::new().await;
+    rig.confirmations = 2;
+    let only = rig.node.ledger().give("100", 50);
+    let spent = (only, rig.node.ledger().unspent()[&only]);
+    rig.node.ledger().mining = Mining::ByHand;
+    let first = rig.owe(9, "1").await;
+    rig.send();
+    rig.until(first, |deposit| deposit.stage == Stage::WaitConfirm).await;
+    rig.node.ledger().mine();
+    let second = rig.owe(8, "2").await;
+    rig.until(second, |deposit| deposit.stage == Stage::WaitConfirm).await;
+    {
+        let mut ledger = rig.node.ledger();
+        ledger.unmine(&[spent]);
+        ledger.forget_pending();
+        ledger.steal(&[only], 66);
+        ledger.mine();
+        ledger.give("500", 50);
+        ledger.give("600", 50);
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert_eq!((rig.count(first, "PayoutVoided"), rig.count(second, "PayoutVoided")), (0, 0), "not final yet");
+    rig.node.ledger().mine();
+    rig.until_node(|node| node.ledger().payments_to(9) == 1 && node.ledger().payments_to(8) == 1).await;
+    rig.node.ledger().mine();
+    rig.node.ledger().mine();
+    rig.until_paid(first).await;
+    rig.until_paid(second).await;
+    assert_eq!((rig.count(first, "PayoutVoided"), rig.count(second, "PayoutVoided")), (1, 1));
+    assert_eq!((rig.node.payments_and_signatures(9), rig.node.payments_and_signatures(8)), ((1, 4), (1, 4)));
+    rig.until_well(PART).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_spend_by_somebody_else_that_is_not_final_is_waited_out() {
     let rig = Rig::new().await;
     rig.node.ledger().give("100", 50);

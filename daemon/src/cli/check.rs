@@ -4,7 +4,8 @@ use std::io::Write;
 
 use millrace_protocols::receive::parse_address_list;
 
-use crate::config::{ConfigError, Layer, Loaded, Problem};
+use crate::bounded_file::read_text;
+use crate::config::{ADDRESS_FILE_BYTES_MAX, ConfigError, Layer, Loaded, Problem};
 use crate::web::tls::{self, TlsError};
 
 /// Prints the effective configuration, after a look at the files it names.
@@ -32,7 +33,7 @@ fn addresses(loaded: &Loaded) -> Option<Problem> {
     let bitcoin = &loaded.config.bitcoin;
     let path = bitcoin.address_file.as_ref()?;
     let refused = |sentence: String| problem(loaded, ("bitcoin", "address_file"), sentence);
-    let text = match std::fs::read_to_string(path) {
+    let text = match read_text(path, ADDRESS_FILE_BYTES_MAX) {
         Ok(text) => text,
         Err(error) => return Some(refused(format!("{} cannot be read: {error}", path.display()))),
     };

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use http::header::AUTHORIZATION;
-use reqwest::Response;
+use reqwest::{Method, RequestBuilder, Response};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::config::Config;
 use crate::escape::excerpt;
@@ -87,30 +88,47 @@ impl Client {
 
     /// A JSON answer. `path` comes after `/operator/v1/`; parameters without a value are left out.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, Option<String>)]) -> anyhow::Result<T> {
-        let mut response = self.open(path, query).await?;
-        let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.context("the desk's answer broke off")? {
-            if body.len() + piece.len() > ANSWER_BYTES_MAX {
-                bail!("the desk's answer is larger than {ANSWER_BYTES_MAX} bytes");
-            }
-            body.extend_from_slice(&piece);
-        }
-        serde_json::from_slice(&body).context("the desk's answer is not understood; is it of another version?")
+        read(self.open(path, query).await?).await
+    }
+
+    /// The JSON answer to what is asked for in a JSON body. `path` comes after `/operator/v1/`.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> anyhow::Result<T> {
+        read(self.ask(Method::POST, path, |request| request.json(body)).await?).await
     }
 
     /// A successful answer, its body still to be read.
     pub async fn open(&self, path: &str, query: &[(&str, Option<String>)]) -> anyhow::Result<Response> {
+        let query: Vec<_> = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).collect();
+        self.ask(Method::GET, path, |request| request.query(&query)).await
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        fill: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> anyhow::Result<Response> {
         // A restarted desk may have another port.
         let address = address::find(&self.data_dir).unwrap_or(self.configured);
         if address.port() == 0 {
             return Err(NoDesk::NoneRuns(self.data_dir.clone()).into());
         }
-        let query: Vec<_> = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).collect();
-        let request = self.http.get(format!("http://{address}/operator/v1/{path}")).query(&query);
+        let request = fill(self.http.request(method, format!("http://{address}/operator/v1/{path}")));
         let sent = request.header(AUTHORIZATION, self.token.header()).send().await;
         let response = sent.map_err(|error| NoDesk::silent(address, &error))?;
         if response.status().is_success() { Ok(response) } else { Err(refused(response).await) }
     }
+}
+
+async fn read<T: DeserializeOwned>(mut response: Response) -> anyhow::Result<T> {
+    let mut body = Vec::new();
+    while let Some(piece) = response.chunk().await.context("the desk's answer broke off")? {
+        if body.len() + piece.len() > ANSWER_BYTES_MAX {
+            bail!("the desk's answer is larger than {ANSWER_BYTES_MAX} bytes");
+        }
+        body.extend_from_slice(&piece);
+    }
+    serde_json::from_slice(&body).context("the desk's answer is not understood; is it of another version?")
 }
 
 async fn refused(response: Response) -> anyhow::Error {

@@ -1,9 +1,10 @@
 //! The command line: what can be asked of the `millrace` program, and how it answers.
 //!
-//! `deposits`, `deposit`, `events` and `backup` ask the running desk through its operator API; they never open its
+//! `deposits`, `deposit`, `ledger`, `halt`, `resume`, `switch`, `events` and `backup` ask the running desk through its operator API; they never open its
 //! database. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in `sysexits.h`).
 
 mod backup;
+mod brakes;
 mod check;
 mod client;
 mod deposits;
@@ -64,6 +65,12 @@ pub enum Command {
     Deposit(deposits::One),
     /// Print what stands on the ledger's accounts.
     Ledger(ledger::Ledger),
+    /// Stop orders and payouts at once; everything else goes on.
+    Halt(brakes::Why),
+    /// Let orders and payouts go out again.
+    Resume(brakes::Why),
+    /// Turn new addresses, orders or payouts on or off.
+    Switch(brakes::Turn),
     /// Print the log's events, oldest first.
     #[command(after_help = events::EXAMPLES)]
     Events(events::Events),

@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 
 use super::client::Client;
 use super::exit::Exit;
-use super::{Cli, Command, SandboxArgs, backup, check, deposits, events, ledger};
+use super::{Cli, Command, SandboxArgs, backup, brakes, check, deposits, events, ledger};
 use crate::config::{self, Loaded};
 use crate::{front, logging, web};
 
@@ -50,6 +50,9 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Deposits(list) => ask(deposits::list(&Client::new(&load()?.config)?, &list, out)),
         Command::Ledger(shown) => ask(ledger::print(&Client::new(&load()?.config)?, &shown, out)),
         Command::Deposit(deposits::One::Show(show)) => ask(deposits::show(&Client::new(&load()?.config)?, &show, out)),
+        Command::Halt(why) => ask(brakes::halt(&Client::new(&load()?.config)?, &why, out)),
+        Command::Resume(why) => ask(brakes::resume(&Client::new(&load()?.config)?, &why, out)),
+        Command::Switch(turn) => ask(brakes::turn(&Client::new(&load()?.config)?, &turn, out)),
         Command::Events(wanted) => ask(events::print(&Client::new(&load()?.config)?, &wanted, out)),
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
         Command::Version => Ok(writeln!(out, "millrace {}", env!("CARGO_PKG_VERSION"))?),

@@ -5,11 +5,12 @@ use std::net::TcpListener;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use chrono::DateTime;
 use futures::StreamExt;
 use millrace_model::ledger::{Account, Ticker};
+use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -82,8 +83,20 @@ fn router(kind: Kind) -> Router {
         .route("/operator/v1/deposits", get(deposits))
         .route("/operator/v1/deposits/{id}", get(deposit))
         .route("/operator/v1/events", get(events))
+        .route("/operator/v1/halt", post(acted))
+        .route("/operator/v1/resume", post(acted))
+        .route("/operator/v1/switches/{switch}", post(acted))
         .route("/operator/v1/ledger", get(async || Json(ledger())))
         .route("/operator/v1/backup", get(async move || backup(kind)))
+}
+
+/// What was done, at a position that tells which note came in.
+async fn acted(Json(body): Json<Value>) -> Result<Json<Value>, Problem> {
+    let note = body["note"].as_str().unwrap_or_default();
+    if note.is_empty() {
+        return Err(Problem::unprocessable("invalid_note", "The note is empty."));
+    }
+    Ok(Json(json!({ "position": note.len() })))
 }
 
 fn number<T: std::str::FromStr>(query: &HashMap<String, String>, name: &str) -> Option<T> {

@@ -11,11 +11,15 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{ConfigError, Origin, Problem};
+use crate::escape::excerpt;
 
 /// What every variable of ours begins with.
 pub const PREFIX: &str = "MILLRACE_";
 /// The short name of `desk.log`, because it is the one people change for a single run.
 pub const LOG_VARIABLE: &str = "MILLRACE_LOG";
+
+/// How much is repeated of a name that no setting has.
+const NAME_CHARS_MAX: usize = 100;
 
 /// A setting's value before it is understood.
 pub enum Raw<'l> {
@@ -144,7 +148,7 @@ impl<'i> Layers<'i> {
             for key in table.keys().filter(|key| !keys.contains(key.get_ref().as_ref())) {
                 unknown.push(Problem {
                     origin: self.at(key.span().start),
-                    key: format!("{}.{}", name.get_ref(), key.get_ref()).escape_debug().to_string(),
+                    key: excerpt(&format!("{}.{}", name.get_ref(), key.get_ref()), NAME_CHARS_MAX),
                     sentence: format!("no such setting; [{}] has {}", name.get_ref(), join(&keys)),
                 });
             }
@@ -156,7 +160,7 @@ impl<'i> Layers<'i> {
         let sections: BTreeSet<&str> = self.entries.iter().map(|entry| entry.section).collect();
         Problem {
             origin: self.at(name.span().start),
-            key: name.get_ref().escape_debug().to_string(),
+            key: excerpt(name.get_ref(), NAME_CHARS_MAX),
             sentence: format!("no such section; every setting stands in one of the tables {}", join(&sections)),
         }
     }
@@ -175,7 +179,7 @@ impl<'i> Layers<'i> {
                 None if !name.contains("__") => continue,
                 None => "no such setting; a variable is MILLRACE_SECTION__KEY, see millrace.example.toml".to_owned(),
             };
-            let origin = Origin::Variable(name.escape_debug().to_string());
+            let origin = Origin::Variable(excerpt(name, NAME_CHARS_MAX));
             unknown.push(Problem { origin, key: String::new(), sentence });
         }
         unknown

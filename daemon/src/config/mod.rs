@@ -26,11 +26,13 @@ pub use c2cx::C2cx;
 pub use desk::{Desk, LogFilter, LogFormat};
 pub use layers::Entry;
 pub use listeners::{Operator, Origin, Pace, Public, TlsFiles};
-pub use nodes::{Bitcoin, Skycoin};
+pub use nodes::{ADDRESS_FILE_BYTES_MAX, Bitcoin, Skycoin};
 pub use problem::{ConfigError, Origin as Layer, Problem};
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use setting::Setting;
+
+use crate::bounded_file::read_text;
 
 /// A configuration file larger than this is not one.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -104,11 +106,8 @@ pub fn parse(
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {
-    let refused = |sentence: String| ConfigError::of_file(path.to_owned(), sentence);
-    match std::fs::metadata(path) {
-        Err(e) => return Err(refused(format!("cannot be read: {e}; check --config or MILLRACE_CONFIG"))),
-        Ok(facts) if facts.len() > FILE_BYTES_MAX => return Err(refused("is larger than one mebibyte".to_owned())),
-        Ok(_) => {}
-    }
-    std::fs::read_to_string(path).map_err(|e| refused(format!("cannot be read: {e}")))
+    read_text(path, FILE_BYTES_MAX).map_err(|error| {
+        let sentence = format!("cannot be read: {error}; check --config or MILLRACE_CONFIG");
+        ConfigError::of_file(path.to_owned(), sentence)
+    })
 }

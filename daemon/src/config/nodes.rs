@@ -6,6 +6,7 @@ use std::time::Duration;
 use bitcoin::Network;
 use bitcoin::bip32::Xpub;
 use millrace_model::money::{Amount, Sky};
+use millrace_protocols::receive::IMPORTED_ADDRESSES_MAX;
 use reqwest::Url;
 
 use super::layers::Layers;
@@ -16,6 +17,9 @@ use super::section::Section;
 const CONFIRMATIONS_MAX: u32 = 1_000;
 /// A node is asked at least once in ten minutes, and not more often than this many milliseconds apart.
 const POLL_MS: std::ops::RangeInclusive<u64> = 10..=600_000;
+
+/// A list of addresses that is longer is none: a million of them, with room to spare on every line.
+pub const ADDRESS_FILE_BYTES_MAX: u64 = 128 * IMPORTED_ADDRESSES_MAX as u64;
 
 /// The `[bitcoin]` table.
 #[derive(Debug, Clone, PartialEq, Eq)]

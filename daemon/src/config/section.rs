@@ -9,6 +9,7 @@ use super::layers::{Entry, Layers, Raw};
 use super::problem::Origin;
 use super::secret::Secret;
 use super::setting::{Setting, quoted};
+use crate::bounded_file::read_text;
 
 /// A secret's file may not be larger than this.
 const SECRET_FILE_BYTES_MAX: u64 = 4096;
@@ -105,15 +106,9 @@ impl<'l, 'i> Section<'l, 'i> {
     }
 
     fn secret_from(&mut self, path: &Path, key_file: &'static str, origin: &Origin) -> Option<Secret> {
-        let sentence = match std::fs::metadata(path) {
-            Ok(facts) if facts.len() > SECRET_FILE_BYTES_MAX => {
-                format!("{} is larger than {SECRET_FILE_BYTES_MAX} bytes", path.display())
-            }
-            Ok(_) => match std::fs::read_to_string(path) {
-                Ok(text) if !text.trim().is_empty() => return Some(Secret::new(text.trim())),
-                Ok(_) => format!("{} is empty", path.display()),
-                Err(e) => format!("{} cannot be read: {e}", path.display()),
-            },
+        let sentence = match read_text(path, SECRET_FILE_BYTES_MAX) {
+            Ok(text) if !text.trim().is_empty() => return Some(Secret::new(text.trim())),
+            Ok(_) => format!("{} is empty", path.display()),
             Err(e) => format!("{} cannot be read: {e}", path.display()),
         };
         self.layers.problem(origin.clone(), self.full(key_file), sentence);

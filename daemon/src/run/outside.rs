@@ -15,7 +15,8 @@ use millrace_protocols::wire::skycoin::rest::Broadcast;
 
 use reqwest::Url;
 
-use crate::config::{Config, Secret};
+use crate::bounded_file::read_text;
+use crate::config::{ADDRESS_FILE_BYTES_MAX, Config, Secret};
 use crate::sandbox::info::Info;
 
 /// What the desk deals with. Nothing is connected yet: that is each actor's own business.
@@ -99,6 +100,6 @@ fn addresses(config: &Config) -> anyhow::Result<Arc<AddressSource>> {
         return Ok(Arc::new(AddressSource::account(AccountKey::parse(&xpub.to_string(), network)?)));
     }
     let path = config.bitcoin.address_file.as_ref().context("bitcoin.xpub or bitcoin.address_file is missing")?;
-    let text = std::fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let text = read_text(path, ADDRESS_FILE_BYTES_MAX).with_context(|| format!("{} cannot be read", path.display()))?;
     Ok(Arc::new(AddressSource::list(parse_address_list(&text, network)?)))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use millrace_actors::binder::{self, BindRequest};
+use millrace_actors::brakes;
 use millrace_actors::buyer;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::decider::{self, TermsNow};
@@ -23,7 +24,7 @@ use millrace_actors::sender;
 use millrace_actors::stock::{self, Stock};
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
-use millrace_model::desk::{Setting, Switch};
+use millrace_model::desk::Switch;
 use millrace_model::money::Amount;
 use millrace_protocols::chain_watch::Start;
 use millrace_protocols::purchase::Policy;
@@ -48,6 +49,8 @@ const STOCK_READ_EVERY_POLLS: u32 = 5;
 /// The shortest pause between two readings of an open order, however often the exchange may be asked: whoever only reads
 /// never comes to cancel.
 const READ_EVERY_MS_MIN: u64 = 50;
+/// While this file is in the data folder, no order and no payout goes out.
+const HALT_FILE: &str = "HALT";
 /// The views' file in the data folder.
 const VIEWS_FILE: &str = "views.db";
 
@@ -170,7 +173,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             source: Arc::clone(&outside.addresses),
             addresses_max_per_target: u64::from(config.desk.max_addresses_per_target),
             low_pool: config.bitcoin.low_pool_warning,
-            switches: switches.clone(),
+            switches,
         },
         core.store.clone(),
     )?;
@@ -195,7 +198,6 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
     let watched =
         finality::Settings { confirmations: u64::from(config.skycoin.confirmations), poll: config.skycoin.poll };
     finality::start(&core.tree, deposits.clone(), outside.skycoin.clone(), watched)?;
-    let send_enabled = config.desk.send_enabled;
     sender::start(
         &core.tree,
         deposits,
@@ -206,7 +208,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             confirmations: u64::from(config.skycoin.confirmations),
             poll: config.skycoin.poll,
             resend_after: config.skycoin.resend_after,
-            enabled: Arc::new(move || send_enabled && switches.borrow().setting(Switch::Sends) == Setting::On),
+            outer: outer_brakes(config),
             stock: stock.clone(),
         },
     )?;
@@ -221,6 +223,19 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
         clock: Arc::clone(&core.clock),
     };
     Ok(Wired { binder, height, quotes, stock })
+}
+
+/// What stops effects besides the log: the configuration, and the halt file for as long as it is there.
+fn outer_brakes(config: &Config) -> brakes::Outer {
+    let (send_enabled, halt_file) = (config.desk.send_enabled, config.desk.data_dir.join(HALT_FILE));
+    Arc::new(move |switch| match switch {
+        Switch::Sends if !send_enabled => Some("they are off in the configuration"),
+        // What cannot be looked for may be there.
+        Switch::Sends | Switch::Purchases if halt_file.try_exists().unwrap_or(true) => {
+            Some("there is a file HALT in the data folder")
+        }
+        Switch::Binds | Switch::Sends | Switch::Purchases => None,
+    })
 }
 
 fn stock_settings(config: &Config) -> stock::Settings {
@@ -255,7 +270,7 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
         rounding_maximum: Amount::from_units(ROUNDING_MAX_SATOSHI).expect("a few satoshi are an amount"),
         payout: payout_terms(config),
     };
-    let settings = buyer::Settings { policy, remainder };
+    let settings = buyer::Settings { policy, remainder, outer: outer_brakes(config) };
     buyer::start(&core.tree, deposits.clone(), exchange, market.clone(), settings, Arc::clone(&core.clock))?;
     Ok(market)
 }

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use subtle::ConstantTimeEq;
 
 use super::problem::Problem;
+use crate::bounded_file::read_text;
 use crate::config::Secret;
 
 /// 256 random bits.
@@ -22,6 +23,8 @@ const TOKEN_BYTES: usize = 32;
 /// Somebody may put a token of his own into the file; it must not be one that can be guessed.
 const TOKEN_CHARS_MIN: usize = 32;
 const TOKEN_CHARS_MAX: usize = 512;
+/// A token, and white space somebody left around it.
+const FILE_BYTES_MAX: u64 = 4096;
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
@@ -61,7 +64,7 @@ impl Token {
     /// The token in the file.
     pub fn load(path: &Path) -> Result<Self, TokenError> {
         let failed = |cause| TokenError::File { path: path.to_owned(), cause };
-        let text = fs::read_to_string(path).map_err(failed)?;
+        let text = read_text(path, FILE_BYTES_MAX).map_err(failed)?;
         if fs::metadata(path).map_err(failed)?.permissions().mode() & 0o077 != 0 {
             return Err(TokenError::Exposed(path.to_owned()));
         }

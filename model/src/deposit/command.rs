@@ -45,7 +45,7 @@ pub enum Command {
     },
     /// The wallet signed the payout.
     RecordSigned(SignedPayout),
-    /// A final transaction spent an input of the signed payout.
+    /// A final transaction spent an input of the signed payout, or of other void bytes that would have made one.
     RecordVoided {
         /// That transaction.
         conflicting_txid: Hash32,

@@ -290,7 +290,7 @@ pub struct PayoutSigned {
 /// See [`Event::PayoutVoided`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayoutVoided {
-    /// The final transaction that spent an input.
+    /// The final transaction that spent an input, or an input of other void bytes that would have made one.
     pub conflicting_txid: Hash32,
 }
 

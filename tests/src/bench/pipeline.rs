@@ -147,7 +147,7 @@ impl Running {
             confirmations: 1,
             poll: POLL,
             resend_after: Duration::from_secs(60),
-            enabled: Arc::new(|| true),
+            outer: Arc::new(|_| None),
             stock: Stock::unwatched(),
         };
         sender::start(&tree, deposits, wallet.clone(), settings)?;

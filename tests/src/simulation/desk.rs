@@ -132,7 +132,7 @@ impl Desk {
             confirmations: PAYOUT_CONFIRMATIONS,
             poll: POLL,
             resend_after: Duration::from_secs(30),
-            enabled: Arc::new(|| true),
+            outer: Arc::new(|_| None),
             stock,
         };
         sender::start(&tree, deposits, world.skycoin.clone(), sending)?;
@@ -174,7 +174,7 @@ fn buying(tree: &Tree, world: &World, deposits: &Deposits, clock: Arc<dyn Clock>
     };
     let market = market::start(tree, world.venue.clone(), watching, Arc::clone(&clock))?;
     let remainder = RemainderPolicy { rounding_maximum: "0.00001".parse()?, payout: PAYOUTS };
-    let settings = buyer::Settings { policy: Policy::new(BTC_SKY_RULES), remainder };
+    let settings = buyer::Settings { policy: Policy::new(BTC_SKY_RULES), remainder, outer: Arc::new(|_| None) };
     buyer::start(tree, deposits.clone(), world.venue.clone(), market.clone(), settings, clock)?;
     Ok(market)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use millrace_actors::event_store::{Reader, Verified};
-use millrace_model::deposit::{Deposit, HoldReason, Outcome, Sighting, Stage};
+use millrace_model::deposit::{HoldReason, Outcome, Sighting, Stage};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::story::Story;
@@ -86,22 +86,9 @@ impl Story {
                 open.push(format!("{txid}:{index} of {satoshis} has not exactly one deposit"));
             }
         }
-        let health = self.desk.health();
-        let is_open = |account: &&Account| match self.is_stranded(&account.deposit) {
-            // Then the desk has to say so.
-            true => !health.contains(&account.deposit.receipt.id.to_string()),
-            false => ending(account).is_none(),
-        };
+        let is_open = |account: &&Account| ending(account).is_none();
         open.extend(accounts.values().filter(is_open).map(|account| format!("{:?}", account.deposit)));
         Ok(open)
-    }
-
-    /// Whether a signed payout spends what will never be there: the change of a payout that a reorganisation deeper than what
-    /// counts as final has undone, and that was paid by another transaction since. The desk raises an alarm and waits.
-    fn is_stranded(&self, deposit: &Deposit) -> bool {
-        let is_under_way = matches!(deposit.stage, Stage::WaitSend | Stage::WaitConfirm);
-        let mut inputs = deposit.signed_payout().into_iter().flat_map(|signed| &signed.inputs);
-        is_under_way && inputs.any(|input| !self.world.skycoin.knows(*input))
     }
 
     async fn end(self, rested_after: Duration) -> Result<Ending> {
@@ -112,10 +99,7 @@ impl Story {
         let Judgement { verified, accounts, .. } = judge(&Reader::open(&self.log())?, &self.world.books())?;
         let mut endings: BTreeMap<String, usize> = BTreeMap::new();
         for account in accounts.values() {
-            let ending = match self.is_stranded(&account.deposit) {
-                true => "stranded".to_owned(),
-                false => ending(account).context("everything is at rest")?,
-            };
+            let ending = ending(account).context("everything is at rest")?;
             let outpoint = account.deposit.receipt.outpoint.to_string();
             let is_there = paid_outside.iter().any(|(txid, index, _)| format!("{txid}:{index}") == outpoint);
             let vanished = account.deposit.stage == Stage::Done(Outcome::Vanished);

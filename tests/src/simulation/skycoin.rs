@@ -6,9 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 use millrace_actors::ports::{Answer, CreateError, PortError, SkyTip, SkycoinNode, SkycoinWatch};
-use millrace_model::ids::Hash32;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
-use millrace_protocols::wire::skycoin::hash::{Txid, UxId};
+use millrace_protocols::wire::skycoin::hash::Txid;
 use millrace_protocols::wire::skycoin::rest::{Block, Created, Funds, Payout, Seen, UnspentOutput};
 use millrace_protocols::wire::skycoin::transaction::Transaction;
 use rand::rngs::SmallRng;
@@ -54,11 +53,6 @@ impl SkycoinNetwork {
     /// Every payout in a block or on its way there.
     pub fn payouts(&self) -> Vec<judge::Payout> {
         self.lock().payouts()
-    }
-
-    /// Whether an output is there, was there, or will be there with the next block.
-    pub fn knows(&self, output: Hash32) -> bool {
-        self.lock().knows(UxId(output.0))
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {

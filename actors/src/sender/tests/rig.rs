@@ -74,7 +74,7 @@ impl Rig {
             confirmations: self.confirmations,
             poll: Duration::from_millis(10),
             resend_after: Duration::from_secs(1),
-            enabled: Arc::new(move || allowed.load(Ordering::SeqCst)),
+            outer: Arc::new(move |_| (!allowed.load(Ordering::SeqCst)).then_some("the test forbids it")),
             stock: self.stock.clone(),
         };
         sender::start(&self.tree, self.deposits.clone(), self.node.clone(), settings).unwrap();

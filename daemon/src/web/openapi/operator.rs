@@ -91,10 +91,23 @@ pub(super) const OPERATIONS: &[Operation] = &[
         refusals: &[PATH, BODY, refusals::ACT],
         ..post(
             "/operator/v1/switches/{switch}",
-            "Turn `binds` or `sends` to `on` or `off`.",
+            "Turn `binds`, `purchases` or `sends` to `on` or `off`.",
             Some("Turn"),
             Answer::Json("Turned"),
         )
+    },
+    Operation {
+        refusals: &[BODY, refusals::ACT],
+        ..post(
+            "/operator/v1/halt",
+            "Halt the desk: no order and no payout goes out until it is resumed.",
+            Some("Why"),
+            Answer::Json("Declared"),
+        )
+    },
+    Operation {
+        refusals: &[BODY, refusals::ACT],
+        ..post("/operator/v1/resume", "Let orders and payouts go out again.", Some("Why"), Answer::Json("Declared"))
     },
     Operation {
         headers: &["Idempotency-Key"],
@@ -284,7 +297,7 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "Switches",
-        fields: &[("binds", "string"), ("sends", "string")],
+        fields: &[("binds", "string"), ("purchases", "string"), ("sends", "string"), ("halted", "string?")],
         source: Source::Struct("Switches", DESK),
     },
     Shape { name: "Turn", fields: &[("setting", "string"), ("note", "string")], source: Source::Struct("Turn", DESK) },

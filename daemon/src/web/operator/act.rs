@@ -21,7 +21,7 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_millis(500);
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Why {
-    note: String,
+    pub(super) note: String,
 }
 
 /// Why, and which transaction paid it back.

@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode};
 use millrace_actors::operations::Transfer;
 use millrace_actors::projection::{BindingRow, Line, PAGE_ROWS_MAX};
-use millrace_model::desk::{Coins, Place, Setting, Switch, TransferKind};
+use millrace_model::desk::{Coins, HaltCause, Place, Setting, Switch, TransferKind};
 use millrace_model::ids::Position;
 use millrace_model::money::{Amount, Btc, MoneyError, Sky};
 use serde::{Deserialize, Serialize};
 
-use super::act::{note, refused};
+use super::act::{Why, note, refused};
 use super::{OperatorState, rows, views_unreadable};
 use crate::web::extract::{Json, Path, Query};
 use crate::web::problem::Problem;
@@ -123,19 +123,27 @@ fn standing(line: &Line) -> Standing {
     }
 }
 
-/// Where the switches stand.
+/// Where the switches stand, and why the desk is halted, if it is.
 #[derive(Debug, Serialize)]
 pub(super) struct Switches {
     binds: Setting,
+    purchases: Setting,
     sends: Setting,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    halted: Option<String>,
 }
 
 pub(super) async fn switches(State(state): State<Arc<OperatorState>>) -> Result<Reply<Switches>, Problem> {
     if !state.store.is_ready() {
         return Err(Problem::unavailable("log_unavailable", "The log is not open yet; everything is off until then."));
     }
-    let desk = *state.operations.switches().borrow();
-    Ok(Reply(Switches { binds: desk.setting(Switch::Binds), sends: desk.setting(Switch::Sends) }))
+    let desk = state.operations.switches().borrow().clone();
+    Ok(Reply(Switches {
+        binds: desk.setting(Switch::Binds),
+        purchases: desk.setting(Switch::Purchases),
+        sends: desk.setting(Switch::Sends),
+        halted: desk.halt().map(ToString::to_string),
+    }))
 }
 
 /// Where a switch is to stand, and why.
@@ -161,6 +169,22 @@ pub(super) async fn turn(
 ) -> Result<Reply<Turned>, Problem> {
     let done = state.operations.set_switch(switch, turn.setting, note(&turn.note)?).await;
     Ok(Reply(Turned { switch, setting: turn.setting, position: done.map_err(refused)? }))
+}
+
+pub(super) async fn halt(
+    State(state): State<Arc<OperatorState>>,
+    Json(why): Json<Why>,
+) -> Result<Reply<Declared>, Problem> {
+    let cause = HaltCause::Operator { note: note(&why.note)?.as_str().to_owned() };
+    Ok(Reply(Declared { position: state.operations.halt(cause).await.map_err(refused)? }))
+}
+
+pub(super) async fn resume(
+    State(state): State<Arc<OperatorState>>,
+    Json(why): Json<Why>,
+) -> Result<Reply<Declared>, Problem> {
+    let done = state.operations.resume(note(&why.note)?).await;
+    Ok(Reply(Declared { position: done.map_err(refused)? }))
 }
 
 /// A transfer to be declared.
@@ -203,7 +227,8 @@ fn coins(declaration: &Declaration) -> Result<Coins, Problem> {
         Coins::Btc(amount) => amount.is_zero(),
         Coins::Sky(amount) => amount.is_zero(),
     };
-    if nothing {
+    // Where nothing lay when the desk began, that is worth saying.
+    if nothing && declaration.kind != TransferKind::Opening {
         return Err(Problem::unprocessable("invalid_amount", "Nothing is no transfer."));
     }
     match (declaration.place, coins) {

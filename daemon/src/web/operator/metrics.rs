@@ -45,11 +45,17 @@ fn render(state: &OperatorState) -> String {
 }
 
 fn switches(page: &mut Page, state: &OperatorState) {
-    let desk = *state.operations.switches().borrow();
+    let desk = state.operations.switches().borrow().clone();
     page.head("millrace_switch_on", "Whether what an operator can switch is on.");
-    for (name, switch) in [("binds", Switch::Binds), ("sends", Switch::Sends)] {
+    for (name, switch) in [("binds", Switch::Binds), ("purchases", Switch::Purchases), ("sends", Switch::Sends)] {
         page.line("millrace_switch_on", &[("switch", name)], u64::from(desk.setting(switch) == Setting::On));
     }
+    let name = "millrace_halted";
+    page.one(
+        name,
+        "Whether orders and payouts are halted until an operator resumes.",
+        u64::from(desk.halt().is_some()),
+    );
 }
 
 fn parts(page: &mut Page, parts: &[PartHealth]) {

@@ -98,6 +98,8 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/ledger", get(ledger::show))
         .route("/operator/v1/switches", get(desk::switches))
         .route("/operator/v1/switches/{switch}", post(desk::turn))
+        .route("/operator/v1/halt", post(desk::halt))
+        .route("/operator/v1/resume", post(desk::resume))
         .route("/operator/v1/transfers", post(desk::declare))
         .route("/operator/v1/parts", get(parts::list))
         .route("/operator/v1/parts/{name}/start", post(parts::start))

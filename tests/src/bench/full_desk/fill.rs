@@ -225,7 +225,7 @@ fn pay_out(tree: &Tree, deposits: Deposits, sandbox: &Sandbox) -> anyhow::Result
         confirmations: 1,
         poll: POLL,
         resend_after: Duration::from_secs(60),
-        enabled: Arc::new(|| true),
+        outer: Arc::new(|_| None),
         stock: Stock::unwatched(),
     };
     Ok(sender::start(tree, deposits, node, settings)?)

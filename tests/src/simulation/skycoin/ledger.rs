@@ -222,13 +222,6 @@ impl Ledger {
         self.standings().map(|(transaction, standing)| seen(transaction, standing)).collect()
     }
 
-    /// Whether an output is there, was there, or will be there with the next block.
-    pub(super) fn knows(&self, output: UxId) -> bool {
-        let mut all = self.transactions();
-        self.unspent.contains_key(&output)
-            || all.any(|transaction| transaction.inputs().contains(&output) || transaction.uxids().contains(&output))
-    }
-
     pub(super) fn payouts(&self) -> Vec<judge::Payout> {
         let paid = |transaction: &Transaction| {
             let output = transaction.outputs()[0];

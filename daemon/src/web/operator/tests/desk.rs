@@ -73,6 +73,25 @@ async fn a_switch_is_turned_with_a_note_and_shown() {
 }
 
 #[tokio::test]
+async fn a_halt_is_shown_until_it_is_lifted_with_a_reason() {
+    let desk = Desk::start().await;
+    let halted = async |wanted: Option<&str>| {
+        let shown = async || {
+            while desk.got("/operator/v1/switches").await["halted"].as_str() != wanted {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), shown()).await.unwrap();
+    };
+    assert_eq!(desk.post("/operator/v1/halt", r#"{"note":""}"#).await.0, 422);
+    assert_eq!(desk.post("/operator/v1/halt", r#"{"note":"look"}"#).await.0, 200);
+    halted(Some("by an operator: look")).await;
+    assert_eq!(desk.post("/operator/v1/resume", "{}").await.0, 400);
+    assert_eq!(desk.post("/operator/v1/resume", r#"{"note":"seen"}"#).await.0, 200);
+    halted(None).await;
+}
+
+#[tokio::test]
 async fn a_transfer_is_declared_once_for_each_key_and_checked() {
     let desk = Desk::start().await;
     let refill = |coin: &str, amount: &str, place: &str| {

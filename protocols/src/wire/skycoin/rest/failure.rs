@@ -98,7 +98,8 @@ impl Refusal {
 
 impl Failure {
     pub(super) fn nonsense(field: impl Into<String>, reason: impl ToString) -> Self {
-        Self::Nonsense { field: field.into(), reason: printable(&reason.to_string()) }
+        // The names of fields come from outside, too.
+        Self::Nonsense { field: printable(&field.into()), reason: printable(&reason.to_string()) }
     }
 
     /// The failure an error status stands for, in either version's way of saying it.
@@ -196,6 +197,18 @@ mod tests {
         let body = format!("400 Bad Request - bad\n\u{1b}[2Jthing{}", "x".repeat(10_000));
         let Failure::Refused { message, .. } = Failure::of_status(400, body.as_bytes()) else { panic!("refused") };
         assert!(message.starts_with("bad  [2Jthing") && message.chars().count() == MESSAGE_CHARS_MAX, "{message}");
+    }
+
+    #[test]
+    fn the_name_of_a_field_is_cut_and_cleaned_as_well() {
+        type Wanted = std::collections::BTreeMap<String, u64>;
+        let body = format!(r#"{{"\u001b[2J\n{}":"one"}}"#, "x".repeat(10_000));
+        match parse::<Wanted>(body.as_bytes()) {
+            Err(Failure::Nonsense { field, .. }) => {
+                assert!(field.starts_with(" [2J xxx") && field.chars().count() == MESSAGE_CHARS_MAX, "{field}");
+            }
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

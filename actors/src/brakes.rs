@@ -1,8 +1,8 @@
-//! Whether paying out is allowed at this moment.
+//! Whether orders and payouts may go out at this moment.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use millrace_model::desk::{Desk, Setting, Switch};
+use millrace_model::desk::{Closed, Desk, Switch};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Position, StreamName};
 
@@ -11,21 +11,30 @@ use crate::event_store::{ReadError, Store};
 /// How many events are looked through at once.
 const PAGE_EVENTS_MAX: usize = 4_096;
 
-/// The operator's switches as the log has them; follows the log at every look.
-pub(super) struct Switches {
+/// What stops something besides the log, such as the configuration; in words for a person. Asked before every effect.
+pub type Outer = Arc<dyn Fn(Switch) -> Option<&'static str> + Send + Sync>;
+
+/// The operator's switches and the halt as the log has them, followed at every look; and what stops the desk besides.
+pub(crate) struct Brakes {
     store: Store,
+    outer: Outer,
     seen: Mutex<Option<(Position, Desk)>>,
 }
 
-impl Switches {
-    pub(super) fn new(store: Store) -> Self {
-        Self { store, seen: Mutex::default() }
+impl Brakes {
+    pub(crate) fn new(store: Store, outer: Outer) -> Self {
+        Self { store, outer, seen: Mutex::default() }
     }
 
-    /// Where the switch for paying out stands.
-    pub(super) fn sends(&self) -> Result<Setting, ReadError> {
+    /// Why this may not go out now; `None` when it may.
+    pub(crate) fn closed(&self, switch: Switch) -> Result<Option<String>, ReadError> {
+        let closed = self.by_the_log(switch)?.map(|closed| closed.to_string());
+        Ok(closed.or_else(|| (self.outer)(switch).map(str::to_owned)))
+    }
+
+    fn by_the_log(&self, switch: Switch) -> Result<Option<Closed>, ReadError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut position, mut desk) = match *seen {
+        let (mut position, mut desk) = match seen.take() {
             Some(seen) => seen,
             None => self.read_all()?,
         };
@@ -37,8 +46,9 @@ impl Switches {
                 None => self.read_all()?,
             };
         }
+        let closed = desk.closed(switch);
         *seen = Some((position, desk));
-        Ok(desk.setting(Switch::Sends))
+        Ok(closed)
     }
 
     fn read_all(&self) -> Result<(Position, Desk), ReadError> {

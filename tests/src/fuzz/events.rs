@@ -1,0 +1,107 @@
+//! Events as the log stores them: what decodes is written and decoded as the same, and no history of them breaks a fold.
+
+use millrace_model::chain::Chain;
+use millrace_model::deposit::{Deposit, evolve};
+use millrace_model::desk::{self, Desk};
+use millrace_model::event::{Event, PAYLOAD_MAX_BYTES};
+use millrace_model::ids::{Category, StreamName};
+use millrace_model::ledger::{Balances, Standing, Ticker, of_deposit, of_transfer};
+use millrace_model::wallet::Wallet;
+
+use super::assert_printable;
+
+/// More than any deposit has; the work is bounded by this.
+const EVENTS_MAX: usize = 200;
+
+/// Each line of the input is an event: `CATEGORY KIND SCHEMA PAYLOAD`. Together they are the history of one deposit, one
+/// wallet, one chain and one desk.
+pub fn run(input: &[u8]) {
+    let Ok(text) = std::str::from_utf8(input) else { return };
+    let mut folded = Folded::default();
+    for line in text.lines().take(EVENTS_MAX) {
+        if let Some(event) = event(line) {
+            folded.take_in(&event);
+        }
+        if let Ok(name) = line.parse::<StreamName>() {
+            assert_eq!(name.to_string().parse().as_ref(), Ok(&name));
+        }
+    }
+}
+
+fn event(line: &str) -> Option<Event> {
+    let mut parts = line.splitn(4, ' ');
+    let category = category(parts.next()?)?;
+    let (kind, schema, payload) = (parts.next()?, parts.next()?.parse().ok()?, parts.next()?);
+    match Event::decode(category, kind, schema, payload) {
+        Ok(event) => {
+            same_again(&event, category);
+            Some(event)
+        }
+        Err(error) => {
+            assert_printable(&error);
+            None
+        }
+    }
+}
+
+fn category(word: &str) -> Option<Category> {
+    Some(match word {
+        "deposit" => Category::Deposit,
+        "binding" => Category::Binding,
+        "address_book" => Category::AddressBook,
+        "chain" => Category::Chain,
+        "wallet" => Category::Wallet,
+        "desk" => Category::Desk,
+        _ => return None,
+    })
+}
+
+fn same_again(event: &Event, category: Category) {
+    assert_eq!(event.category(), category);
+    let payload = event.payload();
+    // What is larger is refused when it is to be stored.
+    if payload.len() <= PAYLOAD_MAX_BYTES {
+        let again = Event::decode(category, event.kind(), event.schema(), &payload);
+        let again = again.unwrap_or_else(|error| panic!("{payload} is not read back: {error}"));
+        assert_eq!(again, *event);
+        assert_eq!(again.payload(), payload, "one spelling");
+    }
+}
+
+#[derive(Default)]
+struct Folded {
+    deposit: Option<Deposit>,
+    chain: Chain,
+    wallet: Wallet,
+    desk: Desk,
+    balances: Balances,
+}
+
+impl Folded {
+    fn take_in(&mut self, event: &Event) {
+        match event {
+            Event::Deposit(event) => self.take_in_deposit(event),
+            Event::Chain(event) => self.chain = std::mem::take(&mut self.chain).evolve(event),
+            Event::Wallet(event) => self.wallet = std::mem::take(&mut self.wallet).evolve(event),
+            Event::Desk(event) => {
+                self.desk = std::mem::take(&mut self.desk).evolve(event);
+                if let desk::Event::TransferDeclared(transfer) = event {
+                    self.balances.post(&of_transfer(transfer));
+                }
+            }
+            Event::Binding(_) | Event::AddressBook(_) => {}
+        }
+        assert_eq!((self.balances.sum(Ticker::Btc), self.balances.sum(Ticker::Sky)), (0, 0), "after {event:?}");
+    }
+
+    fn take_in_deposit(&mut self, event: &millrace_model::deposit::Event) {
+        let before = self.deposit.as_ref().map(Standing::of);
+        self.deposit = evolve(self.deposit.take(), event);
+        if let (Some(before), Some(after)) = (before, &self.deposit) {
+            self.balances.post(&of_deposit(&before, event, after));
+            if let Some(purchase) = &after.purchase {
+                assert!(purchase.spent() <= purchase.budget(), "more is spent than may be: {purchase:?}");
+            }
+        }
+    }
+}
