@@ -9,7 +9,7 @@ use millrace_protocols::wire::bitcoind::ChainInfo;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::{BlockHash as SkyBlockHash, Txid as SkyTxid};
 use millrace_protocols::wire::skycoin::rest::{
-    Block as SkyBlock, Created, Funds, Payout, Refusal, Seen, UnspentOutput,
+    Block as SkyBlock, Created, Funds, Lag, Payout, Refusal, Seen, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::Transaction as SkyTransaction;
 
@@ -77,6 +77,8 @@ pub trait SkycoinNode: Send + Sync {
     /// A transaction that the wallet's own keys signed, as it was signed; `None` for another's and when the node does not
     /// know it.
     fn own(&self, txid: SkyTxid) -> Answer<'_, Option<SkyTransaction>>;
+    /// Why the node may not know what has happened on the chain; `None` when it is at its end.
+    fn lag(&self) -> Answer<'_, Option<Lag>>;
     /// All transactions, in blocks or waiting, that spend from or pay to the hot wallet or the given address.
     fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>>;
 }

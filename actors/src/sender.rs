@@ -12,6 +12,7 @@ mod deliver;
 mod recall;
 mod sign;
 mod stranded;
+mod sync;
 #[cfg(test)]
 pub(crate) mod tests;
 mod watches;
@@ -23,6 +24,7 @@ use millrace_model::deposit::{Deposit, Stage};
 use millrace_model::desk::Switch;
 use millrace_model::ids::{DepositId, Hash32};
 use millrace_protocols::payout::{BytesError, Shortage};
+use millrace_protocols::wire::skycoin::rest::Lag;
 
 use crate::brakes::{self, Brakes};
 use crate::deposits::{Deposits, ExecuteError, Tracked};
@@ -35,6 +37,7 @@ use crate::worker::{self, Duty, Next};
 
 pub(crate) use alarms::Alarm;
 use alarms::DepositAlarm;
+use sync::SyncWatch;
 use watches::Watches;
 
 /// The part's name in the tree.
@@ -83,6 +86,7 @@ pub struct Sender {
     settings: Settings,
     brakes: Brakes,
     wallet: HotWallet,
+    sync: SyncWatch,
     watches: Watches,
     /// Held while a forgotten payout is looked for.
     recalling: tokio::sync::Mutex<recall::KnownPayouts>,
@@ -93,6 +97,8 @@ pub struct Sender {
 struct Alarms {
     /// The node does not answer, or not sensibly.
     node: Alarm,
+    /// It may not know what has happened.
+    sync: Alarm,
     /// Paying out is switched off.
     sends: Alarm,
     /// Nothing to pay with.
@@ -114,6 +120,9 @@ enum Trouble {
     Short(#[from] Shortage),
     #[error(transparent)]
     Node(#[from] PortError),
+    /// The node may not know of payouts that were made.
+    #[error("{0}")]
+    Lags(Lag),
     /// The wallet's outputs have moved under the claim; others will do.
     #[error("the outputs claimed are not to be had any more")]
     Stale,
@@ -143,6 +152,7 @@ impl Sender {
         let store = deposits.store().clone();
         let alarms = Alarms {
             node: Alarm::new("skycoin_node", report.clone()),
+            sync: Alarm::new("skycoin_sync", report.clone()),
             sends: Alarm::new("sends", report.clone()),
             wallet: DepositAlarm::new("wallet", report.clone()),
             payout: DepositAlarm::new("payout", report),
@@ -150,6 +160,7 @@ impl Sender {
         Self {
             brakes: Brakes::new(store.clone(), Arc::clone(&settings.outer)),
             wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
+            sync: SyncWatch::default(),
             watches: Watches::default(),
             recalling: Default::default(),
             void_outputs: Default::default(),
@@ -183,6 +194,7 @@ impl Sender {
     fn live_with(&self, id: DepositId, trouble: Trouble) -> Next {
         match trouble {
             Trouble::Short(shortage) => self.alarms.wallet.raise(id, shortage.to_string()),
+            Trouble::Lags(lag) => self.alarms.sync.raise(format!("{lag}; new payouts wait")),
             Trouble::Node(error) => self.alarms.node.raise(error.to_string()),
             Trouble::WalletRefuses(why) => self.alarms.payout.raise(id, format!("the wallet refuses: {why}")),
             trouble @ Trouble::Unclear(_) => self.alarms.payout.raise(id, trouble.to_string()),

@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::Txid;
 use millrace_protocols::wire::skycoin::rest::{
-    self, Block as SkyBlock, Body, Broadcast, CSRF_HEADER, Created, Failure, Funds, Method, Payout, Refusal, Request,
-    Seen, UnspentOutput,
+    self, Block as SkyBlock, Body, Broadcast, CSRF_HEADER, Created, Failure, Funds, Lag, Method, Payout, Refusal,
+    Request, Seen, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::Transaction;
 use reqwest::header::HeaderValue;
@@ -199,6 +199,10 @@ impl SkycoinNode for HttpSkycoinNode {
             Ok(raw.filter(|raw| raw.signers().is_ok_and(|signers| signers.iter().all(|signer| ours.contains(signer)))))
         }
         .boxed()
+    }
+
+    fn lag(&self) -> Answer<'_, Option<Lag>> {
+        async { Ok(self.ask(&rest::get_progress(), rest::progress).await?.lag(self.broadcast)) }.boxed()
     }
 
     fn transactions_of(&self, address: SkyAddress) -> Answer<'_, Vec<Seen>> {

@@ -268,6 +268,7 @@ mod tests {
         Amount::from_units(units).unwrap()
     }
 
+    /// P8: a sale is rounded down.
     #[test]
     fn a_direct_sale_rounds_down_as_tellers_vectors_do() {
         for (satoshi, rate, decimals, droplets) in [
@@ -295,6 +296,7 @@ mod tests {
         }
     }
 
+    /// P8: what is no exact amount is refused.
     #[test]
     fn hostile_amounts_are_refused() {
         for text in ["", ".", "1.", ".5", "-1", "+1", "1e8", "0x1", " 1", "1 ", "1,5", "NaN", "1.000000001"] {

@@ -195,6 +195,7 @@ mod tests {
         assert_eq!(book().dearest_bid().unwrap().price.to_string(), "0.0018");
     }
 
+    /// X5: a book from the future is stale, too.
     #[test]
     fn a_book_from_another_time_is_stale_in_both_directions() {
         assert_eq!(book().trusted_ask(1_010_000, 10_000), Ok(book().cheapest_ask().unwrap()));

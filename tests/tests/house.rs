@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use millrace_tests::house::{self, Source, functions};
+use millrace_tests::house::{self, Source, faults, functions};
 use proc_macro2::{TokenStream, TokenTree};
 
 /// The most lines a source file may have.
@@ -159,4 +159,32 @@ fn the_rule_about_such_rows_finds_one_and_spares_transactions() {
     assert_eq!(reads_a_row_that_may_not_exist(&sample(direct)), ["sample.rs:1: put"]);
     assert_eq!(reads_a_row_that_may_not_exist(&sample(by_name)), ["sample.rs:1: put"]);
     assert!(reads_a_row_that_may_not_exist(&sample(safe)).is_empty());
+}
+
+/// `docs/faults.md` says what happens in each case and which tests show it, and the tests say the same.
+#[test]
+fn every_fault_has_its_row_and_every_row_its_tests() {
+    let table = faults::table(&house::source("docs/faults.md").text);
+    let differences = faults::differences(&table, &house::rust_sources());
+    assert_none(&differences, "docs/faults.md and the tests it names differ");
+}
+
+#[test]
+fn the_rule_about_faults_finds_what_is_missing_on_either_side() {
+    let rows = faults::ROWS.iter().skip(1).map(|row| format!("| {row} | a sentence about it | |"));
+    let open = faults::ROWS.iter().skip(2).map(|row| format!("| {row} | nobody has shown it |"));
+    let shown = "| D1 | a sentence about it | `a.rs` `a` |\n| | | `a.rs` `b` |\n| | | `a.rs` `c` |".to_owned();
+    let lines: Vec<_> = [shown].into_iter().chain(rows).chain(["## Open".to_owned()]).chain(open).collect();
+    let table = faults::table(&lines.join("\n"));
+    assert!(table.broken.is_empty(), "{:?}", table.broken);
+    let text =
+        "/// D1: once and not again\n#[test] fn a() {} #[test] fn c() {} /// D99: what is that\n#[test] fn d() {}";
+    let differences = faults::differences(&table, &[Source { path: "a.rs".into(), text: text.into() }]);
+    let expected = [
+        "D2 has no test and is not open",
+        "D1: there is no test b that runs in a.rs",
+        "D1: c in a.rs does not say `/// D1: …`",
+        "D99: named by d in a.rs, not in the table",
+    ];
+    assert_eq!(differences, expected);
 }

@@ -30,6 +30,9 @@ struct Mode {
     life: Duration,
 }
 
+/// D6: each of ten amounts, drawn by chance, is sold exactly at the rate.
+/// P1: the real program, killed at ten moments.
+/// O1: ten kills of a selling desk.
 #[tokio::test]
 async fn ten_kills_of_ten_deposits_sold_from_stock_end_in_ten_single_payouts() -> Result<()> {
     let mode = Mode { method: "direct", life: Duration::from_millis(1_200) };
@@ -46,6 +49,9 @@ async fn ten_kills_of_ten_deposits_sold_from_stock_end_in_ten_single_payouts() -
     Ok(())
 }
 
+/// X8: what is paid out is what was bought, and no more is spent than deposited.
+/// X11: killed at ten moments of ten purchases.
+/// O1: ten kills of a buying desk.
 #[tokio::test]
 async fn ten_kills_of_ten_deposits_bought_on_the_exchange_end_in_ten_single_payouts() -> Result<()> {
     let mode = Mode { method: "passthrough", life: Duration::from_millis(2_500) };

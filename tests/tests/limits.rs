@@ -73,6 +73,7 @@ async fn a_payout_above_the_maximum_is_held_until_it_is_released_and_then_made_o
     Ok(())
 }
 
+/// D5: it is shown, and an operator can have it served.
 #[tokio::test]
 async fn a_release_serves_a_deposit_that_is_too_small() -> Result<()> {
     let desk = Desk::start(&[("MILLRACE_DESK__MINIMUM_DEPOSIT", "1"), ("MILLRACE_DESK__RATE", "500")]).await?;
@@ -86,6 +87,7 @@ async fn a_release_serves_a_deposit_that_is_too_small() -> Result<()> {
     Ok(())
 }
 
+/// P7: the whole desk with a wallet that runs low.
 #[tokio::test]
 async fn a_wallet_that_runs_low_warns_and_payouts_wait_for_coin_hours() -> Result<()> {
     let desk = Desk::start(&[
@@ -113,6 +115,7 @@ async fn a_wallet_that_runs_low_warns_and_payouts_wait_for_coin_hours() -> Resul
     Ok(())
 }
 
+/// P6: the whole desk, judged by the node's books.
 #[tokio::test]
 async fn a_payout_that_leaves_the_chain_after_it_was_final_is_paid_again_by_the_same_transaction() -> Result<()> {
     let desk = Desk::start(&[("MILLRACE_DESK__RATE", "500")]).await?;

@@ -11,6 +11,7 @@ const SEEN_WITHIN: Duration = Duration::from_secs(30);
 const ON_DEMAND: (&str, &str) = ("MILLRACE_SANDBOX__BITCOIN_BLOCK_MS", "86400000");
 const RATE: (&str, &str) = ("MILLRACE_DESK__RATE", "100");
 
+/// D4: the whole desk never pays what was replaced.
 #[tokio::test]
 async fn a_sighting_that_is_replaced_ends_and_is_never_paid() -> Result<()> {
     let desk = Desk::start(&[ON_DEMAND, RATE]).await?;
@@ -42,6 +43,7 @@ async fn a_sighting_that_was_forgotten_and_is_sent_again_is_paid_once() -> Resul
     Ok(())
 }
 
+/// D2: back to waiting, the customer sees it, and it is paid once in the end.
 #[tokio::test]
 async fn an_orphaned_deposit_that_waits_in_the_mempool_again_waits_for_its_depth_again() -> Result<()> {
     let desk = Desk::start(&[ON_DEMAND, RATE, ("MILLRACE_BITCOIN__CONFIRMATIONS", "3")]).await?;

@@ -45,6 +45,7 @@ async fn a_deposit_ripens_block_by_block_and_is_paid_out_once() -> Result<()> {
     Ok(())
 }
 
+/// D10: the same with a real node.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_outputs_of_one_transaction_are_two_deposits() -> Result<()> {
     let Some(world) = World::start().await? else { return Ok(()) };
@@ -64,6 +65,7 @@ async fn two_outputs_of_one_transaction_are_two_deposits() -> Result<()> {
     Ok(())
 }
 
+/// D2: the same with a real node.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deposit_orphaned_before_its_maturity_waits_again_and_is_paid_out_once() -> Result<()> {
     let Some(world) = World::start().await? else { return Ok(()) };
@@ -91,6 +93,7 @@ async fn a_deposit_orphaned_before_its_maturity_waits_again_and_is_paid_out_once
     Ok(())
 }
 
+/// D2: spent elsewhere it vanishes and is never paid.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deposit_that_the_new_branch_spends_elsewhere_vanishes_and_is_never_paid() -> Result<()> {
     let Some(world) = World::start().await? else { return Ok(()) };
@@ -116,6 +119,7 @@ async fn a_deposit_that_the_new_branch_spends_elsewhere_vanishes_and_is_never_pa
     Ok(())
 }
 
+/// D3: the operator sees what was lost, and the coins are paid for once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_coins_of_a_paid_and_orphaned_deposit_are_never_paid_a_second_time() -> Result<()> {
     let Some(world) = World::start().await? else { return Ok(()) };
@@ -215,6 +219,7 @@ async fn a_deposit_orphaned_while_it_is_being_bought_buys_on_when_it_is_deep_eno
     Ok(())
 }
 
+/// D4: a block that spends the coins otherwise ends the sighting; only what was mined is paid.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sighting_ends_when_a_block_holds_a_transaction_that_spends_the_same() -> Result<()> {
     let Some(world) = World::start().await? else { return Ok(()) };
@@ -240,6 +245,7 @@ async fn a_sighting_ends_when_a_block_holds_a_transaction_that_spends_the_same()
     Ok(())
 }
 
+/// D9: the operator finds it and pays it back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deposit_to_an_address_that_was_given_to_nobody_is_quarantined_for_the_operator() -> Result<()> {
     let Some(world) = World::start().await? else { return Ok(()) };
@@ -270,6 +276,7 @@ async fn a_deposit_to_an_address_that_was_given_to_nobody_is_quarantined_for_the
     Ok(())
 }
 
+/// D10: a real reward is paid for at 101 confirmations and not before.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_blocks_reward_counts_when_it_can_be_spent() -> Result<()> {
     let Some(world) = World::start().await? else { return Ok(()) };

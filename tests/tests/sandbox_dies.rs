@@ -10,6 +10,7 @@ use millrace_tests::operator::OperatorApi;
 /// Its chains are opened again, and the back-off before that is short.
 const BACK_WITHIN: Duration = Duration::from_secs(40);
 
+/// D8: three payments to one address, over restarts of the node, are three deposits and three payouts.
 #[tokio::test]
 async fn a_sandbox_that_is_killed_is_started_again_and_the_desk_goes_on() -> Result<()> {
     let desk = Desk::start(&[("MILLRACE_DESK__RATE", "500")]).await?;
@@ -35,6 +36,7 @@ async fn a_sandbox_that_is_killed_is_started_again_and_the_desk_goes_on() -> Res
     Ok(())
 }
 
+/// O9: the sandbox cannot be started, and then can.
 #[tokio::test]
 async fn while_the_sandbox_cannot_be_started_the_desk_says_why_and_then_goes_on() -> Result<()> {
     let mut desk = Desk::launch(&[("MILLRACE_DESK__RATE", "500")], |data| {

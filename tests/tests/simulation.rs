@@ -21,6 +21,10 @@ fn runtime() -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_time().start_paused(true).build()
 }
 
+/// P1: five hundred lives with crashes in the middle of a step.
+/// O1: five hundred simulated lives with crashes at any await.
+/// O5: logs restored from a backup, in five hundred lives.
+/// O6: a wrong clock, in five hundred lives.
 #[test]
 fn whatever_befalls_the_desk_nobody_is_paid_twice_and_nothing_is_left_lying() -> Result<()> {
     let lives = 0..seed::lives(LIVES);

@@ -21,6 +21,7 @@ const HEALED_WITHIN: Duration = Duration::from_secs(50);
 /// How long the desk may take to end, open streams included.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
+/// O9: everything dead, and back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_everything_dead_the_desk_answers_and_heals_when_it_comes_back() -> Result<()> {
     let outside = Outside::new().await?;
@@ -85,6 +86,7 @@ async fn a_deposit_paid_while_the_nodes_were_dead_is_found_when_they_come_back()
     operator.until_well(&desk).await
 }
 
+/// O4: what is no log is left as it is and named, the page is up.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_unreadable_log_is_named_and_the_desk_goes_on_once_it_is_gone() -> Result<()> {
     let outside = Outside::new().await?;

@@ -60,6 +60,7 @@ fn account() -> AddressSource {
     AddressSource::account(AccountKey::parse(ACCOUNT, Network::Bitcoin).unwrap())
 }
 
+/// S5: a target gets as many as are allowed, however many ask at once.
 #[tokio::test(start_paused = true)]
 async fn fifty_at_once_get_five_when_five_are_allowed() {
     let dir = TempDir::new().unwrap();
@@ -100,6 +101,7 @@ async fn a_repeated_request_needs_neither_a_place_under_the_limit_nor_an_address
     assert_eq!(desk.bind("bob", 2).await.unwrap(), bobs);
 }
 
+/// S5: the limit outlives a restart.
 #[tokio::test(start_paused = true)]
 async fn the_limit_counts_what_was_bound_before_a_restart() {
     let dir = TempDir::new().unwrap();
@@ -125,6 +127,7 @@ async fn a_list_warns_before_it_is_empty_and_then_says_so() {
     assert!(desk.condition().unwrap().contains("no deposit address is left"));
 }
 
+/// D9: an address of an earlier list stays whose it was.
 #[tokio::test(start_paused = true)]
 async fn an_address_of_an_earlier_list_is_never_given_to_a_second_customer() {
     let dir = TempDir::new().unwrap();

@@ -243,6 +243,7 @@ async fn a_deposit_is_bought_fully_and_owed() {
     assert_eq!(house.market.reserved(), Amount::ZERO);
 }
 
+/// D6: what no order can spend is booked: rounding or refund.
 #[tokio::test(start_paused = true)]
 async fn what_no_order_can_spend_is_booked() {
     let house = house("10", &[("0.00201", "1000")]).await;
@@ -276,6 +277,7 @@ async fn many_deposits_share_book_and_balance_and_nobody_oversteps() {
     assert!(world.orders.len() < 300, "{} orders", world.orders.len());
 }
 
+/// X7: the small one goes on, the large one waits with a reason until there is more.
 #[tokio::test(start_paused = true)]
 async fn a_low_balance_holds_up_only_who_does_not_fit() {
     let house = house("0.05", &[("0.002", "1000")]).await;
@@ -292,6 +294,7 @@ async fn a_low_balance_holds_up_only_who_does_not_fit() {
     assert!(house.tree.health().part(PART).unwrap().is_well());
 }
 
+/// X7: nobody begins what another one needs to finish.
 #[tokio::test(start_paused = true)]
 async fn a_deposit_that_is_begun_keeps_the_funds_to_finish() {
     // The first level is far too small for either, the second too dear: both could begin, only one could finish.

@@ -99,6 +99,7 @@ fn a_log_whose_end_could_not_be_read_takes_nothing_until_it_can_be() {
     assert!(Reader::open(&path).unwrap().verify().is_ok());
 }
 
+/// P2: a command that comes twice has the first one's outcome.
 #[test]
 fn a_repeated_command_answers_its_first_committed_outcome() {
     let (_folder, path) = folder();
@@ -124,6 +125,7 @@ fn a_rejected_command_stores_nothing_and_is_decided_afresh() {
     assert_eq!(commit(&mut log, vec![early]).remove(0).map(|done| done.origin), Ok(Origin::New));
 }
 
+/// P2: the owner before writes nothing any more.
 #[test]
 fn only_the_newest_owner_of_a_stream_may_write() {
     let (_folder, path) = folder();
@@ -140,6 +142,7 @@ fn only_the_newest_owner_of_a_stream_may_write() {
     assert!(outcomes[1].is_ok());
 }
 
+/// D1: the log refuses a second deposit for an output, whoever reports it.
 #[test]
 fn two_streams_never_stand_for_the_same_thing() {
     let (_folder, path) = folder();
@@ -208,6 +211,7 @@ fn log_of_the_first_version(path: &Path) {
     connection.execute("INSERT INTO commands VALUES (?1, 7, 9, 'Test', '{}')", [[1; 16]]).unwrap();
 }
 
+/// O8: an older log is copied, migrated and knows its commands.
 #[test]
 fn an_older_log_is_copied_and_migrated_and_knows_its_commands() {
     let (folder, path) = folder();
@@ -225,6 +229,7 @@ fn an_older_log_is_copied_and_migrated_and_knows_its_commands() {
     assert_eq!(copy.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0)), Ok(1));
 }
 
+/// O8: a newer log is refused.
 #[test]
 fn a_log_of_a_newer_version_is_refused() {
     let (_folder, path) = folder();
@@ -256,6 +261,7 @@ fn a_backup_taken_while_the_log_is_in_use_opens_as_a_log() {
     assert_eq!(Log::open(&copy).unwrap().head(), 1);
 }
 
+/// O3: a commit that fails acknowledges nothing, and the log goes on.
 #[test]
 fn a_commit_that_fails_fails_all_and_the_log_goes_on_where_it_was() {
     let (_folder, path) = folder();

@@ -115,6 +115,7 @@ mod tests {
         Reader::open(&damaged).unwrap().verify()
     }
 
+    /// O4: the first event that is not what was stored is named.
     #[test]
     fn a_changed_digit_is_found_wherever_it_is() {
         let folder = tempfile::tempdir().unwrap();

@@ -232,6 +232,7 @@ mod tests {
         assert!(asked[0].contains("cid=abc-1") && asked[0].contains("application/x-www-form-urlencoded"));
     }
 
+    /// X1: the client sends nothing again by itself.
     #[tokio::test]
     async fn a_connection_that_breaks_is_an_unknown_outcome_and_nothing_is_sent_again() {
         let (placed, asked) = with_server(&[], async |exchange| exchange.place(&intent()).await).await;

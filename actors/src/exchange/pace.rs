@@ -83,6 +83,7 @@ impl Pace {
 mod tests {
     use super::*;
 
+    /// X6: requests are spaced before the exchange has to say so.
     #[tokio::test(start_paused = true)]
     async fn requests_are_spaced_evenly_and_nobody_queues_for_long() {
         let (pace, began) = (Pace::new(NonZeroU32::new(60)), Instant::now());
@@ -95,6 +96,7 @@ mod tests {
         assert_eq!(queued, 20);
     }
 
+    /// X6: each pause is longer, and no shorter than the exchange asked for.
     #[tokio::test(start_paused = true)]
     async fn an_exchange_that_is_asked_too_often_is_left_alone_longer_each_time() {
         let (pace, began) = (Pace::new(None), Instant::now());

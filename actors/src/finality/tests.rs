@@ -33,6 +33,7 @@ async fn paid_again(rig: &Rig, id: DepositId) {
     assert_eq!(ledger.handed_in[0], ledger.handed_in[1], "the same bytes");
 }
 
+/// P6: after it was final.
 #[tokio::test(start_paused = true)]
 async fn a_payout_whose_block_vanished_after_it_was_final_goes_in_again_as_it_was() {
     let (rig, id, unmine) = paid().await;
@@ -43,6 +44,7 @@ async fn a_payout_whose_block_vanished_after_it_was_final_goes_in_again_as_it_wa
     paid_again(&rig, id).await;
 }
 
+/// P6: also when the desk was down meanwhile.
 #[tokio::test(start_paused = true)]
 async fn the_same_when_it_vanished_while_the_desk_was_down() {
     let (rig, id, unmine) = paid().await;

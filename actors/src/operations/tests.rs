@@ -124,6 +124,7 @@ async fn everything_is_off_until_the_log_was_read() {
     assert!(matches!(refused, OperateError::Unavailable(_)), "{refused}");
 }
 
+/// P7: a refill is an event, once.
 #[tokio::test]
 async fn a_transfer_with_a_key_is_declared_once() {
     let desk = desk().await;

@@ -30,6 +30,7 @@ impl Sender {
         let Some(payout) = &deposit.payout else { return Err(Trouble::Held) };
         let target = deposit.receipt.customer.as_ref().and_then(|customer| customer.target.parse().ok());
         let Some(to) = target else { return self.hold(id, HoldReason::InvalidTarget).await };
+        self.check_sync().await?;
         if let Some(found) = self.recall(&tracked, to, payout.amount).await? {
             return Ok(found);
         }
@@ -51,6 +52,14 @@ impl Sender {
             Claim::Discarded => self.wallet.discard(id),
         }
         signed
+    }
+
+    /// Before a forgotten payout is looked for, and before another is made: a node that lags would not know of it.
+    async fn check_sync(&self) -> Result<(), Trouble> {
+        let lag = self.heard(self.sync.lag(&*self.node).await)?;
+        lag.map_or(Ok(()), |lag| Err(Trouble::Lags(lag)))?;
+        self.alarms.sync.clear();
+        Ok(())
     }
 
     async fn sign_claimed(

@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use millrace_model::deposit::{HoldReason, Stage};
 use millrace_model::desk::Setting;
 use millrace_model::ids::{Hash32, StreamName};
+use millrace_protocols::wire::skycoin::rest::Lag;
 
 use super::PART;
 use crate::event_store::Execution;
@@ -48,6 +49,7 @@ async fn a_payout_is_final_only_when_it_is_deep_enough() {
     rig.until_paid(id).await;
 }
 
+/// P1: a lost reply leads to the same bytes.
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_leads_to_the_same_bytes_and_one_payment() {
     let rig = Rig::new().await;
@@ -62,6 +64,7 @@ async fn a_lost_reply_leads_to_the_same_bytes_and_one_payment() {
     assert!(ledger.handed_in.len() >= 2 && ledger.handed_in.iter().all(|txid| *txid == ledger.handed_in[0]));
 }
 
+/// P2: an unknown append is read back, and nothing else is signed.
 #[tokio::test]
 async fn bytes_of_which_it_is_unknown_whether_they_are_in_the_log_are_read_back_and_not_replaced() {
     let rig = Rig::on(Execution::Thread).await;
@@ -81,6 +84,7 @@ async fn bytes_of_which_it_is_unknown_whether_they_are_in_the_log_are_read_back_
     assert_eq!((inputs.len(), rig.count(id, "PayoutSigned")), (1, 1));
 }
 
+/// P1: after a restart the same bytes go out.
 #[tokio::test(start_paused = true)]
 async fn after_a_restart_between_signing_and_sending_the_same_bytes_go_out() {
     let rig = Rig::new().await;
@@ -100,6 +104,7 @@ async fn after_a_restart_between_signing_and_sending_the_same_bytes_go_out() {
     assert!(ledger.handed_in.iter().all(|handed_in| handed_in.0 == txid.0));
 }
 
+/// P7: what another payout has locked stays locked over a restart.
 #[tokio::test(start_paused = true)]
 async fn inputs_reserved_before_a_restart_are_nobody_elses_after_it() {
     let rig = Rig::new().await;
@@ -119,6 +124,7 @@ async fn inputs_reserved_before_a_restart_are_nobody_elses_after_it() {
     rig.until_well(PART).await;
 }
 
+/// P4: dropped from the pool, the same bytes go in.
 #[tokio::test(start_paused = true)]
 async fn a_payout_dropped_from_the_pool_goes_in_again_as_it_was() {
     let rig = Rig::new().await;
@@ -136,6 +142,7 @@ async fn a_payout_dropped_from_the_pool_goes_in_again_as_it_was() {
     assert_eq!((ledger.payments_to(9), ledger.signed.len()), (1, 1));
 }
 
+/// P6: before it was final.
 #[tokio::test(start_paused = true)]
 async fn a_payout_whose_block_vanished_goes_in_again_as_it_was() {
     let mut rig = Rig::new().await;
@@ -157,6 +164,7 @@ async fn a_payout_whose_block_vanished_goes_in_again_as_it_was() {
     assert_eq!((ledger.payments_to(9), ledger.signed.len(), rig.count(id, "PayoutReorged")), (1, 1, 1));
 }
 
+/// P11: only a final spend by somebody else voids the bytes.
 #[tokio::test(start_paused = true)]
 async fn a_final_spend_by_somebody_else_voids_the_bytes_and_the_second_attempt_pays_once() {
     let rig = Rig::new().await;
@@ -174,6 +182,7 @@ async fn a_final_spend_by_somebody_else_voids_the_bytes_and_the_second_attempt_p
     rig.until_well(PART).await;
 }
 
+/// P4: what spends the change of a void payout is void with it, and is made once more.
 #[tokio::test(start_paused = true)]
 async fn a_payout_that_spends_the_change_of_a_void_one_is_void_with_it() {
     let mut rig = Rig::new().await;
@@ -209,6 +218,7 @@ async fn a_payout_that_spends_the_change_of_a_void_one_is_void_with_it() {
     rig.until_well(PART).await;
 }
 
+/// P4: a conflict that is not final makes no other bytes.
 #[tokio::test(start_paused = true)]
 async fn a_spend_by_somebody_else_that_is_not_final_is_waited_out() {
     let rig = Rig::new().await;
@@ -228,6 +238,7 @@ async fn a_spend_by_somebody_else_that_is_not_final_is_waited_out() {
     rig.until_well(PART).await;
 }
 
+/// P2: thirty payouts at once never share an input.
 #[tokio::test(start_paused = true)]
 async fn payouts_side_by_side_never_share_an_input() {
     let rig = Rig::new().await;
@@ -253,6 +264,7 @@ async fn payouts_side_by_side_never_share_an_input() {
     assert_eq!(ledger.signed.len(), 30, "nothing was signed in vain");
 }
 
+/// P7: the large one waits, the small one goes on.
 #[tokio::test(start_paused = true)]
 async fn a_payout_too_large_for_what_is_free_waits_and_others_go_on() {
     let rig = Rig::new().await;
@@ -269,6 +281,7 @@ async fn a_payout_too_large_for_what_is_free_waits_and_others_go_on() {
     rig.until_well(PART).await;
 }
 
+/// P7: without coin hours it waits for a refill.
 #[tokio::test(start_paused = true)]
 async fn without_coin_hours_a_payout_waits_with_an_alarm_and_goes_on_after_a_refill() {
     let rig = Rig::new().await;
@@ -336,4 +349,21 @@ async fn what_is_signed_is_what_is_in_the_log() {
     assert_eq!(signed.bytes, ledger.signed[0].to_hex());
     assert_eq!(signed.inputs, ledger.spent().iter().map(|input| Hash32(input.0)).collect::<Vec<_>>());
     assert_eq!(ledger.signed[0].outputs()[0].address, address(9));
+}
+
+/// P10: while the node has blocks to read, nothing is signed; at the end of the chain it goes on by itself.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_signed_while_the_node_has_blocks_to_read() {
+    let rig = Rig::new().await;
+    rig.node.ledger().give("100", 50);
+    rig.node.ledger().lag = Some(Lag::Behind { current: 58, highest: 60 });
+    let id = rig.owe(9, "5").await;
+    rig.send();
+    let text = rig.until_alarm(PART, "skycoin_sync").await;
+    assert_eq!(text, "the node is syncing: it is at block 58 of 60; new payouts wait");
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert_eq!((rig.node.ledger().signed.len(), rig.count(id, "PayoutIntended")), (0, 0));
+    rig.node.ledger().lag = None;
+    rig.until_paid(id).await;
+    rig.until_well(PART).await;
 }

@@ -170,3 +170,12 @@ async fn the_wallets_own_is_what_its_keys_signed() {
     assert_eq!(outcomes, [Ok(Some(ours.clone())), Ok(None), Ok(None)], "neither another's nor an unknown one");
     assert!(asked[1].starts_with(&format!("get /api/v1/rawtx?txid={} ", ours.txid())), "{asked:?}");
 }
+
+/// P10: the node is asked how far it is, and how far its peers are.
+#[tokio::test]
+async fn a_node_that_is_behind_its_peers_says_so() {
+    let behind = r#"{"current":58,"highest":60,"peers":[{"address":"192.0.2.1:6000","height":60}]}"#;
+    let (lag, asked) = with(&[(200, behind)], async |node| node.lag().await).await;
+    assert_eq!(lag, Ok(Some(Lag::Behind { current: 58, highest: 60 })));
+    assert!(asked[0].starts_with("get /api/v1/blockchain/progress "), "{}", asked[0]);
+}

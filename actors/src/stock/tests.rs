@@ -16,6 +16,7 @@ fn watched(rig: &Rig, minimum_hours: u64) -> Stock {
     start(&rig.tree, rig.node.clone(), clock, settings(minimum_hours)).unwrap()
 }
 
+/// P7: the warning comes before.
 #[tokio::test(start_paused = true)]
 async fn too_few_coins_or_hours_raise_a_warning_each_until_there_are_more() {
     let rig = Rig::new().await;

@@ -103,6 +103,7 @@ async fn a_claim_that_was_reserved_after_all_is_not_freed_by_a_later_try_that_fa
     }
 }
 
+/// P2: nor does it reserve outputs.
 #[tokio::test(start_paused = true)]
 async fn the_owner_before_writes_nothing_any_more() {
     let rig = Rig::new().await;

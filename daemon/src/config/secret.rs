@@ -34,6 +34,7 @@ impl fmt::Display for Secret {
 mod tests {
     use super::*;
 
+    /// S1: no way of printing shows it.
     #[test]
     fn a_secret_is_printed_by_nobody() {
         let secret = Secret::new("hunter2");

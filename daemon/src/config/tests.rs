@@ -213,6 +213,7 @@ fn a_key_of_another_network_or_a_private_one_is_refused_and_not_repeated() {
     assert!(found.contains("PRIVATE") && !found.contains("9s21"), "{found}");
 }
 
+/// S1: the configuration in force is shown without its secrets.
 #[test]
 fn secrets_are_never_shown() {
     let text = format!(

@@ -180,6 +180,7 @@ mod tests {
         assert_eq!(response.headers()["allow"], "POST");
     }
 
+    /// S1: a panic's text stays inside.
     #[tokio::test]
     async fn a_panic_in_a_handler_is_a_500_without_its_text() {
         async fn broken() {

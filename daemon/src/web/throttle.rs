@@ -134,6 +134,7 @@ mod tests {
         assert!((0..100).all(|_| throttle.take(ip(1), Instant::now()).is_ok()));
     }
 
+    /// S5: a subscriber of IPv6 is one caller.
     #[test]
     fn a_subscriber_of_ipv6_is_one_caller_whatever_address_he_takes() {
         let throttle = Throttle::new(Pace { per_minute: 1, burst: 1 });
@@ -143,6 +144,7 @@ mod tests {
         assert!(throttle.take("2001:db8:1:3::1".parse().unwrap(), now).is_ok());
     }
 
+    /// S5: memory stays bounded.
     #[test]
     fn memory_stays_bounded_and_recent_callers_are_remembered() {
         let throttle = Throttle::new(Pace { per_minute: 1, burst: 1 });
@@ -170,6 +172,7 @@ mod tests {
     }
 
     proptest! {
+        /// S5: never more than burst and rate.
         #[test]
         fn never_more_than_the_burst_and_the_rate(
             per_minute in 1u32..10_000, burst in 1u32..50, pauses_ms in prop::collection::vec(0u64..500, 1..200),

@@ -103,6 +103,7 @@ mod tests {
         given([receipt.into(), mined().into(), StatusWaitDecide {}.into()])
     }
 
+    /// P8: the payout is cut and the rest is booked.
     #[test]
     fn a_direct_sale_is_cut_to_the_payouts_decimals_and_the_rest_is_booked() {
         received("0.12345678").when(direct("512")).then([StatusWaitSend {
@@ -123,6 +124,7 @@ mod tests {
         .into()]);
     }
 
+    /// D5: too small, it is held with its reason instead of sold.
     #[test]
     fn what_is_too_small_too_large_or_worth_nothing_is_held_with_its_reason() {
         let held = |reason| [Event::from(Held { reason })];

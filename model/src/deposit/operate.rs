@@ -95,6 +95,7 @@ mod tests {
             .rejected_with(Rejection::PayoutSigned);
     }
 
+    /// D9: an operator pays it back.
     #[test]
     fn a_quarantined_deposit_can_be_paid_back() {
         let unbound = Detected { customer: None, ..detected() };

@@ -96,6 +96,7 @@ mod tests {
     use super::super::testing::*;
     use super::*;
 
+    /// P2: a second signature is refused.
     #[test]
     fn a_payout_is_signed_once() {
         let other = SignedPayout { txid: Hash32([77; 32]), ..signed() };
@@ -116,6 +117,7 @@ mod tests {
             .then([PayoutIntended { attempt: 2 }.into(), Event::PayoutSigned(signed().into())]);
     }
 
+    /// D3: nothing new is signed for what is gone.
     #[test]
     fn a_payout_voided_after_a_reorganisation_took_the_deposit_is_not_signed_anew_before_it_is_back() {
         let block = BlockRef { height: 8, hash: Hash32([8; 32]) };
@@ -145,6 +147,7 @@ mod tests {
             .leaves(|deposit| assert!(deposit.is_finished()));
     }
 
+    /// P6: the deposit waits again, with the same bytes.
     #[test]
     fn a_payout_that_leaves_the_chain_waits_to_confirm_again() {
         let mut events = up_to_signed();

@@ -119,6 +119,7 @@ mod tests {
             .then([Matured { confirmations: 1 }.into(), StatusWaitDecide {}.into()]);
     }
 
+    /// D9: deep enough, it is quarantined.
     #[test]
     fn a_deposit_to_an_unbound_address_is_quarantined() {
         let unbound = Detected { customer: None, ..detected() };
@@ -139,11 +140,13 @@ mod tests {
             ]);
     }
 
+    /// D4: in no block it is never deep enough.
     #[test]
     fn a_sighting_in_the_mempool_never_matures() {
         given([detected().into()]).when(Command::ObserveMature { confirmations: 9, seen_before: None }).rejected();
     }
 
+    /// D1: a block told twice changes nothing.
     #[test]
     fn the_same_block_reported_again_changes_nothing() {
         given([detected().into(), mined().into()])
@@ -151,6 +154,7 @@ mod tests {
             .rejected_with(Rejection::NothingNew);
     }
 
+    /// D3: what was received and is undone is held until it is as deep again.
     #[test]
     fn an_orphaned_receipt_is_held_and_goes_on_once_deep_enough_again() {
         let orphaned = given([detected().into(), mined().into(), StatusWaitDecide {}.into()])
@@ -183,6 +187,7 @@ mod tests {
         ]);
     }
 
+    /// D3: what was signed goes on, and the loss is written down.
     #[test]
     fn a_deposit_orphaned_after_its_payout_was_signed_is_a_loss_and_the_payout_goes_on() {
         given(up_to_signed())
@@ -199,6 +204,7 @@ mod tests {
             .leaves(|deposit| assert_eq!(deposit.stage, Stage::Pending));
     }
 
+    /// D10: a reward needs 101 confirmations.
     #[test]
     fn a_block_reward_waits_for_a_hundred_blocks_on_top() {
         let reward = Detected { coinbase: true, ..detected() };

@@ -204,6 +204,7 @@ fn befalls(drawn: u64) -> Command {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
+    /// D6: over any events a deposit that ended owes nothing but a refund.
     #[test]
     fn whatever_befalls_a_deposit_the_ledger_is_zero_and_an_end_owes_nothing(
         amount in 1u64..10_000_000_000,
@@ -237,6 +238,7 @@ fn lines(life: &Life) -> Vec<(Account, Ticker, i128)> {
     all.map(|balance| (balance.account, balance.coin, balance.units)).collect()
 }
 
+/// P8: the sums are exact in both coins.
 #[test]
 fn a_sale_from_stock_leaves_a_position_in_both_coins() {
     let mut life = received();
@@ -251,6 +253,8 @@ fn a_sale_from_stock_leaves_a_position_in_both_coins() {
     assert_eq!(lines(&life), expected);
 }
 
+/// D6: cost, fee and remainder are the deposit.
+/// X8: the fee has an account of its own.
 #[test]
 fn a_purchase_books_its_cost_its_fee_and_what_is_left() {
     let mut life = received();
@@ -281,6 +285,7 @@ fn a_purchase_books_its_cost_its_fee_and_what_is_left() {
     assert_eq!(lines(&life), expected);
 }
 
+/// D3: the ledger has it as a receivable until it is mined again.
 #[test]
 fn what_a_reorganisation_takes_from_a_paid_deposit_is_receivable_until_it_is_mined_again() {
     let mut life = received();

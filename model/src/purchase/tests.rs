@@ -64,6 +64,7 @@ fn an_average_rounded_above_the_limit_is_booked_at_the_limit_and_the_rest_is_rou
     assert_eq!((after.spent(), after.rounding()), (btc("0.189"), btc("0.0004")));
 }
 
+/// X2: the model refuses a second order while one is open.
 #[test]
 fn a_second_order_waits_for_the_end_of_the_first() {
     let facts = [Fact::Intended(intent(1, "0.00189", "10")), Fact::Placed { order_id: 7 }, Fact::CancelIntended];
@@ -115,6 +116,7 @@ fn an_order_beyond_the_budget_out_of_turn_or_for_nothing_is_refused() {
     assert_eq!(check(intent(1, "0.00189", "0")), Err(FactError::Empty));
 }
 
+/// X3: ids differ between deposits and attempts.
 #[test]
 fn client_order_ids_fit_the_exchange_and_differ_between_deposits_and_attempts() {
     let longest = ClientOrderId::for_attempt("01890a5d-ac96-774b-bcce-b302099a8057", u32::MAX);
@@ -221,6 +223,7 @@ impl RandomOrder {
 }
 
 proptest! {
+    /// X8: cost and fees together never exceed the budget.
     #[test]
     fn over_any_fills_and_cancels_no_more_than_the_budget_is_spent_and_all_fills_are_counted(
         budget in 1u64..10_000_000_000,

@@ -6,6 +6,7 @@ fn read(kind: &str, schema: u32, payload: &str) -> Event {
     Event::decode(kind, schema, payload).unwrap()
 }
 
+/// O8: an event of the first schema is read.
 #[test]
 fn a_refund_of_the_first_schema_has_no_note() {
     let old = read("RefundDue", 1, include_str!("golden/RefundDue.1.json"));
@@ -16,6 +17,7 @@ fn a_refund_of_the_first_schema_has_no_note() {
     assert_eq!((new.schema(), new.payload().as_str()), (2, golden.trim_end()));
 }
 
+/// O8: its words mean what they meant.
 #[test]
 fn the_reasons_of_the_first_schema_mean_what_they_meant() {
     let old = read("Held", 1, include_str!("golden/Held.1.json"));
@@ -26,6 +28,7 @@ fn the_reasons_of_the_first_schema_mean_what_they_meant() {
     assert_eq!((new.schema(), new.payload().as_str()), (2, golden.trim_end()));
 }
 
+/// O8: an event of a newer schema is refused.
 #[test]
 fn a_schema_of_the_future_is_refused() {
     let refused = Event::decode("RefundDue", 3, include_str!("golden/RefundDue.2.json")).unwrap_err();

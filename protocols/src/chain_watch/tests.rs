@@ -184,6 +184,7 @@ fn the_very_first_block_read_may_be_reorganised_away() {
     assert_eq!(node.at(7), below);
 }
 
+/// P10: another chain is trouble and no reorganisation.
 #[test]
 fn another_chain_altogether_is_trouble_and_no_reorganisation() {
     let (node, mut desk) = (Node::of(200), Desk::default());
@@ -194,6 +195,7 @@ fn another_chain_altogether_is_trouble_and_no_reorganisation() {
     assert_eq!(desk.reorganisations, []);
 }
 
+/// P10: a wrong network, a node that still downloads, one that contradicts itself.
 #[test]
 fn a_node_that_cannot_be_followed_is_trouble_and_no_reorganisation() {
     let (mut node, mut desk) = (Node::of(10), Desk::default());

@@ -152,6 +152,7 @@ fn a_payout_is_final_at_the_configured_depth_and_not_before() {
     );
 }
 
+/// P4: after a while, not at once.
 #[test]
 fn a_payout_the_node_forgot_goes_in_again_but_not_at_once() {
     assert_eq!(by_name(Phase::Sent, None, 3), Step::AwaitConfirmation);
@@ -163,6 +164,7 @@ fn a_payout_that_left_its_block_and_the_pool_goes_in_again_at_once() {
     assert_eq!(by_name(Phase::Mined, None, 3), Step::Reinject);
 }
 
+/// P11: a refusal is a reason to look.
 #[test]
 fn a_refusal_is_a_reason_to_look_and_nothing_more() {
     assert_eq!(payout().next(Phase::Signed, Answer::NotTaken), Step::LookUp);
@@ -170,6 +172,7 @@ fn a_refusal_is_a_reason_to_look_and_nothing_more() {
     assert_eq!(history(&[seen(7, &[3], (9, "7"), deep(9))]), Step::Reinject);
 }
 
+/// P11: nothing less does.
 #[test]
 fn only_a_final_transaction_of_somebody_else_makes_the_bytes_void() {
     let other = |standing| seen(7, &[2, 3], (8, "7"), standing);
@@ -178,6 +181,7 @@ fn only_a_final_transaction_of_somebody_else_makes_the_bytes_void() {
     assert_eq!(history(&[other(deep(3))]), Step::Conflict { conflicting_txid: Hash32([7; 32]) });
 }
 
+/// P3: the same payment under another name is the payout.
 #[test]
 fn the_same_payment_under_another_name_is_the_payout() {
     let mut renamed = seen(7, &[1, 2], (4, "1"), deep(3));

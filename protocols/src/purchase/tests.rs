@@ -194,6 +194,7 @@ fn funds_that_went_to_another_deposit_meanwhile_are_waited_for() {
     assert_eq!(desk.after(500).intends().attempt, 1);
 }
 
+/// X5: it is waited for with growing pauses.
 #[test]
 fn a_market_that_cannot_be_trusted_or_is_too_dear_is_waited_for() {
     let market = |desk: &mut Desk| match desk.waits() {
@@ -210,6 +211,7 @@ fn a_market_that_cannot_be_trusted_or_is_too_dear_is_waited_for() {
     assert_eq!(desk("1", &[("0.00194", "9")]).intends().quantity, sky("9"));
 }
 
+/// X5: nor does dust lead there.
 #[test]
 fn dust_does_not_lead_an_order_out_of_the_band() {
     let (_, why) = desk("1", &[("0.00189", "0.5"), ("0.002", "9")]).waits();
@@ -234,6 +236,7 @@ fn the_next_order_waits_for_a_book_read_after_the_end_of_the_last() {
     assert_eq!(desk.fresh_book().intends().attempt, 2);
 }
 
+/// X2: fills that come during the cancellation count.
 #[test]
 fn an_order_not_filled_in_time_is_cancelled_its_fills_count_and_the_rest_is_ordered_anew() {
     let mut desk = desk("0.1", &[("0.00189", "50")]).with_open_order();
@@ -253,6 +256,7 @@ fn an_order_not_filled_in_time_is_cancelled_its_fills_count_and_the_rest_is_orde
     assert_eq!(next.quantity, sky("48.91"), "what 0.1 - 4 x 0.00189 pays");
 }
 
+/// X4: a cancellation without effect is asked for again.
 #[test]
 fn a_cancellation_is_asked_for_again_while_the_order_stays_open() {
     let mut desk = desk("0.1", &[("0.00189", "50")]).with_open_order();
@@ -262,6 +266,7 @@ fn a_cancellation_is_asked_for_again_while_the_order_stays_open() {
     assert_eq!(desk.after(1_500).step(), Step::Cancel { order_id: 7 });
 }
 
+/// X1: the identical request, for as long as it takes.
 #[test]
 fn after_an_unknown_outcome_the_identical_request_is_repeated_for_as_long_as_it_takes() {
     let mut desk = desk("0.1", &[("0.00189", "50")]);
@@ -329,6 +334,7 @@ fn forgotten(attempt: u32, price: &str, quantity: &str) -> VenueOrder {
     }
 }
 
+/// X9: an order with the deposit's own id is taken up.
 #[test]
 fn orders_that_the_facts_have_forgotten_are_intended_as_they_are() {
     let mut desk = desk("0.1", &[("0.00189", "50")]);
@@ -351,6 +357,7 @@ fn orders_that_the_facts_have_forgotten_are_intended_as_they_are() {
     assert!(!desk.machine.is_forgotten(&next));
 }
 
+/// X3: a number that the log has forgotten is not used again.
 #[test]
 fn a_number_that_only_later_orders_followed_is_not_used_again() {
     let mut desk = desk("0.1", &[("0.00189", "50")]);
@@ -373,6 +380,7 @@ fn desk_with_an_intended_order() -> Desk {
     desk
 }
 
+/// X9: another order under such an id is not.
 #[test]
 fn another_order_under_our_id_is_not_taken_for_ours() {
     let mut desk = desk("0.1", &[("0.00189", "50")]);
@@ -383,6 +391,7 @@ fn another_order_under_our_id_is_not_taken_for_ours() {
     assert_eq!(desk.step(), Step::Hold(HoldReason::Mismatch { order_id: 7 }));
 }
 
+/// X3: the next attempt has its own id.
 #[test]
 fn a_refusal_of_the_only_request_frees_the_way_for_a_new_order_under_a_new_id() {
     let mut desk = desk("0.1", &[("0.00189", "50")]);
@@ -395,6 +404,7 @@ fn a_refusal_of_the_only_request_frees_the_way_for_a_new_order_under_a_new_id() 
     assert!(second.cid != first.cid && second.attempt == 2);
 }
 
+/// X1: a refusal after an unknown outcome frees nothing.
 #[test]
 fn a_refusal_after_an_unknown_outcome_proves_nothing() {
     let mut lost = desk("0.1", &[("0.00189", "50")]);
@@ -410,6 +420,7 @@ fn a_refusal_after_an_unknown_outcome_proves_nothing() {
     }
 }
 
+/// X10: not being let in says nothing about an order.
 #[test]
 fn being_throttled_or_not_let_in_is_no_answer_at_all() {
     let mut desk = desk("0.1", &[("0.00189", "50")]);

@@ -20,7 +20,7 @@ use millrace_protocols::wire::bitcoind::ChainInfo;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::{Txid as SkyTxid, UxId};
 use millrace_protocols::wire::skycoin::rest::{
-    Created, CreatedInput, Payout, Seen, SeenInput, Standing, UnspentOutput,
+    Created, CreatedInput, Lag, Payout, Seen, SeenInput, Standing, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::{Output, Transaction as SkyTransaction};
 
@@ -267,6 +267,10 @@ impl SkycoinNode for Wallet {
 
     fn own(&self, _: SkyTxid) -> Answer<'_, Option<SkyTransaction>> {
         ready(Err(no_history())).boxed()
+    }
+
+    fn lag(&self) -> Answer<'_, Option<Lag>> {
+        ready(Ok(None)).boxed()
     }
 
     fn transactions_of(&self, _: SkyAddress) -> Answer<'_, Vec<Seen>> {

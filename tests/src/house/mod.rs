@@ -3,7 +3,9 @@
 //! Paths are found from this crate's own folder, so the tests run from anywhere. Nothing here judges; the rules
 //! are in `tests/tests/purity.rs` and `tests/tests/house.rs`.
 
+pub mod faults;
 pub mod functions;
+pub mod marks;
 pub mod mentions;
 
 use std::fs;

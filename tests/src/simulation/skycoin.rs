@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use millrace_actors::ports::{Answer, CreateError, PortError, SkyTip, SkycoinNode, SkycoinWatch};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::Txid;
-use millrace_protocols::wire::skycoin::rest::{Block, Created, Funds, Payout, Seen, UnspentOutput};
+use millrace_protocols::wire::skycoin::rest::{Block, Created, Funds, Lag, Payout, Seen, UnspentOutput};
 use millrace_protocols::wire::skycoin::transaction::Transaction;
 use rand::rngs::SmallRng;
 
@@ -116,6 +116,10 @@ impl SkycoinNode for SkycoinNetwork {
         Box::pin(
             self.ask(move |ledger| Ok(ledger.transactions().find(|transaction| transaction.txid() == txid).cloned())),
         )
+    }
+
+    fn lag(&self) -> Answer<'_, Option<Lag>> {
+        Box::pin(self.ask(|_| Ok(None)))
     }
 
     fn transactions_of(&self, _: SkyAddress) -> Answer<'_, Vec<Seen>> {

@@ -43,6 +43,7 @@ fn holds(name: &str, way: Way, faults: Faults) {
     assert!(found.is_none(), "{}", found.unwrap_or_default());
 }
 
+/// P1: every state of a sale, with crashes and losses everywhere.
 #[test]
 fn a_direct_sale_is_paid_once_and_always_ends() {
     let faults = Faults {
@@ -63,6 +64,7 @@ fn a_direct_sale_survives_two_reorganisations() {
     holds("direct, reorganised", Way::Direct, faults);
 }
 
+/// P1: every state of a purchase and its payout.
 #[test]
 fn a_passthrough_is_bought_once_paid_once_and_always_ends() {
     let faults = Faults { crashes: 2, losses: 2, impatience: 1, refusals: 1, ..Faults::default() };
@@ -85,30 +87,35 @@ fn finds(way: Way, twist: Twist, faults: Faults, property: &'static str) {
     println!("{}", found.unwrap_or_else(|| panic!("{twist:?} was not found")));
 }
 
+/// P1: bytes sent before they are in the log would be found.
 #[test]
 fn bytes_sent_before_they_are_in_the_log_are_found() {
     let faults = Faults { crashes: 1, ..Faults::default() };
     finds(Way::Direct, Twist::SendsBeforeTheLog, faults, SAFE);
 }
 
+/// P4: a desk that signed anew would be found.
 #[test]
 fn a_payout_signed_anew_after_an_unknown_outcome_is_found() {
     let faults = Faults { losses: 1, ..Faults::default() };
     finds(Way::Direct, Twist::SignsAnewAfterUnknown, faults, SAFE);
 }
 
+/// X1: a desk that took a new id after a lost reply would be found.
 #[test]
 fn a_new_order_id_after_a_lost_reply_is_found() {
     let faults = Faults { losses: 1, ..Faults::default() };
     finds(Way::Passthrough, Twist::NewIdAfterUnknown, faults, SAFE);
 }
 
+/// D1: a desk that took the second report for a second deposit would be found.
 #[test]
 fn a_detection_taken_for_another_deposit_is_found() {
     let faults = Faults { detections: 1, ..Faults::default() };
     finds(Way::Direct, Twist::DetectsTwice, faults, SAFE);
 }
 
+/// D4: a desk that did not wait would be found.
 #[test]
 fn a_scanner_that_does_not_wait_for_depth_is_found() {
     finds(Way::Direct, Twist::MaturesInTheFirstBlock, Faults::default(), SAFE);
@@ -116,6 +123,7 @@ fn a_scanner_that_does_not_wait_for_depth_is_found() {
 }
 
 /// What the desk relies on: C2CX takes a client order id once and for ever.
+/// X3: an exchange that took an id again would be found.
 #[test]
 fn an_exchange_that_takes_an_id_again_is_found() {
     let faults = Faults { losses: 1, ..Faults::default() };

@@ -21,6 +21,7 @@ async fn with_faults(faults: &[Fault]) -> House {
     house
 }
 
+/// X1: a lost reply leads to one order.
 #[tokio::test(start_paused = true)]
 async fn a_lost_reply_leads_to_one_order() {
     let house = with_faults(&[Fault::LoseReply]).await;
@@ -30,6 +31,7 @@ async fn a_lost_reply_leads_to_one_order() {
     assert_eq!(requests(&house)[0], requests(&house)[1]);
 }
 
+/// X1: a lost request is repeated word for word.
 #[tokio::test(start_paused = true)]
 async fn a_lost_request_is_repeated_word_for_word() {
     let house = with_faults(&[Fault::LoseRequest, Fault::LoseRequest, Fault::Throttle]).await;
@@ -39,6 +41,7 @@ async fn a_lost_request_is_repeated_word_for_word() {
     assert!(requests(&house).iter().all(|request| *request == intended(&house, 1)[0]));
 }
 
+/// X11: the id that was intended is asked for again, whether it arrived or not.
 #[tokio::test(start_paused = true)]
 async fn after_a_restart_an_open_intention_is_repeated_under_the_same_id() {
     for arrived in [false, true] {
@@ -53,6 +56,7 @@ async fn after_a_restart_an_open_intention_is_repeated_under_the_same_id() {
     }
 }
 
+/// X7: a promise outlives a restart.
 #[tokio::test(start_paused = true)]
 async fn the_funds_of_an_open_intention_stay_promised_over_a_restart() {
     let mut house = house("0.25", DEEP).await;
@@ -65,6 +69,7 @@ async fn the_funds_of_an_open_intention_stay_promised_over_a_restart() {
     assert!(intended(&house, 2).is_empty());
 }
 
+/// X2: filled in part and cancelled, only the rest is ordered again.
 #[tokio::test(start_paused = true)]
 async fn what_is_not_filled_is_cancelled_and_only_the_rest_is_ordered_again() {
     let house = house("10", DEEP).await;
@@ -77,6 +82,7 @@ async fn what_is_not_filled_is_cancelled_and_only_the_rest_is_ordered_again() {
     assert_eq!(house.deposit(1).payout.unwrap().amount, sky("100"));
 }
 
+/// X3: a refused attempt is followed by another id.
 #[tokio::test(start_paused = true)]
 async fn a_refused_order_is_followed_by_another_under_a_new_id() {
     let house = with_faults(&[Fault::Refuse]).await;
@@ -106,6 +112,7 @@ async fn an_order_that_is_nowhere_is_held_and_goes_on_when_released() {
     assert_eq!(intended(&house, 1).len(), 1);
 }
 
+/// X5: empty, stale, crossed: no order, no quote, a reason, and on it goes.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_ordered_from_a_book_that_cannot_be_trusted() {
     for (shown, text) in [
@@ -127,6 +134,7 @@ async fn nothing_is_ordered_from_a_book_that_cannot_be_trusted() {
     }
 }
 
+/// X5: a price above the band is not paid, and the reason is said.
 #[tokio::test(start_paused = true)]
 async fn a_price_beyond_the_band_is_not_paid() {
     let house = house("10", &[("0.0021", "1000")]).await;
@@ -167,6 +175,7 @@ async fn an_order_that_may_have_been_sent_is_only_looked_for_while_the_deposit_i
     house.judge(1);
 }
 
+/// X3: forty deposits through faults and restarts: no id came with another order.
 #[tokio::test(start_paused = true)]
 async fn through_faults_and_restarts_everybody_gets_what_was_bought_for_him() {
     const MANY: u128 = 40;
@@ -190,6 +199,8 @@ async fn through_faults_and_restarts_everybody_gets_what_was_bought_for_him() {
     (0..MANY).for_each(|number| house.judge(number));
 }
 
+/// X11: also when the log has forgotten it.
+/// O5: a forgotten purchase is taken up.
 #[tokio::test(start_paused = true)]
 async fn what_the_log_has_forgotten_is_found_at_the_exchange_and_not_bought_again() {
     let mut house = house("10", DEEP).await;

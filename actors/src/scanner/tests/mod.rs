@@ -180,6 +180,7 @@ impl Desk {
     }
 }
 
+/// D1: seen in every round, mined and buried, it is one deposit with one receipt.
 #[tokio::test(start_paused = true)]
 async fn a_deposit_is_seen_in_the_mempool_then_mined_then_received_each_once() {
     let mut desk = Desk::open().await;
@@ -199,6 +200,7 @@ async fn a_deposit_is_seen_in_the_mempool_then_mined_then_received_each_once() {
     assert_eq!(desk.ids().len(), 1);
 }
 
+/// D10: two outputs of one transaction are two deposits.
 #[tokio::test(start_paused = true)]
 async fn every_output_that_pays_us_is_a_deposit_of_its_own() {
     let mut desk = Desk::open().await;
@@ -214,6 +216,7 @@ async fn every_output_that_pays_us_is_a_deposit_of_its_own() {
     assert!(ids.iter().all(|id| desk.stage(*id) == Stage::WaitDecide));
 }
 
+/// D1: a restart reports nothing again.
 #[tokio::test(start_paused = true)]
 async fn a_restart_reads_no_block_again_and_changes_nothing() {
     let mut desk = Desk::open().await;
@@ -240,6 +243,7 @@ async fn what_was_mined_while_the_desk_was_away_is_found() {
     assert_eq!(desk.story(desk.id_of(&paid)), ["Detected", "Mined", "Matured", "StatusWaitDecide"]);
 }
 
+/// D1: the same output in the same block again is the same deposit.
 #[tokio::test(start_paused = true)]
 async fn a_block_that_leaves_the_chain_and_comes_back_is_the_same_deposit() {
     let mut desk = Desk::open().await;
@@ -262,6 +266,7 @@ async fn a_block_that_leaves_the_chain_and_comes_back_is_the_same_deposit() {
     assert_eq!(desk.ids(), [id]);
 }
 
+/// D2: its depth counts from its new block.
 #[tokio::test(start_paused = true)]
 async fn a_deposit_orphaned_before_it_is_deep_enough_matures_in_its_new_block_only() {
     let mut desk = Desk::open().await;
@@ -278,6 +283,7 @@ async fn a_deposit_orphaned_before_it_is_deep_enough_matures_in_its_new_block_on
     assert_eq!(desk.stage(id), Stage::WaitDecide);
 }
 
+/// D3: coins that were paid for once are held when they come in another transaction.
 #[tokio::test(start_paused = true)]
 async fn coins_of_a_decided_and_orphaned_deposit_are_held_when_they_come_again() {
     let mut desk = Desk::open().await;
@@ -364,6 +370,7 @@ async fn a_receipt_undone_while_an_operator_holds_it_waits_for_its_full_depth_ag
     assert_eq!(desk.stage(id), Stage::WaitDecide);
 }
 
+/// P10: a node that was restored with the log ends no search for what was forgotten.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_has_yet_to_catch_up_does_not_end_the_past() {
     let mut desk = Desk::open().await;
@@ -402,6 +409,7 @@ async fn a_deep_reorganisation_finds_its_deposits_in_the_log() {
     assert_eq!(desk.stage(id).name(), StageName::Held);
 }
 
+/// D4: the replacement is a deposit of its own, and the replaced one names it.
 #[tokio::test(start_paused = true)]
 async fn a_replaced_transaction_is_gone_and_names_its_replacement() {
     let desk = Desk::open().await;
@@ -433,6 +441,7 @@ async fn an_evicted_transaction_that_is_mined_after_all_is_received() {
     assert_eq!(desk.story(id), ["Detected", "Vanished", "Mined", "Matured", "StatusWaitDecide"]);
 }
 
+/// D9: addresses ahead of the last one given out are watched.
 #[tokio::test(start_paused = true)]
 async fn a_deposit_to_an_address_that_nobody_was_given_is_quarantined() {
     let mut desk = Desk::open().await;

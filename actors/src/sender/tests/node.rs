@@ -10,7 +10,7 @@ use millrace_model::money::{Amount, Sky};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::{BlockHash, Txid, UxId};
 use millrace_protocols::wire::skycoin::rest::{
-    Block, Created, CreatedInput, Funds, Payout, Refusal, Seen, SeenInput, SeenOutput, Standing, UnspentOutput,
+    Block, Created, CreatedInput, Funds, Lag, Payout, Refusal, Seen, SeenInput, SeenOutput, Standing, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::{Output, Transaction};
 
@@ -78,6 +78,8 @@ pub(crate) struct Ledger {
     pub(crate) after_create: Option<AfterCreate>,
     /// What happens when the node is next asked to sign or to take something, or what it paid.
     pub(crate) before_next: Option<fn()>,
+    /// Why the node may not know what has happened.
+    pub(crate) lag: Option<Lag>,
 }
 
 impl Ledger {
@@ -324,6 +326,10 @@ impl SkycoinNode for FakeNode {
     fn own(&self, txid: Txid) -> Answer<'_, Option<Transaction>> {
         let ledger = self.ledger();
         now(Ok(ledger.transactions().find(|transaction| transaction.txid() == txid).cloned()))
+    }
+
+    fn lag(&self) -> Answer<'_, Option<Lag>> {
+        now(Ok(self.ledger().lag))
     }
 
     fn transactions_of(&self, _: SkyAddress) -> Answer<'_, Vec<Seen>> {

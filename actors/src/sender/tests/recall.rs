@@ -3,6 +3,7 @@
 use millrace_model::deposit::*;
 use millrace_model::ids::Hash32;
 use millrace_model::money::Amount;
+use millrace_protocols::wire::skycoin::rest::Lag;
 
 use super::node::Mining;
 use super::rig::Rig;
@@ -19,6 +20,7 @@ async fn paid_and_forgotten() -> Rig {
     rig.lose_log().await
 }
 
+/// O5: a forgotten payout is taken up.
 #[tokio::test(start_paused = true)]
 async fn a_payout_that_the_log_has_forgotten_is_taken_up_again_and_not_repeated() {
     let rig = paid_and_forgotten().await;
@@ -47,6 +49,7 @@ async fn a_forgotten_payout_that_was_dropped_is_handed_in_again() {
     assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
 }
 
+/// O5: what may be another's is for a person.
 #[tokio::test(start_paused = true)]
 async fn a_forgotten_payout_of_another_amount_is_for_a_person_to_look_at_once() {
     let rig = paid_and_forgotten().await;
@@ -99,6 +102,29 @@ async fn what_a_reorganisation_has_moved_to_a_younger_block_is_still_looked_for(
     ];
     let id = rig.received(9, since).await;
     rig.send();
+    rig.until_paid(id).await;
+    assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
+}
+
+/// P10: what such a node does not know is not taken for proof.
+/// O5: also when the node was restored with the log and has yet to read it.
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_payout_that_the_node_has_yet_to_read_is_waited_for() {
+    let rig = Rig::new().await;
+    let uxid = rig.node.ledger().give("100", 50);
+    let spent = (uxid, rig.node.ledger().unspent()[&uxid]);
+    let id = rig.owe(9, "12.5").await;
+    rig.send();
+    rig.until_paid(id).await;
+    let payout = rig.node.ledger().signed[0].clone();
+    rig.node.ledger().unmine(&[spent]);
+    rig.node.ledger().lag = Some(Lag::Behind { current: 0, highest: 1 });
+    let rig = rig.lose_log().await;
+    let id = rig.owe(9, "12.5").await;
+    rig.send();
+    rig.until_alarm(super::PART, "skycoin_sync").await;
+    rig.node.ledger().take(&payout).unwrap();
+    rig.node.ledger().lag = None;
     rig.until_paid(id).await;
     assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
 }

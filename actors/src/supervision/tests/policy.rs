@@ -23,6 +23,7 @@ fn pauses(policy: Policy, seed: u64, failures: usize) -> Vec<Verdict> {
     (0..failures).map(judge).collect()
 }
 
+/// O10: pauses grow, and chance spreads them.
 #[test]
 fn pauses_double_up_to_the_longest_and_are_shortened_by_at_most_a_half() {
     for seed in 0..50 {
@@ -35,6 +36,7 @@ fn pauses_double_up_to_the_longest_and_are_shortened_by_at_most_a_half() {
     }
 }
 
+/// O10: what is dead for long is tried for ever.
 #[test]
 fn the_default_never_gives_up_on_what_stays_dead() {
     for seed in 0..20 {

@@ -18,6 +18,7 @@ async fn the_address_and_the_queue_survive_a_panic() {
     assert_eq!(health.last_error.expect("it panicked").text, "panicked: boom");
 }
 
+/// O10: it backs off and recovers.
 #[tokio::test(start_paused = true)]
 async fn a_part_that_fails_to_come_up_backs_off_and_recovers() {
     let births = [Birth::ConstructorPanics, Birth::StartFails, Birth::StartPanics, Birth::StartHangs];
@@ -78,6 +79,7 @@ async fn a_task_that_fails_or_panics_takes_its_incarnation_along() {
     assert_eq!(last_error(health).as_deref(), Some("panicked: a task's boom"));
 }
 
+/// O10: too many restarts put the part down, and an operator starts it.
 #[tokio::test(start_paused = true)]
 async fn too_many_restarts_in_the_window_put_the_part_down_until_it_is_started() {
     let intensity = Intensity { restarts_max: 2, window: Duration::from_secs(60) };

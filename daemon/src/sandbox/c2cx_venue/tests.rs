@@ -201,6 +201,7 @@ async fn a_listing_has_every_order_once_newest_first() {
     assert!(exchange.page(4, 2).await.unwrap().orders.is_empty());
 }
 
+/// X8: an exchange with fees, over the wire and through faults.
 #[tokio::test]
 async fn a_purchase_through_faults_buys_once_for_its_deposit() {
     let exchange = running().await;
@@ -249,6 +250,7 @@ async fn books_orders_and_used_ids_survive_a_restart() {
     assert_eq!(filled.filled, "5".parse().unwrap(), "it waits in the book again");
 }
 
+/// X7: a frozen balance is seen over the wire.
 #[tokio::test]
 async fn a_frozen_balance_a_stale_book_and_an_empty_one_are_seen_over_the_wire() {
     let exchange = running().await;

@@ -7,7 +7,7 @@ use axum::body::Body as HttpBody;
 use axum::http::{Request as HttpRequest, header};
 use http_body_util::BodyExt;
 use millrace_protocols::wire::skycoin::hash::{Txid, UxId};
-use millrace_protocols::wire::skycoin::rest::{self, Body, Broadcast, Failure, Method, Payout, Refusal, Standing};
+use millrace_protocols::wire::skycoin::rest::{self, Body, Broadcast, Failure, Lag, Method, Payout, Refusal, Standing};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -167,6 +167,7 @@ async fn a_pending_spend_is_refused_and_a_gone_one_too() {
     assert_eq!(desk.node.books().live(&stranger(2)).count(), 0);
 }
 
+/// P11: handing in what is there already is no mistake.
 #[tokio::test]
 async fn injecting_again_changes_nothing() {
     let desk = Desk::open(&small());
@@ -190,6 +191,17 @@ async fn a_node_without_peers_takes_transactions_only_quietly() {
     let (status, body) = desk.send(rest::inject(&created.transaction, Broadcast::Peers)).await;
     assert!(matches!(rest::injected(status, &body), Err(Failure::Unavailable { status: 503, .. })));
     assert_eq!(desk.standing(created.txid).await, None);
+}
+
+/// P10: a node with peers and one without, over the wire.
+#[tokio::test]
+async fn how_far_a_node_is_can_be_said_by_one_with_peers() {
+    for (peers, lag) in [(0, Some(Lag::Alone)), (2, None)] {
+        let desk = Desk::open(&Config { peers, ..small() });
+        let (status, body) = desk.send(rest::get_progress()).await;
+        let progress = rest::progress(status, &body).unwrap();
+        assert_eq!((progress.peers, progress.lag(Broadcast::Peers)), (peers as usize, lag));
+    }
 }
 
 #[tokio::test]
@@ -388,6 +400,7 @@ async fn wrong_requests_are_answered_in_the_nodes_own_words() {
     }
 }
 
+/// P3: a name depends on the signature, the inner hash does not.
 #[tokio::test]
 async fn an_unsigned_transaction_changes_its_txid_when_signed_and_keeps_its_inner_hash() {
     let desk = Desk::open(&small());

@@ -69,6 +69,7 @@ mod tests {
     use millrace_actors::clock::SystemClock;
     use tower::ServiceExt;
 
+    /// O9: before anything is there, the health answers.
     #[tokio::test]
     async fn health_is_answered_and_everything_else_is_told_to_come_back() {
         let health = Registry::new(Arc::new(SystemClock));

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// X4: what cannot be cancelled is read to its end.
 #[test]
 fn an_order_that_cannot_be_cancelled_is_read_to_its_end() {
     let mut desk = desk("0.1", &[("0.00189", "50")]).with_open_order();
@@ -15,6 +16,7 @@ fn an_order_that_cannot_be_cancelled_is_read_to_its_end() {
     assert!(matches!(desk.records(), Fact::Observed(seen) if seen.completed == sky("50")));
 }
 
+/// X4: an order that the exchange does not know any more is held for a person, not taken for unfilled.
 #[test]
 fn an_order_the_exchange_forgot_is_held_after_a_few_readings() {
     let mut desk = desk("0.1", &[("0.00189", "50")]).with_open_order();
@@ -25,6 +27,7 @@ fn an_order_the_exchange_forgot_is_held_after_a_few_readings() {
     assert_eq!(desk.step(), Step::Hold(HoldReason::Vanished { order_id: 7 }));
 }
 
+/// X2: fills that cannot be are not booked.
 #[test]
 fn fills_that_shrink_grow_beyond_the_order_or_its_price_are_not_booked() {
     let held = |shown: VenueOrder| {
@@ -236,6 +239,7 @@ fn carry_out(desk: &mut Desk, venue: &mut Venue, luck: Luck) -> Option<Step> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
+    /// X1: over any losses and deaths nothing is bought twice.
     #[test]
     fn over_any_losses_and_deaths_nothing_is_bought_twice_and_every_fill_is_counted(
         lucks in prop::collection::vec(luck(), 1..200),

@@ -163,6 +163,7 @@ mod tests {
         Value::new("data", serde_json::from_str(json).unwrap())
     }
 
+    /// P8: no number goes through a float.
     #[test]
     fn numbers_are_exact_whether_written_as_number_string_or_power_of_ten() {
         for (json, text) in [

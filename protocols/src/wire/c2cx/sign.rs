@@ -53,6 +53,7 @@ mod tests {
         assert_eq!(signature(&credentials, &[("foo", "a:b")]), "965DAC47B580945BFB97338AA7C34218");
     }
 
+    /// S1: nor does the exchange's.
     #[test]
     fn a_secret_is_not_shown_by_debug() {
         let credentials = Credentials { key: "KEY".into(), secret: "SECRET".into() };

@@ -90,6 +90,7 @@ mod tests {
         place_reply(placed(http_status, body.as_bytes()))
     }
 
+    /// X1: a 502, a 500 inside of a 200 and nonsense are unknown outcomes.
     #[test]
     fn only_the_exchanges_own_refusal_is_a_refusal() {
         let unknown = PlaceReply::Failed(Failure::Unavailable);

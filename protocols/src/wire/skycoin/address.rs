@@ -136,6 +136,7 @@ mod tests {
         assert_eq!(ADDRESS.parse(), Ok(address));
     }
 
+    /// D11: every mistake in an address is found.
     #[test]
     fn every_mistake_is_told_apart() {
         for (text, error) in [

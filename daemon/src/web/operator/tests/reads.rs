@@ -97,6 +97,7 @@ async fn what_does_not_exist_or_is_not_understood_is_a_4xx_with_a_code() {
     }
 }
 
+/// S4: without the token nothing answers.
 #[tokio::test]
 async fn without_the_token_nothing_under_operator_answers() {
     let desk = Desk::start().await;

@@ -163,6 +163,7 @@ impl io::Write for Page {
     }
 }
 
+/// D11: a broken address, a Bitcoin address and a very long one are refused, and nothing is stored.
 #[tokio::test]
 async fn is_refused_with_its_code_stores_nothing_and_forges_no_line_of_the_log() {
     let page = Page::default();

@@ -49,6 +49,7 @@ async fn nobody_gets_an_address_while_binding_is_off_or_there_are_none() {
     }
 }
 
+/// S5: each caller has his own limit.
 #[tokio::test]
 async fn a_burst_passes_and_every_caller_behind_the_proxy_has_his_own() {
     let pace = Pace { per_minute: 1, burst: 2 };

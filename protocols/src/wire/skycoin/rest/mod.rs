@@ -6,6 +6,7 @@
 mod answers;
 mod failure;
 mod payout;
+mod progress;
 mod requests;
 mod seen;
 
@@ -18,10 +19,11 @@ pub use payout::{
     Created, CreatedInput, Mismatch, PAYOUT_DECIMALS, Payout, PayoutError, TransactionVerdict, created, injected,
     transaction_verdict,
 };
+pub use progress::{Lag, Progress, progress};
 pub use requests::{
     Body, Broadcast, CSRF_HEADER, Method, Request, get_balance, get_block, get_csrf, get_health, get_outputs,
-    get_pending, get_raw_transaction, get_transaction, get_transactions, get_wallet, get_wallet_balance, inject,
-    verify_address, verify_transaction,
+    get_pending, get_progress, get_raw_transaction, get_transaction, get_transactions, get_wallet, get_wallet_balance,
+    inject, verify_address, verify_transaction,
 };
 pub use seen::{
     Block, Pending, Seen, SeenInput, SeenOutput, Standing, block, pending, raw_transaction, transaction, transactions,

@@ -70,6 +70,11 @@ pub fn get_health() -> Request {
     Request::get("/api/v1/health", vec![])
 }
 
+/// How far the node is, and how far its peers are.
+pub fn get_progress() -> Request {
+    Request::get("/api/v1/blockchain/progress", vec![])
+}
+
 /// A CSRF token, good for 30 seconds.
 pub fn get_csrf() -> Request {
     Request::get("/api/v1/csrf", vec![])
