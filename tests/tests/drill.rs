@@ -12,6 +12,15 @@ const KILLS: u32 = 16;
 /// Other tests run at the same time, so this is a bound for a machine that is busy; the promise itself is `tests/drill`'s.
 const BUSY: Duration = Duration::from_secs(20);
 
+/// O1: kills at any moment and at system calls, of the whole desk and of its core.
+///
+/// O2: power cuts, where root may mount a disk.
+///
+/// O3: a disk that is full (there as well) and flushes that fail (where strace may be used).
+///
+/// O6: clocks that jump (where libfaketime is installed), and a desk that stands still.
+///
+/// P2: a second desk on the same data is refused, also while the first stands still.
 #[test]
 fn a_desk_that_is_killed_stopped_cut_off_and_lied_to_pays_everybody_once() -> Result<()> {
     let plan = Plan {

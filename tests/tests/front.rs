@@ -56,6 +56,7 @@ fn without_core(desk: &Desk) -> Result<(u32, File)> {
     Ok((core, lock))
 }
 
+/// O1: the core dies of its disk or is killed, and the page answers all the while.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_core_that_dies_of_its_disk_is_started_again_behind_a_page_that_answers_all_the_while() -> Result<()> {
     let desk = Desk::start(SETTINGS).await?;
@@ -114,6 +115,7 @@ async fn told_to_stop_while_there_is_no_core_it_ends_at_once() -> Result<()> {
     Ok(())
 }
 
+/// P2: two desks on the same data.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_front_that_is_killed_takes_its_core_along_and_a_second_desk_is_refused() -> Result<()> {
     let mut desk = Desk::start(SETTINGS).await?;
