@@ -12,6 +12,11 @@ fn config(dir: &Path) -> Config {
     Config { ports: Ports::ANY, timing: Timing::ON_DEMAND, skycoin, ..Config::new(dir) }
 }
 
+/// Below the range from which the system gives ports to clients: nobody else gets them between a stop and a start.
+fn own_ports(first: u16) -> Ports {
+    Ports { control: first, bitcoin: first + 1, skycoin: first + 2, c2cx: first + 3 }
+}
+
 fn somebody() -> String {
     SkyAddress::from_key_hash([7; 20]).to_string()
 }
@@ -140,14 +145,15 @@ async fn the_market_is_steered_through_the_same_api() {
 #[tokio::test]
 async fn a_restart_continues_the_same_world() {
     let folder = tempfile::tempdir().unwrap();
-    let running = start(config(folder.path())).await.unwrap();
+    let config = || Config { ports: own_ports(21_810), ..config(folder.path()) };
+    let running = start(config()).await.unwrap();
     running.servers.bitcoin.pay(&[(DEPOSIT, "0.25".parse().unwrap())]).unwrap();
     running.servers.skycoin.fund(somebody().parse().unwrap(), "3".parse().unwrap()).unwrap();
     let before = (running.servers.bitcoin.books(), running.servers.skycoin.books(), running.info.bitcoin.clone());
     let place = running.info.clone();
     running.stop().await;
 
-    let running = start(config(folder.path())).await.unwrap();
+    let running = start(config()).await.unwrap();
     assert_eq!(running.info, Info { pid: std::process::id(), ..place }, "at the same ports, to those who know it");
     let after = (running.servers.bitcoin.books(), running.servers.skycoin.books());
     assert_eq!(after, (before.0, before.1));
@@ -212,12 +218,13 @@ async fn the_sandbox_can_be_told_to_stop_from_outside() {
 #[tokio::test]
 async fn where_the_port_of_before_is_taken_it_takes_another_unless_told_not_to() {
     let folder = tempfile::tempdir().unwrap();
-    let running = start(config(folder.path())).await.unwrap();
+    let config = || Config { ports: own_ports(21_814), ..config(folder.path()) };
+    let running = start(config()).await.unwrap();
     let place = running.info.clone();
     running.stop().await;
     let taken = std::net::TcpListener::bind(place.skycoin.url.trim_start_matches("http://")).unwrap();
 
-    let kept = Config { elsewhere: Elsewhere::Refused, ..config(folder.path()) };
+    let kept = Config { elsewhere: Elsewhere::Refused, ..config() };
     let refused = start(kept.clone()).await.unwrap_err().to_string();
     assert!(refused.contains("cannot use the loopback port"), "{refused}");
     let before = std::fs::read(folder.path().join("ports.json")).unwrap();
@@ -234,7 +241,7 @@ async fn where_the_port_of_before_is_taken_it_takes_another_unless_told_not_to()
     assert_eq!(std::fs::read(folder.path().join("ports.json")).unwrap(), before);
 
     let _taken = std::net::TcpListener::bind(place.skycoin.url.trim_start_matches("http://")).unwrap();
-    let running = start(config(folder.path())).await.unwrap();
+    let running = start(config()).await.unwrap();
     assert_ne!(running.info.skycoin.url, place.skycoin.url);
     running.stop().await;
 }
