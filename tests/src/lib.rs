@@ -21,6 +21,7 @@ pub mod house;
 pub mod judge;
 pub mod operator;
 pub mod peers;
+pub mod ports;
 pub mod process;
 pub mod sandbox;
 pub mod seed;

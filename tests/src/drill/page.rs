@@ -124,16 +124,18 @@ enum Answer {
 
 /// A connection that a dying core had taken is cut; whoever comes again at once is answered, as a browser does by itself.
 async fn answer(client: &Client, page: &str) -> Result<Answer, String> {
-    let response = match client.get(page).send().await {
-        Ok(response) => response,
-        Err(error) if error.is_timeout() => return Err(error.to_string()),
-        Err(_) => client.get(page).send().await.map_err(|error| format!("{error:?}"))?,
+    let answer = match ask(client, page).await {
+        Err(error) if !error.is_timeout() => ask(client, page).await,
+        answer => answer,
     };
-    let status = response.status();
-    let text = response.text().await.unwrap_or_default();
-    match status {
-        StatusCode::OK => Ok(Answer::Served),
-        StatusCode::SERVICE_UNAVAILABLE if text.contains("start") => Ok(Answer::Told),
-        _ => Err(format!("{status}: {text}")),
+    match answer.map_err(|error| format!("{error:?}"))? {
+        (StatusCode::OK, _) => Ok(Answer::Served),
+        (StatusCode::SERVICE_UNAVAILABLE, text) if text.contains("start") => Ok(Answer::Told),
+        (status, text) => Err(format!("{status}: {text}")),
     }
+}
+
+async fn ask(client: &Client, page: &str) -> reqwest::Result<(StatusCode, String)> {
+    let response = client.get(page).send().await?;
+    Ok((response.status(), response.text().await?))
 }
