@@ -42,10 +42,21 @@ pub fn has_ended(id: u32) -> bool {
 
 /// The memory of a process that is in use, in MiB: `VmRSS`.
 pub fn resident_mib(id: u32) -> Result<f64> {
-    let status = fs::read_to_string(format!("/proc/{id}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
-    let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
+    let line = status(&format!("/proc/{id}"), "VmRSS:").context("there is no VmRSS")?;
+    let kib: u32 = line.trim_end_matches(" kB").parse()?;
     Ok(f64::from(kib) / 1_024.0)
+}
+
+/// Whether somebody traces every thread of a process.
+pub fn is_traced(id: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return false };
+    let is_traced = |thread: PathBuf| status(&thread.to_string_lossy(), "TracerPid:").is_none_or(|by| by != "0");
+    threads.flatten().all(|thread| is_traced(thread.path()))
+}
+
+fn status(folder: &str, field: &str) -> Option<String> {
+    let status = fs::read_to_string(format!("{folder}/status")).ok()?;
+    status.lines().find_map(|line| Some(line.strip_prefix(field)?.trim().to_owned()))
 }
 
 /// A moment between two looks.

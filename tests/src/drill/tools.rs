@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use crate::desk::signal;
-use crate::process::pause;
+use crate::process::{has_ended, is_traced, pause};
 
 /// Where Debian keeps the library of its package faketime.
 const FAKETIME: [&str; 3] = [
@@ -15,10 +15,13 @@ const FAKETIME: [&str; 3] = [
     "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1",
     "/usr/lib/faketime/libfaketimeMT.so.1",
 ];
+/// How long a strace has to take hold, and what waits for it meanwhile in the trial.
+const TAKES_HOLD_WITHIN: Duration = Duration::from_secs(10);
+const TRIAL_S: &str = "30";
 /// How long a strace has to let go. One whose process has ended may not notice, and keeps it from being buried.
 const LETS_GO_WITHIN: Duration = Duration::from_millis(300);
-/// Processes that were killed let go of the disk soon.
-const UNMOUNTED_WITHIN: Duration = Duration::from_secs(10);
+/// Processes that were killed let go of the disk soon, and others of a loop device that we were about to take.
+const MOUNTED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What can be used.
 #[derive(Debug)]
@@ -35,7 +38,7 @@ impl Tools {
     /// Looks for them by using them.
     pub(super) fn look() -> Self {
         Self {
-            strace: works("strace", &["-qq", "-o", "/dev/null", "true"]),
+            strace: works("strace", &["-V"]) && Strace::try_out().is_ok(),
             disk: works("xfs_io", &["-V"]) && works("mkfs.ext4", &["-V"]) && Disk::try_out().is_ok(),
             faketime: FAKETIME.iter().map(PathBuf::from).find(|path| path.exists()),
         }
@@ -57,6 +60,16 @@ fn run(program: &str, arguments: &[&str]) -> Result<Output> {
     Ok(output)
 }
 
+/// Does something that may be in somebody's way for a while.
+fn sooner_or_later(what: impl Fn() -> Result<()>) -> Result<()> {
+    let deadline = Instant::now() + MOUNTED_WITHIN;
+    while let Err(error) = what() {
+        ensure!(Instant::now() < deadline, "{error:#}");
+        pause();
+    }
+    Ok(())
+}
+
 /// A strace on every thread of a process; it lets go when it is dropped.
 #[derive(Debug)]
 pub(super) struct Strace(Child);
@@ -68,7 +81,29 @@ impl Strace {
         command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
         command.args(["-e", &format!("inject={calls}:{what}"), "-p", &process.to_string()]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Ok(Self(command.spawn().context("strace cannot be run")?))
+        let mut strace = Self(command.spawn().context("strace cannot be run")?);
+        strace.wait_for_hold(process)?;
+        Ok(strace)
+    }
+
+    /// A process may have ended, or be ended by what was injected, as soon as strace has it.
+    fn wait_for_hold(&mut self, process: u32) -> Result<()> {
+        let deadline = Instant::now() + TAKES_HOLD_WITHIN;
+        while !is_traced(process) && !has_ended(process) {
+            ensure!(matches!(self.0.try_wait(), Ok(None)) || has_ended(process), "strace may not trace {process}");
+            ensure!(Instant::now() < deadline, "strace does not get hold of {process}");
+            pause();
+        }
+        Ok(())
+    }
+
+    /// It takes more to trace a process that is not one's own child, as all of them are here.
+    fn try_out() -> Result<()> {
+        let mut other = Command::new("sleep").arg(TRIAL_S).stdin(Stdio::null()).spawn()?;
+        let tried = Self::inject(other.id(), "fsync", "error=EIO").map(drop);
+        other.kill()?;
+        other.wait()?;
+        tried
     }
 }
 
@@ -87,6 +122,15 @@ impl Drop for Strace {
     }
 }
 
+fn make_image(image: &Path, mib: u32) -> Result<()> {
+    std::fs::File::create(image)?.set_len(u64::from(mib) * 1_024 * 1_024)?;
+    run("mkfs.ext4", &["-q", "-m", "0", &image.to_string_lossy()]).map(drop)
+}
+
+fn mount(image: &Path, at: &Path) -> Result<()> {
+    run("mount", &["-o", "loop", &image.to_string_lossy(), &at.to_string_lossy()]).map(drop)
+}
+
 /// A disk of our own: ext4 in a file. It is unmounted when it is dropped.
 #[derive(Debug)]
 pub(super) struct Disk {
@@ -97,22 +141,20 @@ pub(super) struct Disk {
 impl Disk {
     /// Makes one and mounts it.
     pub(super) fn mount(image: &Path, at: &Path, mib: u32) -> Result<Self> {
-        let disk = Self { image: image.to_owned(), at: at.to_owned() };
-        std::fs::File::create(image)?.set_len(u64::from(mib) * 1_024 * 1_024)?;
-        run("mkfs.ext4", &["-q", "-m", "0", &disk.image.to_string_lossy()])?;
-        disk.mount_again()?;
-        Ok(disk)
-    }
-
-    fn mount_again(&self) -> Result<()> {
-        run("mount", &["-o", "loop", &self.image.to_string_lossy(), &self.at.to_string_lossy()]).map(drop)
+        make_image(image, mib)?;
+        // All loop devices may be taken for a moment.
+        sooner_or_later(|| mount(image, at))?;
+        Ok(Self { image: image.to_owned(), at: at.to_owned() })
     }
 
     fn try_out() -> Result<()> {
         let folder = tempfile::tempdir()?;
-        let at = folder.path().join("at");
+        let (image, at) = (folder.path().join("image"), folder.path().join("at"));
         std::fs::create_dir(&at)?;
-        Self::mount(&folder.path().join("image"), &at, 16).map(drop)
+        make_image(&image, 16)?;
+        mount(&image, &at)?;
+        drop(Self { image, at });
+        Ok(())
     }
 
     /// What was not flushed is gone, and nothing can be read or written any more.
@@ -123,16 +165,11 @@ impl Disk {
     /// Power is back. Nobody may have a file open on it.
     pub(super) fn power_up(&self) -> Result<()> {
         self.unmount()?;
-        self.mount_again()
+        sooner_or_later(|| mount(&self.image, &self.at))
     }
 
     fn unmount(&self) -> Result<()> {
-        let deadline = Instant::now() + UNMOUNTED_WITHIN;
-        while let Err(busy) = run("umount", &[&self.at.to_string_lossy()]) {
-            ensure!(Instant::now() < deadline, "{busy:#}");
-            pause();
-        }
-        Ok(())
+        sooner_or_later(|| run("umount", &[&self.at.to_string_lossy()]).map(drop))
     }
 
     /// Fills it to the last block.
