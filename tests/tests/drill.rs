@@ -29,6 +29,6 @@ fn a_desk_that_is_killed_stopped_cut_off_and_lied_to_pays_everybody_once() -> Re
         recoveries: 2,
         ..Plan::with_kills(seed::printed("drill"), KILLS)
     };
-    println!("{}", drill::run(&plan, |_| {})?);
+    println!("{}", drill::run(&plan, |_| Ok(()))?);
     Ok(())
 }

@@ -30,7 +30,7 @@ use self::tools::Tools;
 use crate::seed;
 
 /// How far a drill is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Progress {
     /// Troubles that are over.
     pub done: usize,
@@ -42,8 +42,8 @@ pub struct Progress {
     pub deposits: u64,
 }
 
-/// Goes through with it. Fails at the first violation.
-pub fn run(plan: &Plan, progress: impl FnMut(Progress)) -> Result<Report> {
+/// Goes through with it. Fails at the first violation, and when `progress` does.
+pub fn run(plan: &Plan, progress: impl FnMut(Progress) -> Result<()>) -> Result<Report> {
     let tools = Tools::look();
     let ground = Ground::prepare(plan, &tools)?;
     // What watches and what stands between goes on while this thread waits for other programs.
@@ -56,31 +56,50 @@ pub fn run(plan: &Plan, progress: impl FnMut(Progress)) -> Result<Report> {
     })
 }
 
-async fn drill(plan: &Plan, tools: Tools, ground: Ground, mut progress: impl FnMut(Progress)) -> Result<Report> {
+async fn drill(
+    plan: &Plan,
+    tools: Tools,
+    ground: Ground,
+    mut progress: impl FnMut(Progress) -> Result<()>,
+) -> Result<Report> {
     let troubles = drawn(plan, &tools);
     let mut scene = Scene::begin(plan, tools, ground).await?;
+    match go_through(plan, &troubles, &mut scene, &mut progress).await {
+        Ok(()) => scene.end(),
+        Err(violation) => {
+            let kept = scene.keep().await.map_or_else(|error| format!("{error:#}"), |kept| kept.display().to_string());
+            Err(violation.context(format!("what the desk had is kept: {kept}")))
+        }
+    }
+}
+
+async fn go_through(
+    plan: &Plan,
+    troubles: &[Kind],
+    scene: &mut Scene,
+    progress: &mut impl FnMut(Progress) -> Result<()>,
+) -> Result<()> {
     let began = Instant::now();
     for (done, kind) in troubles.iter().enumerate() {
-        let now = Progress { done, of: troubles.len(), kills: scene.report.kills, deposits: scene.paid_in() };
-        progress(now);
+        progress(Progress { done, of: troubles.len(), kills: scene.report.kills, deposits: scene.paid_in() })?;
         if done % plan.judged_every == plan.judged_every - 1 {
             scene.rest_and_judge().await?;
         }
         scene.a_while().await?;
         scene.suffer(*kind).await?;
         *scene.report.troubles.entry(*kind).or_default() += 1;
-        ensure_page(&scene)?;
+        ensure_page(scene)?;
     }
     scene.rest_and_judge().await?;
     // The measurements that follow have another rate.
     scene.report.took = began.elapsed();
     scene.measure_recovery(plan.recoveries).await?;
     scene.judge_to_the_last_hash().await?;
-    ensure_page(&scene)?;
+    ensure_page(scene)?;
     if let Some(slowest) = scene.report.recoveries.last() {
         ensure!(*slowest <= plan.recovers_within, "it took {slowest:?} from a kill to the first progress");
     }
-    scene.end()
+    Ok(())
 }
 
 fn ensure_page(scene: &Scene) -> Result<()> {

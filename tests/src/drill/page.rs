@@ -48,6 +48,14 @@ pub struct Looks {
     pub amid: Option<Kind>,
 }
 
+impl Looks {
+    /// Of two customers.
+    pub(super) fn and(self, other: Self) -> Self {
+        let slower = if other.worst > self.worst { other } else { self };
+        Self { looks: self.looks + other.looks, told: self.told + other.told, ..slower }
+    }
+}
+
 impl Page {
     /// The page has to answer within so long.
     pub(super) fn watch(within: Duration) -> anyhow::Result<Self> {

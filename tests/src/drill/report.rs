@@ -38,6 +38,36 @@ pub struct Report {
     pub took: Duration,
 }
 
+impl Report {
+    /// Of two drills at the same time.
+    #[must_use]
+    pub fn and(mut self, mut other: Self) -> Self {
+        for (kind, count) in other.troubles {
+            *self.troubles.entry(kind).or_default() += count;
+        }
+        self.recoveries.append(&mut other.recoveries);
+        self.recoveries.sort();
+        Self {
+            troubles: self.troubles,
+            kills: self.kills + other.kills,
+            left_out: self.left_out,
+            bus_errors: self.bus_errors + other.bus_errors,
+            disk_errors: self.disk_errors + other.disk_errors,
+            judged: self.judged + other.judged,
+            deposits: self.deposits + other.deposits,
+            orders: self.orders + other.orders,
+            events: self.events + other.events,
+            events_at_recovery: self.events_at_recovery.max(other.events_at_recovery),
+            recoveries: self.recoveries,
+            looks: match (self.looks, other.looks) {
+                (Some(own), Some(others)) => Some(own.and(others)),
+                (own, others) => own.or(others),
+            },
+            took: self.took.max(other.took),
+        }
+    }
+}
+
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let troubles: u32 = self.troubles.values().sum();
@@ -67,7 +97,7 @@ impl fmt::Display for Report {
         if let (Some(worst), Some(median)) = (self.recoveries.last(), self.recoveries.get(self.recoveries.len() / 2)) {
             writeln!(
                 f,
-                "first progress after a kill, {} events in the log: median {median:.0?}, slowest of {} {worst:.0?}",
+                "first progress after a kill, {} events in a log: median {median:.0?}, slowest of {} {worst:.0?}",
                 self.events_at_recovery,
                 self.recoveries.len()
             )?;
@@ -76,5 +106,27 @@ impl fmt::Display for Report {
             writeln!(f, "LEFT OUT, not permitted here: {what}")?;
         }
         write!(f, "0 violations")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_drills_at_once_are_as_many_kills_and_the_slowest_of_both() {
+        let some = |kills, worst_ms, told| Report {
+            troubles: [(Kind::Kill, kills)].into(),
+            kills,
+            recoveries: vec![Duration::from_millis(worst_ms)],
+            looks: Some(Looks { looks: 9, told, worst: Duration::from_millis(worst_ms), amid: None }),
+            took: Duration::from_secs(u64::from(kills)),
+            ..Report::default()
+        };
+        let both = some(3, 70, 1).and(some(4, 20, 2));
+        assert_eq!((both.kills, both.troubles[&Kind::Kill], both.took.as_secs()), (7, 7, 4));
+        assert_eq!(both.recoveries, [Duration::from_millis(20), Duration::from_millis(70)]);
+        let looks = both.looks.unwrap();
+        assert_eq!((looks.looks, looks.told, looks.worst.as_millis()), (18, 3, 70));
     }
 }

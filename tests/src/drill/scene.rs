@@ -40,7 +40,7 @@ const AT_REST_WITHIN: Duration = Duration::from_secs(150);
 const PROGRESS_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Events of a deposit that is sold from stock, its address and its blocks.
-const EVENTS_EACH: usize = 7;
+const EVENTS_EACH: usize = 13;
 /// What SQLite says of a disk that fails.
 const DISK_ERRORS: [&str; 3] = ["disk is full", "disk I/O error", "disk image is malformed"];
 /// Where the desk is told how to come by the coins.
@@ -340,6 +340,18 @@ impl Scene {
         }
         self.report.recoveries.sort();
         Ok(())
+    }
+
+    /// Copies what the desk has to a folder that stays, with the sandbox's books: for whoever looks for the cause.
+    pub(super) async fn keep(&self) -> Result<PathBuf> {
+        let kept = tempfile::Builder::new().prefix("millrace-drill-").tempdir()?.keep();
+        let data = std::fs::read_dir(self.desk.data_dir())?.map(|entry| Ok(entry?.path()));
+        let files: Vec<PathBuf> = data.chain([Ok(self.desk.log_file())]).collect::<Result<_>>()?;
+        for file in files.iter().filter(|file| file.is_file()) {
+            std::fs::copy(file, kept.join(file.file_name().context("a file has a name")?))?;
+        }
+        std::fs::write(kept.join("books.json"), self.sandbox.books().await?.to_string())?;
+        Ok(kept)
     }
 
     /// Takes everything down.
