@@ -3,7 +3,7 @@
 
 mod append;
 mod bind_http;
-mod customers;
+pub(crate) mod customers;
 pub(crate) mod full_desk;
 mod http;
 mod outside;

@@ -19,6 +19,7 @@ use super::plan::{Kind, Plan};
 use super::proxy::{Manner, Proxy};
 use super::report::Report;
 use super::tools::{Disk, Tools};
+use crate::bench::customers::ADDRESSES_EACH;
 use crate::bench::full_desk::fill::{Size, fill};
 use crate::desk::{Desk, fresh_target};
 use crate::judge::{Judgement, Outside, is_paid, judge, judge_amid};
@@ -72,9 +73,9 @@ impl Ground {
         let (mut sandbox, deposits) = runtime.block_on(async {
             let arguments = ["--any-ports", "--peers", "2"];
             let sandbox = Sandbox::start_with(&beside.path().join("sandbox"), TIMING, &arguments).await?;
-            let finished = plan.events / EVENTS_EACH;
+            let finished = (plan.events / EVENTS_EACH).next_multiple_of(ADDRESSES_EACH);
             if finished > 0 {
-                fill(&data, &sandbox, Size { finished, held: 0, addresses_of_one: 5 }).await?;
+                fill(&data, &sandbox, Size { finished, held: 0, addresses_of_one: ADDRESSES_EACH }).await?;
             }
             anyhow::Ok((sandbox, finished as u64))
         })?;

@@ -16,6 +16,7 @@ use crate::process;
 
 /// Where a process is killed: what it writes and flushes, sends, hears, and opens.
 const CALLS: [&str; 7] = ["pwrite64", "fsync", "sendto", "write", "writev", "recvfrom", "connect"];
+const FLUSHES: &str = "fsync,fdatasync";
 const CALLS_BEFORE_MAX: u32 = 40;
 /// So long that system call is waited for; a desk that has nothing to do may never come to it.
 const CALL_WITHIN: Duration = Duration::from_millis(1_500);
@@ -86,8 +87,13 @@ impl Scene {
     async fn kill_at_call(&mut self) -> Result<()> {
         let call = CALLS.choose(&mut self.chance).context("there are calls")?;
         let when = self.chance.random_range(1..CALLS_BEFORE_MAX);
+        self.kill_core_at(call, when).await
+    }
+
+    /// Kills it instead of its n-th of these system calls, with a fresh deposit on its way.
+    async fn kill_core_at(&mut self, calls: &str, when: u32) -> Result<()> {
         let core = self.core().await?;
-        let strace = Strace::inject(core, call, &format!("signal=KILL:when={when}"))?;
+        let strace = Strace::inject(core, calls, &format!("signal=KILL:when={when}"))?;
         self.pay().await?;
         let deadline = Instant::now() + CALL_WITHIN;
         while !process::has_ended(core) && Instant::now() < deadline {
@@ -137,7 +143,11 @@ impl Scene {
         Ok(())
     }
 
+    /// Half of the time what the core before had written and not flushed is there when the next one starts.
     async fn cut_power(&mut self) -> Result<()> {
+        if self.tools.strace && self.chance.random_ratio(1, 2) {
+            self.kill_core_at(FLUSHES, 1).await?;
+        }
         self.pay().await?;
         let moment = self.some_ms(0, 300);
         tokio::time::sleep(moment).await;
@@ -162,7 +172,7 @@ impl Scene {
     }
 
     async fn fail_flushes(&mut self) -> Result<()> {
-        let strace = Strace::inject(self.core().await?, "fsync,fdatasync", "error=EIO")?;
+        let strace = Strace::inject(self.core().await?, FLUSHES, "error=EIO")?;
         self.pay().await?;
         let moment = self.some_ms(200, 900);
         tokio::time::sleep(moment).await;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use chrono::DateTime;
 use futures::StreamExt;
 use futures::stream::iter;
@@ -68,6 +68,11 @@ pub(crate) struct Filled {
 
 /// Fills the folder and closes it.
 pub(crate) async fn fill(data_dir: &Path, sandbox: &Sandbox, size: Size) -> anyhow::Result<Filled> {
+    ensure!(
+        size.finished >= size.addresses_of_one
+            && (size.finished - size.addresses_of_one).is_multiple_of(ADDRESSES_EACH),
+        "{size:?}: everybody but one has {ADDRESSES_EACH} addresses"
+    );
     let filler = Filler::start(data_dir, sandbox)?;
     let customers = customers(size);
     let addresses = filler.bind(&customers, size.addresses_of_one).await?;
