@@ -198,6 +198,9 @@ impl<'de, C: Coin> Deserialize<'de> for Amount<C> {
 #[serde(try_from = "String", into = "String")]
 pub struct Rate(Decimal);
 
+/// The longest text of a decimal: 29 digits and a point, or 28 of them behind `0.`. A rate is read back from its own text.
+const RATE_CHARS_MAX: usize = 30;
+
 /// Why a text is not a rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum RateError {
@@ -227,7 +230,8 @@ impl FromStr for Rate {
 
     fn from_str(text: &str) -> Result<Self, RateError> {
         let number = |s: &str| {
-            let plain = !s.is_empty() && s.len() <= 28 && s.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+            let plain =
+                !s.is_empty() && s.len() <= RATE_CHARS_MAX && s.bytes().all(|b| b.is_ascii_digit() || b == b'.');
             if plain { Decimal::from_str_exact(s).map_err(|_| RateError::Malformed) } else { Err(RateError::Malformed) }
         };
         let rate = match text.split_once('/') {
@@ -293,6 +297,16 @@ mod tests {
     fn a_rate_that_is_no_positive_number_is_refused() {
         for text in ["", "12k", "1b", "-1", "0", "0/1", "1/0", "1/", "/2", "1e3", " 1", "1/2/3"] {
             assert!(text.parse::<Rate>().is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_read_back_from_its_text_however_many_digits_it_has() {
+        for text in
+            ["997639763787808250.0281/.0017", "7.9228162514264337593543950335", "0.0000000000000000000000000001"]
+        {
+            let rate: Rate = text.parse().unwrap();
+            assert_eq!(rate.to_string().parse(), Ok(rate), "{text}");
         }
     }
 

@@ -155,6 +155,7 @@ async fn the_coins_of_a_paid_and_orphaned_deposit_are_never_paid_a_second_time()
     lost(&desk, "0.00000000").await
 }
 
+/// D3: with a real node: one waits and is paid, the other was spent elsewhere and vanishes.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deposit_orphaned_before_its_payout_was_signed_is_held_until_it_is_deep_enough_again() -> Result<()> {
     let Some(world) = World::start().await? else { return Ok(()) };
@@ -184,7 +185,8 @@ async fn a_deposit_orphaned_before_its_payout_was_signed_is_held_until_it_is_dee
     world.bitcoin.generate(2).await?;
     desk.settled(&target, 1).await?;
     assert_eq!(world.paid(&target)?.len(), 1);
-    says(&desk, &robbed, "Its block left the chain; waiting to be mined again").await?;
+    let gone = says(&desk, &robbed, "The transaction never came to be").await?;
+    assert_eq!((&gone["outcome"], &gone["payout"]), (&json!("vanished"), &Value::Null));
     assert_eq!(world.paid(&robbed)?.len(), 0, "what was spent elsewhere is not paid");
     Ok(())
 }

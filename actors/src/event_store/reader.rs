@@ -257,8 +257,9 @@ pub(super) fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
         position,
         version: row.get(2)?,
         event,
-        causation: row.get(6)?,
-        correlation: row.get::<_, Option<[u8; 16]>>(7)?.map(uuid::Uuid::from_bytes),
+        // Nothing stands at position 0 and nothing has the nil id: the chain of hashes takes both for none, and so do we.
+        causation: row.get::<_, Option<Position>>(6)?.filter(|position| *position > 0),
+        correlation: row.get::<_, Option<[u8; 16]>>(7)?.map(uuid::Uuid::from_bytes).filter(|id| !id.is_nil()),
         command_id: CommandId(row.get(8)?),
         recorded_at: DateTime::<Utc>::from_timestamp_micros(row.get(9)?).unwrap_or_default(),
         stream,

@@ -246,6 +246,24 @@ mod tests {
         assert_eq!((placed, asked.len()), (Err(CallError::Unavailable { http_status: 307 }), 1));
     }
 
+    /// X6: over the wire: `Retry-After` is obeyed without a request, and another endpoint is asked at once.
+    #[tokio::test]
+    async fn an_endpoint_that_was_asked_too_often_is_left_alone_and_others_are_asked() {
+        let too_often =
+            "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        let throttled = Err(CallError::Refused(ApiError::TooManyRequests));
+        let none = answer("200 OK", r#"{"code":200,"data":{"rows":[],"recordcount":0,"pagecount":1}}"#);
+        let (listed, asked) = with_server(&[too_often, &none], async |exchange| {
+            assert_eq!(exchange.place(&intent()).await, throttled);
+            assert_eq!(exchange.place(&intent()).await, throttled, "nothing is sent while it is to be left alone");
+            exchange.orders(1).await
+        })
+        .await;
+        assert!(listed.is_ok(), "{listed:?}");
+        let paths: Vec<_> = asked.iter().filter_map(|request| request.split(' ').nth(1)).collect();
+        assert_eq!(paths, ["/v1/createorder", "/v1/getorderbystatus"]);
+    }
+
     #[tokio::test]
     async fn an_endless_answer_is_cut_off() {
         let endless = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", " ".repeat(BODY_MAX_BYTES + 1));

@@ -124,7 +124,10 @@ impl DepositRow {
                 }
             }
             Event::Orphaned(_) => self.height = None,
-            Event::Vanished(_) if self.status == "pending" => self.done("vanished"),
+            Event::Vanished(_) if self.payout_txid.is_none() && is_nothing_held(&self.status) => {
+                (self.method, self.rate, self.payout) = (None, None, None);
+                self.done("vanished");
+            }
             Event::Vanished(_) => {}
             Event::Quarantined(_) => self.status("quarantined"),
             Event::StatusWaitDecide(_) => self.status("wait_decide"),
@@ -187,4 +190,10 @@ impl DepositRow {
         self.status("done");
         self.outcome = Some(outcome.to_owned());
     }
+}
+
+/// Where a deposit ends when its transaction vanishes, as long as nothing was done for it. (One that is being bought is held
+/// before its transaction can vanish.)
+fn is_nothing_held(status: &str) -> bool {
+    matches!(status, "pending" | "wait_decide" | "wait_buy" | "wait_send")
 }

@@ -157,6 +157,7 @@ fn numbers_are_exact_however_they_are_written() {
     }
 }
 
+/// S4: the operator's listener on another address than loopback is refused, unless it is allowed in words.
 #[test]
 fn impossible_values_are_refused() {
     for (text, key) in [

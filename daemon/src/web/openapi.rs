@@ -8,6 +8,7 @@ mod public;
 mod refusals;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -16,6 +17,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::{Map, Value, json};
 
 use refusals::{EVERY, Refusal, STARTING, TOKEN};
+use words::{parameter, schema};
 
 /// Whose document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +34,8 @@ struct Operation {
     method: &'static str,
     path: &'static str,
     summary: &'static str,
-    /// Names of parameters in the query; with `*` those that must be there.
+    /// Parameters in the query, each a name that [`parameter`] knows or `name:type`; with `*` at the end those that must be
+    /// there.
     query: &'static [&'static str],
     /// Names of headers that may be sent.
     headers: &'static [&'static str],
@@ -60,11 +63,10 @@ enum Answer {
 /// A shape: its name, its fields with their types, and the source that declares it, for the tests.
 ///
 /// A type is a word of [`schema`]: a basic one, or the name of another shape; `[x]` is a list of x, `x?` may be null or
-/// absent.
+/// absent, `=x|y` is one of these texts.
 struct Shape {
     name: &'static str,
     fields: &'static [(&'static str, &'static str)],
-    #[cfg_attr(not(test), expect(dead_code, reason = "only the tests compare"))]
     source: Source,
 }
 
@@ -73,6 +75,8 @@ struct Shape {
 enum Source {
     /// A struct of this name in this text.
     Struct(&'static str, &'static str),
+    /// The same, read from a body in which nothing else may be.
+    Body(&'static str, &'static str),
     /// Made of several; a test over the answers watches it.
     Answers,
 }
@@ -126,12 +130,19 @@ fn problem() -> Value {
     json!({ "type": "object", "properties": properties, "required": ["status", "code", "message"] })
 }
 
+/// One of a stream's events, as OpenAPI describes them: its data is JSON in a text.
+fn event(shape: &str) -> Value {
+    let text = json!({ "type": "string" });
+    let data = json!({ "type": "string", "contentMediaType": "application/json", "contentSchema": schema(shape) });
+    json!({ "type": "object", "properties": { "id": text, "event": text, "data": data }, "required": ["data"] })
+}
+
 impl Operation {
     fn document(&self) -> Value {
         let (status, kind, content) = match self.answer {
             Answer::Json(shape) | Answer::Probe(shape) => ("200", "application/json", schema(shape)),
             Answer::Made(shape) => ("201", "application/json", schema(shape)),
-            Answer::Events(shape) => ("200", "text/event-stream", schema(shape)),
+            Answer::Events(shape) => ("200", "text/event-stream", event(shape)),
             Answer::Body(kind) => ("200", kind, json!({ "type": "string" })),
         };
         let done = json!({ "description": "Done.", "content": { kind: { "schema": content } } });
@@ -186,14 +197,17 @@ impl Operation {
     }
 
     fn parameters(&self) -> Vec<Value> {
-        let parameter = |place: &str, name: &str, required: bool| json!({ "in": place, "name": name, "required": required, "schema": { "type": "string" } });
+        let document = |place: &str, entry: &str, required: bool| {
+            let (name, word) = parameter(entry);
+            json!({ "in": place, "name": name, "required": required, "schema": schema(word) })
+        };
         let in_path = self.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-        let mut parameters: Vec<_> = in_path.map(|name| parameter("path", name, true)).collect();
-        parameters.extend(self.query.iter().map(|name| match name.strip_suffix('*') {
-            Some(name) => parameter("query", name, true),
-            None => parameter("query", name, false),
+        let mut parameters: Vec<_> = in_path.map(|name| document("path", name, true)).collect();
+        parameters.extend(self.query.iter().map(|entry| match entry.strip_suffix('*') {
+            Some(entry) => document("query", entry, true),
+            None => document("query", entry, false),
         }));
-        parameters.extend(self.headers.iter().map(|name| parameter("header", name, false)));
+        parameters.extend(self.headers.iter().map(|entry| document("header", entry, false)));
         parameters
     }
 }
@@ -203,25 +217,10 @@ impl Shape {
         let properties: Map<_, _> = self.fields.iter().map(|(name, word)| ((*name).to_owned(), schema(word))).collect();
         let required: Vec<_> =
             self.fields.iter().filter(|(_, word)| !word.ends_with('?')).map(|(name, _)| name).collect();
-        json!({ "type": "object", "properties": properties, "required": required })
-    }
-}
-
-/// What a type's word stands for.
-fn schema(word: &str) -> Value {
-    if let Some(word) = word.strip_suffix('?') {
-        return json!({ "anyOf": [schema(word), { "type": "null" }] });
-    }
-    if let Some(word) = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
-        return json!({ "type": "array", "items": schema(word) });
-    }
-    match word {
-        "string" | "integer" | "boolean" | "object" => json!({ "type": word }),
-        "any" => json!({}),
-        "time" => json!({ "type": "string", "format": "date-time" }),
-        "uuid" => json!({ "type": "string", "format": "uuid" }),
-        // Amounts, rates and prices are exact, so they are texts.
-        "decimal" => json!({ "type": "string", "pattern": "^[0-9]+(\\.[0-9]+)?$" }),
-        shape => json!({ "$ref": format!("#/components/schemas/{shape}") }),
+        let mut document = json!({ "type": "object", "properties": properties, "required": required });
+        if let Source::Body(..) = self.source {
+            document["additionalProperties"] = json!(false);
+        }
+        document
     }
 }

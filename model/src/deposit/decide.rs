@@ -133,6 +133,19 @@ mod tests {
         received("0.00001").when(direct("0.1")).then(held(HoldReason::NothingToSend));
     }
 
+    /// D5: nothing is bought for it, and an operator pays all of it back.
+    #[test]
+    fn what_is_too_small_is_never_bought_for_and_can_be_paid_back_whole() {
+        let terms = terms(Terms::Passthrough { best_ask: "0.00189".parse().unwrap() });
+        let (amount, note) = ("0.000009".parse().unwrap(), "too small".to_owned());
+        received("0.000009")
+            .when(terms)
+            .then([Held { reason: HoldReason::BelowMinimum }.into()])
+            .when(Command::MarkRefundDue { note: note.clone() })
+            .then([RefundDue { amount, note }.into()])
+            .leaves(|deposit| assert_eq!((&deposit.purchase, &deposit.payout), (&None, &None)));
+    }
+
     #[test]
     fn a_release_waives_the_limits_of_a_deposit_that_they_stopped() {
         for (amount, rate) in [("0.000009", "200"), ("11", "80")] {

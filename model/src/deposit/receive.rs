@@ -70,11 +70,41 @@ impl Deposit {
         Ok(events)
     }
 
+    /// What was received and undone ends when its coins were spent elsewhere and nothing was done for it. Without another
+    /// transaction that spends them it may be mined again, and goes on by its decision then.
     pub(super) fn observe_vanished(&self, replaced_by: Option<Hash32>) -> Result<Vec<Event>, Rejection> {
         match self.sighting {
-            Sighting::Unconfirmed | Sighting::Orphaned => Ok(vec![Vanished { replaced_by }.into()]),
-            Sighting::Mined(_) | Sighting::Vanished => Err(Rejection::NothingNew),
+            Sighting::Unconfirmed | Sighting::Orphaned => {}
+            Sighting::Mined(_) | Sighting::Vanished => return Err(Rejection::NothingNew),
         }
+        let mut events = Vec::new();
+        if replaced_by.is_some() && self.is_held_for_nothing_but_its_coins() {
+            events.push(Released { note: "its coins were spent elsewhere".to_owned() }.into());
+        }
+        events.push(Vanished { replaced_by }.into());
+        Ok(events)
+    }
+
+    /// Whether nobody has to look at it once its coins are gone: nothing was ordered or signed, and the reason says nothing
+    /// of anything else that may have been.
+    fn is_held_for_nothing_but_its_coins(&self) -> bool {
+        let Stage::Held { reason, .. } = &self.stage else { return false };
+        let is_about_its_coins = match reason {
+            HoldReason::DepositOrphaned
+            | HoldReason::BelowMinimum
+            | HoldReason::AboveMaximum
+            | HoldReason::NothingToSend
+            | HoldReason::PayoutAboveMaximum
+            | HoldReason::CoinsSeenBefore { .. } => true,
+            HoldReason::OrderUnaccounted
+            | HoldReason::PurchaseStopped
+            | HoldReason::PayoutTooManyInputs
+            | HoldReason::InvalidTarget
+            | HoldReason::PaidBefore { .. }
+            | HoldReason::WalletMisbehaved
+            | HoldReason::Operator { .. } => false,
+        };
+        is_about_its_coins && !self.is_committed()
     }
 
     pub(super) fn observe_mature(
@@ -211,6 +241,41 @@ mod tests {
         let deposit = given([reward.into()]).deposit();
         assert_eq!(deposit.confirmations_required(1), 101);
         assert_eq!(given([detected().into()]).deposit().confirmations_required(3), 3);
+    }
+
+    /// D3: spent elsewhere before anything was done for it, it ends as vanished.
+    #[test]
+    fn a_held_deposit_whose_coins_were_spent_elsewhere_ends_and_begins_anew_when_it_is_mined_after_all() {
+        let replaced_by = Some(crate::ids::Hash32([9; 32]));
+        let orphaned = given(up_to_wait_send()).when(Command::ObserveOrphaned).then_any();
+        let gone = orphaned
+            .when(Command::ObserveVanished { replaced_by })
+            .then([Released { note: "its coins were spent elsewhere".into() }.into(), Vanished { replaced_by }.into()]);
+        gone.when(Command::ObserveMined { block: mined().block })
+            .then([mined().into()])
+            .when(Command::ObserveMature { confirmations: 2, seen_before: None })
+            .then([Matured { confirmations: 2 }.into(), StatusWaitDecide {}.into()])
+            .leaves(|deposit| assert_eq!((&deposit.stage, &deposit.payout), (&Stage::WaitDecide, &None)));
+    }
+
+    /// D3: what something was done for, or may be mined again, does not.
+    #[test]
+    fn what_something_was_done_for_or_may_be_mined_again_does_not_end_with_its_coins() {
+        let replaced_by = Some(crate::ids::Hash32([9; 32]));
+        let vanished = [Event::from(Vanished { replaced_by })];
+        let orphaned = given(up_to_signed()).when(Command::ObserveOrphaned).then_any();
+        let signed = orphaned.when(Command::ObserveVanished { replaced_by }).then(vanished.clone());
+        signed.leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitSend));
+        let reason = HoldReason::Operator { note: "look".into() };
+        let held = given(up_to_wait_send()).when(Command::Hold { reason }).then_any();
+        let orphaned = held.when(Command::ObserveOrphaned).then_any();
+        let looked_at = orphaned.when(Command::ObserveVanished { replaced_by }).then(vanished);
+        looked_at.leaves(|deposit| assert!(matches!(deposit.stage, Stage::Held { .. })));
+        let orphaned = given(up_to_wait_send()).when(Command::ObserveOrphaned).then_any();
+        let evicted = orphaned.when(Command::ObserveVanished { replaced_by: None });
+        evicted
+            .then([Vanished { replaced_by: None }.into()])
+            .leaves(|deposit| assert!(matches!(deposit.stage, Stage::Held { .. })));
     }
 
     /// Received, held by an operator, and undone by a reorganisation; then mined again.

@@ -221,7 +221,7 @@ impl Deposit {
                 self.sighting = Sighting::Mined(mined.block);
                 self.lowest_height = Some(self.lowest_height.map_or(height, |lowest| lowest.min(height)));
                 if self.stage == Stage::Done(Outcome::Vanished) {
-                    self.stage = Stage::Pending;
+                    self.begin_anew();
                 }
             }
             Event::Orphaned(_) => {
@@ -230,7 +230,9 @@ impl Deposit {
             }
             Event::Vanished(_) => {
                 self.sighting = Sighting::Vanished;
-                if self.stage == Stage::Pending {
+                let is_nothing_held =
+                    matches!(self.stage, Stage::Pending | Stage::WaitDecide | Stage::WaitBuy | Stage::WaitSend);
+                if is_nothing_held && !self.is_committed() {
                     self.stage = Stage::Done(Outcome::Vanished);
                 }
             }
@@ -286,6 +288,12 @@ impl Deposit {
             Event::Failed(failed) => self.stage = Stage::Done(Outcome::Failed { reason: failed.reason.clone() }),
         }
         self
+    }
+
+    /// Whatever was decided, nothing was done for it, and it is gone with what was decided.
+    fn begin_anew(&mut self) {
+        (self.purchase, self.best_ask, self.payout) = (None, None, None);
+        (self.stage, self.limits) = (Stage::Pending, Limits::Kept);
     }
 
     fn purchase_fact(&mut self, fact: &Fact) {

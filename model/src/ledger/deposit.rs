@@ -89,6 +89,11 @@ pub fn of_deposit(before: &Standing, event: &Event, after: &Deposit) -> Entry {
         Event::PayoutReorged(_) if before.is_paid => {
             entry.sky(Account::HotWallet, Account::PayoutInFlight, before.payout);
         }
+        Event::Vanished(_) if before.is_received && after.stage == Stage::Done(Outcome::Vanished) => {
+            undo_sale(&mut entry, after);
+            // The reorganisation that undid it has made a receivable of it; nobody was paid, so nobody owes it.
+            entry.btc(Account::Customer, Account::Receivable, deposited);
+        }
         Event::RefundDue(due) => {
             undo_sale(&mut entry, after);
             let from = if after.receipt.customer.is_some() { Account::Customer } else { Account::Suspense };

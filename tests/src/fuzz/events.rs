@@ -8,8 +8,6 @@ use millrace_model::ids::{Category, StreamName};
 use millrace_model::ledger::{Balances, Standing, Ticker, of_deposit, of_transfer};
 use millrace_model::wallet::Wallet;
 
-use super::assert_printable;
-
 /// More than any deposit has; the work is bounded by this.
 const EVENTS_MAX: usize = 200;
 
@@ -38,7 +36,8 @@ fn event(line: &str) -> Option<Event> {
             Some(event)
         }
         Err(error) => {
-            assert_printable(&error);
+            // It quotes what it cannot read; it is the log of lines that makes one harmless line of it.
+            assert!(!error.to_string().trim().is_empty());
             None
         }
     }

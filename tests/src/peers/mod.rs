@@ -7,6 +7,7 @@ pub mod bitcoin;
 pub mod blocks;
 pub mod browser;
 pub mod program;
+pub mod schemathesis;
 
 use std::path::PathBuf;
 

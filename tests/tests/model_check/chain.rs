@@ -98,7 +98,7 @@ impl Report {
             Self::Detected => None,
             Self::Mined { in_other_block } => Some(Command::ObserveMined { block: block(in_other_block) }),
             Self::Orphaned => Some(Command::ObserveOrphaned),
-            Self::Vanished => Some(Command::ObserveVanished { replaced_by: None }),
+            Self::Vanished => Some(Command::ObserveVanished { replaced_by: Some(Hash32([9; 32])) }),
             Self::Deep { in_other_block } => (deposit.ripens_in() == Some(block(in_other_block)))
                 .then_some(Command::ObserveMature { confirmations: CONFIRMATIONS, seen_before: None }),
         }

@@ -143,6 +143,20 @@ async fn a_price_beyond_the_band_is_not_paid() {
     assert!(requests(&house).is_empty());
 }
 
+/// X10: six refusals: a report, no crash, one order in the end.
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_not_accepted_is_reported_and_the_purchase_goes_on_once_it_is() {
+    let house = with_faults(&[Fault::Unauthorised; 6]).await;
+    let report = house.until_reported("c2cx").await;
+    assert!(report.contains("does not accept our key"), "{report}");
+    house.until_owed(1).await;
+    house.judge(1);
+    assert!(requests(&house).iter().all(|request| *request == intended(&house, 1)[0]));
+    assert_eq!((requests(&house).len(), house.venue.world().orders.len()), (7, 1));
+    let part = house.tree.health().part(PART).unwrap();
+    assert!(part.is_well() && part.restarts == 0, "{part:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deposit_that_is_held_orders_nothing_more_and_its_fills_are_recorded() {
     let house = house("10", DEEP).await;

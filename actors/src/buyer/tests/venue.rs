@@ -25,6 +25,8 @@ pub enum Fault {
     LoseReply,
     Refuse,
     Throttle,
+    /// The key is not accepted.
+    Unauthorised,
     /// The request hangs on its way and never arrives.
     Hang,
     /// It claims to have the order, and shows it nowhere.
@@ -219,6 +221,9 @@ impl Exchange for Venue {
                 }
                 Some(Fault::Refuse) => Err(ApiError::Other { code: 400, message: "not today".to_owned() }.into()),
                 Some(Fault::Throttle) => Err(ApiError::TooManyRequests.into()),
+                Some(Fault::Unauthorised) => {
+                    Err(ApiError::NotAuthorised { message: "sign is wrong".to_owned() }.into())
+                }
                 Some(Fault::Hang) => pending().await,
                 Some(Fault::Pretend) => Err(ApiError::CidExists.into()),
             }

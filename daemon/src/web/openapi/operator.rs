@@ -12,6 +12,8 @@ const PARTS: &str = include_str!("../operator/parts.rs");
 const PROBES: &str = include_str!("../operator/probes.rs");
 
 const LISTING: &[&str] = &["status", "target", "after", "limit"];
+/// The same where the status goes without saying.
+const LISTING_OF_STATUS: &[&str] = &["target", "after", "limit"];
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -20,13 +22,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..get("/operator/v1/deposits", "Deposits, newest first.", Answer::Json("DepositPage"))
     },
     Operation {
-        query: LISTING,
-        refusals: &[QUERY, UNKNOWN_STATUS, VIEWS],
+        query: LISTING_OF_STATUS,
+        refusals: &[QUERY, VIEWS],
         ..get("/operator/v1/deposits/held", "Deposits that are held.", Answer::Json("DepositPage"))
     },
     Operation {
-        query: LISTING,
-        refusals: &[QUERY, UNKNOWN_STATUS, VIEWS],
+        query: LISTING_OF_STATUS,
+        refusals: &[QUERY, VIEWS],
         ..get("/operator/v1/deposits/quarantined", "Deposits on addresses of nobody.", Answer::Json("DepositPage"))
     },
     Operation {
@@ -133,7 +135,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..post("/operator/v1/parts/{name}/restart", "Restart a part.", None, Answer::Json("Part"))
     },
     Operation {
-        query: &["after", "limit", "kind", "stream", "wait_s"],
+        query: &["after", "limit:rows or none", "kind", "stream", "wait_s"],
         refusals: &[QUERY, FILTER, LOG],
         ..get("/operator/v1/events", "The log's events, oldest first.", Answer::Json("EventPage"))
     },
@@ -219,12 +221,8 @@ pub(super) const SHAPES: &[Shape] = &[
         fields: &[("events", "[Event]"), ("next", "integer"), ("head", "integer")],
         source: Source::Struct("EventPage", SHAPES_OF_CLI),
     },
-    Shape { name: "Why", fields: &[("note", "string")], source: Source::Struct("Why", ACT) },
-    Shape {
-        name: "Refunded",
-        fields: &[("note", "string"), ("txid", "string")],
-        source: Source::Struct("Refunded", ACT),
-    },
+    Shape { name: "Why", fields: &[("note", "note")], source: Source::Body("Why", ACT) },
+    Shape { name: "Refunded", fields: &[("note", "note"), ("txid", "hash")], source: Source::Body("Refunded", ACT) },
     Shape {
         name: "Stands",
         fields: &[("id", "uuid"), ("status", "string"), ("version", "integer"), ("position", "integer")],
@@ -280,7 +278,7 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "BalanceRow",
-        fields: &[("account", "string"), ("nature", "string"), ("coin", "string"), ("amount", "decimal")],
+        fields: &[("account", "string"), ("nature", "string"), ("coin", "string"), ("amount", "signed")],
         source: Source::Struct("BalanceRow", SHAPES_OF_CLI),
     },
     Shape { name: "Postings", fields: &[("postings", "[PostingRow]")], source: Source::Struct("Postings", LEDGER) },
@@ -291,7 +289,7 @@ pub(super) const SHAPES: &[Shape] = &[
             ("event", "string"),
             ("account", "string"),
             ("coin", "string"),
-            ("amount", "decimal"),
+            ("amount", "signed"),
         ],
         source: Source::Struct("PostingRow", LEDGER),
     },
@@ -300,7 +298,7 @@ pub(super) const SHAPES: &[Shape] = &[
         fields: &[("binds", "string"), ("purchases", "string"), ("sends", "string"), ("halted", "string?")],
         source: Source::Struct("Switches", DESK),
     },
-    Shape { name: "Turn", fields: &[("setting", "string"), ("note", "string")], source: Source::Struct("Turn", DESK) },
+    Shape { name: "Turn", fields: &[("setting", "=on|off"), ("note", "note")], source: Source::Body("Turn", DESK) },
     Shape {
         name: "Turned",
         fields: &[("switch", "string"), ("setting", "string"), ("position", "integer")],
@@ -309,13 +307,13 @@ pub(super) const SHAPES: &[Shape] = &[
     Shape {
         name: "Declaration",
         fields: &[
-            ("kind", "string"),
-            ("place", "string"),
-            ("coin", "string"),
+            ("kind", "=opening|refill|sweep"),
+            ("place", "=hot_wallet|exchange|deposit_addresses"),
+            ("coin", "=BTC|SKY"),
             ("amount", "decimal"),
-            ("note", "string"),
+            ("note", "note"),
         ],
-        source: Source::Struct("Declaration", DESK),
+        source: Source::Body("Declaration", DESK),
     },
     Shape { name: "Declared", fields: &[("position", "integer")], source: Source::Struct("Declared", DESK) },
     Shape { name: "Parts", fields: &[("parts", "[Part]")], source: Source::Struct("Parts", PARTS) },
@@ -333,7 +331,7 @@ pub(super) const SHAPES: &[Shape] = &[
         ],
         source: Source::Answers,
     },
-    Shape { name: "BackupWanted", fields: &[("name", "string?")], source: Source::Struct("Wanted", BACKUP) },
+    Shape { name: "BackupWanted", fields: &[("name", "backup name?")], source: Source::Body("Wanted", BACKUP) },
     Shape {
         name: "BackupKept",
         fields: &[("file", "string"), ("bytes", "integer"), ("head", "integer")],

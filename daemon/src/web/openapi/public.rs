@@ -53,7 +53,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..get("/api/v1/deposits/{id}", "One deposit.", Answer::Json("Deposit"))
     },
     Operation {
-        query: &["amount*"],
+        query: &["amount:bitcoins*"],
         refusals: &[QUERY, &[(400, &["invalid_amount"]), (422, &["amount_out_of_range"]), (503, &["no_market"])], PACE],
         ..get(
             "/api/v1/quote",
@@ -141,7 +141,7 @@ pub(super) const SHAPES: &[Shape] = &[
         fields: &[("coins", "decimal"), ("hours", "string"), ("as_of", "time?")],
         source: Source::Struct("Balance", TELLER),
     },
-    Shape { name: "Bind", fields: &[("target", "string"), ("coin", "string")], source: Source::Struct("Bind", V1) },
+    Shape { name: "Bind", fields: &[("target", "string"), ("coin", "=BTC")], source: Source::Body("Bind", V1) },
     Shape {
         name: "Binding",
         fields: &[("address", "string"), ("coin", "string"), ("target", "string"), ("method", "string")],

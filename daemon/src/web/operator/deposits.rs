@@ -11,7 +11,7 @@ use millrace_model::ids::{DepositId, Position, StreamName};
 use serde::{Deserialize, Serialize};
 
 use super::log::Line;
-use super::{OperatorState, rows, views_unreadable};
+use super::{OperatorState, place, rows, views_unreadable};
 use crate::web::extract::{Path, Query};
 use crate::web::problem::Problem;
 use crate::web::shapes::{DepositPage, DepositRow};
@@ -26,6 +26,24 @@ pub(super) struct Wanted {
     #[serde(alias = "before")]
     after: Option<Position>,
     limit: Option<u32>,
+}
+
+/// The same of deposits whose status goes without saying.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WantedOfStatus {
+    target: Option<String>,
+    /// A page's `next`.
+    #[serde(alias = "before")]
+    after: Option<Position>,
+    limit: Option<u32>,
+}
+
+impl WantedOfStatus {
+    fn with(self, status: StageName) -> Wanted {
+        let Self { target, after, limit } = self;
+        Wanted { status: Some(status.as_str().to_owned()), target, after, limit }
+    }
 }
 
 /// A deposit and its events.
@@ -46,16 +64,16 @@ pub(super) async fn list(
 
 pub(super) async fn held(
     State(state): State<Arc<OperatorState>>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<WantedOfStatus>,
 ) -> Result<Reply<DepositPage>, Problem> {
-    page(&state, Wanted { status: Some("held".to_owned()), ..wanted }, None).await
+    page(&state, wanted.with(StageName::Held), None).await
 }
 
 pub(super) async fn quarantined(
     State(state): State<Arc<OperatorState>>,
-    Query(wanted): Query<Wanted>,
+    Query(wanted): Query<WantedOfStatus>,
 ) -> Result<Reply<DepositPage>, Problem> {
-    page(&state, Wanted { status: Some("quarantined".to_owned()), ..wanted }, None).await
+    page(&state, wanted.with(StageName::Quarantined), None).await
 }
 
 pub(super) async fn errored(
@@ -66,12 +84,13 @@ pub(super) async fn errored(
 }
 
 async fn page(state: &OperatorState, wanted: Wanted, trouble: Option<Trouble>) -> Result<Reply<DepositPage>, Problem> {
-    if wanted.status.as_deref().is_some_and(|status| !STATUSES.iter().any(|known| known.as_str() == status)) {
-        let words = STATUSES.map(StageName::as_str).join(", ");
+    if wanted.status.as_deref().is_some_and(|status| !statuses().contains(&status)) {
+        let words = statuses().join(", ");
         return Err(Problem::bad_request("unknown_status", format!("A status is one of {words}.")));
     }
     let rows_max = rows(wanted.limit, PAGE_ROWS_MAX)?;
-    let filter = Filter { status: wanted.status, target: wanted.target, trouble, before: wanted.after, rows_max };
+    let filter =
+        Filter { status: wanted.status, target: wanted.target, trouble, before: place(wanted.after)?, rows_max };
     let found = state.views.deposits(&filter).await.map_err(views_unreadable)?;
     let full = found.len() == rows_max as usize;
     let next = found.last().filter(|_| full).map(|row| row.seq.to_string());
@@ -89,6 +108,11 @@ const STATUSES: [StageName; 9] = [
     StageName::RefundDue,
     StageName::Done,
 ];
+
+/// The words for where a deposit can stand.
+pub(in crate::web) fn statuses() -> [&'static str; 9] {
+    STATUSES.map(StageName::as_str)
+}
 
 pub(super) async fn show(
     State(state): State<Arc<OperatorState>>,

@@ -14,7 +14,7 @@ use millrace_model::money::{Amount, Btc, MoneyError, Sky};
 use serde::{Deserialize, Serialize};
 
 use super::act::{Why, note, refused};
-use super::{OperatorState, rows, views_unreadable};
+use super::{OperatorState, place, rows, views_unreadable};
 use crate::web::extract::{Json, Path, Query};
 use crate::web::problem::Problem;
 
@@ -55,7 +55,7 @@ pub(super) async fn addresses(
     Query(wanted): Query<Wanted>,
 ) -> Result<Reply<AddressPage>, Problem> {
     let rows_max = rows(wanted.limit, PAGE_ROWS_MAX)?;
-    let found = state.views.bindings(wanted.after, rows_max).await.map_err(views_unreadable)?;
+    let found = state.views.bindings(place(wanted.after)?, rows_max).await.map_err(views_unreadable)?;
     let full = found.len() == rows_max as usize;
     let next = found.last().filter(|_| full).map(|row| row.seq.to_string());
     Ok(Reply(AddressPage { addresses: found.into_iter().map(address).collect(), next }))

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::OperatorState;
+use super::{OperatorState, place};
 use crate::web::extract::Query;
 use crate::web::problem::Problem;
 use crate::web::shapes::{EventRow, PAGE_ROWS_MAX, WAIT_S_MAX};
@@ -89,7 +89,7 @@ pub(super) async fn page(
     let rows_max = wanted.limit.unwrap_or(50).min(PAGE_ROWS_MAX) as usize;
     let patience = Duration::from_secs(u64::from(wanted.wait_s.unwrap_or(0).min(WAIT_S_MAX)));
     let deadline = Instant::now() + patience;
-    let mut after = wanted.after.unwrap_or(0);
+    let mut after = place(wanted.after)?.unwrap_or(0);
     let mut bell = state.store.bell();
     loop {
         bell.mark_unchanged();
@@ -112,7 +112,7 @@ pub(super) async fn live(
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let filter = Filter::new(wanted.kind.as_deref(), wanted.stream.as_deref())?;
     let seen = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.parse().ok());
-    let after = match seen.or(wanted.after) {
+    let after = match place(seen.or(wanted.after))? {
         Some(after) => after,
         None => state.read(Reader::head).await?,
     };

@@ -26,6 +26,9 @@ use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::operations::Operations;
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::supervision::Tree;
+use millrace_model::ids::Position;
+
+pub(super) use deposits::statuses as deposit_statuses;
 
 use super::openapi::{self, Face};
 use super::problem::Problem;
@@ -130,6 +133,16 @@ fn unreadable(error: &dyn std::error::Error) -> Problem {
 fn views_unreadable(error: ViewError) -> Problem {
     tracing::warn!(%error, "the views cannot be read");
     Problem::unavailable("views_unavailable", "The desk's records cannot be read at the moment; try again.")
+}
+
+/// Where a page begins. There are no more positions than a signed 64-bit column holds.
+fn place(after: Option<Position>) -> Result<Option<Position>, Problem> {
+    match after {
+        Some(after) if i64::try_from(after).is_err() => {
+            Err(Problem::bad_request("invalid_query", "There is no such position."))
+        }
+        after => Ok(after),
+    }
 }
 
 /// How many rows a page has: what was asked for, within 1 to `rows_max`.

@@ -89,6 +89,11 @@ async fn what_does_not_exist_or_is_not_understood_is_a_4xx_with_a_code() {
         ("/operator/v1/deposits?limit=-1".to_owned(), 400, "invalid_query"),
         ("/operator/v1/deposits?after=x".to_owned(), 400, "invalid_query"),
         ("/operator/v1/deposits?colour=red".to_owned(), 400, "invalid_query"),
+        ("/operator/v1/deposits/held?status=done".to_owned(), 400, "invalid_query"),
+        ("/operator/v1/deposits?after=9223372036854775808".to_owned(), 400, "invalid_query"),
+        ("/operator/v1/addresses?after=9223372036854775808".to_owned(), 400, "invalid_query"),
+        ("/operator/v1/events?after=18446744073709551615".to_owned(), 400, "invalid_query"),
+        ("/operator/v1/events/live?after=9223372036854775808".to_owned(), 400, "invalid_query"),
         ("/operator/v1/events?kind=Held,Hold".to_owned(), 400, "unknown_kind"),
         ("/operator/v1/events?stream=elsewhere".to_owned(), 400, "unknown_stream"),
     ] {
