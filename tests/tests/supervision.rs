@@ -10,6 +10,7 @@ use millrace_daemon::sandbox::process::{self, Config, Elsewhere, Ports, Running}
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_tests::desk::{Desk, fresh_target};
 use millrace_tests::operator::OperatorApi;
+use millrace_tests::ports::OwnPorts;
 use millrace_tests::world::{payers, settings_of};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -191,15 +192,16 @@ async fn stream(desk: &Desk, target: &str) -> Result<reqwest::Response> {
 struct Outside {
     folder: TempDir,
     info: Info,
+    ports: OwnPorts,
 }
 
 impl Outside {
     async fn new() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let first = process::start(payers(&folder.path().join("sandbox"), Ports::ANY)).await?;
+        let (folder, ports) = (tempfile::tempdir()?, OwnPorts::claim()?);
+        let first = process::start(payers(&folder.path().join("sandbox"), ports.ports())).await?;
         let info = first.info.clone();
         first.stop().await;
-        Ok(Self { folder, info })
+        Ok(Self { folder, info, ports })
     }
 
     fn dir(&self) -> PathBuf {
@@ -220,7 +222,7 @@ impl Outside {
 
     /// The sandbox where the desk looks for it.
     async fn alive(&self) -> Result<Running> {
-        let config = payers(&self.dir(), Ports::ANY);
+        let config = payers(&self.dir(), self.ports.ports());
         Ok(process::start(Config { elsewhere: Elsewhere::Refused, ..config }).await?)
     }
 

@@ -50,6 +50,9 @@ Exit codes: 0 done, 1 failed, 64 command line not understood, 78 configuration r
 pub enum Command {
     /// Run the desk until it is stopped (SIGINT or SIGTERM).
     Run,
+    /// The desk behind the front, which starts it.
+    #[command(hide = true)]
+    Core,
     /// Run or control the sandbox: stand-ins for nodes and exchange.
     Sandbox(SandboxArgs),
     /// Check the configuration and show what takes effect, without secrets.

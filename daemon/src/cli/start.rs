@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::future::Future;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
@@ -11,7 +12,7 @@ use super::client::Client;
 use super::exit::Exit;
 use super::{Cli, Command, SandboxArgs, backup, brakes, check, deposits, events, ledger};
 use crate::config::{self, Loaded};
-use crate::{logging, web};
+use crate::{front, logging, web};
 
 /// Does what the command line says; prints `error: …` and gives the exit when that fails.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -42,7 +43,8 @@ fn start(cli: Cli) -> anyhow::Result<()> {
     let load = || config::load(cli.config.as_deref(), std::env::vars_os());
     let out = &mut io::stdout().lock();
     match cli.command.unwrap_or(Command::Run) {
-        Command::Run => run(load()?),
+        Command::Run => run(load()?, cli.config.as_deref()),
+        Command::Core => core(load()?),
         Command::Sandbox(arguments) => sandbox(arguments, &load()?),
         Command::CheckConfig => check::print(&load()?, out),
         Command::Deposits(list) => ask(deposits::list(&Client::new(&load()?.config)?, &list, out)),
@@ -62,11 +64,18 @@ fn start(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// The desk itself.
-fn run(loaded: Loaded) -> anyhow::Result<()> {
+/// The desk: its front, which starts its core.
+fn run(loaded: Loaded, file: Option<&Path>) -> anyhow::Result<()> {
     check::files(&loaded)?;
     logging::begin(&loaded.config.desk)?;
-    crate::run::run(loaded)
+    front::run(loaded, file)
+}
+
+/// Its core.
+fn core(loaded: Loaded) -> anyhow::Result<()> {
+    check::files(&loaded)?;
+    logging::begin(&loaded.config.desk)?;
+    crate::run::core(loaded)
 }
 
 /// The sandbox as a process of its own, or a word to the one that runs.

@@ -111,6 +111,9 @@ pub struct RunArgs {
     /// How many outputs the hot wallet of a new chain begins with.
     #[arg(long, default_value_t = 4_000)]
     hot_outputs: u32,
+    /// How many peers the Skycoin node pretends to have; without any it broadcasts nothing.
+    #[arg(long, default_value_t = 0)]
+    peers: u32,
     /// Take any free ports instead of the usual ones.
     #[arg(long)]
     any_ports: bool,
@@ -221,6 +224,7 @@ fn config(dir: &Path, args: &RunArgs) -> Config {
         market_step: every(args.market_step_ms),
     };
     config.skycoin.hot_outputs = args.hot_outputs;
+    config.skycoin.peers = args.peers;
     if args.any_ports {
         config.ports = Ports::ANY;
     }
