@@ -58,6 +58,7 @@ async fn with_everything_dead_the_desk_answers_and_heals_when_it_comes_back() ->
     desk.settled(&target, 1).await?;
     assert_eq!(paid(&sandbox, &target)?, 1);
     assert_eq!(operator.probe("/readyz").await?.0, StatusCode::OK);
+    outside.declare_openings(&operator).await?;
     operator.until_well(&desk).await
 }
 
@@ -84,6 +85,7 @@ async fn a_deposit_paid_while_the_nodes_were_dead_is_found_when_they_come_back()
     let sandbox = outside.alive().await?;
     desk.settled(&target, 1).await?;
     assert_eq!(paid(&sandbox, &target)?, 1);
+    outside.declare_openings(&operator).await?;
     operator.until_well(&desk).await
 }
 
@@ -118,6 +120,7 @@ async fn every_part_is_stopped_started_and_restarted_by_name() -> Result<()> {
     let sandbox = outside.alive().await?;
     let desk = outside.desk(|_| Ok(())).await?;
     let operator = OperatorApi::of(&desk)?;
+    outside.declare_openings(&operator).await?;
     operator.until_well(&desk).await?;
     let target = fresh_target(24);
     let address = desk.bind(&target).await?;
@@ -192,6 +195,8 @@ async fn stream(desk: &Desk, target: &str) -> Result<reqwest::Response> {
 struct Outside {
     folder: TempDir,
     info: Info,
+    /// What lies there at first: where, of which coin, how much.
+    openings: [(&'static str, &'static str, String); 3],
     ports: OwnPorts,
 }
 
@@ -200,8 +205,24 @@ impl Outside {
         let (folder, ports) = (tempfile::tempdir()?, OwnPorts::claim()?);
         let first = process::start(payers(&folder.path().join("sandbox"), ports.ports())).await?;
         let info = first.info.clone();
+        let (hot_wallet, account) = (first.servers.skycoin.books().hot_wallet, first.servers.venue.books());
+        let openings = [
+            ("hot_wallet", "SKY", hot_wallet.to_string()),
+            ("exchange", "BTC", account.btc.to_string()),
+            ("exchange", "SKY", account.sky.to_string()),
+        ];
         first.stop().await;
-        Ok(Self { folder, info, ports })
+        Ok(Self { folder, info, openings, ports })
+    }
+
+    /// What an operator does first: a place is watched from its opening balance on.
+    async fn declare_openings(&self, operator: &OperatorApi) -> Result<()> {
+        for (place, coin, amount) in &self.openings {
+            let note = "as counted";
+            let opening = json!({ "kind": "opening", "place": place, "coin": coin, "amount": amount, "note": note });
+            operator.post("/transfers", &opening).await?;
+        }
+        Ok(())
     }
 
     fn dir(&self) -> PathBuf {
