@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{Config, Loaded};
 use crate::web::frame::{Frame, Transport, enclosed, framed};
 use crate::web::late::late;
-use crate::web::operator::{self, OperatorState};
+use crate::web::operator::{self, OperatorState, World};
 use crate::web::public::Early;
 use crate::web::server::{Limits, serve};
 use crate::web::token::Token;
@@ -71,7 +71,9 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
 fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
     let tree::Core { tree, store, views, operations, .. } = actors.core.clone();
     let data_dir = &config.desk.data_dir;
-    OperatorState::new(operations, views, store, tree, data_dir.join(tree::LOG_FILE), data_dir.join(BACKUPS))
+    let (log, backups) = (data_dir.join(tree::LOG_FILE), data_dir.join(BACKUPS));
+    let world = if config.sandbox.enabled { World::Sandbox } else { World::Real };
+    OperatorState::new(operations, views, store, tree, log, backups).within(world)
 }
 
 /// Puts the customers' face up as soon as there is somebody behind it.

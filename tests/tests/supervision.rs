@@ -2,7 +2,7 @@
 //! ends in time whatever state it is in.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use millrace_daemon::sandbox::info::Info;
@@ -32,10 +32,13 @@ async fn with_everything_dead_the_desk_answers_and_heals_when_it_comes_back() ->
     let operator = OperatorApi::of(&desk)?;
     let store = operator.until(&desk, "event_store", |part| part["state"] == "backing_off").await?;
     assert!(store["last_error"]["text"].as_str().is_some_and(|text| text.contains("log.db")), "{store}");
-    for waiting in ["operations", "projection", "binder", "scanner", "decider", "sender", "buyer"] {
-        let part = operator.part(waiting).await?;
-        assert_eq!(conditions(&part)["event_store"], "waiting for the log to be opened", "{part}");
+    for waiting in ["followers", "operations", "projection", "binder", "scanner", "decider", "sender", "buyer"] {
+        let part = operator.until(&desk, waiting, |part| part["state"] == "waiting").await?;
+        assert_eq!((&part["why"], &part["conditions"]), (&json!("waits for event_store"), &json!([])), "one cause");
     }
+    let told = Instant::now();
+    let refused = operator.post("/switches/sends", &json!({"setting": "off", "note": "n"})).await.expect_err("no log");
+    assert!(refused.to_string().contains("desk_unavailable") && told.elapsed() < Duration::from_secs(2), "{refused}");
     let health = desk.get("/api/health").await?;
     assert_eq!(health["status"], "DEGRADED");
     assert!(health["parts"].as_array().is_some_and(|parts| parts.iter().any(|part| part["name"] == "event_store")));

@@ -87,6 +87,7 @@ fn router(kind: Kind) -> Router {
         .route("/operator/v1/resume", post(acted))
         .route("/operator/v1/switches/{switch}", post(acted))
         .route("/operator/v1/ledger", get(async || Json(ledger())))
+        .route("/operator/v1/parts", get(async || Json(parts())))
         .route("/operator/v1/backup", get(async move || backup(kind)))
 }
 
@@ -134,6 +135,15 @@ fn ledger() -> Ledger {
     };
     let balances = vec![row(Account::DepositAddresses, "1.50000000"), row(Account::Customer, "-1.50000000")];
     Ledger { position: 7, balances }
+}
+
+fn parts() -> Value {
+    let condition = json!({ "kind": "terminal", "text": "\u{1b}[2J" });
+    json!({ "parts": [
+        { "name": "desk", "group": null, "state": "starting", "why": null, "restarts": 1, "conditions": [] },
+        { "name": "event_store", "group": "desk", "state": "backing_off", "why": "disk full", "restarts": 3,
+          "conditions": [condition] },
+    ] })
 }
 
 /// Without a wait the log ends at `EVENTS`; with one, one more event has happened on every page.

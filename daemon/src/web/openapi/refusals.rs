@@ -45,6 +45,8 @@ pub(super) const ACT: &[Refusal] = &[(422, &["invalid_note"]), (503, &["busy", "
 pub(super) const DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"]), (409, &["not_allowed"])];
 /// What an operator does to a part.
 pub(super) const PART: &[Refusal] = &[(404, &["unknown_part"]), (409, &["part_ended"]), (503, &["outcome_unknown"])];
+/// What breaks a part.
+pub(super) const RUNNING: &[Refusal] = &[(409, &["part_not_running"])];
 
 /// The codes of all groups under their statuses.
 pub(super) fn by_status<'r>(groups: impl IntoIterator<Item = &'r [Refusal]>) -> BTreeMap<u16, Vec<&'static str>> {
