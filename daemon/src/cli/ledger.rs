@@ -26,7 +26,12 @@ pub async fn print(client: &Client, ledger: &Ledger, out: &mut impl Write) -> an
         let amount = format!("{} {}", row.amount, row.coin.as_str());
         writeln!(out, "{:<18}  {:<10}  {amount:>24}", row.account.as_str(), row.nature.as_str())?;
     }
-    Ok(writeln!(out, "as of position {}", shown.position)?)
+    writeln!(out, "as of position {}", shown.position)?;
+    if !shown.unreadable.is_empty() {
+        let deposits: Vec<_> = shown.unreadable.iter().map(ToString::to_string).collect();
+        writeln!(out, "incomplete: events cannot be read of {}", deposits.join(", "))?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -43,6 +48,10 @@ mod tests {
         assert_eq!(lines[0], ["deposit_addresses", "asset", "1.50000000", "BTC"], "{text}");
         assert_eq!(lines[1], ["customer", "liability", "-1.50000000", "BTC"]);
         assert_eq!(lines[2], ["as", "of", "position", "7"]);
+        assert!(
+            text.ends_with("incomplete: events cannot be read of 00000000-0000-0000-0000-000000000005\n"),
+            "{text}"
+        );
     }
 
     #[tokio::test]

@@ -134,7 +134,7 @@ fn ledger() -> Ledger {
         BalanceRow { account, nature, coin, amount }
     };
     let balances = vec![row(Account::DepositAddresses, "1.50000000"), row(Account::Customer, "-1.50000000")];
-    Ledger { position: 7, balances }
+    Ledger { position: 7, unreadable: vec![id(5)], balances }
 }
 
 fn parts() -> Value {

@@ -15,6 +15,7 @@ use millrace_model::ledger::{Account, Nature, Ticker};
 use millrace_model::money::{Amount, Btc, Sky};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 /// No page has more rows.
 pub const PAGE_ROWS_MAX: u32 = 500;
@@ -79,6 +80,8 @@ pub struct DepositDetail {
 pub struct Ledger {
     /// That position.
     pub position: u64,
+    /// The deposits whose later events cannot be read: what these post is missing.
+    pub unreadable: Vec<Uuid>,
     /// The accounts on which something ever stood.
     pub balances: Vec<BalanceRow>,
 }

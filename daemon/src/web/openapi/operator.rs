@@ -279,7 +279,7 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "Ledger",
-        fields: &[("position", "integer"), ("balances", "[BalanceRow]")],
+        fields: &[("position", "integer"), ("unreadable", "[uuid]"), ("balances", "[BalanceRow]")],
         source: Source::Struct("Ledger", SHAPES_OF_CLI),
     },
     Shape {
@@ -287,7 +287,11 @@ pub(super) const SHAPES: &[Shape] = &[
         fields: &[("account", "string"), ("nature", "string"), ("coin", "string"), ("amount", "signed")],
         source: Source::Struct("BalanceRow", SHAPES_OF_CLI),
     },
-    Shape { name: "Postings", fields: &[("postings", "[PostingRow]")], source: Source::Struct("Postings", LEDGER) },
+    Shape {
+        name: "Postings",
+        fields: &[("complete", "boolean"), ("postings", "[PostingRow]")],
+        source: Source::Struct("Postings", LEDGER),
+    },
     Shape {
         name: "PostingRow",
         fields: &[

@@ -101,6 +101,9 @@ pub(super) fn note(text: &str) -> Result<Note, Problem> {
 pub(super) fn refused(error: OperateError) -> Problem {
     match error {
         OperateError::NoSuchDeposit(_) => unknown_deposit(),
+        OperateError::Unreadable(why) => {
+            Problem::conflict("unreadable_deposit", format!("It cannot be known where this deposit stands: {why}."))
+        }
         OperateError::Rejected(rule) => {
             Problem::conflict("not_allowed", format!("The desk's rules forbid it: {rule}."))
         }
