@@ -266,7 +266,7 @@ impl Duty for Sender {
 fn stored<T>(answer: &Result<T, ExecuteError>) -> Stored {
     match answer {
         Ok(_) => Stored::Yes,
-        Err(ExecuteError::NoSuchDeposit(_) | ExecuteError::Rejected(_)) => Stored::No,
+        Err(ExecuteError::NoSuchDeposit(_) | ExecuteError::Unreadable { .. } | ExecuteError::Rejected(_)) => Stored::No,
         Err(ExecuteError::Append(error)) => match error {
             AppendError::Conflict { .. }
             | AppendError::KeyTaken { .. }

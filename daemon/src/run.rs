@@ -25,7 +25,7 @@ use crate::lock;
 use crate::signals::told_to_stop;
 use crate::web::frame::with_refusals;
 use crate::web::late::late;
-use crate::web::operator::{self, OperatorState};
+use crate::web::operator::{self, OperatorState, World};
 use crate::web::public::Early;
 use crate::web::token::Token;
 use crate::web::{address, public};
@@ -75,7 +75,8 @@ fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
     let tree::Core { tree, store, views, operations, reconciliation, .. } = actors.core.clone();
     let data_dir = &config.desk.data_dir;
     let (log, backups) = (data_dir.join(tree::LOG_FILE), data_dir.join(BACKUPS));
-    OperatorState::new(operations, views, store, tree, reconciliation.subscribe(), log, backups)
+    let world = if config.sandbox.enabled { World::Sandbox } else { World::Real };
+    OperatorState::new(operations, views, store, tree, reconciliation.subscribe(), log, backups).within(world)
 }
 
 /// Puts the customers' face up as soon as there is somebody behind it.

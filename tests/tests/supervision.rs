@@ -2,7 +2,7 @@
 //! ends in time whatever state it is in.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use millrace_daemon::sandbox::info::Info;
@@ -19,6 +19,8 @@ use tokio::net::TcpSocket;
 
 /// The back-off of what failed again and again is at most half a minute.
 const HEALED_WITHIN: Duration = Duration::from_secs(50);
+/// How soon the health says what is dead.
+const SAID_WITHIN: Duration = Duration::from_secs(2);
 /// How long the desk may take to end, open streams included.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -33,10 +35,13 @@ async fn with_everything_dead_the_desk_answers_and_heals_when_it_comes_back() ->
     let operator = OperatorApi::of(&desk)?;
     let store = operator.until(&desk, "event_store", |part| part["state"] == "backing_off").await?;
     assert!(store["last_error"]["text"].as_str().is_some_and(|text| text.contains("log.db")), "{store}");
-    for waiting in ["operations", "projection", "binder", "scanner", "decider", "sender", "buyer"] {
-        let part = operator.part(waiting).await?;
-        assert_eq!(conditions(&part)["event_store"], "waiting for the log to be opened", "{part}");
+    for waiting in ["followers", "operations", "projection", "binder", "scanner", "decider", "sender", "buyer"] {
+        let part = operator.until(&desk, waiting, |part| part["state"] == "waiting").await?;
+        assert_eq!((&part["why"], &part["conditions"]), (&json!("waits for event_store"), &json!([])), "one cause");
     }
+    let told = Instant::now();
+    let refused = operator.post("/switches/sends", &json!({"setting": "off", "note": "n"})).await.expect_err("no log");
+    assert!(refused.to_string().contains("desk_unavailable") && told.elapsed() < Duration::from_secs(2), "{refused}");
     let health = desk.get("/api/health").await?;
     assert_eq!(health["status"], "DEGRADED");
     assert!(health["parts"].as_array().is_some_and(|parts| parts.iter().any(|part| part["name"] == "event_store")));
@@ -86,6 +91,32 @@ async fn a_deposit_paid_while_the_nodes_were_dead_is_found_when_they_come_back()
     desk.settled(&target, 1).await?;
     assert_eq!(paid(&sandbox, &target)?, 1);
     outside.declare_openings(&operator).await?;
+    operator.until_well(&desk).await
+}
+
+/// O9: the nodes and the exchange die in the middle of a purchase's life, and come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_and_exchange_that_die_are_named_at_once_and_the_purchase_goes_on_when_they_are_back() -> Result<()> {
+    let outside = Outside::new().await?;
+    let sandbox = outside.alive().await?;
+    let desk = outside.desk_with(&[("MILLRACE_DESK__METHOD", "passthrough")], |_| Ok(())).await?;
+    let operator = OperatorApi::of(&desk)?;
+    operator.until_well(&desk).await?;
+    let target = fresh_target(26);
+    pay(&sandbox, &desk.bind(&target).await?)?;
+    sandbox.stop().await;
+    let (died, dead) = (Instant::now(), outside.dead()?);
+    for (part, kind) in [("scanner", "bitcoin_node"), ("stock", "skycoin_node"), ("market", "c2cx")] {
+        operator.until(&desk, part, |part| conditions(part)[kind].is_string()).await?;
+    }
+    assert_eq!(desk.get("/api/health").await?["status"], "DEGRADED");
+    assert!(died.elapsed() < SAID_WITHIN, "it took {:?}", died.elapsed());
+    assert_eq!(look(&desk, "/").await?.0, StatusCode::OK, "the page is up");
+
+    drop(dead);
+    let sandbox = outside.alive().await?;
+    desk.settled(&target, 1).await?;
+    assert_eq!(paid(&sandbox, &target)?, 1);
     operator.until_well(&desk).await
 }
 
@@ -257,9 +288,14 @@ impl Outside {
     }
 
     async fn desk(&self, prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Desk> {
+        self.desk_with(&[], prepare).await
+    }
+
+    async fn desk_with(&self, own: &[(&'static str, &str)], prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Desk> {
         let mut settings = settings_of(&self.info);
         settings.push(("MILLRACE_BITCOIN__CONFIRMATIONS", "1".to_owned()));
-        let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        settings.extend(own);
         Desk::start_on(&settings, prepare).await
     }
 }

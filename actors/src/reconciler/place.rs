@@ -92,6 +92,9 @@ impl Books {
         if ledger.position < position {
             return Err(format!("the ledger is at position {} while the log is at {position}", ledger.position));
         }
+        if let Some(id) = ledger.unreadable.keys().next() {
+            return Err(format!("the ledger is incomplete: an event of deposit {id} cannot be read"));
+        }
         Ok((Booked::of(&ledger.balances, place, coin), desk))
     }
 

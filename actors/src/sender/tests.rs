@@ -29,7 +29,8 @@ async fn a_payout_ends_confirmed_and_paid_once() {
     for kind in ["PayoutIntended", "PayoutSigned", "Sent", "Confirmed"] {
         assert_eq!(rig.count(id, kind), 1, "{kind}");
     }
-    let wallet: Vec<_> = rig.events(&StreamName::Wallet).iter().map(|recorded| recorded.event.kind()).collect();
+    let wallet = rig.events(&StreamName::Wallet);
+    let wallet: Vec<_> = wallet.iter().map(|recorded| recorded.event.kind()).collect();
     assert_eq!(wallet, ["InputsReserved", "InputsSpent"]);
 }
 

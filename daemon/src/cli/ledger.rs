@@ -27,6 +27,10 @@ pub async fn print(client: &Client, ledger: &Ledger, out: &mut impl Write) -> an
         writeln!(out, "{:<18}  {:<10}  {amount:>24}", row.account.as_str(), row.nature.as_str())?;
     }
     writeln!(out, "as of position {}", shown.position)?;
+    if !shown.unreadable.is_empty() {
+        let deposits: Vec<_> = shown.unreadable.iter().map(ToString::to_string).collect();
+        writeln!(out, "incomplete: events cannot be read of {}", deposits.join(", "))?;
+    }
     if shown.places.is_empty() {
         return Ok(());
     }
@@ -57,7 +61,9 @@ mod tests {
         assert_eq!(lines[1], ["customer", "liability", "-1.50000000", "BTC"]);
         assert_eq!(lines[2], ["as", "of", "position", "7"]);
         let place = ["hot_wallet", "10.000000", "SKY", "1.500000", "SKY", "8.500000", "SKY", "fits", "at"];
-        assert_eq!(lines[5], [&place[..], &["1970-01-01", "00:00:00", "UTC"]].concat(), "{text}");
+        assert_eq!(lines[6], [&place[..], &["1970-01-01", "00:00:00", "UTC"]].concat(), "{text}");
+        let incomplete = "incomplete: events cannot be read of 00000000-0000-0000-0000-000000000005";
+        assert!(text.lines().any(|line| line == incomplete), "{text}");
     }
 
     #[tokio::test]

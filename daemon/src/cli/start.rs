@@ -10,8 +10,9 @@ use clap::{CommandFactory, Parser};
 
 use super::client::Client;
 use super::exit::Exit;
-use super::{Cli, Command, SandboxArgs, backup, brakes, check, deposits, events, ledger};
+use super::{Cli, Command, SandboxArgs, backup, brakes, check, deposits, events, ledger, parts};
 use crate::config::{self, Loaded};
+use crate::sandbox::cli::Command as SandboxCommand;
 use crate::{front, logging, web};
 
 /// Does what the command line says; prints `error: …` and gives the exit when that fails.
@@ -45,11 +46,15 @@ fn start(cli: Cli) -> anyhow::Result<()> {
     match cli.command.unwrap_or(Command::Run) {
         Command::Run => run(load()?, cli.config.as_deref()),
         Command::Core => core(load()?),
+        Command::Sandbox(SandboxArgs { command: SandboxCommand::Panic { part }, .. }) => {
+            ask(parts::panic(&Client::new(&load()?.config)?, &part, out))
+        }
         Command::Sandbox(arguments) => sandbox(arguments, &load()?),
         Command::CheckConfig => check::print(&load()?, out),
         Command::Deposits(list) => ask(deposits::list(&Client::new(&load()?.config)?, &list, out)),
         Command::Ledger(shown) => ask(ledger::print(&Client::new(&load()?.config)?, &shown, out)),
         Command::Deposit(deposits::One::Show(show)) => ask(deposits::show(&Client::new(&load()?.config)?, &show, out)),
+        Command::Parts(list) => ask(parts::list(&Client::new(&load()?.config)?, &list, out)),
         Command::Halt(why) => ask(brakes::halt(&Client::new(&load()?.config)?, &why, out)),
         Command::Resume(why) => ask(brakes::resume(&Client::new(&load()?.config)?, &why, out)),
         Command::Switch(turn) => ask(brakes::turn(&Client::new(&load()?.config)?, &turn, out)),

@@ -89,6 +89,7 @@ fn router(kind: Kind) -> Router {
         .route("/operator/v1/resume", post(acted))
         .route("/operator/v1/switches/{switch}", post(acted))
         .route("/operator/v1/ledger", get(async || Json(ledger())))
+        .route("/operator/v1/parts", get(async || Json(parts())))
         .route("/operator/v1/backup", get(async move || backup(kind)))
 }
 
@@ -144,7 +145,16 @@ fn ledger() -> Ledger {
         verdict: Verdict::Fits,
         at: DateTime::UNIX_EPOCH,
     };
-    Ledger { position: 7, balances, places: vec![place] }
+    Ledger { position: 7, unreadable: vec![id(5)], balances, places: vec![place] }
+}
+
+fn parts() -> Value {
+    let condition = json!({ "kind": "terminal", "text": "\u{1b}[2J" });
+    json!({ "parts": [
+        { "name": "desk", "group": null, "state": "starting", "why": null, "restarts": 1, "conditions": [] },
+        { "name": "event_store", "group": "desk", "state": "backing_off", "why": "disk full", "restarts": 3,
+          "conditions": [condition] },
+    ] })
 }
 
 /// Without a wait the log ends at `EVENTS`; with one, one more event has happened on every page.

@@ -92,6 +92,11 @@ pub enum Command {
         #[arg(default_value = "{}")]
         body: String,
     },
+    /// Make a part of the running desk panic, to see it heal.
+    Panic {
+        /// Which, by the name it has in the desk's health.
+        part: String,
+    },
     /// Stop the sandbox.
     Stop,
 }
@@ -250,6 +255,7 @@ async fn steer(client: &Client, command: Command) -> anyhow::Result<Value> {
     let nothing = json!({});
     let (path, body) = match command {
         Command::Run(_) => bail!("a sandbox that runs is not started again"),
+        Command::Panic { .. } => bail!("parts belong to the desk, not to the sandbox"),
         Command::Status => return Ok(client.get("/status").await?),
         Command::Books => return Ok(client.get("/books").await?),
         Command::Faults(command) => return faults(client, command).await,

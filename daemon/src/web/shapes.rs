@@ -17,6 +17,7 @@ use millrace_model::money::{Amount, Btc, Sky};
 use millrace_model::reconciliation::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 /// No page has more rows.
 pub const PAGE_ROWS_MAX: u32 = 500;
@@ -81,6 +82,8 @@ pub struct DepositDetail {
 pub struct Ledger {
     /// That position.
     pub position: u64,
+    /// The deposits whose later events cannot be read: what these post is missing.
+    pub unreadable: Vec<Uuid>,
     /// The accounts on which something ever stood.
     pub balances: Vec<BalanceRow>,
     /// The places outside, as each was when it was last held against the books.

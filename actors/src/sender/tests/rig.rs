@@ -1,5 +1,6 @@
 //! A desk of store, deposits and sender on a file of its own, over a node in memory.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -93,6 +94,17 @@ impl Rig {
         let (tree, deposits) = open(&self.dir, self.execution, Arc::clone(&self.clock));
         deposits.store().ready().await;
         Self { tree, deposits, ..self }
+    }
+
+    /// The same, and something is done to the log in between.
+    pub(crate) async fn between(self, change: impl FnOnce(&Path)) -> Self {
+        self.tree.shutdown(Duration::from_secs(5)).await;
+        change(&self.dir.path().join("log.sqlite"));
+        self.restart().await
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Ends the process, and its log with it. The next one begins with an empty log; the node is as it was.

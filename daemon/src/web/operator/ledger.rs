@@ -28,7 +28,9 @@ pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledge
         amount: coin.amount(*units),
     };
     let places = state.reconciliation.borrow().iter().map(place_row).collect();
-    Reply(Ledger { position: cut.position, balances: cut.balances.all().iter().map(row).collect(), places })
+    let balances = cut.balances.all().iter().map(row).collect();
+    let unreadable = cut.unreadable.keys().map(|id| id.0).collect();
+    Reply(Ledger { position: cut.position, unreadable, balances, places })
 }
 
 fn place_row(Compared { comparison, at }: &Compared) -> PlaceRow {
@@ -40,6 +42,8 @@ fn place_row(Compared { comparison, at }: &Compared) -> PlaceRow {
 /// What a deposit's events posted, made again from its stream.
 #[derive(Debug, Serialize)]
 pub(super) struct Postings {
+    /// Whether these are all: what follows an event that cannot be read is not known.
+    complete: bool,
     postings: Vec<PostingRow>,
 }
 
@@ -61,7 +65,8 @@ pub(super) async fn of_deposit(
     if events.is_empty() {
         return Err(unknown_deposit());
     }
-    Ok(Reply(Postings { postings: posted(&events) }))
+    let readable = events.iter().take_while(|recorded| !matches!(recorded.event, Event::Unreadable(_))).count();
+    Ok(Reply(Postings { complete: readable == events.len(), postings: posted(&events[..readable]) }))
 }
 
 fn posted(events: &[Recorded]) -> Vec<PostingRow> {
