@@ -1,6 +1,5 @@
 //! `millrace parts` and `millrace sandbox panic`.
 
-use std::collections::HashMap;
 use std::io::Write;
 
 use anyhow::Context;
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use crate::escape::escaped;
 
-/// Groups are not drawn deeper in groups than this.
+/// Groups are drawn no deeper in groups than this.
 const DEPTH_MAX: usize = 8;
 
 /// How to print them.
@@ -50,11 +49,10 @@ pub async fn list(client: &Client, list: &List, out: &mut impl Write) -> anyhow:
     }
     let parts: Vec<Part> = serde_json::from_value(Value::Array(parts))
         .context("the desk's answer is not understood; is it of another version?")?;
-    let groups: HashMap<_, _> = parts.iter().map(|part| (part.name.as_str(), part.group.as_deref())).collect();
+    let mut rows = Vec::new();
+    below(None, &parts, 0, &mut rows);
     writeln!(out, "{:<24}  {:<12}  {:>8}  WHY", "PART", "STATE", "RESTARTS")?;
-    for part in &parts {
-        let above = |group: &&str| groups.get(group).copied().flatten();
-        let depth = std::iter::successors(part.group.as_deref(), above).take(DEPTH_MAX).count();
+    for (depth, part) in rows {
         let name = format!("{:1$}{2}", "", 2 * depth, escaped(&part.name));
         let conditions = part.conditions.iter().map(|condition| condition.text.as_str());
         let why: Vec<_> = part.why.as_deref().into_iter().chain(conditions).collect();
@@ -62,6 +60,17 @@ pub async fn list(client: &Client, list: &List, out: &mut impl Write) -> anyhow:
         writeln!(out, "{name:<24}  {:<12}  {:>8}  {}", escaped(&state), part.restarts, escaped(&why))?;
     }
     Ok(())
+}
+
+/// The parts of a group, each followed by those below it, and how deep each stands.
+fn below<'p>(group: Option<&str>, parts: &'p [Part], depth: usize, rows: &mut Vec<(usize, &'p Part)>) {
+    if depth == DEPTH_MAX {
+        return;
+    }
+    for part in parts.iter().filter(|part| part.group.as_deref() == group) {
+        rows.push((depth, part));
+        below(Some(&part.name), parts, depth + 1, rows);
+    }
 }
 
 /// Makes a part of a desk in the sandbox panic, and prints what it was doing just then.
@@ -84,10 +93,11 @@ mod tests {
         let text = String::from_utf8(out).unwrap();
         let lines: Vec<_> = text.lines().map(str::trim_end).collect();
         assert_eq!(lines[1].split_whitespace().collect::<Vec<_>>(), ["desk", "starting", "1"]);
+        assert!(lines[3].starts_with("sandbox "), "{text}");
         assert!(lines[2].starts_with("  event_store ") && lines[2].ends_with("3  disk full; \\u{1b}[2J"), "{text}");
         let mut out = Vec::new();
         list(&desk.client(), &List { json: true }, &mut out).await.unwrap();
-        assert_eq!(String::from_utf8(out).unwrap().lines().count(), 2);
+        assert_eq!(String::from_utf8(out).unwrap().lines().count(), 3);
     }
 
     #[tokio::test]

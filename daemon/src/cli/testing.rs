@@ -152,6 +152,7 @@ fn parts() -> Value {
     let condition = json!({ "kind": "terminal", "text": "\u{1b}[2J" });
     json!({ "parts": [
         { "name": "desk", "group": null, "state": "starting", "why": null, "restarts": 1, "conditions": [] },
+        { "name": "sandbox", "group": null, "state": "running", "why": null, "restarts": 0, "conditions": [] },
         { "name": "event_store", "group": "desk", "state": "backing_off", "why": "disk full", "restarts": 3,
           "conditions": [condition] },
     ] })
