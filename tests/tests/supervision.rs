@@ -101,6 +101,7 @@ async fn nodes_and_exchange_that_die_are_named_at_once_and_the_purchase_goes_on_
     let sandbox = outside.alive().await?;
     let desk = outside.desk_with(&[("MILLRACE_DESK__METHOD", "passthrough")], |_| Ok(())).await?;
     let operator = OperatorApi::of(&desk)?;
+    outside.declare_openings(&operator).await?;
     operator.until_well(&desk).await?;
     let target = fresh_target(26);
     pay(&sandbox, &desk.bind(&target).await?)?;
