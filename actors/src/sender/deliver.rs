@@ -10,7 +10,7 @@ use millrace_protocols::wire::skycoin::rest::{Seen, Standing};
 use tokio::time::Instant;
 
 use super::watches::Watch;
-use super::{Sender, Trouble, stored};
+use super::{SWITCH_PAUSE, Sender, Trouble, stored};
 use crate::deposits::{ExecuteError, Tracked};
 use crate::event_store::Append;
 use crate::ports::PortError;
@@ -24,6 +24,10 @@ impl Sender {
         self.reserve_again(&tracked).await?;
         if tracked.deposit.stage != Stage::WaitSend {
             return self.watch(tracked).await;
+        }
+        // Signing takes its time, and the desk may have been halted meanwhile.
+        if !self.may_send()? {
+            return Ok(Next::After(SWITCH_PAUSE));
         }
         // Also after a restart, when nobody remembers whether a node has them: the same bytes, again.
         match self.hand_in(&tracked, Phase::Signed).await? {
