@@ -129,6 +129,15 @@ impl Tree {
         }
     }
 
+    /// Ends all parts at one moment, as the end of the process would: none of them commits anything after it.
+    pub async fn cut_off(&self) {
+        let mut children = self.children().take().unwrap_or_default();
+        children.iter().for_each(|child| child.task.abort());
+        for child in &mut children {
+            let _ = timeout(ABORT_WITHIN, &mut child.task).await;
+        }
+    }
+
     async fn order(&self, name: &str, order: Order) -> Result<(), TreeError> {
         let commands = self.children().as_ref().and_then(|children| {
             let child = children.iter().find(|child| child.name == name)?;

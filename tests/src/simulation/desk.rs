@@ -98,6 +98,8 @@ impl Desk {
         let tree = Tree::new(Registry::new(Arc::clone(&clock)), world.seed);
         let settings = StoreSettings { path: log.to_owned(), execution: Execution::Inline, clock: Arc::clone(&clock) };
         let store = Store::start(&tree, settings)?;
+        store.ready().await;
+        world.leaving.begin(store.reader()?)?;
         let deposits = Deposits::new(store.clone());
         let source = Arc::clone(&world.addresses);
         let switches = watch::Sender::new(Switches::default()).subscribe();
@@ -136,13 +138,12 @@ impl Desk {
             stock,
         };
         sender::start(&tree, deposits, world.skycoin.clone(), sending)?;
-        store.ready().await;
         Ok(Self { tree, store, binder, tip })
     }
 
     /// The process is gone, in the middle of whatever it did.
     pub async fn crash(&self) {
-        self.tree.shutdown(Duration::ZERO).await;
+        self.tree.cut_off().await;
     }
 
     /// Waits until the chain was read for the first time.
