@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::watches::Watch;
 use super::{SWITCH_PAUSE, Sender, Trouble, stored};
+use crate::canary::{self, Canary};
 use crate::deposits::{ExecuteError, Tracked};
 use crate::event_store::Append;
 use crate::ports::PortError;
@@ -125,6 +126,7 @@ impl Sender {
                 tracing::warn!(deposit = %deposit.receipt.id, txid = %signed.txid, why, "a payout was not taken");
                 self.look_up(&payout, phase).await
             }
+            Err(_) if canary::lives(Canary::SignAnew) => Ok(Step::Conflict { conflicting_txid: signed.inner_hash }),
             Err(error) => Err(error.into()),
         }
     }
