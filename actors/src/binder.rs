@@ -208,7 +208,12 @@ impl Desk {
         let tail = store.reader()?.stream(&StreamName::AddressBook, owned.version.saturating_sub(BOOK_TAIL))?;
         let book = tail.iter().fold(AddressBook::default(), |book, recorded| match &recorded.event {
             Event::AddressBook(event) => book.evolve(event),
-            Event::Deposit(_) | Event::Binding(_) | Event::Chain(_) | Event::Wallet(_) | Event::Desk(_) => book,
+            Event::Deposit(_)
+            | Event::Binding(_)
+            | Event::Chain(_)
+            | Event::Wallet(_)
+            | Event::Desk(_)
+            | Event::Unreadable(_) => book,
         });
         let claims = Mutex::new(Claims::new(book.next_index()));
         let desk = Self { settings, store, epoch: owned.epoch, claims, report };

@@ -13,6 +13,8 @@ pub mod event;
 pub mod ids;
 pub mod ledger;
 pub mod money;
+pub mod outflow;
 pub mod purchase;
+pub mod reconciliation;
 mod upcast;
 pub mod wallet;
