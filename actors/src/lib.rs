@@ -6,6 +6,7 @@ pub mod binder;
 pub mod bitcoin_node;
 pub mod brakes;
 pub mod buyer;
+pub mod canary;
 pub mod clock;
 pub mod decider;
 pub mod deposits;

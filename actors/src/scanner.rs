@@ -35,6 +35,7 @@ use tokio::sync::watch;
 use xtra::Mailbox;
 
 use crate::binder::AddressSource;
+use crate::canary::{self, Canary};
 use crate::deposits::{Deposits, Tracked, progress};
 use crate::event_store::{Append, AppendError, Committed, Epoch, Expected, Origin, ReadError, Reader, Write};
 use crate::past::Horizon;
@@ -356,6 +357,9 @@ impl Scanner {
 
     /// The height at which a deposit mined in this block is deep enough.
     fn due(&self, deposit: &Deposit, block: BlockRef) -> u64 {
+        if canary::lives(Canary::NoDepth) {
+            return block.height;
+        }
         block.height + deposit.confirmations_required(self.outside.settings.confirmations).max(1) - 1
     }
 

@@ -189,11 +189,9 @@ impl Sender {
     }
 
     async fn advance(&self, tracked: Arc<Tracked>) -> Result<Next, Trouble> {
-        if tracked.deposit.stage == Stage::WaitSend && !self.may_send()? {
-            return Ok(Next::After(SWITCH_PAUSE));
-        }
         let tracked = match tracked.deposit.signed_payout() {
             Some(_) => tracked,
+            None if !self.may_send()? => return Ok(Next::After(SWITCH_PAUSE)),
             None => self.sign(tracked).await?,
         };
         self.deliver(tracked).await

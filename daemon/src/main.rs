@@ -6,6 +6,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Whoever runs the desk must not get one that is wrong on purpose.
+const _: () = assert!(!millrace_actors::canary::ARE_BUILT_IN, "the feature `canaries` is for tests/canaries alone");
+
 fn main() -> ExitCode {
     // Not a `Result`: with RUST_BACKTRACE set, an expected error such as a port in use would print thirty frames.
     millrace_daemon::cli::main(std::env::args_os()).into()

@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 const TELL_ALL: u64 = 1;
 
 fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_time().start_paused(true).build()
+    Builder::new_current_thread().enable_time().event_interval(1).start_paused(true).build()
 }
 
 fn main() -> Result<ExitCode> {

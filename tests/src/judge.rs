@@ -3,6 +3,8 @@
 //! The desk's word counts for nothing here but for what it wrote into its log: who was paid, and what was bought, is told
 //! by the chain and the exchange themselves.
 
+mod outputs;
+
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
@@ -117,6 +119,7 @@ pub fn judge_at_rest(reader: &Reader, outside: &Outside) -> Result<BTreeMap<Depo
 /// Judges a log in the middle of everything: what must hold at every moment, whatever is on its way. A log that was restored
 /// has forgotten something and is not to be judged before it has found out.
 pub fn judge_amid(reader: &Reader, outside: &Outside) -> Result<()> {
+    outputs::are_apart(reader)?;
     amid(reader, outside).map(drop)
 }
 

@@ -18,7 +18,7 @@ const LIVES: u64 = 500;
 const REMEMBERED: [u64; 1] = [100_969];
 
 fn runtime() -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_time().start_paused(true).build()
+    Builder::new_current_thread().enable_time().event_interval(1).start_paused(true).build()
 }
 
 /// P1: five hundred lives with crashes in the middle of a step.

@@ -6,11 +6,12 @@ use millrace_model::deposit::{Command, Deposit, Stage};
 use millrace_model::desk::Switch;
 use millrace_model::ids::DepositId;
 use millrace_model::purchase::{Fact, OrderIntent};
-use millrace_protocols::purchase::{Machine, MarketTrouble, Policy, Step, VenueOrder, Waiting};
+use millrace_protocols::purchase::{Failure, Machine, MarketTrouble, PlaceReply, Policy, Step, VenueOrder, Waiting};
 use millrace_protocols::wire::c2cx;
 
 use super::troubles::Troubles;
 use super::{BRAKES_PAUSE, Desk, End, LOG_PAUSE, log};
+use crate::canary::{self, Canary};
 use crate::deposits::ExecuteError;
 use crate::market::Claim;
 use crate::market::Claimed;
@@ -92,7 +93,12 @@ impl Course {
             let end = match step {
                 Step::Record(fact) => self.record(desk, fact).await,
                 Step::Place(order) => {
-                    let reply = c2cx::place_reply(desk.exchange.place(&order).await);
+                    let reply = match c2cx::place_reply(desk.exchange.place(&order).await) {
+                        PlaceReply::Failed(Failure::Unavailable) if canary::lives(Canary::BlindRetry) => {
+                            PlaceReply::Refused { reason: "no answer".to_owned() }
+                        }
+                        reply => reply,
+                    };
                     self.machine.handle_place(reply, desk.now_ms());
                     None
                 }
@@ -161,6 +167,11 @@ impl Course {
         {
             self.machine.handle_not_reserved(desk.now_ms());
             return None;
+        }
+        if let Fact::Intended(order) = &fact
+            && canary::lives(Canary::OrderFirst)
+        {
+            let _ = desk.exchange.place(order).await;
         }
         let was_intended = matches!(fact, Fact::Intended(_));
         let is_placed = matches!(fact, Fact::Placed { .. });

@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
 use super::chain_hash::{ChainHash, Link, snapshot_hash};
 use super::schema::{OpenError, open_writer};
+use crate::canary::{self, Canary};
 
 /// How many stream heads are remembered; beyond it all are forgotten and looked up again.
 const HEADS_MAX: usize = 200_000;
@@ -129,12 +130,18 @@ impl Log {
         group: impl Iterator<Item = Append>,
         now: DateTime<Utc>,
     ) -> rusqlite::Result<(Vec<Outcome>, Vec<Recorded>)> {
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        if !canary::lives(Canary::Autocommit) {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        }
         let (mut events, mut outcomes) = (Vec::new(), Vec::new());
         for append in group {
             outcomes.push(self.store(append, now, &mut events)?);
         }
-        self.connection.execute_batch("COMMIT")?;
+        match self.connection.execute_batch("COMMIT") {
+            Err(_) if canary::lives(Canary::CommitUnchecked) => self.connection.execute_batch("ROLLBACK")?,
+            Err(_) if canary::lives(Canary::Autocommit) => {}
+            committed => committed?,
+        }
         if self.heads.len() > HEADS_MAX {
             self.heads.clear();
         }
@@ -170,7 +177,9 @@ impl Log {
 
     /// Checks everything before it writes anything, so that a refused append leaves no trace in the group.
     fn store(&mut self, append: Append, now: DateTime<Utc>, stored: &mut Vec<Recorded>) -> rusqlite::Result<Outcome> {
-        if let Some(committed) = self.earlier_outcome(append.command_id)? {
+        if let Some(committed) = self.earlier_outcome(append.command_id)?
+            && !canary::lives(Canary::NoDedup)
+        {
             return Ok(Ok(committed));
         }
         if let Some(refusal) = self.refusal(&append)? {
@@ -207,6 +216,9 @@ impl Log {
                 self.insert_snapshot(head, &write.stream, state)?;
             }
             self.heads.insert(write.stream, head);
+        }
+        if canary::lives(Canary::NoDedup) && self.earlier_outcome(command_id)?.is_some() {
+            return Ok(Ok(Committed { first, last: self.position, origin: Origin::New }));
         }
         self.connection
             .prepare_cached(

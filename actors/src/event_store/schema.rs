@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::canary::{self, Canary};
+
 /// The log's migrations; the database's `user_version` counts those applied.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/log/0001_log.sql"),
@@ -82,6 +84,9 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
              PRAGMA busy_timeout = 5000; PRAGMA cache_size = -32768; PRAGMA wal_autocheckpoint = 4000;",
         )
         .map_err(failed)?;
+    if canary::lives(Canary::SyncNormal) {
+        connection.execute_batch("PRAGMA synchronous = NORMAL").map_err(failed)?;
+    }
     require(&connection, path, "journal_mode", "wal")?;
     require(&connection, path, "synchronous", "2")?;
     connection.set_prepared_statement_cache_capacity(32);

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::aside::set_aside;
 use super::{Interruption, Scanner, ScannerError};
+use crate::canary::{self, Canary};
 use crate::event_store::{Append, Expected, Write};
 
 /// How many of a transaction's coins are recorded: as many as an event has room for.
@@ -50,6 +51,9 @@ impl Scanner {
         self.follow_log()?;
         block.txdata.iter().for_each(|transaction| self.sightings.notice(transaction));
         let payments: Vec<Payment> = block.txdata.iter().flat_map(|transaction| self.payments(transaction)).collect();
+        if canary::lives(Canary::CursorFirst) {
+            self.commit(|scanner| scanner.block_append(at, &[]).map(Some)).await?;
+        }
         self.commit(|scanner| scanner.block_append(at, &payments).map(Some)).await?;
         self.horizon.read(at.height, block.header.time);
         tracing::debug!(height = at.height, hash = %at.hash, deposits = payments.len(), "block read");
@@ -98,7 +102,7 @@ impl Scanner {
         };
         tracing::info!(deposit = %id, outpoint = %payment.outpoint, address = payment.address, %amount, "deposit detected");
         let write = Write::new(StreamName::Deposit(id), Expected::Exactly(0), vec![Event::Deposit(detected.into())]);
-        Ok(Some(Write { key: Some(payment.key()), ..write }))
+        Ok(Some(Write { key: (!canary::lives(Canary::DetectedTwice)).then(|| payment.key()), ..write }))
     }
 
     fn block_append(&mut self, at: BlockRef, payments: &[Payment]) -> Result<Append, ScannerError> {

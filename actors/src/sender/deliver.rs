@@ -10,7 +10,8 @@ use millrace_protocols::wire::skycoin::rest::{Seen, Standing};
 use tokio::time::Instant;
 
 use super::watches::Watch;
-use super::{Sender, Trouble, stored};
+use super::{SWITCH_PAUSE, Sender, Trouble, stored};
+use crate::canary::{self, Canary};
 use crate::deposits::{ExecuteError, Tracked};
 use crate::event_store::Append;
 use crate::ports::PortError;
@@ -24,6 +25,10 @@ impl Sender {
         self.reserve_again(&tracked).await?;
         if tracked.deposit.stage != Stage::WaitSend {
             return self.watch(tracked).await;
+        }
+        // Signing takes its time, and the desk may have been halted meanwhile.
+        if !self.may_send()? {
+            return Ok(Next::After(SWITCH_PAUSE));
         }
         // Also after a restart, when nobody remembers whether a node has them: the same bytes, again.
         match self.hand_in(&tracked, Phase::Signed).await? {
@@ -121,6 +126,7 @@ impl Sender {
                 tracing::warn!(deposit = %deposit.receipt.id, txid = %signed.txid, why, "a payout was not taken");
                 self.look_up(&payout, phase).await
             }
+            Err(_) if canary::lives(Canary::SignAnew) => Ok(Step::Conflict { conflicting_txid: signed.inner_hash }),
             Err(error) => Err(error.into()),
         }
     }

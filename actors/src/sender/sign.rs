@@ -10,6 +10,7 @@ use millrace_protocols::wire::skycoin::rest::{Payout, Refusal};
 
 use super::recall::signed;
 use super::{Sender, Trouble, stored};
+use crate::canary::{self, Canary};
 use crate::deposits::Tracked;
 use crate::ports::CreateError;
 use crate::wallet::{Change, Stored};
@@ -94,6 +95,9 @@ impl Sender {
         }
         self.alarms.wallet.clear(id);
         self.alarms.payout.clear(id);
+        if canary::lives(Canary::SendFirst) {
+            let _ = self.node.inject(&created.transaction).await;
+        }
         self.record_signed(id, signed(&created.transaction)).await
     }
 

@@ -326,6 +326,22 @@ async fn nothing_is_paid_while_sends_are_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payout_that_is_being_signed_when_sends_are_forbidden_stays_here() {
+    let rig = Rig::new().await;
+    rig.node.ledger().give("100", 50);
+    let allowed = rig.allowed.clone();
+    rig.node.ledger().after_create = Some(Box::new(move |_, _| allowed.store(false, Ordering::SeqCst)));
+    let id = rig.owe(9, "5").await;
+    rig.send();
+    rig.until_alarm(PART, "sends").await;
+    assert_eq!(rig.count(id, "PayoutSigned"), 1);
+    assert!(rig.node.ledger().handed_in.is_empty());
+    rig.allowed.store(true, Ordering::SeqCst);
+    rig.until_paid(id).await;
+    assert_eq!(rig.count(id, "PayoutSigned"), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wallet_that_signs_something_else_is_not_followed() {
     let rig = Rig::new().await;
     rig.node.ledger().give("100", 50);

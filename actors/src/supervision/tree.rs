@@ -201,6 +201,16 @@ impl Tree {
         }
     }
 
+    /// Ends all parts at one moment, as the end of the process would: none of them does anything after it.
+    pub async fn cut_off(&self) {
+        let Some(mut parts) = self.shared.parts().take() else { return };
+        parts.conductor.abort();
+        parts.children.values().for_each(|child| child.task.abort());
+        for child in parts.children.values_mut() {
+            let _ = timeout(ABORT_WITHIN, &mut child.task).await;
+        }
+    }
+
     fn enter(&self, plan: &Plan, name: &str, group: Option<Group>) -> Result<Entry, TreeError> {
         let within = self.group.map(|group| plan.name(group).to_owned());
         let entry = self.shared.health.enter(name, within, group.map(|group| group.strategy));

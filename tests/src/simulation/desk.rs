@@ -101,6 +101,8 @@ impl Desk {
         let desk = tree.group("desk", Group::new(Strategy::RestForOne))?;
         let store = Store::start(&desk, settings)?;
         let followers = desk.group("followers", Group::new(Strategy::OneForOne))?;
+        store.ready().await;
+        world.leaving.begin(store.reader()?)?;
         let deposits = Deposits::new(store.clone());
         let source = Arc::clone(&world.addresses);
         let switches = watch::Sender::new(Switches::default()).subscribe();
@@ -141,13 +143,12 @@ impl Desk {
             clock: world.clock.clone(),
         };
         sender::start(&followers, deposits, world.skycoin.clone(), sending)?;
-        store.ready().await;
         Ok(Self { tree, store, binder, tip })
     }
 
     /// The process is gone, in the middle of whatever it did.
     pub async fn crash(&self) {
-        self.tree.shutdown(Duration::ZERO).await;
+        self.tree.cut_off().await;
     }
 
     /// Waits until the chain was read for the first time.

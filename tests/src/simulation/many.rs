@@ -77,7 +77,6 @@ pub fn live(
     runtime: fn() -> std::io::Result<Runtime>,
     tell_how_far: impl Fn(&Tally),
 ) -> (Tally, Option<Violation>) {
-    count_panics();
     let shared = Shared { next: AtomicU64::new(0), stop: AtomicBool::new(false), outcome: Mutex::default() };
     std::thread::scope(|scope| {
         let (working, finished) = mpsc::sync_channel::<()>(1);
@@ -133,7 +132,9 @@ pub fn twice(seed: u64, runtime: fn() -> std::io::Result<Runtime>) -> Result<End
     Ok(first)
 }
 
-fn once(seed: u64, runtime: fn() -> std::io::Result<Runtime>) -> Result<Ending> {
+/// Lives a life.
+pub fn once(seed: u64, runtime: fn() -> std::io::Result<Runtime>) -> Result<Ending> {
+    count_panics();
     let panics_before = PANICS.get();
     let lived = catch_unwind(AssertUnwindSafe(|| {
         let runtime = runtime()?;

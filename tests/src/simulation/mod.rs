@@ -14,12 +14,15 @@
 
 mod bitcoin;
 mod clock;
+mod depth;
 mod desk;
+mod leaving;
 pub mod many;
 mod rest;
 mod skycoin;
 mod story;
 mod venue;
+mod voids;
 mod wire;
 
 use std::sync::Arc;
@@ -35,6 +38,7 @@ use crate::seed::chance;
 use self::bitcoin::BitcoinNetwork;
 use self::clock::StoryClock;
 use self::desk::{Addresses, CountingIds};
+use self::leaving::Leaving;
 use self::skycoin::{Filling, SkycoinNetwork};
 use self::venue::{Conduct, Venue};
 use self::wire::{Weather, Wire};
@@ -52,6 +56,7 @@ pub struct World {
     bitcoin: Arc<BitcoinNetwork>,
     skycoin: Arc<SkycoinNetwork>,
     venue: Arc<Venue>,
+    leaving: Arc<Leaving>,
     /// Whether what is decided now is bought, or sold from stock.
     buys: Arc<AtomicBool>,
 }
@@ -62,7 +67,8 @@ impl World {
         let wire = Wire::new(chance(seed, "wire"));
         // Sometimes the account is short until somebody fills it; so is the hot wallet, of coins or of coin hours.
         let btc = ["0.3", "3", "30"][chance(seed, "funds").random_range(0..3)].parse()?;
-        let venue = Venue::new(Arc::clone(&wire), Arc::clone(&clock), btc, chance(seed, "venue"));
+        let leaving = Arc::new(Leaving::default());
+        let venue = Venue::new(Arc::clone(&wire), Arc::clone(&leaving), Arc::clone(&clock), btc, chance(seed, "venue"));
         let mut draw = chance(seed, "stock");
         let filling = Filling {
             coins: ["12", "2000"][usize::from(draw.random_ratio(3, 4))].parse()?,
@@ -74,8 +80,9 @@ impl World {
             ids: Arc::default(),
             addresses: desk::addresses(if is_listed { Addresses::Listed } else { Addresses::Account }),
             bitcoin: Arc::new(BitcoinNetwork::new(Arc::clone(&wire))),
-            skycoin: Arc::new(SkycoinNetwork::new(Arc::clone(&wire), filling)),
+            skycoin: Arc::new(SkycoinNetwork::new(Arc::clone(&wire), Arc::clone(&leaving), filling)),
             venue: Arc::new(venue),
+            leaving,
             buys: Arc::default(),
             wire,
             clock,

@@ -95,6 +95,8 @@ impl Story {
         let paid_outside = self.world.bitcoin.paid_to(|script| self.scripts.contains(script));
         let open = self.unsettled()?;
         ensure!(open.is_empty(), "did not stay at rest: {open:#?}");
+        self.ask_again().await?;
+        self.is_safe()?;
         self.desk.crash().await;
         let Judgement { verified, accounts, .. } = judge(&Reader::open(&self.log())?, &self.world.books())?;
         let mut endings: BTreeMap<String, usize> = BTreeMap::new();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
 use millrace_actors::ports::{Answer, CreateError, PortError, SkyTip, SkycoinNode, SkycoinWatch};
+use millrace_model::ids::Hash32;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::Txid;
 use millrace_protocols::wire::skycoin::rest::{Block, Created, Funds, Lag, Payout, Seen, UnspentOutput};
@@ -13,6 +14,7 @@ use millrace_protocols::wire::skycoin::transaction::Transaction;
 use rand::rngs::SmallRng;
 
 use self::ledger::Ledger;
+use super::leaving::Leaving;
 use super::wire::{Carried, Wire};
 use crate::judge;
 
@@ -21,13 +23,14 @@ pub use self::ledger::Filling;
 /// The node, as the desk reaches it over its wire.
 pub struct SkycoinNetwork {
     wire: Arc<Wire>,
+    leaving: Arc<Leaving>,
     ledger: Arc<Mutex<Ledger>>,
 }
 
 impl SkycoinNetwork {
     /// A chain on which the hot wallet has its outputs.
-    pub fn new(wire: Arc<Wire>, filling: Filling) -> Self {
-        Self { wire, ledger: Arc::new(Mutex::new(Ledger::new(filling))) }
+    pub fn new(wire: Arc<Wire>, leaving: Arc<Leaving>, filling: Filling) -> Self {
+        Self { wire, leaving, ledger: Arc::new(Mutex::new(Ledger::new(filling))) }
     }
 
     /// More outputs come into the hot wallet.
@@ -53,6 +56,11 @@ impl SkycoinNetwork {
     /// Every payout in a block or on its way there.
     pub fn payouts(&self) -> Vec<judge::Payout> {
         self.lock().payouts()
+    }
+
+    /// Whether this transaction was in a block at some time.
+    pub fn was_mined(&self, txid: Hash32) -> bool {
+        self.lock().was_mined(txid)
     }
 
     fn lock(&self) -> MutexGuard<'_, Ledger> {
@@ -97,6 +105,7 @@ impl SkycoinNode for SkycoinNetwork {
     }
 
     fn inject<'a>(&'a self, transaction: &'a Transaction) -> Answer<'a, ()> {
+        self.leaving.leaves(&Hash32(transaction.txid().0).to_string());
         let transaction = transaction.clone();
         Box::pin(self.ask(move |ledger| ledger.take(&transaction)))
     }

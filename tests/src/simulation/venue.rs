@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 use rust_decimal::Decimal;
 
 use super::clock::StoryClock;
+use super::leaving::Leaving;
 use super::wire::{Carried, Wire};
 use crate::judge;
 
@@ -26,6 +27,7 @@ const LOT_UNITS: u64 = 10_000;
 /// The exchange, as the desk reaches it over its wire.
 pub struct Venue {
     wire: Arc<Wire>,
+    leaving: Arc<Leaving>,
     clock: Arc<StoryClock>,
     state: Arc<Mutex<State>>,
 }
@@ -56,9 +58,15 @@ struct Entry {
 
 impl Venue {
     /// An exchange where the account has this much.
-    pub fn new(wire: Arc<Wire>, clock: Arc<StoryClock>, btc: Amount<Btc>, chance: SmallRng) -> Self {
+    pub fn new(
+        wire: Arc<Wire>,
+        leaving: Arc<Leaving>,
+        clock: Arc<StoryClock>,
+        btc: Amount<Btc>,
+        chance: SmallRng,
+    ) -> Self {
         let state = State { chance, conduct: Conduct::Prompt, btc, asks: Vec::new(), orders: BTreeMap::new() };
-        let venue = Self { wire, clock, state: Arc::new(Mutex::new(state)) };
+        let venue = Self { wire, leaving, clock, state: Arc::new(Mutex::new(state)) };
         venue.step();
         venue
     }
@@ -235,6 +243,7 @@ impl Exchange for Venue {
     }
 
     fn place<'a>(&'a self, order: &'a OrderIntent) -> Reply<'a, u64> {
+        self.leaving.leaves(order.cid.as_str());
         let order = order.clone();
         self.ask(move |state| state.place(order))
     }

@@ -1,6 +1,6 @@
 //! The Skycoin chain and what waits for it, with the hot wallet's key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use millrace_actors::ports::{CreateError, PortError, SkyTip};
@@ -34,6 +34,8 @@ pub(super) struct Ledger {
     pending: Vec<Transaction>,
     blocks: Vec<Mined>,
     blocks_made: u64,
+    /// Whatever was in a block, also in one that left the chain.
+    ever_mined: HashSet<Hash32>,
     /// How often outputs came to the hot wallet out of nowhere.
     filled: u8,
 }
@@ -56,6 +58,7 @@ impl Ledger {
             pending: Vec::new(),
             blocks: Vec::new(),
             blocks_made: 0,
+            ever_mined: HashSet::new(),
             filled: 0,
         };
         ledger.fill(filling);
@@ -80,10 +83,15 @@ impl Ledger {
             }
             self.unspent.extend(transaction.uxids().into_iter().zip(transaction.outputs().iter().copied()));
         }
+        self.ever_mined.extend(transactions.iter().map(|transaction| Hash32(transaction.txid().0)));
         self.blocks_made += 1;
         let mut hash = [9; 32];
         hash[..8].copy_from_slice(&self.blocks_made.to_be_bytes());
         self.blocks.push(Mined { hash: BlockHash(hash), transactions, spent });
+    }
+
+    pub(super) fn was_mined(&self, txid: Hash32) -> bool {
+        self.ever_mined.contains(&txid)
     }
 
     pub(super) fn forget(&mut self, chance: &mut SmallRng) {
