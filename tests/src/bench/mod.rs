@@ -6,6 +6,7 @@ mod bind_http;
 mod customers;
 mod full_desk;
 mod http;
+mod kept_log;
 mod outside;
 mod passthrough;
 mod pipeline;
