@@ -300,7 +300,6 @@ mod tests {
         }
     }
 
-    /// P8: what is no exact amount is refused.
     #[test]
     fn a_rate_is_read_back_from_its_text_however_many_digits_it_has() {
         for text in
@@ -311,6 +310,7 @@ mod tests {
         }
     }
 
+    /// P8: what is no exact amount is refused.
     #[test]
     fn hostile_amounts_are_refused() {
         for text in ["", ".", "1.", ".5", "-1", "+1", "1e8", "0x1", " 1", "1 ", "1,5", "NaN", "1.000000001"] {
