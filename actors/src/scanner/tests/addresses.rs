@@ -101,8 +101,8 @@ async fn an_address_whose_customer_a_restored_log_has_forgotten_is_watched_for_e
     let paid = payment(1, &key().address(7).unwrap(), 7_000);
     desk.node.mine_with(vec![paid.clone()]);
     desk.read_all().await;
-    let deposit = desk.running.deposits.get(desk.id_of(&paid)).unwrap().unwrap().deposit.clone();
-    assert_eq!(deposit.stage, Stage::Quarantined);
+    desk.mine().await;
+    assert_eq!(desk.stage(desk.id_of(&paid)), Stage::Quarantined);
 }
 
 /// D1: another node, with another chain, reports the same deposit.
