@@ -26,7 +26,6 @@ use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
 
 pub use file::FileError;
 use file::HeadPath;
-use keeper::Keeper;
 use standing::{Finding, Unclear, compare};
 
 /// The part's name in the tree.
@@ -103,8 +102,7 @@ struct State {
 pub fn start(tree: &Tree, head_file: &HeadFile, store: Store) -> Result<(), TreeError> {
     let Some(shared) = head_file.0.clone() else { return Ok(()) };
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<keeper::Actor>| {
-        let keeper = Keeper::new(Arc::clone(&shared), store.clone(), incarnation.report.clone());
-        keeper::Actor::new(keeper, incarnation)
+        keeper::Actor::new(Arc::clone(&shared), store.clone(), incarnation)
     })?;
     Ok(())
 }

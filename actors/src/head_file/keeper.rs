@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_model::head::Head;
+use millrace_model::ids::Position;
 use tokio::time::Instant;
 use xtra::Mailbox;
 
@@ -17,18 +18,26 @@ use crate::supervision::{Incarnation, Reporter};
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// The pause after a failure.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// Numbers that are used up in less time are noted more at a time.
-const STEP_LASTS: Duration = Duration::from_secs(1);
+/// Numbers that are used up in less time are noted twice as many at a time.
+const STEP_LASTS_MIN: Duration = Duration::from_secs(1);
+/// Those that last longer, half as many.
+const STEP_LASTS_MAX: Duration = Duration::from_secs(10);
 
 /// The actor: its work is one task of its incarnation.
 pub struct Actor {
-    keeper: Option<Keeper>,
+    shared: Arc<Shared>,
+    store: Store,
     incarnation: Incarnation<Self>,
 }
 
 impl Actor {
-    pub(super) fn new(keeper: Keeper, incarnation: Incarnation<Self>) -> Self {
-        Self { keeper: Some(keeper), incarnation }
+    pub(super) fn new(shared: Arc<Shared>, store: Store, incarnation: Incarnation<Self>) -> Self {
+        Self { shared, store, incarnation }
+    }
+
+    fn keeper(&self) -> Keeper {
+        let (shared, store) = (Arc::clone(&self.shared), self.store.clone());
+        Keeper { shared, store, report: self.incarnation.report.clone(), raised: None, noted: None }
     }
 }
 
@@ -36,12 +45,18 @@ impl xtra::Actor for Actor {
     type Stop = Result<(), BellGone>;
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let keeper = self.keeper.take().expect("an incarnation starts once");
-        self.incarnation.scope.spawn(keeper.keep());
+        self.incarnation.scope.spawn(self.keeper().keep());
         Ok(())
     }
 
+    /// Whoever writes to the log ends before, so a desk that was told to stop leaves a file that knows all.
     async fn stopped(self) -> Self::Stop {
+        let mut keeper = self.keeper();
+        if matches!(keeper.errand(), Errand::Note)
+            && let Err(behind) = keeper.write().await
+        {
+            tracing::warn!(%behind, "the head file was not brought up with the log");
+        }
         Ok(())
     }
 }
@@ -57,6 +72,8 @@ enum Behind {
     Log(#[from] ReadError),
     #[error(transparent)]
     Append(#[from] AppendError),
+    #[error("the log has no event {0}, which it was said to have")]
+    Short(Position),
 }
 
 /// What is to be done next.
@@ -69,7 +86,7 @@ enum Errand {
     Nothing,
 }
 
-pub(super) struct Keeper {
+struct Keeper {
     shared: Arc<Shared>,
     store: Store,
     report: Reporter,
@@ -78,10 +95,6 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn new(shared: Arc<Shared>, store: Store, report: Reporter) -> Self {
-        Self { shared, store, report, raised: None, noted: None }
-    }
-
     async fn keep(mut self) -> Result<(), BellGone> {
         self.store.ready_for(&self.report).await;
         let mut bell = self.store.bell();
@@ -154,8 +167,7 @@ impl Keeper {
         let position = self.store.head();
         let opening = self.shared.state().opening;
         let Some((log, hash)) = of_log(&*self.store.reader()?, position)? else {
-            // Another log was opened meanwhile, and is compared first.
-            return Ok(());
+            return Err(Behind::Short(position));
         };
         let head = Head { log, position, hash, next_index: self.next_index() };
         self.on_disk(move |shared| shared.put(opening, head)).await?;
@@ -168,8 +180,11 @@ impl Keeper {
         let mut state = self.shared.state();
         if state.is_short() {
             let now = Instant::now();
-            let is_soon = self.raised.replace(now).is_some_and(|raised| now - raised < STEP_LASTS);
-            state.step = if is_soon { STEP_MAX.min(state.step * 2) } else { STEP_MIN };
+            state.step = match self.raised.replace(now).map(|raised| now - raised) {
+                Some(lasted) if lasted < STEP_LASTS_MIN => STEP_MAX.min(state.step * 2),
+                Some(lasted) if lasted > STEP_LASTS_MAX => STEP_MIN.max(state.step / 2),
+                Some(_) | None => state.step,
+            };
         }
         if !state.is_short() {
             return state.head.next_index;

@@ -225,6 +225,19 @@ async fn a_copy_that_went_on_otherwise_or_lost_its_head_file_is_halted_too() {
     assert_eq!(desk.bind("late").await.unwrap().index, 100, "nothing is known of what others may have");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_desk_that_was_told_to_stop_leaves_a_file_that_knows_all() {
+    let dir = TempDir::new().unwrap();
+    let desk = Desk::start(dir.path()).await;
+    desk.bind_many("first", 1).await;
+    desk.noted(dir.path()).await;
+    desk.bind_many("last", 2).await;
+    let (head, behind) = (desk.store.head(), HeadPath::new(dir.path().join("data.head")).read().unwrap().unwrap());
+    assert!(behind.position < head, "it is noted every second");
+    desk.tree.shutdown(SOON).await;
+    assert_eq!(HeadPath::new(dir.path().join("data.head")).read().unwrap().unwrap().position, head);
+}
+
 /// O1: at no moment does a crash leave a file that is ahead of the log.
 #[tokio::test(start_paused = true)]
 async fn a_crash_at_any_moment_leaves_a_log_that_is_known() {
