@@ -36,26 +36,27 @@ impl Brakes {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut position, mut desk) = match seen.take() {
             Some(seen) => seen,
-            None => self.read_all()?,
+            None => read_desk(&self.store)?,
         };
         while position < self.store.head() {
             let page = self.store.recent_after(position, PAGE_EVENTS_MAX);
             (position, desk) = match page.as_ref().and_then(|page| Some((page.last()?, page))) {
                 Some((last, page)) => (last, page.events().fold(desk, after)),
                 // More has happened than is in memory; the desk's own stream is short.
-                None => self.read_all()?,
+                None => read_desk(&self.store)?,
             };
         }
         let closed = desk.closed(switch);
         *seen = Some((position, desk));
         Ok(closed)
     }
+}
 
-    fn read_all(&self) -> Result<(Position, Desk), ReadError> {
-        // The position first: what is committed in between is folded twice, which changes nothing.
-        let position = self.store.head();
-        Ok((position, desk(&*self.store.reader()?)?))
-    }
+/// The desk as the log has it now, and a position that this holds for at least.
+pub(crate) fn read_desk(store: &Store) -> Result<(Position, Desk), ReadError> {
+    // The position first: what is committed in between is folded twice, which changes nothing.
+    let position = store.head();
+    Ok((position, desk(&*store.reader()?)?))
 }
 
 /// The desk as the log has it.

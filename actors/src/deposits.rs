@@ -1,5 +1,8 @@
 //! Deposits as everybody at the desk sees and changes them: one shared image of those in motion, one way to command.
 //!
+//! A deposit of which an event cannot be read is set aside: nobody gets it, and nothing is done to it, until a version of the
+//! program runs that can read it. Its neighbours do not notice.
+//!
 //! The image follows the log by itself: it takes in what was committed before every look, so a caller always sees at
 //! least what it has committed. Deposits at rest are read from the log when asked for.
 
@@ -8,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millrace_model::deposit::{Command, Deposit, Rejection, evolve};
-use millrace_model::event::{Event, Recorded};
+use millrace_model::event::{Event, Recorded, Unreadable};
 use millrace_model::ids::{Category, CommandId, DepositId, Position, StreamName, Version};
 
 use crate::event_store::{Append, AppendError, Committed, Expected, Progress, ReadError, Store, Write};
@@ -41,6 +44,16 @@ pub enum ExecuteError {
     /// There is no such deposit.
     #[error("there is no deposit {0}")]
     NoSuchDeposit(DepositId),
+    /// An event of it cannot be read, so nobody knows where it stands.
+    #[error("deposit {deposit} cannot be read from position {position} on: {why}")]
+    Unreadable {
+        /// Which.
+        deposit: DepositId,
+        /// Where its first event lies that cannot be read.
+        position: Position,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A rule forbids it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -84,7 +97,7 @@ impl Deposits {
         &self.past
     }
 
-    /// A deposit as it stands now.
+    /// A deposit as it stands now; nothing when it is unknown or cannot be read.
     pub fn get(&self, id: DepositId) -> Result<Option<Arc<Tracked>>, ReadError> {
         if let Some(tracked) = self.up_to_date().deposits.get(&id) {
             return Ok(Some(Arc::clone(tracked)));
@@ -98,7 +111,8 @@ impl Deposits {
         Ok(Some(tracked))
     }
 
-    /// The ids of all deposits for which something is still expected to happen, and the position this is true for.
+    /// The ids of all deposits for which something is still expected to happen and that can be read, and the position this
+    /// is true for.
     pub fn open(&self) -> Result<(Position, Vec<DepositId>), ReadError> {
         let (head, events) = self.store.reader()?.open_streams(Category::Deposit)?;
         let ids = events.chunk_by(|one, next| one.stream == next.stream).filter_map(fold);
@@ -124,7 +138,10 @@ impl Deposits {
         let body = serde_json::to_string(command).expect("commands have text keys");
         let mut conflicts = 0;
         loop {
-            let tracked = self.get(id)?.ok_or(ExecuteError::NoSuchDeposit(id))?;
+            let tracked = match self.get(id)? {
+                Some(tracked) => tracked,
+                None => return Err(self.why_not(id)?),
+            };
             let events = tracked.deposit.decide(command)?;
             let append = self.prepare(&tracked, command, body.clone(), events, besides.clone());
             match self.store.append(append).await {
@@ -166,6 +183,14 @@ impl Deposits {
         }
     }
 
+    /// Why there is no such deposit.
+    fn why_not(&self, deposit: DepositId) -> Result<ExecuteError, ReadError> {
+        let events = self.store.reader()?.stream(&StreamName::Deposit(deposit), 0)?;
+        Ok(unreadable(&events).map_or(ExecuteError::NoSuchDeposit(deposit), |(position, what)| {
+            ExecuteError::Unreadable { deposit, position, why: what.why.clone() }
+        }))
+    }
+
     fn read(&self, id: DepositId) -> Result<Option<Tracked>, ReadError> {
         Ok(fold(&self.store.reader()?.stream(&StreamName::Deposit(id), 0)?))
     }
@@ -192,6 +217,9 @@ impl Deposits {
 impl Image {
     fn take_in(&mut self, recorded: &Recorded) {
         self.position = recorded.position;
+        if let (StreamName::Deposit(id), Event::Unreadable(_)) = (&recorded.stream, &recorded.event) {
+            self.deposits.remove(id);
+        }
         let (StreamName::Deposit(id), Event::Deposit(event)) = (&recorded.stream, &recorded.event) else { return };
         if recorded.version == 1 {
             let tracked = fold(std::slice::from_ref(recorded)).map(Arc::new);
@@ -237,12 +265,26 @@ pub(crate) fn progress(deposit: Option<&Deposit>) -> Progress {
     if deposit.is_some_and(Deposit::is_finished) { Progress::Finished } else { Progress::Open }
 }
 
-/// A deposit as these events leave it.
+/// The first of these events that cannot be read.
+pub fn unreadable(events: &[Recorded]) -> Option<(Position, &Unreadable)> {
+    events.iter().find_map(|recorded| match &recorded.event {
+        Event::Unreadable(what) => Some((recorded.position, what)),
+        _ => None,
+    })
+}
+
+/// A deposit as these events leave it; nothing when one of them cannot be read.
 pub(crate) fn fold(events: &[Recorded]) -> Option<Tracked> {
     let last = events.last()?;
+    if unreadable(events).is_some() {
+        return None;
+    }
     let deposit = events.iter().fold(None, |deposit, recorded| match &recorded.event {
         Event::Deposit(event) => evolve(deposit, event),
         _ => deposit,
     })?;
     Some(Tracked { deposit, version: last.version, position: last.position })
 }
+
+#[cfg(test)]
+mod tests;

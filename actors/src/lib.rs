@@ -21,6 +21,7 @@ pub mod operations;
 pub mod past;
 pub mod ports;
 pub mod projection;
+pub mod reconciler;
 pub mod scanner;
 pub mod sender;
 pub mod skycoin_node;

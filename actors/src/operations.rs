@@ -42,6 +42,9 @@ pub enum OperateError {
     /// There is no such deposit.
     #[error("there is no deposit {0}")]
     NoSuchDeposit(DepositId),
+    /// An event of it cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     /// A rule forbids it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -248,6 +251,7 @@ impl From<ExecuteError> for OperateError {
     fn from(error: ExecuteError) -> Self {
         match error {
             ExecuteError::NoSuchDeposit(id) => Self::NoSuchDeposit(id),
+            ExecuteError::Unreadable { .. } => Self::Unreadable(error.to_string()),
             ExecuteError::Rejected(rejection) => Self::Rejected(rejection),
             ExecuteError::Append(error) => error.into(),
             ExecuteError::Read(error) => error.into(),

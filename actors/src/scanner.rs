@@ -9,6 +9,7 @@
 //! It decides nothing about money: what follows from an observation is the deposit's own rule.
 
 mod addresses;
+mod aside;
 mod block;
 mod mempool;
 mod reorganisation;
@@ -243,9 +244,11 @@ impl Scanner {
     }
 
     async fn run(mut self) -> Result<Infallible, ScannerError> {
+        let mut is_first = true;
         loop {
-            match self.round().await {
+            match self.round(is_first).await {
                 Ok(()) => {
+                    is_first = false;
                     self.report.clear("bitcoin_node");
                     self.report.clear("event_store");
                 }
@@ -257,7 +260,10 @@ impl Scanner {
         }
     }
 
-    async fn round(&mut self) -> Result<(), Interruption> {
+    async fn round(&mut self, is_first: bool) -> Result<(), Interruption> {
+        if is_first {
+            self.take_up_set_aside().await?;
+        }
         let waiting = match self.outside.settings.mempool {
             Mempool::Watched => Some(self.outside.node.mempool().await?),
             Mempool::PassedOver => None,
@@ -330,8 +336,12 @@ impl Scanner {
                     Event::Desk(desk::Event::Halted(Halted { cause: HaltCause::Restored(lost) })) => {
                         self.addresses.lost(lost);
                     }
-                    Event::Deposit(_) | Event::AddressBook(_) | Event::Chain(_) | Event::Wallet(_) | Event::Desk(_) => {
-                    }
+                    Event::Deposit(_)
+                    | Event::AddressBook(_)
+                    | Event::Chain(_)
+                    | Event::Wallet(_)
+                    | Event::Desk(_)
+                    | Event::Unreadable(_) => {}
                 }
             }
             self.position = last;
@@ -429,7 +439,12 @@ fn load_chain(reader: &Reader) -> Result<Chain, ScannerError> {
     let events = reader.stream(&StreamName::Chain, version)?;
     Ok(events.iter().fold(chain, |chain, recorded| match &recorded.event {
         Event::Chain(event) => chain.evolve(event),
-        Event::Deposit(_) | Event::Binding(_) | Event::AddressBook(_) | Event::Wallet(_) | Event::Desk(_) => chain,
+        Event::Deposit(_)
+        | Event::Binding(_)
+        | Event::AddressBook(_)
+        | Event::Wallet(_)
+        | Event::Desk(_)
+        | Event::Unreadable(_) => chain,
     }))
 }
 
@@ -437,7 +452,12 @@ fn chain_events(append: &Append) -> Vec<chain::Event> {
     let events = append.writes.iter().flat_map(|write| &write.events);
     let chain = events.filter_map(|event| match event {
         Event::Chain(event) => Some(event.clone()),
-        Event::Deposit(_) | Event::Binding(_) | Event::AddressBook(_) | Event::Wallet(_) | Event::Desk(_) => None,
+        Event::Deposit(_)
+        | Event::Binding(_)
+        | Event::AddressBook(_)
+        | Event::Wallet(_)
+        | Event::Desk(_)
+        | Event::Unreadable(_) => None,
     });
     chain.collect()
 }

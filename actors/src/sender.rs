@@ -9,6 +9,7 @@
 
 mod alarms;
 mod deliver;
+mod limits;
 mod recall;
 mod sign;
 mod stranded;
@@ -23,10 +24,12 @@ use std::time::Duration;
 use millrace_model::deposit::{Deposit, Stage};
 use millrace_model::desk::Switch;
 use millrace_model::ids::{DepositId, Hash32};
+use millrace_model::outflow::{Limits, Reached};
 use millrace_protocols::payout::{BytesError, Shortage};
 use millrace_protocols::wire::skycoin::rest::Lag;
 
 use crate::brakes::{self, Brakes};
+use crate::clock::Clock;
 use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::event_store::{AppendError, ReadError};
 use crate::ports::{PortError, SkycoinNode};
@@ -37,6 +40,7 @@ use crate::worker::{self, Duty, Next};
 
 pub(crate) use alarms::Alarm;
 use alarms::DepositAlarm;
+use limits::PaidOut;
 use sync::SyncWatch;
 use watches::Watches;
 
@@ -47,6 +51,8 @@ pub const PART: &str = "sender";
 const SWITCH_PAUSE: Duration = Duration::from_millis(500);
 /// How long it waits after trouble: no free outputs, no answer, a refusal.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// How long it waits when a limit is reached: the span of one is an hour at least.
+const LIMIT_PAUSE: Duration = Duration::from_secs(5);
 /// How long the node is left alone after it was asked which outputs there are.
 const REFRESH_PAUSE: Duration = Duration::from_millis(200);
 /// How long it waits when the log has too much to do.
@@ -69,6 +75,10 @@ pub struct Settings {
     pub outer: brakes::Outer,
     /// What the hot wallet holds; new payouts wait while that is too little.
     pub stock: Stock,
+    /// How much may be paid out in a span of time.
+    pub limits: Limits,
+    /// The time by which that is counted.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Adds the sender to the tree.
@@ -88,6 +98,7 @@ pub struct Sender {
     wallet: HotWallet,
     sync: SyncWatch,
     watches: Watches,
+    paid_out: PaidOut,
     /// Held while a forgotten payout is looked for.
     recalling: tokio::sync::Mutex<recall::KnownPayouts>,
     void_outputs: tokio::sync::Mutex<stranded::VoidOutputs>,
@@ -103,6 +114,8 @@ struct Alarms {
     sends: Alarm,
     /// Nothing to pay with.
     wallet: DepositAlarm,
+    /// A limit is reached.
+    limits: DepositAlarm,
     /// Something is wrong with one payout.
     payout: DepositAlarm,
 }
@@ -123,6 +136,8 @@ enum Trouble {
     /// The node may not know of payouts that were made.
     #[error("{0}")]
     Lags(Lag),
+    #[error(transparent)]
+    Limit(#[from] Reached),
     /// The wallet's outputs have moved under the claim; others will do.
     #[error("the outputs claimed are not to be had any more")]
     Stale,
@@ -155,6 +170,7 @@ impl Sender {
             sync: Alarm::new("skycoin_sync", report.clone()),
             sends: Alarm::new("sends", report.clone()),
             wallet: DepositAlarm::new("wallet", report.clone()),
+            limits: DepositAlarm::new("limits", report.clone()),
             payout: DepositAlarm::new("payout", report),
         };
         Self {
@@ -162,6 +178,7 @@ impl Sender {
             wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
             sync: SyncWatch::default(),
             watches: Watches::default(),
+            paid_out: PaidOut::new(settings.limits),
             recalling: Default::default(),
             void_outputs: Default::default(),
             deposits,
@@ -194,6 +211,10 @@ impl Sender {
     fn live_with(&self, id: DepositId, trouble: Trouble) -> Next {
         match trouble {
             Trouble::Short(shortage) => self.alarms.wallet.raise(id, shortage.to_string()),
+            Trouble::Limit(reached) => {
+                self.alarms.limits.raise(id, reached.to_string());
+                return Next::After(LIMIT_PAUSE);
+            }
             Trouble::Lags(lag) => self.alarms.sync.raise(format!("{lag}; new payouts wait")),
             Trouble::Node(error) => self.alarms.node.raise(error.to_string()),
             Trouble::WalletRefuses(why) => self.alarms.payout.raise(id, format!("the wallet refuses: {why}")),
@@ -229,6 +250,7 @@ impl Duty for Sender {
             self.watches.forget(id);
             self.wallet.give_back(id);
             self.alarms.wallet.clear(id);
+            self.alarms.limits.clear(id);
             self.alarms.payout.clear(id);
         }
         concerns
@@ -244,7 +266,7 @@ impl Duty for Sender {
 fn stored<T>(answer: &Result<T, ExecuteError>) -> Stored {
     match answer {
         Ok(_) => Stored::Yes,
-        Err(ExecuteError::NoSuchDeposit(_) | ExecuteError::Rejected(_)) => Stored::No,
+        Err(ExecuteError::NoSuchDeposit(_) | ExecuteError::Unreadable { .. } | ExecuteError::Rejected(_)) => Stored::No,
         Err(ExecuteError::Append(error)) => match error {
             AppendError::Conflict { .. }
             | AppendError::KeyTaken { .. }

@@ -1,20 +1,21 @@
 //! What the hot wallet holds, read again and again: for the health, for warnings in time, and for payouts that wait
-//! while there are too few coin hours.
+//! while there are too few coin hours. And its address, which is nobody else's target.
 //!
 //! It only reads. Which outputs a payout spends is the sender's business, and a reading is a little old by nature.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use millrace_model::money::{Amount, Sky};
 use millrace_protocols::payout::Shortage;
+use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::rest::Funds;
 use tokio::sync::watch;
 use xtra::Mailbox;
 
 use crate::clock::Clock;
-use crate::ports::SkycoinWatch;
+use crate::ports::{PortError, SkycoinWatch};
 use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
 
 /// The part's name in the tree.
@@ -46,18 +47,24 @@ pub struct Reading {
 #[derive(Debug, Clone)]
 pub struct Stock {
     seen: watch::Receiver<Option<Reading>>,
+    address: Arc<OnceLock<SkyAddress>>,
     minimum_hours: u64,
 }
 
 impl Stock {
     /// The stock of a wallet that nobody reads: nothing is known of it and nothing waits for it.
     pub fn unwatched() -> Self {
-        Self { seen: watch::channel(None).1, minimum_hours: 0 }
+        Self { seen: watch::channel(None).1, address: Arc::default(), minimum_hours: 0 }
     }
 
     /// What the wallet held when it was last read; `None` before the first answer.
     pub fn reading(&self) -> Option<Reading> {
         *self.seen.borrow()
+    }
+
+    /// The hot wallet's own address; `None` before the node first said which.
+    pub fn own_address(&self) -> Option<SkyAddress> {
+        self.address.get().copied()
     }
 
     /// Why no new payout is to be signed now, if there is a reason. What is not known is none: the node will say.
@@ -75,14 +82,17 @@ pub fn start(
     settings: Settings,
 ) -> Result<Stock, TreeError> {
     let (readings, seen) = watch::channel(None);
+    let stock = Stock { seen, address: Arc::default(), minimum_hours: settings.minimum_hours };
+    let address = Arc::clone(&stock.address);
     tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
         node: Arc::clone(&node),
         clock: Arc::clone(&clock),
         settings,
         readings: readings.clone(),
+        address: Arc::clone(&address),
         seat,
     })?;
-    Ok(Stock { seen, minimum_hours: settings.minimum_hours })
+    Ok(stock)
 }
 
 /// The actor: its work is one task of its incarnation.
@@ -91,6 +101,7 @@ pub struct Actor {
     clock: Arc<dyn Clock>,
     settings: Settings,
     readings: watch::Sender<Option<Reading>>,
+    address: Arc<OnceLock<SkyAddress>>,
     seat: Incarnation<Self>,
 }
 
@@ -103,6 +114,7 @@ impl xtra::Actor for Actor {
             clock: Arc::clone(&self.clock),
             settings: self.settings,
             readings: self.readings.clone(),
+            address: Arc::clone(&self.address),
             report: self.seat.report.clone(),
         };
         self.seat.scope.spawn(async move { watch.run().await });
@@ -117,13 +129,14 @@ struct Watch {
     clock: Arc<dyn Clock>,
     settings: Settings,
     readings: watch::Sender<Option<Reading>>,
+    address: Arc<OnceLock<SkyAddress>>,
     report: Reporter,
 }
 
 impl Watch {
     async fn run(self) {
         loop {
-            match self.node.holdings().await {
+            match self.read().await {
                 Ok(funds) => {
                     self.report.clear("skycoin_node");
                     warn(&self.report, funds, self.settings);
@@ -133,6 +146,14 @@ impl Watch {
             }
             tokio::time::sleep(self.settings.every).await;
         }
+    }
+
+    async fn read(&self) -> Result<Funds, PortError> {
+        if self.address.get().is_none() {
+            // Only this task sets it.
+            let _ = self.address.set(self.node.hot_address().await?);
+        }
+        self.node.holdings().await
     }
 }
 

@@ -4,21 +4,28 @@
 //! Nothing about what is in hand is stored. A start looks at every open deposit and then follows the log from there, so a
 //! restart and a live event are the same code. A deposit is worked on by one piece of work at a time; work that is not
 //! over asks to be called again after a pause.
+//!
+//! A deposit on which the work panics again and again is set aside: see [`blame`].
+
+mod blame;
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use millrace_model::deposit::Deposit;
 use millrace_model::ids::{DepositId, Position, StreamName};
 use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 use xtra::Mailbox;
+
+use blame::Blame;
 
 use crate::deposits::{Deposits, Tracked};
 use crate::event_store::ReadError;
@@ -61,9 +68,11 @@ pub fn start<D: Duty>(
     deposits: Deposits,
     mut duty: impl FnMut(Reporter) -> D + Send + 'static,
 ) -> Result<(), TreeError> {
+    let blame = Blame::default();
     tree.add(name, Policy::permanent(), move |incarnation: Incarnation<Actor<D>>| Actor {
         duty: Some(duty(incarnation.report.clone())),
         deposits: deposits.clone(),
+        blame: blame.clone(),
         report: incarnation.report,
         scope: incarnation.scope,
     })
@@ -74,6 +83,7 @@ pub fn start<D: Duty>(
 pub struct Actor<D> {
     duty: Option<D>,
     deposits: Deposits,
+    blame: Blame,
     report: Reporter,
     scope: Scope,
 }
@@ -97,10 +107,11 @@ impl<D: Duty> xtra::Actor for Actor<D> {
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         let duty = self.duty.take().expect("an incarnation starts once");
-        let (deposits, report) = (self.deposits.clone(), self.report.clone());
+        let (deposits, blame, report) = (self.deposits.clone(), self.blame.clone(), self.report.clone());
         self.scope.spawn(async move {
             deposits.store().ready_for(&report).await;
-            Worker::new(deposits, duty).run().await.map(|never| match never {})
+            blame.tell(&report);
+            Worker::new(deposits, duty, blame).run().await.map(|never| match never {})
         });
         Ok(())
     }
@@ -113,6 +124,7 @@ impl<D: Duty> xtra::Actor for Actor<D> {
 struct Worker<D> {
     deposits: Deposits,
     duty: Arc<D>,
+    blame: Blame,
     position: Position,
     in_hand: HashMap<DepositId, Hand>,
     /// Whom there was no room for yet, first come, first served.
@@ -132,10 +144,11 @@ enum Hand {
 }
 
 impl<D: Duty> Worker<D> {
-    fn new(deposits: Deposits, duty: D) -> Self {
+    fn new(deposits: Deposits, duty: D, blame: Blame) -> Self {
         Self {
             deposits,
             duty: Arc::new(duty),
+            blame,
             position: 0,
             in_hand: HashMap::new(),
             queue: VecDeque::new(),
@@ -179,6 +192,9 @@ impl<D: Duty> Worker<D> {
     }
 
     fn look_at(&mut self, id: DepositId) -> Result<(), WorkerError> {
+        if self.blame.sets_aside(id) {
+            return Ok(());
+        }
         match self.in_hand.entry(id) {
             Entry::Occupied(mut hand) => match hand.get_mut() {
                 Hand::Queued => return Ok(()),
@@ -208,13 +224,27 @@ impl<D: Duty> Worker<D> {
             match self.deposits.get(id)?.filter(|tracked| self.duty.concerns(&tracked.deposit)) {
                 Some(tracked) => {
                     self.in_hand.insert(id, Hand::Working { changed: false });
-                    let duty = Arc::clone(&self.duty);
-                    self.working.push(Box::pin(async move { (id, duty.perform(tracked).await) }));
+                    self.working.push(self.piece(id, tracked));
                 }
                 None => drop(self.in_hand.remove(&id)),
             }
         }
         Ok(())
+    }
+
+    /// A piece of work. A panic in it ends the incarnation as any other would, and is remembered.
+    fn piece(&self, id: DepositId, tracked: Arc<Tracked>) -> BoxFuture<'static, (DepositId, Next)> {
+        let (duty, blame) = (Arc::clone(&self.duty), self.blame.clone());
+        Box::pin(async move {
+            let next = AssertUnwindSafe(duty.perform(tracked)).catch_unwind().await;
+            (
+                id,
+                next.unwrap_or_else(|panic| {
+                    blame.panicked(id);
+                    resume_unwind(panic)
+                }),
+            )
+        })
     }
 
     fn performed(&mut self, id: DepositId, next: Next) -> Result<(), WorkerError> {
@@ -231,3 +261,6 @@ impl<D: Duty> Worker<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,10 @@ crate::event::events! {
         ChainReorged = 1,
         /// Coins of a deposit that was decided upon and then orphaned: held against whoever brings them again.
         CoinsRemembered = 1,
+        /// Something was seen of a deposit whose stream cannot be read: kept here until it can.
+        SightingSetAside = 1,
+        /// The deposit can be read again, and was told what had been set aside, in the same append.
+        SightingsTakenUp = 1,
     }
 }
 
@@ -43,6 +47,38 @@ pub struct CoinsRemembered {
     pub deposit: DepositId,
     /// What its transaction spent.
     pub spends: Vec<SpentCoin>,
+}
+
+/// See [`Event::SightingSetAside`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SightingSetAside {
+    /// The deposit.
+    pub deposit: DepositId,
+    /// What was seen of it.
+    pub seen: Seen,
+}
+
+/// What the chain shows of a deposit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seen {
+    /// It is in this block.
+    Mined {
+        /// The block.
+        block: BlockRef,
+    },
+    /// Blocks above this height left the chain.
+    Orphaned {
+        /// The height of the newest block that stayed.
+        above: u64,
+    },
+}
+
+/// See [`Event::SightingsTakenUp`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SightingsTakenUp {
+    /// The deposit.
+    pub deposit: DepositId,
 }
 
 /// Recognises an output that a transaction spends: the first eight bytes of SHA-256 over `txid:index`.
@@ -82,6 +118,8 @@ pub const RECENT_BLOCKS_MAX: usize = 500;
 pub struct Chain {
     recent: VecDeque<BlockRef>,
     remembered: BTreeMap<String, DepositId>,
+    #[serde(default)]
+    set_aside: BTreeMap<DepositId, Vec<Seen>>,
 }
 
 impl Chain {
@@ -106,6 +144,11 @@ impl Chain {
         spends.iter().find_map(|coin| self.remembered.get(&String::from(*coin)).copied())
     }
 
+    /// What was seen of deposits that could not be read, oldest first.
+    pub fn set_aside(&self) -> &BTreeMap<DepositId, Vec<Seen>> {
+        &self.set_aside
+    }
+
     /// The state after one more event.
     pub fn evolve(mut self, event: &Event) -> Self {
         match event {
@@ -124,6 +167,8 @@ impl Chain {
             Event::CoinsRemembered(coins) => {
                 self.remembered.extend(coins.spends.iter().map(|coin| (String::from(*coin), coins.deposit)));
             }
+            Event::SightingSetAside(aside) => self.set_aside.entry(aside.deposit).or_default().push(aside.seen),
+            Event::SightingsTakenUp(taken) => drop(self.set_aside.remove(&taken.deposit)),
         }
         self
     }
@@ -146,6 +191,21 @@ mod tests {
         let chain = chain.evolve(&ChainReorged { fork: block(15, 1), abandoned: block(19, 1) }.into());
         assert_eq!(chain.cursor(), Some(block(15, 1)));
         assert_eq!(chain.hash_at(16), None);
+    }
+
+    #[test]
+    fn what_is_set_aside_stays_in_its_order_until_it_is_taken_up() {
+        let deposit = DepositId(uuid::Uuid::from_u128(5));
+        let seen = [Seen::Mined { block: block(7, 1) }, Seen::Orphaned { above: 6 }];
+        let chain = seen
+            .iter()
+            .fold(Chain::default(), |chain, seen| chain.evolve(&SightingSetAside { deposit, seen: *seen }.into()));
+        assert_eq!(chain.set_aside()[&deposit], seen);
+        let stored: Chain = serde_json::from_str(&serde_json::to_string(&chain).unwrap()).unwrap();
+        assert_eq!(stored, chain);
+        assert!(stored.evolve(&SightingsTakenUp { deposit }.into()).set_aside().is_empty());
+        let older = r#"{"recent":[],"remembered":{}}"#;
+        assert_eq!(serde_json::from_str::<Chain>(older).unwrap(), Chain::default());
     }
 
     #[test]

@@ -102,6 +102,17 @@ pub enum Place {
     DepositAddresses,
 }
 
+impl Place {
+    /// The word used in APIs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::HotWallet => "hot_wallet",
+            Self::Exchange => "exchange",
+            Self::DepositAddresses => "deposit_addresses",
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

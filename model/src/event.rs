@@ -30,6 +30,22 @@ pub enum Event {
     Wallet(wallet::Event),
     /// Of the desk as a whole.
     Desk(desk::Event),
+    /// Of a deposit, and not to be understood by this version.
+    Unreadable(Unreadable),
+}
+
+/// An event as it is stored, and why it cannot be read. The deposit it belongs to is not acted upon: nobody knows where it
+/// stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The stored kind.
+    pub kind: String,
+    /// The stored schema number.
+    pub schema: u32,
+    /// The stored payload.
+    pub payload: String,
+    /// What is wrong with it.
+    pub why: String,
 }
 
 /// Why a stored event cannot be read.
@@ -131,13 +147,28 @@ macro_rules! of_each {
             Event::Chain($event) => $result,
             Event::Wallet($event) => $result,
             Event::Desk($event) => $result,
+            Event::Unreadable($event) => $result,
         }
     };
 }
 
+impl Unreadable {
+    fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    fn schema(&self) -> u32 {
+        self.schema
+    }
+
+    fn payload(&self) -> String {
+        self.payload.clone()
+    }
+}
+
 impl Event {
     /// The name under which the log stores this event.
-    pub fn kind(&self) -> &'static str {
+    pub fn kind(&self) -> &str {
         of_each!(self, event => event.kind())
     }
 
@@ -154,7 +185,7 @@ impl Event {
     /// The kind of stream this event belongs to.
     pub fn category(&self) -> Category {
         match self {
-            Self::Deposit(_) => Category::Deposit,
+            Self::Deposit(_) | Self::Unreadable(_) => Category::Deposit,
             Self::Binding(_) => Category::Binding,
             Self::AddressBook(_) => Category::AddressBook,
             Self::Chain(_) => Category::Chain,
@@ -163,7 +194,21 @@ impl Event {
         }
     }
 
-    /// Reads an event of a stream back from the log.
+    /// Reads an event of a stream back from the log. A deposit's comes back as it is stored when it is not understood, so
+    /// that its neighbours can go on; of a stream that all share, that is an error.
+    pub fn read(category: Category, kind: &str, schema: u32, payload: &str) -> Result<Self, DecodeError> {
+        match Self::decode(category, kind, schema, payload) {
+            Err(error) if category == Category::Deposit => Ok(Self::Unreadable(Unreadable {
+                kind: kind.to_owned(),
+                schema,
+                payload: payload.to_owned(),
+                why: error.to_string(),
+            })),
+            read => read,
+        }
+    }
+
+    /// The same; what is not understood is an error whatever it belongs to.
     pub fn decode(category: Category, kind: &str, schema: u32, payload: &str) -> Result<Self, DecodeError> {
         match category {
             Category::Deposit => deposit::Event::decode(kind, schema, payload).map(Self::Deposit),

@@ -14,6 +14,8 @@ pub mod head;
 pub mod ids;
 pub mod ledger;
 pub mod money;
+pub mod outflow;
 pub mod purchase;
+pub mod reconciliation;
 mod upcast;
 pub mod wallet;

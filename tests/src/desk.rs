@@ -1,6 +1,7 @@
 //! A desk of its own for a test: the real program in a folder of its own, with a sandbox of its own, both ended when the
 //! value is dropped. The sandbox's books say what really happened.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -15,6 +16,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+use crate::process;
+
 /// How long a deposit may take from payment to confirmation on a loaded machine.
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 const READY_WITHIN: Duration = Duration::from_secs(60);
@@ -28,7 +31,7 @@ pub struct Desk {
     settings: Vec<(&'static str, String)>,
     page: String,
     /// How much of its log is from the starts before; each start says once where its page is.
-    log_before_bytes: usize,
+    log_before_bytes: u64,
     process: Child,
     http: Client,
 }
@@ -54,6 +57,11 @@ impl Desk {
         let folder = tempfile::tempdir()?;
         std::fs::create_dir(folder.path().join("data"))?;
         prepare(&folder.path().join("data"))?;
+        Self::launch_in(folder, settings)
+    }
+
+    /// The same in a folder with a folder `data` in it.
+    pub fn launch_in(folder: TempDir, settings: &[(&'static str, &str)]) -> Result<Self> {
         let mut all = vec![
             ("MILLRACE_DESK__DATA_DIR", folder.path().join("data").display().to_string()),
             ("MILLRACE_PUBLIC__LISTEN", "127.0.0.1:0".to_owned()),
@@ -63,6 +71,7 @@ impl Desk {
             ("MILLRACE_SANDBOX__SKYCOIN_BLOCK_MS", "200".to_owned()),
             ("MILLRACE_BITCOIN__POLL_MS", "50".to_owned()),
             ("MILLRACE_SKYCOIN__POLL_MS", "50".to_owned()),
+            ("MILLRACE_DESK__RECONCILE_EVERY_MS", "300".to_owned()),
             ("MILLRACE_PUBLIC__BIND_PER_MINUTE", "0".to_owned()),
             ("MILLRACE_PUBLIC__READ_PER_MINUTE", "0".to_owned()),
         ];
@@ -85,18 +94,36 @@ impl Desk {
         self.ready().await
     }
 
-    /// Kills the desk as a power switch would.
+    /// Kills the desk as a power switch would; the core is gone as well when this returns.
     pub fn kill(&mut self) -> Result<()> {
+        let core = process::children_of(self.process.id())?;
         self.process.kill()?;
         self.process.wait()?;
-        Ok(())
+        core.into_iter().try_for_each(process::wait_for_end)
+    }
+
+    /// The process that everything happens in; its front, which this desk started, is another. An error while there is none.
+    pub fn core(&self) -> Result<u32> {
+        let children = process::children_of(self.process.id())?;
+        children.first().copied().context("the desk has no core at the moment")
+    }
+
+    /// The front's process.
+    pub fn front(&self) -> u32 {
+        self.process.id()
     }
 
     /// Starts a desk that was killed on the same data, and does not wait for it.
     pub fn start_again(&mut self) -> Result<()> {
-        self.log_before_bytes = self.log_text().len();
+        self.log_before_bytes = std::fs::metadata(self.log_file())?.len();
         self.process = spawn(&self.settings, self.folder.path())?;
         Ok(())
+    }
+
+    /// From the next start on, a setting is this, or is not made.
+    pub fn set(&mut self, name: &'static str, value: Option<&str>) {
+        self.settings.retain(|(set, _)| *set != name);
+        self.settings.extend(value.map(|value| (name, value.to_owned())));
     }
 
     /// The desk's event log, for reading.
@@ -131,9 +158,8 @@ impl Desk {
     }
 
     fn announced(&self) -> Option<String> {
-        let log = self.log_text();
-        let lines =
-            log.get(self.log_before_bytes..)?.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let log = self.log_from(self.log_before_bytes);
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut pages = lines.filter_map(|line| Some(line["page"].as_str()?.trim_end_matches('/').to_owned()));
         pages.next_back()
     }
@@ -223,12 +249,30 @@ impl Desk {
         }
     }
 
-    fn log_text(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("desk.log")).unwrap_or_default()
+    /// Whether a line of its log has this in it, since it was last started.
+    pub fn said(&self, text: &str) -> bool {
+        self.log_from(self.log_before_bytes).contains(text)
+    }
+
+    /// How many lines have it.
+    pub fn count_said(&self, text: &str) -> u32 {
+        let log = self.log_from(self.log_before_bytes);
+        log.lines().map(|line| u32::from(line.contains(text))).sum()
+    }
+
+    fn log_from(&self, start: u64) -> String {
+        let mut bytes = Vec::new();
+        let read = std::fs::File::open(self.log_file()).and_then(|mut file| {
+            file.seek(SeekFrom::Start(start))?;
+            file.read_to_end(&mut bytes)
+        });
+        // There is none before the first line.
+        drop(read);
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     fn tail(&self) -> String {
-        let log = self.log_text();
+        let log = self.log_from(self.log_before_bytes);
         let lines: Vec<_> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }

@@ -7,6 +7,7 @@
 //! * [`desk`] is the real program in a folder of its own, [`operator`] its operator's API, [`world`] what it deals with
 //!   when it is configured as in production.
 //! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
+//! * [`drill`] does to the real program what machines, disks and networks do; [`process`] and [`sandbox`] serve it.
 //! * [`simulation`] lives whole lives of a desk in one thread and no time.
 //! * [`peers`] starts real programs (a Bitcoin node, a browser) and takes them down again.
 //!
@@ -14,11 +15,15 @@
 
 pub mod bench;
 pub mod desk;
+pub mod drill;
 pub mod fuzz;
 pub mod house;
 pub mod judge;
 pub mod operator;
 pub mod peers;
+pub mod ports;
+pub mod process;
+pub mod sandbox;
 pub mod seed;
 pub mod simulation;
 pub mod world;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use millrace_daemon::sandbox::info::Info;
 use millrace_tests::desk::{Desk, books_of, fresh_target};
 use millrace_tests::operator::OperatorApi;
 use serde_json::{Value, json};
@@ -70,6 +71,22 @@ async fn a_payout_above_the_maximum_is_held_until_it_is_released_and_then_made_o
     for line in its {
         assert_eq!(line["deposit"], id.as_str(), "{line}");
     }
+    Ok(())
+}
+
+/// D11: whoever pays the desk to pay itself would lose his coins.
+#[tokio::test]
+async fn nobody_gets_an_address_for_the_hot_wallet_as_target() -> Result<()> {
+    let desk = Desk::start(&[]).await?;
+    let info = Info::read(&desk.data_dir().join("sandbox")).context("the sandbox says where it is")?;
+    let own = info.skycoin.hot_address;
+    desk.until(WITHIN, "the node has said which address is its own", async || {
+        let health = desk.get("/api/health").await?;
+        Ok((health["exchange"]["balance"]["coins"] != "0.000000").then_some(()))
+    })
+    .await?;
+    let refused = desk.bind(&own.to_string()).await.map(drop).map_err(|error| error.to_string());
+    assert!(refused.as_ref().is_err_and(|why| why.contains("the desk's own wallet")), "{refused:?}");
     Ok(())
 }
 

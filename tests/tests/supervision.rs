@@ -2,7 +2,7 @@
 //! ends in time whatever state it is in.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use millrace_daemon::sandbox::info::Info;
@@ -10,6 +10,7 @@ use millrace_daemon::sandbox::process::{self, Config, Elsewhere, Ports, Running}
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_tests::desk::{Desk, fresh_target};
 use millrace_tests::operator::OperatorApi;
+use millrace_tests::ports::OwnPorts;
 use millrace_tests::world::{payers, settings_of};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -18,6 +19,8 @@ use tokio::net::TcpSocket;
 
 /// The back-off of what failed again and again is at most half a minute.
 const HEALED_WITHIN: Duration = Duration::from_secs(50);
+/// How soon the health says what is dead.
+const SAID_WITHIN: Duration = Duration::from_secs(2);
 /// How long the desk may take to end, open streams included.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
@@ -32,10 +35,13 @@ async fn with_everything_dead_the_desk_answers_and_heals_when_it_comes_back() ->
     let operator = OperatorApi::of(&desk)?;
     let store = operator.until(&desk, "event_store", |part| part["state"] == "backing_off").await?;
     assert!(store["last_error"]["text"].as_str().is_some_and(|text| text.contains("log.db")), "{store}");
-    for waiting in ["operations", "projection", "binder", "scanner", "decider", "sender", "buyer"] {
-        let part = operator.part(waiting).await?;
-        assert_eq!(conditions(&part)["event_store"], "waiting for the log to be opened", "{part}");
+    for waiting in ["followers", "operations", "projection", "binder", "scanner", "decider", "sender", "buyer"] {
+        let part = operator.until(&desk, waiting, |part| part["state"] == "waiting").await?;
+        assert_eq!((&part["why"], &part["conditions"]), (&json!("waits for event_store"), &json!([])), "one cause");
     }
+    let told = Instant::now();
+    let refused = operator.post("/switches/sends", &json!({"setting": "off", "note": "n"})).await.expect_err("no log");
+    assert!(refused.to_string().contains("desk_unavailable") && told.elapsed() < Duration::from_secs(2), "{refused}");
     let health = desk.get("/api/health").await?;
     assert_eq!(health["status"], "DEGRADED");
     assert!(health["parts"].as_array().is_some_and(|parts| parts.iter().any(|part| part["name"] == "event_store")));
@@ -57,6 +63,7 @@ async fn with_everything_dead_the_desk_answers_and_heals_when_it_comes_back() ->
     desk.settled(&target, 1).await?;
     assert_eq!(paid(&sandbox, &target)?, 1);
     assert_eq!(operator.probe("/readyz").await?.0, StatusCode::OK);
+    outside.declare_openings(&operator).await?;
     operator.until_well(&desk).await
 }
 
@@ -79,6 +86,33 @@ async fn a_deposit_paid_while_the_nodes_were_dead_is_found_when_they_come_back()
     pay(&elsewhere, &address)?;
     elsewhere.servers.bitcoin.mine(5)?;
     elsewhere.stop().await;
+    drop(dead);
+    let sandbox = outside.alive().await?;
+    desk.settled(&target, 1).await?;
+    assert_eq!(paid(&sandbox, &target)?, 1);
+    outside.declare_openings(&operator).await?;
+    operator.until_well(&desk).await
+}
+
+/// O9: the nodes and the exchange die in the middle of a purchase's life, and come back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_and_exchange_that_die_are_named_at_once_and_the_purchase_goes_on_when_they_are_back() -> Result<()> {
+    let outside = Outside::new().await?;
+    let sandbox = outside.alive().await?;
+    let desk = outside.desk_with(&[("MILLRACE_DESK__METHOD", "passthrough")], |_| Ok(())).await?;
+    let operator = OperatorApi::of(&desk)?;
+    operator.until_well(&desk).await?;
+    let target = fresh_target(26);
+    pay(&sandbox, &desk.bind(&target).await?)?;
+    sandbox.stop().await;
+    let (died, dead) = (Instant::now(), outside.dead()?);
+    for (part, kind) in [("scanner", "bitcoin_node"), ("stock", "skycoin_node"), ("market", "c2cx")] {
+        operator.until(&desk, part, |part| conditions(part)[kind].is_string()).await?;
+    }
+    assert_eq!(desk.get("/api/health").await?["status"], "DEGRADED");
+    assert!(died.elapsed() < SAID_WITHIN, "it took {:?}", died.elapsed());
+    assert_eq!(look(&desk, "/").await?.0, StatusCode::OK, "the page is up");
+
     drop(dead);
     let sandbox = outside.alive().await?;
     desk.settled(&target, 1).await?;
@@ -117,6 +151,7 @@ async fn every_part_is_stopped_started_and_restarted_by_name() -> Result<()> {
     let sandbox = outside.alive().await?;
     let desk = outside.desk(|_| Ok(())).await?;
     let operator = OperatorApi::of(&desk)?;
+    outside.declare_openings(&operator).await?;
     operator.until_well(&desk).await?;
     let target = fresh_target(24);
     let address = desk.bind(&target).await?;
@@ -191,15 +226,34 @@ async fn stream(desk: &Desk, target: &str) -> Result<reqwest::Response> {
 struct Outside {
     folder: TempDir,
     info: Info,
+    /// What lies there at first: where, of which coin, how much.
+    openings: [(&'static str, &'static str, String); 3],
+    ports: OwnPorts,
 }
 
 impl Outside {
     async fn new() -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let first = process::start(payers(&folder.path().join("sandbox"), Ports::ANY)).await?;
+        let (folder, ports) = (tempfile::tempdir()?, OwnPorts::claim()?);
+        let first = process::start(payers(&folder.path().join("sandbox"), ports.ports())).await?;
         let info = first.info.clone();
+        let (hot_wallet, account) = (first.servers.skycoin.books().hot_wallet, first.servers.venue.books());
+        let openings = [
+            ("hot_wallet", "SKY", hot_wallet.to_string()),
+            ("exchange", "BTC", account.btc.to_string()),
+            ("exchange", "SKY", account.sky.to_string()),
+        ];
         first.stop().await;
-        Ok(Self { folder, info })
+        Ok(Self { folder, info, openings, ports })
+    }
+
+    /// What an operator does first: a place is watched from its opening balance on.
+    async fn declare_openings(&self, operator: &OperatorApi) -> Result<()> {
+        for (place, coin, amount) in &self.openings {
+            let note = "as counted";
+            let opening = json!({ "kind": "opening", "place": place, "coin": coin, "amount": amount, "note": note });
+            operator.post("/transfers", &opening).await?;
+        }
+        Ok(())
     }
 
     fn dir(&self) -> PathBuf {
@@ -220,7 +274,7 @@ impl Outside {
 
     /// The sandbox where the desk looks for it.
     async fn alive(&self) -> Result<Running> {
-        let config = payers(&self.dir(), Ports::ANY);
+        let config = payers(&self.dir(), self.ports.ports());
         Ok(process::start(Config { elsewhere: Elsewhere::Refused, ..config }).await?)
     }
 
@@ -234,9 +288,14 @@ impl Outside {
     }
 
     async fn desk(&self, prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Desk> {
+        self.desk_with(&[], prepare).await
+    }
+
+    async fn desk_with(&self, own: &[(&'static str, &str)], prepare: impl FnOnce(&Path) -> Result<()>) -> Result<Desk> {
         let mut settings = settings_of(&self.info);
         settings.push(("MILLRACE_BITCOIN__CONFIRMATIONS", "1".to_owned()));
-        let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let mut settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        settings.extend(own);
         Desk::start_on(&settings, prepare).await
     }
 }

@@ -17,7 +17,12 @@ pub(crate) fn next_index(reader: &Reader) -> Result<u32, ReadError> {
     let end = reader.last_of(&StreamName::AddressBook, BOOK_TAIL)?;
     let book = end.iter().fold(AddressBook::default(), |book, recorded| match &recorded.event {
         Event::AddressBook(event) => book.evolve(event),
-        Event::Deposit(_) | Event::Binding(_) | Event::Chain(_) | Event::Wallet(_) | Event::Desk(_) => book,
+        Event::Deposit(_)
+        | Event::Binding(_)
+        | Event::Chain(_)
+        | Event::Wallet(_)
+        | Event::Desk(_)
+        | Event::Unreadable(_) => book,
     });
     Ok(book.next_index().max(brakes::desk(reader)?.free_index()))
 }

@@ -120,7 +120,7 @@ pub enum AppendError {
     #[error("a {kind} of {bytes} bytes is over the limit of {limit}", limit = millrace_model::event::PAYLOAD_MAX_BYTES)]
     TooLarge {
         /// The event's kind.
-        kind: &'static str,
+        kind: String,
         /// Its size.
         bytes: usize,
     },

@@ -353,7 +353,7 @@ impl Log {
 fn too_large(append: &Append, payloads: &[String]) -> Option<AppendError> {
     let events = append.writes.iter().flat_map(|write| &write.events).zip(payloads);
     let mut large = events.filter(|(_, payload)| payload.len() > PAYLOAD_MAX_BYTES);
-    large.next().map(|(event, payload)| AppendError::TooLarge { kind: event.kind(), bytes: payload.len() })
+    large.next().map(|(event, payload)| AppendError::TooLarge { kind: event.kind().to_owned(), bytes: payload.len() })
 }
 
 fn unavailable(error: rusqlite::Error) -> AppendError {

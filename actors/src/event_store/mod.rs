@@ -9,6 +9,8 @@ mod bell;
 mod chain_hash;
 mod feed;
 mod log;
+#[cfg(test)]
+pub(crate) mod poison;
 mod reader;
 mod schema;
 mod store;

@@ -31,9 +31,6 @@ pub enum ReadError {
     /// A stream this version does not know.
     #[error(transparent)]
     Stream(#[from] UnknownStream),
-    /// A signed payout without the name of its transaction.
-    #[error("a signed payout has no txid")]
-    Txid,
 }
 
 /// The log, opened for reading.
@@ -190,10 +187,45 @@ impl Reader {
         let mut connection = self.lock();
         let view = connection.transaction()?;
         let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
-        let mut statement =
-            view.prepare_cached("SELECT payload ->> 'txid' FROM events WHERE position > ?1 AND kind = 'PayoutSigned'")?;
-        let txids = statement.query_map([position], |row| row.get::<_, String>(0))?;
-        Ok((head, txids.map(|txid| txid?.parse().map_err(|_| ReadError::Txid)).collect::<Result<_, _>>()?))
+        let mut statement = view.prepare_cached(
+            "SELECT CASE WHEN json_valid(payload) THEN payload ->> 'txid' END FROM events
+             WHERE position > ?1 AND kind = 'PayoutSigned'",
+        )?;
+        // One that cannot be read names nothing.
+        let txids: Vec<Option<String>> =
+            statement.query_map([position], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        Ok((head, txids.into_iter().flatten().filter_map(|txid| txid.parse().ok()).collect()))
+    }
+
+    /// What was signed and what was found void of payouts after a position, oldest first, and the position this is complete
+    /// up to. Looks at every event between.
+    pub fn payouts_after(&self, position: Position) -> Result<(Position, Vec<Recorded>), ReadError> {
+        let mut connection = self.lock();
+        let view = connection.transaction()?;
+        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let events = query_on(
+            &view,
+            events!(
+                "FROM events e JOIN streams s ON s.id = e.stream
+                 WHERE e.position > ?1 AND e.kind IN ('PayoutSigned', 'PayoutVoided') ORDER BY e.position"
+            ),
+            params![position],
+        )?;
+        Ok((head, events))
+    }
+
+    /// A position up to which everything was recorded before this time, found by halving: the log is as good as sorted by
+    /// time, and where a clock was turned back the position found may be an earlier one.
+    pub fn position_before(&self, at: DateTime<Utc>) -> Result<Position, ReadError> {
+        let (mut before, mut after) = (0, self.head()? + 1);
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached("SELECT recorded_at FROM events WHERE position = ?1")?;
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            let recorded_at: i64 = statement.query_row([middle], |row| row.get(0))?;
+            if recorded_at < at.timestamp_micros() { before = middle } else { after = middle }
+        }
+        Ok(before)
     }
 
     /// The bytes of the payouts that were found void after a position, each with the transaction that made it so, and the
@@ -203,17 +235,18 @@ impl Reader {
         let view = connection.transaction()?;
         let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
         let mut statement = view.prepare_cached(
-            "SELECT s.payload ->> 'bytes', v.payload ->> 'conflicting_txid'
+            "SELECT CASE WHEN json_valid(s.payload) THEN s.payload ->> 'bytes' END,
+                    CASE WHEN json_valid(v.payload) THEN v.payload ->> 'conflicting_txid' END
              FROM events v JOIN events s ON s.stream = v.stream AND s.version = (
                  SELECT max(version) FROM events
                  WHERE stream = v.stream AND kind = 'PayoutSigned' AND version < v.version)
              WHERE v.position > ?1 AND v.kind = 'PayoutVoided'",
         )?;
-        let voided = statement
-            .query_map([position], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?
-            .map(|voided| voided.map(|(bytes, txid)| (bytes, txid.parse().expect("a void payout has a reason"))))
-            .collect::<rusqlite::Result<_>>()?;
-        Ok((head, voided))
+        // Here too, one that cannot be read names nothing.
+        let voided: Vec<(Option<String>, Option<String>)> =
+            statement.query_map([position], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+        let named = voided.into_iter().filter_map(|(bytes, txid)| Some((bytes?, txid?.parse().ok()?)));
+        Ok((head, named.collect()))
     }
 
     /// The stored state of a stream; a damaged one is passed over, since the events hold everything.
@@ -273,7 +306,7 @@ fn query_on(
 pub(super) fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
     let position = row.get(0)?;
     let stream: StreamName = text(row, 1)?.parse()?;
-    let event = Event::decode(stream.category(), text(row, 3)?, row.get(4)?, text(row, 5)?)
+    let event = Event::read(stream.category(), text(row, 3)?, row.get(4)?, text(row, 5)?)
         .map_err(|source| ReadError::Decode { position, source })?;
     Ok(Recorded {
         position,

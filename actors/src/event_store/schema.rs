@@ -1,5 +1,7 @@
 //! Opening a SQLite file: the settings durability rests on, read back, and migrations forward.
 
+use std::fs::File;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
@@ -28,6 +30,14 @@ pub enum OpenError {
         path: PathBuf,
         /// What the file system says.
         source: std::io::Error,
+    },
+    /// What a process before left unflushed stays so.
+    #[error("{path} cannot be flushed: {source}")]
+    Unflushed {
+        /// The write-ahead log.
+        path: PathBuf,
+        /// What the file system says.
+        source: io::Error,
     },
     /// A setting did not take.
     #[error("{path}: {setting} is {found}, and the log is not safe without {wanted}")]
@@ -63,6 +73,7 @@ pub enum OpenError {
 
 /// Opens the log for its one writer: WAL with FULL, migrated forward.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
+    flush_what_was_left(path)?;
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(failed)?;
     connection
@@ -76,6 +87,18 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     connection.set_prepared_statement_cache_capacity(32);
     migrate(&mut connection, path)?;
     Ok(connection)
+}
+
+/// A process that was killed between a commit's write and its flush left a commit that SQLite shows from now on and flushes
+/// with the next one only. What we do upon it would outlive it in a power cut, and so would the views.
+fn flush_what_was_left(path: &Path) -> Result<(), OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    let path = PathBuf::from(name);
+    match File::open(&path).and_then(|file| file.sync_all()) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(OpenError::Unflushed { path, source }),
+        _ => Ok(()),
+    }
 }
 
 /// Opens the log for reading only.

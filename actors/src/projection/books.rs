@@ -41,6 +41,8 @@ impl Books {
                 }
                 self.keep(*id, after);
             }
+            // What it and those after it post is missing from the balances; the deposit's row says so.
+            (StreamName::Deposit(id), Event::Unreadable(_)) => drop(self.deposits.remove(id)),
             (_, Event::Desk(desk::Event::TransferDeclared(transfer))) => {
                 self.balances.post(&ledger::of_transfer(transfer));
             }

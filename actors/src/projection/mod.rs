@@ -1,8 +1,10 @@
 //! The projection for pages and APIs: follows the log and keeps the views up to date.
 //!
 //! Rows and the position they stand for are committed together, so a restart goes on where the views are. No effect
-//! rests on a view.
+//! rests on a view. An event that cannot be read is passed over, and its deposit shown as unreadable; when a start finds
+//! that other deposits can be read than before, the views are made again.
 
+mod aside;
 mod books;
 mod row;
 mod totals;
@@ -14,14 +16,15 @@ use std::time::Duration;
 
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, Position, StreamName};
-use millrace_model::{address_book, binding, deposit};
+use millrace_model::{address_book, binding};
 use xtra::Mailbox;
 
 use crate::event_store::{Page, ReadError, Store};
 use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
+use aside::Aside;
 use books::Books;
-pub use row::DepositRow;
+pub use row::{DepositRow, UNREADABLE, UnreadableFrom};
 pub use totals::{Line, Totals};
 pub use views::{BindingRow, Change, Filter, LedgerCut, PAGE_ROWS_MAX, Trouble, ViewError, Views};
 
@@ -78,6 +81,7 @@ impl xtra::Actor for Actor {
             rows: HashMap::new(),
             totals: Totals::default(),
             books: Books::default(),
+            aside: Aside::new(self.report.clone()),
             position: 0,
         };
         let report = self.report.clone();
@@ -99,6 +103,7 @@ struct Fold {
     rows: HashMap<DepositId, DepositRow>,
     totals: Totals,
     books: Books,
+    aside: Aside,
     position: Position,
 }
 
@@ -106,6 +111,13 @@ impl Fold {
     async fn run(mut self) -> Result<Infallible, ProjectionError> {
         let mut bell = self.store.bell();
         self.position = self.views.prepare(self.store.head()).await?;
+        let unreadable = self.views.ledger().unreadable.clone();
+        if self.position > 0 && aside::has_changed(&unreadable, &*self.store.reader()?)? {
+            tracing::info!("not the same deposits can be read as before; the views begin again");
+            self.position = self.views.begin_again().await?;
+        } else {
+            self.aside.begin_with(unreadable);
+        }
         self.totals = Totals::clone(&self.views.totals());
         self.books = Books::new(self.views.ledger().balances.clone());
         loop {
@@ -129,9 +141,9 @@ impl Fold {
         for recorded in page.events() {
             self.books.take_in(recorded, &reader)?;
             match &recorded.event {
-                Event::Deposit(event) => {
+                Event::Deposit(_) | Event::Unreadable(_) => {
                     let StreamName::Deposit(id) = recorded.stream else { continue };
-                    self.show(id, event, recorded);
+                    self.show(id, recorded);
                     changed.insert(id);
                 }
                 Event::Binding(binding::Event::Bound(bound)) => bindings.push(binding_row(bound, recorded)),
@@ -143,7 +155,8 @@ impl Fold {
         }
         let deposits: Vec<_> = changed.iter().filter_map(|id| self.rows.get(id).cloned()).collect();
         self.totals.add_addresses(bindings.len());
-        let cut = LedgerCut { position: last, balances: self.books.balances().clone() };
+        let (balances, unreadable) = (self.books.balances().clone(), self.aside.deposits().clone());
+        let cut = LedgerCut { position: last, balances, unreadable };
         self.views.write(&deposits, &bindings, &self.totals, cut).await?;
         self.position = last;
         for row in deposits.iter().filter(|row| row.status == "done") {
@@ -170,13 +183,15 @@ impl Fold {
         Ok(())
     }
 
-    fn show(&mut self, id: DepositId, event: &deposit::Event, recorded: &Recorded) {
+    fn show(&mut self, id: DepositId, recorded: &Recorded) {
         let row = self.rows.remove(&id);
         if let Some(before) = &row {
             self.totals.take_away(before);
         }
-        let row = DepositRow::apply(row, event, recorded.position, recorded.version, recorded.recorded_at);
-        if let Some(after) = row {
+        if let Event::Unreadable(what) = &recorded.event {
+            self.aside.set(id, UnreadableFrom { position: recorded.position, why: what.why.clone() });
+        }
+        if let Some(after) = DepositRow::after(row, recorded) {
             self.totals.add(&after);
             self.rows.insert(id, after);
         }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use millrace_model::deposit::{Event, HoldReason, PayoutBasis, RemainderUse};
+use millrace_model::event::{Event as LogEvent, Recorded, Unreadable};
 use millrace_model::ids::{DepositId, Hash32, Outpoint, Position, Version};
 use millrace_model::money::{Amount, Btc, Rate, Sky};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,9 @@ pub struct DepositRow {
     pub payout: Option<Amount<Sky>>,
     /// The payout's transaction.
     pub payout_txid: Option<Hash32>,
+    /// From where on the deposit cannot be read, and why; what came later is not shown.
+    #[serde(default)]
+    pub unreadable: Option<UnreadableFrom>,
     /// How the deposit ended: `paid`, `refunded`, `vanished` or `failed`.
     pub outcome: Option<String>,
     /// When it was first seen.
@@ -61,9 +65,40 @@ pub struct DepositRow {
     pub updated_at: DateTime<Utc>,
 }
 
+/// The word for where a deposit stands that cannot be read.
+pub const UNREADABLE: &str = "unreadable";
+
+/// The first event of a deposit that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadableFrom {
+    /// Where it lies.
+    pub position: Position,
+    /// What is wrong with it.
+    pub why: String,
+}
+
 impl DepositRow {
-    /// The row after one more event; `None` before the first.
-    pub fn apply(
+    /// The row after one more event of its stream; `None` before the first.
+    pub fn after(row: Option<Self>, recorded: &Recorded) -> Option<Self> {
+        match (&recorded.event, row) {
+            (_, Some(row)) if row.unreadable.is_some() => Some(Self { version: recorded.version, ..row }),
+            (LogEvent::Deposit(event), row) => {
+                Self::apply(row, event, recorded.position, recorded.version, recorded.recorded_at)
+            }
+            (LogEvent::Unreadable(what), Some(row)) => Some(row.unread(what, recorded)),
+            (_, row) => row,
+        }
+    }
+
+    fn unread(mut self, what: &Unreadable, recorded: &Recorded) -> Self {
+        self.unreadable = Some(UnreadableFrom { position: recorded.position, why: what.why.clone() });
+        let status = std::mem::replace(&mut self.status, UNREADABLE.to_owned());
+        self.interrupted.get_or_insert(status);
+        (self.version, self.updated_at) = (recorded.version, recorded.recorded_at);
+        self
+    }
+
+    fn apply(
         row: Option<Self>,
         event: &Event,
         position: Position,
@@ -93,6 +128,7 @@ impl DepositRow {
                 refund_note: None,
                 payout: None,
                 payout_txid: None,
+                unreadable: None,
                 outcome: None,
                 detected_at: at,
                 updated_at: at,

@@ -1,5 +1,6 @@
 //! The views' database: what the projection writes and what pages and APIs read.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, S
 use sqlx::{QueryBuilder, Row, SqliteConnection, SqlitePool};
 use tokio::sync::{Notify, broadcast, watch};
 
-use super::row::DepositRow;
+use super::row::{DepositRow, UnreadableFrom};
 use super::totals::Totals;
 
 /// The newest shape of what is derived. A database with another is thrown away and made again from the log.
@@ -67,6 +68,8 @@ pub struct LedgerCut {
     pub position: Position,
     /// What stands on each account.
     pub balances: Balances,
+    /// The deposits whose later events cannot be read: what these post is missing from the balances.
+    pub unreadable: BTreeMap<DepositId, UnreadableFrom>,
 }
 
 /// Whose deposits changed in a commit of the views.
@@ -161,10 +164,23 @@ impl Views {
                 0
             }
         };
-        self.totals.send_replace(Arc::new(self.read_sums("deposits").await?));
-        self.ledger.send_replace(Arc::new(LedgerCut { position, balances: self.read_sums("ledger").await? }));
-        self.position.send_replace(position);
+        self.show_sums(position).await?;
         Ok(position)
+    }
+
+    /// Empties the views, to be made again from the log's beginning.
+    pub(super) async fn begin_again(&self) -> Result<Position, ViewError> {
+        self.clear().await?;
+        self.show_sums(0).await?;
+        Ok(0)
+    }
+
+    async fn show_sums(&self, position: Position) -> Result<(), ViewError> {
+        self.totals.send_replace(Arc::new(self.read_sums("deposits").await?));
+        let (balances, unreadable) = (self.read_sums("ledger").await?, self.read_sums("unreadable").await?);
+        self.ledger.send_replace(Arc::new(LedgerCut { position, balances, unreadable }));
+        self.position.send_replace(position);
+        Ok(())
     }
 
     async fn read_sums<T: Default + DeserializeOwned>(&self, name: &str) -> Result<T, ViewError> {
@@ -203,6 +219,9 @@ impl Views {
         }
         if self.ledger.borrow().balances != ledger.balances {
             write_sums(&mut transaction, "ledger", &ledger.balances).await?;
+        }
+        if self.ledger.borrow().unreadable != ledger.unreadable {
+            write_sums(&mut transaction, "unreadable", &ledger.unreadable).await?;
         }
         sqlx::query(
             "INSERT INTO checkpoint (name, version, position) VALUES ('deposits', ?1, ?2)

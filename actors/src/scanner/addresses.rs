@@ -159,6 +159,11 @@ pub(super) fn first_bound_at(reader: &Reader) -> Result<Option<DateTime<Utc>>, R
 fn bound(recorded: &Recorded) -> Option<&binding::Bound> {
     match &recorded.event {
         Event::Binding(binding::Event::Bound(bound)) => Some(bound),
-        Event::Deposit(_) | Event::AddressBook(_) | Event::Chain(_) | Event::Wallet(_) | Event::Desk(_) => None,
+        Event::Deposit(_)
+        | Event::AddressBook(_)
+        | Event::Chain(_)
+        | Event::Wallet(_)
+        | Event::Desk(_)
+        | Event::Unreadable(_) => None,
     }
 }

@@ -1,14 +1,15 @@
 //! One block: every output in it that pays us, in one append with the cursor.
 
 use bitcoin::{Block, Transaction};
-use millrace_model::chain::{BlockScanned, SpentCoin};
+use millrace_model::chain::{self, BlockScanned, Chain, Seen, SpentCoin};
 use millrace_model::deposit::{BlockRef, Command, Detected, Mined};
 use millrace_model::event::Event;
-use millrace_model::ids::{CommandId, Outpoint, StreamName};
+use millrace_model::ids::{CommandId, DepositId, Outpoint, StreamName};
 use millrace_model::money::Amount;
 use millrace_protocols::chain_watch::txid32;
 use serde_json::json;
 
+use super::aside::set_aside;
 use super::{Interruption, Scanner, ScannerError};
 use crate::event_store::{Append, Expected, Write};
 
@@ -32,6 +33,14 @@ impl Payment {
     pub(super) fn key(&self) -> String {
         format!("btc:{}", self.outpoint)
     }
+}
+
+/// Who was told of a payment.
+enum Told {
+    /// Its deposit, if there is news in it.
+    Deposit(Option<Write>),
+    /// Nobody: the deposit cannot be read.
+    Nobody(DepositId),
 }
 
 impl Scanner {
@@ -94,14 +103,18 @@ impl Scanner {
 
     fn block_append(&mut self, at: BlockRef, payments: &[Payment]) -> Result<Append, ScannerError> {
         let scanned = BlockScanned { block: at };
+        let (mut chain, mut writes) = (vec![chain::Event::from(scanned)], Vec::new());
+        for payment in payments {
+            match self.mined(at, payment)? {
+                Told::Deposit(write) => writes.extend(write),
+                Told::Nobody(id) => chain.push(set_aside(id, Seen::Mined { block: at })),
+            }
+        }
         let snapshot = (self.version + 1).is_multiple_of(SNAPSHOT_EVERY).then(|| {
-            let chain = self.chain.clone().evolve(&scanned.clone().into());
+            let chain = chain.iter().fold(self.chain.clone(), Chain::evolve);
             serde_json::to_string(&chain).expect("the chain's state has text keys")
         });
-        let mut writes = vec![Write { snapshot, ..self.chain_write(vec![scanned.into()]) }];
-        for payment in payments {
-            writes.extend(self.mined(at, payment)?);
-        }
+        writes.insert(0, Write { snapshot, ..self.chain_write(chain) });
         Ok(Append {
             // A block can be read again after a reorganisation there and back; the version tells the times apart.
             command_id: CommandId::of_fact(&["block", &at.hash.to_string(), &self.version.to_string()]),
@@ -113,14 +126,14 @@ impl Scanner {
         })
     }
 
-    fn mined(&mut self, at: BlockRef, payment: &Payment) -> Result<Option<Write>, ScannerError> {
+    fn mined(&mut self, at: BlockRef, payment: &Payment) -> Result<Told, ScannerError> {
         if let Some(StreamName::Deposit(id)) = self.reader.stream_of_key(&payment.key())? {
-            let Some(tracked) = self.outside.deposits.get(id)? else { return Ok(None) };
-            return self.observed(&tracked, &Command::ObserveMined { block: at });
+            let Some(tracked) = self.outside.deposits.get(id)? else { return Ok(Told::Nobody(id)) };
+            return self.observed(&tracked, &Command::ObserveMined { block: at }).map(Told::Deposit);
         }
-        let Some(mut write) = self.detected(payment)? else { return Ok(None) };
+        let Some(mut write) = self.detected(payment)? else { return Ok(Told::Deposit(None)) };
         write.events.push(Event::Deposit(Mined { block: at }.into()));
-        Ok(Some(write))
+        Ok(Told::Deposit(Some(write)))
     }
 }
 

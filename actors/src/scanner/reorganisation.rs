@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use millrace_model::chain::{self, ChainReorged, CoinsRemembered};
+use millrace_model::chain::{self, ChainReorged, CoinsRemembered, Seen};
 use millrace_model::deposit::{self, BlockRef, Command, Deposit, Outcome, Sighting, Stage};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{CommandId, DepositId, StreamName};
 use serde_json::json;
 
+use super::aside::set_aside;
 use super::{Interruption, Scanner, ScannerError};
 use crate::event_store::Append;
 
@@ -60,7 +61,8 @@ impl Scanner {
         let Some((first, last)) = self.reader.outcome(scanned.command_id)? else { return Ok(Vec::new()) };
         let events = self.reader.range(first, last)?;
         let mined = events.iter().filter_map(|recorded| match (&recorded.stream, &recorded.event) {
-            (StreamName::Deposit(id), Event::Deposit(deposit::Event::Mined(_))) => Some(*id),
+            (StreamName::Deposit(id), Event::Deposit(deposit::Event::Mined(_)) | Event::Unreadable(_)) => Some(*id),
+            (_, Event::Chain(chain::Event::SightingSetAside(aside))) => Some(aside.deposit),
             _ => None,
         });
         Ok(mined.collect())
@@ -75,7 +77,10 @@ impl Scanner {
         let mut chain: Vec<chain::Event> = vec![ChainReorged { fork, abandoned }.into()];
         let mut writes = Vec::new();
         for id in ids {
-            let Some(tracked) = self.outside.deposits.get(*id)? else { continue };
+            let Some(tracked) = self.outside.deposits.get(*id)? else {
+                chain.push(set_aside(*id, Seen::Orphaned { above: fork.height }));
+                continue;
+            };
             // It may have been orphaned with an earlier block and be in one that stays.
             if !matches!(&tracked.deposit.sighting, Sighting::Mined(block) if block.height > fork.height) {
                 continue;
@@ -114,7 +119,12 @@ fn branch(events: &[Recorded]) -> Vec<Scanned> {
             Event::Chain(chain::Event::ChainReorged(reorged)) => {
                 branch.retain(|scanned| scanned.block.height <= reorged.fork.height);
             }
-            Event::Chain(chain::Event::CoinsRemembered(_))
+            Event::Chain(
+                chain::Event::CoinsRemembered(_)
+                | chain::Event::SightingSetAside(_)
+                | chain::Event::SightingsTakenUp(_),
+            )
+            | Event::Unreadable(_)
             | Event::Deposit(_)
             | Event::Binding(_)
             | Event::AddressBook(_)

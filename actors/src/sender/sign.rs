@@ -37,6 +37,7 @@ impl Sender {
         if let Some(shortage) = self.settings.stock.shortage() {
             return Err(shortage.into());
         }
+        let _promised = self.promise(id, to, payout.amount)?;
         // What an earlier try left in doubt is in the log by now, or never will be: only then may this one end the claim.
         self.wallet.take_over().await?;
         let claimed = match self.wallet.claim(id, payout.amount).await.map_err(Trouble::from) {
@@ -70,6 +71,10 @@ impl Sender {
     ) -> (Result<Arc<Tracked>, Trouble>, Claim) {
         let id = tracked.deposit.receipt.id;
         let Some(owed) = &tracked.deposit.payout else { return (Err(Trouble::Held), Claim::GivenBack) };
+        // A payout to oneself pays nobody and looks done.
+        if claimed.iter().any(|output| output.address == to) {
+            return (self.hold(id, HoldReason::InvalidTarget).await, Claim::GivenBack);
+        }
         let payout = Payout {
             wallet_id: self.settings.wallet_id.clone(),
             password: self.settings.password.clone(),

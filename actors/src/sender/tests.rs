@@ -1,5 +1,6 @@
 //! What the sender does is judged by the node's own books: who was paid, how often, from what.
 
+mod limits;
 pub(crate) mod node;
 mod recall;
 pub(crate) mod rig;
@@ -28,7 +29,8 @@ async fn a_payout_ends_confirmed_and_paid_once() {
     for kind in ["PayoutIntended", "PayoutSigned", "Sent", "Confirmed"] {
         assert_eq!(rig.count(id, kind), 1, "{kind}");
     }
-    let wallet: Vec<_> = rig.events(&StreamName::Wallet).iter().map(|recorded| recorded.event.kind()).collect();
+    let wallet = rig.events(&StreamName::Wallet);
+    let wallet: Vec<_> = wallet.iter().map(|recorded| recorded.event.kind()).collect();
     assert_eq!(wallet, ["InputsReserved", "InputsSpent"]);
 }
 
@@ -47,6 +49,17 @@ async fn a_payout_is_final_only_when_it_is_deep_enough() {
     assert_eq!(rig.count(id, "Confirmed"), 0);
     rig.node.ledger().mine();
     rig.until_paid(id).await;
+}
+
+/// D11: an address bound before the node said that it is the wallet's own.
+#[tokio::test(start_paused = true)]
+async fn a_payout_to_the_hot_wallet_itself_is_held() {
+    let rig = Rig::new().await;
+    rig.node.ledger().give("100", 50);
+    let id = rig.owe_to(node::HOT, 9, "1").await;
+    rig.send();
+    rig.until(id, |deposit| matches!(deposit.stage, Stage::Held { reason: HoldReason::InvalidTarget, .. })).await;
+    assert_eq!(rig.node.payments_and_signatures(node::HOT), (0, 0));
 }
 
 /// P1: a lost reply leads to the same bytes.

@@ -15,9 +15,11 @@ use tokio::time::{Instant, sleep};
 use xtra::{Actor, Mailbox};
 
 use super::address::{Address, Gate, WeakAddress};
+use super::conductor::Line;
 use super::health::{Entry, Reporter, State};
 use super::inbox::{Inbox, inbox};
-use super::policy::{Exit, History, IntoExit, Lifetime, Policy, Verdict};
+use super::plan::Fact;
+use super::policy::{Exit, History, IntoExit, Lifetime, Policy, Restart, Verdict};
 use super::scope::{Scope, ScopeOwner};
 
 /// What a constructor gets for the incarnation it makes.
@@ -31,12 +33,19 @@ pub struct Incarnation<A> {
     pub report: Reporter,
 }
 
-/// What an operator may want of a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a supervisor may be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Order {
+    /// Make the next incarnation; what failed before is forgotten.
     Start,
+    /// Make the next incarnation.
+    Again,
+    /// End the incarnation and wait, for this reason.
+    Hold(String),
     Stop,
     Restart,
+    /// Panic, as a fault of the actor's own would.
+    Panic,
     Shutdown,
 }
 
@@ -51,6 +60,8 @@ pub(super) struct Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
     Incarnate,
+    /// Wait to be told to make the next incarnation; what is in the mailbox waits too.
+    Await,
     Rest,
     End,
 }
@@ -59,7 +70,7 @@ enum Next {
 pub(super) fn supervise<A, C>(
     policy: Policy,
     constructor: C,
-    entry: Entry,
+    (entry, line): (Entry, Line),
     jitter_seed: u64,
     commands: mpsc::Receiver<Command>,
 ) -> (Address<A>, impl Future<Output = ()> + Send + 'static)
@@ -79,6 +90,7 @@ where
         inbox: inbox(mailbox),
         orders: Orders { commands, told: None },
         entry,
+        line,
         gate,
         me: address.downgrade(),
         _kept: match policy.lifetime {
@@ -96,6 +108,7 @@ struct Supervisor<A, C, R: Future> {
     inbox: Inbox<A, R>,
     orders: Orders,
     entry: Entry,
+    line: Line,
     gate: Gate,
     me: WeakAddress<A>,
     /// Keeps a part of [`Lifetime::Tree`] from being orphaned.
@@ -111,10 +124,15 @@ where
 {
     /// One incarnation after the other, until shut down. Only then is the mailbox dropped, and with it the address.
     async fn run(mut self) {
-        let mut next = Next::Incarnate;
+        let mut next = if self.line.said(&Fact::Starting) { Next::Incarnate } else { Next::Await };
         loop {
             next = match next {
                 Next::Incarnate => self.live_once().await,
+                Next::Await => {
+                    self.line.say(Fact::Resting);
+                    let command = self.orders.next().await;
+                    self.obey(command, Next::Await)
+                }
                 Next::Rest => self.rest().await,
                 Next::End => return,
             }
@@ -126,7 +144,7 @@ where
         let exit = self.incarnate().await;
         self.entry.ended(&exit);
         match self.orders.told.take() {
-            Some(command) => self.obey(command),
+            Some(command) => self.obey(command, Next::Await),
             None => self.judge(&exit, born.elapsed()).await,
         }
     }
@@ -137,50 +155,75 @@ where
             Verdict::Again(pause) => {
                 tracing::warn!(part, exit = ?exit, pause_ms = pause.as_millis() as u64, "restarting after a pause");
                 self.entry.backing_off(pause, exit.to_string());
-                tokio::select! { biased;
-                    command = self.orders.next() => self.obey(command),
-                    () = sleep(pause) => Next::Incarnate,
-                }
+                self.line.say(Fact::Pausing);
+                self.pause(pause).await
             }
-            Verdict::Finished => self.settle(State::Stopped, exit.to_string(), Next::Rest),
-            Verdict::Gone => self.settle(State::Stopped, exit.to_string(), Next::End),
+            Verdict::Finished => self.settle(State::Stopped, exit.to_string(), Fact::Ended, Next::Rest),
+            Verdict::Gone => self.settle(State::Stopped, exit.to_string(), Fact::Ended, Next::End),
             Verdict::GiveUp => {
-                tracing::error!(part, exit = ?exit, "gave up; it stays down until it is started by hand");
-                self.settle(State::Down, exit.to_string(), Next::Rest)
+                tracing::error!(part, exit = ?exit, "gave up; it stays down until it is started");
+                let fact = match self.policy.restart {
+                    Restart::Temporary => Fact::Ended, // nobody expected it to come back
+                    Restart::Permanent | Restart::Transient => Fact::GaveUp(exit.to_string()),
+                };
+                self.settle(State::Down, exit.to_string(), fact, Next::Rest)
             }
         }
     }
 
-    /// Carries out an order while there is no incarnation.
-    fn obey(&mut self, command: Command) -> Next {
+    async fn pause(&mut self, pause: Duration) -> Next {
+        let mut over = pin!(sleep(pause));
+        loop {
+            let command = tokio::select! { biased;
+                command = self.orders.next() => command,
+                () = &mut over => return Next::Await,
+            };
+            match self.obey(command, Next::Await) {
+                Next::Await => {}
+                next @ (Next::Incarnate | Next::Rest | Next::End) => return next,
+            }
+        }
+    }
+
+    /// Carries out an order while there is no incarnation; `now` is what goes on when it changes nothing.
+    fn obey(&mut self, command: Command, now: Next) -> Next {
         let next = match command.order {
             Order::Start | Order::Restart => {
                 self.history.forget();
-                self.entry.set(State::Starting, None);
-                self.gate.open();
-                Next::Incarnate
+                self.incarnate_next()
             }
-            Order::Stop => self.settle(State::Stopped, "stopped by the operator".to_owned(), Next::Rest),
-            Order::Shutdown => self.settle(State::Stopped, "shut down".to_owned(), Next::End),
+            Order::Again => self.incarnate_next(),
+            Order::Hold(why) => self.settle(State::Waiting, why, Fact::Resting, Next::Rest),
+            Order::Stop => self.settle(State::Stopped, "stopped by the operator".to_owned(), Fact::Resting, Next::Rest),
+            Order::Panic => now,
+            Order::Shutdown => self.settle(State::Stopped, "shut down".to_owned(), Fact::Ended, Next::End),
         };
         // Whoever ordered it may have gone; the order stands.
         let _ = command.done.send(());
         next
     }
 
-    fn settle(&mut self, state: State, why: String, next: Next) -> Next {
+    fn incarnate_next(&mut self) -> Next {
+        self.entry.set(State::Starting, None);
+        self.gate.open();
+        self.line.say(Fact::Starting);
+        Next::Incarnate
+    }
+
+    fn settle(&mut self, state: State, why: String, fact: Fact, next: Next) -> Next {
         self.gate.shut();
         self.entry.set(state, Some(why));
+        self.line.say(fact);
         next
     }
 
-    /// Waits for an operator. What was queued before the gate was shut is dropped, so that nobody waits for it.
+    /// Waits to be started. What was queued before the gate was shut is dropped, so that nobody waits for it.
     async fn rest(&mut self) -> Next {
         loop {
             tokio::select! { biased;
-                command = self.orders.next() => match self.obey(command) {
+                command = self.orders.next() => match self.obey(command, Next::Rest) {
                     Next::Rest => {}
-                    next @ (Next::Incarnate | Next::End) => return next,
+                    next @ (Next::Incarnate | Next::Await | Next::End) => return next,
                 },
                 message = self.inbox.next() => {
                     bury(message);
@@ -220,9 +263,13 @@ where
         let started = async { actor.started(self.inbox.mailbox()).await };
         self.orders.step(start_within, grace, started).await?.map_err(IntoExit::into_exit)?;
         report.running();
+        self.line.say(Fact::Up);
         loop {
             let message = tokio::select! { biased;
-                () = self.orders.told() => return Ok(Exit::Told),
+                told = AssertUnwindSafe(self.orders.told()).catch_unwind() => return match told {
+                    Ok(()) => Ok(Exit::Told),
+                    Err(payload) => Err(Exit::from_panic(payload.as_ref())),
+                },
                 exit = scope.failed() => return Err(exit),
                 message = self.inbox.next() => message,
             };
@@ -267,13 +314,17 @@ impl Orders {
         }
     }
 
-    /// Waits until the incarnation is to end. May be dropped and asked again.
+    /// Waits until the incarnation is to end. May be dropped and asked again; panics when told to, as the actor might.
     async fn told(&mut self) {
         while self.told.is_none() {
             let command = self.next().await;
             match command.order {
-                Order::Start => drop(command.done.send(())), // it lives already
-                Order::Stop | Order::Restart | Order::Shutdown => self.told = Some(command),
+                Order::Start | Order::Again => drop(command.done.send(())), // it lives already
+                Order::Panic => {
+                    let _ = command.done.send(());
+                    panic!("told to panic, to see what becomes of it");
+                }
+                Order::Hold(_) | Order::Stop | Order::Restart | Order::Shutdown => self.told = Some(command),
             }
         }
     }

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::group::Strategy;
 use super::policy::Exit;
 use crate::clock::Clock;
 
@@ -21,6 +22,8 @@ const TEXT_BYTES_MAX: usize = 500;
 pub enum State {
     /// Being made, or connecting.
     Starting,
+    /// Held back until what it depends on is up.
+    Waiting,
     /// Handling messages.
     Running,
     /// Failed, and waiting before the next incarnation.
@@ -41,11 +44,20 @@ impl State {
     pub fn word(self) -> &'static str {
         match self {
             Self::Starting => "starting",
+            Self::Waiting => "waiting",
             Self::Running => "running",
             Self::BackingOff { .. } => "backing off",
             Self::Down => "down",
             Self::Halted => "halted",
             Self::Stopped => "stopped",
+        }
+    }
+
+    /// Whether nobody needs to wait for an answer of such a part: it failed, waits or was stopped.
+    pub fn is_out(self) -> bool {
+        match self {
+            Self::Waiting | Self::BackingOff { .. } | Self::Down | Self::Stopped => true,
+            Self::Starting | Self::Running | Self::Halted => false,
         }
     }
 }
@@ -70,11 +82,15 @@ pub struct LastError {
     pub at: DateTime<Utc>,
 }
 
-/// The health of one part.
+/// The health of one part, or of a group of parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartHealth {
     /// The part's name in the tree.
     pub name: String,
+    /// The group it belongs to; none for what stands on its own.
+    pub group: Option<String>,
+    /// For a group, how its members depend on each other; none for a part.
+    pub strategy: Option<Strategy>,
     /// What it is doing.
     #[serde(flatten)]
     pub state: State,
@@ -82,7 +98,7 @@ pub struct PartHealth {
     pub since: DateTime<Utc>,
     /// Why, unless that goes without saying.
     pub why: Option<String>,
-    /// How many incarnations followed the first one.
+    /// How many incarnations followed the first one; for a group, how often members were stopped and started together.
     pub restarts: u64,
     /// The last failure, also when it has recovered since.
     pub last_error: Option<LastError>,
@@ -127,8 +143,8 @@ impl Registry {
         self.parts.subscribe()
     }
 
-    /// Adds a part; `None` if the name is taken.
-    pub(super) fn enter(&self, name: &str) -> Option<Entry> {
+    /// Adds a part of this group, or a group if there is a strategy; `None` if the name is taken.
+    pub(super) fn enter(&self, name: &str, group: Option<String>, strategy: Option<Strategy>) -> Option<Entry> {
         let mut index = None;
         let now = self.clock.now();
         self.parts.send_if_modified(|parts| {
@@ -138,6 +154,8 @@ impl Registry {
             index = Some(parts.len());
             parts.push(PartHealth {
                 name: name.to_owned(),
+                group,
+                strategy,
                 state: State::Starting,
                 since: now,
                 why: None,
@@ -193,8 +211,29 @@ impl Entry {
         });
     }
 
-    pub(super) fn set(&self, state: State, why: Option<String>) {
-        self.change(|part, now| shift(part, state, why, now));
+    /// Whether that is another state than before.
+    pub(super) fn set(&self, state: State, why: Option<String>) -> bool {
+        let mut is_new = false;
+        self.change(|part, now| {
+            is_new = part.state != state;
+            shift(part, state, why, now)
+        });
+        is_new
+    }
+
+    /// Its members are stopped and started together once more.
+    pub(super) fn count_restart(&self) {
+        self.change(|part, _| {
+            part.restarts += 1;
+            true
+        });
+    }
+
+    pub(super) fn failed(&self, why: String) {
+        self.change(|part, now| {
+            part.last_error = Some(LastError { text: cut(why), at: now });
+            true
+        });
     }
 
     pub(super) fn backing_off(&self, pause: Duration, why: String) {
@@ -263,15 +302,8 @@ impl Reporter {
     }
 
     fn change(&self, change: impl FnOnce(&mut PartHealth, DateTime<Utc>) -> bool) {
-        self.entry.change(|part, now| part.incarnations == self.incarnation && lives(part) && change(part, now));
-    }
-}
-
-/// Whether the part has an incarnation at this moment.
-fn lives(part: &PartHealth) -> bool {
-    match part.state {
-        State::Starting | State::Running | State::Halted => true,
-        State::BackingOff { .. } | State::Down | State::Stopped => false,
+        self.entry
+            .change(|part, now| part.incarnations == self.incarnation && !part.state.is_out() && change(part, now));
     }
 }
 

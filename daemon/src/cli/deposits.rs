@@ -13,7 +13,7 @@ use crate::web::shapes::{DepositDetail, DepositPage, DepositRow, PAGE_ROWS_MAX};
 #[derive(Debug, Args)]
 pub struct List {
     /// Only those with this status: pending, quarantined, wait_decide, wait_buy, wait_send, wait_confirm, held,
-    /// refund_due or done.
+    /// refund_due, done or unreadable.
     #[arg(long)]
     status: Option<String>,
     /// Only those that are paid out to this address.

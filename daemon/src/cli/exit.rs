@@ -4,6 +4,7 @@ use std::io;
 use std::process::ExitCode;
 
 use crate::config::ConfigError;
+use crate::front::NotStarted;
 use crate::web::tls::TlsError;
 use crate::web::token::TokenError;
 
@@ -41,6 +42,9 @@ impl Exit {
             }
             if cause.is::<Usage>() {
                 return Self::Usage;
+            }
+            if let Some(NotStarted(status)) = cause.downcast_ref::<NotStarted>() {
+                return if status.code() == Some(Self::Config as i32) { Self::Config } else { Self::Failed };
             }
             if cause.is::<ConfigError>() || cause.is::<TlsError>() || cause.is::<TokenError>() {
                 return Self::Config;

@@ -26,7 +26,24 @@ pub async fn print(client: &Client, ledger: &Ledger, out: &mut impl Write) -> an
         let amount = format!("{} {}", row.amount, row.coin.as_str());
         writeln!(out, "{:<18}  {:<10}  {amount:>24}", row.account.as_str(), row.nature.as_str())?;
     }
-    Ok(writeln!(out, "as of position {}", shown.position)?)
+    writeln!(out, "as of position {}", shown.position)?;
+    if !shown.unreadable.is_empty() {
+        let deposits: Vec<_> = shown.unreadable.iter().map(ToString::to_string).collect();
+        writeln!(out, "incomplete: events cannot be read of {}", deposits.join(", "))?;
+    }
+    if shown.places.is_empty() {
+        return Ok(());
+    }
+    let [booked, in_flight, found] = ["BOOKED", "OF THAT ON ITS WAY", "FOUND"];
+    writeln!(out, "\n{:<12}  {booked:>22}  {in_flight:>22}  {found:>22}", "PLACE")?;
+    for row in &shown.places {
+        let [booked, in_flight, found] =
+            [&row.booked, &row.in_flight, &row.found].map(|amount| format!("{amount} {}", row.coin.as_str()));
+        let (place, verdict) = (row.place.as_str(), row.verdict.as_str());
+        let at = row.at.format("%Y-%m-%d %H:%M:%S");
+        writeln!(out, "{place:<12}  {booked:>22}  {in_flight:>22}  {found:>22}  {verdict} at {at} UTC")?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -43,6 +60,10 @@ mod tests {
         assert_eq!(lines[0], ["deposit_addresses", "asset", "1.50000000", "BTC"], "{text}");
         assert_eq!(lines[1], ["customer", "liability", "-1.50000000", "BTC"]);
         assert_eq!(lines[2], ["as", "of", "position", "7"]);
+        let place = ["hot_wallet", "10.000000", "SKY", "1.500000", "SKY", "8.500000", "SKY", "fits", "at"];
+        assert_eq!(lines[6], [&place[..], &["1970-01-01", "00:00:00", "UTC"]].concat(), "{text}");
+        let incomplete = "incomplete: events cannot be read of 00000000-0000-0000-0000-000000000005";
+        assert!(text.lines().any(|line| line == incomplete), "{text}");
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! The command line: what can be asked of the `millrace` program, and how it answers.
 //!
-//! `deposits`, `deposit`, `ledger`, `halt`, `resume`, `switch`, `events` and `backup` ask the running desk through its operator API; they never open its
-//! database. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in `sysexits.h`).
+//! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `events` and `backup` ask the running desk through its
+//! operator API; they never open its database. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong
+//! (as in `sysexits.h`).
 
 mod backup;
 mod brakes;
@@ -11,6 +12,7 @@ mod deposits;
 mod events;
 mod exit;
 mod ledger;
+mod parts;
 mod start;
 #[cfg(test)]
 mod testing;
@@ -50,6 +52,9 @@ Exit codes: 0 done, 1 failed, 64 command line not understood, 78 configuration r
 pub enum Command {
     /// Run the desk until it is stopped (SIGINT or SIGTERM).
     Run,
+    /// The desk behind the front, which starts it.
+    #[command(hide = true)]
+    Core,
     /// Run or control the sandbox: stand-ins for nodes and exchange.
     Sandbox(SandboxArgs),
     /// Check the configuration and show what takes effect, without secrets.
@@ -62,6 +67,8 @@ pub enum Command {
     Deposit(deposits::One),
     /// Print what stands on the ledger's accounts.
     Ledger(ledger::Ledger),
+    /// List the desk's parts and what they are doing.
+    Parts(parts::List),
     /// Stop orders and payouts at once; everything else goes on.
     Halt(brakes::Why),
     /// Let orders and payouts go out again.

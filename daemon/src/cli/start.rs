@@ -3,15 +3,17 @@
 use std::ffi::OsString;
 use std::future::Future;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
 
 use super::client::Client;
 use super::exit::Exit;
-use super::{Cli, Command, SandboxArgs, backup, brakes, check, deposits, events, ledger};
+use super::{Cli, Command, SandboxArgs, backup, brakes, check, deposits, events, ledger, parts};
 use crate::config::{self, Loaded};
-use crate::{logging, web};
+use crate::sandbox::cli::Command as SandboxCommand;
+use crate::{front, logging, web};
 
 /// Does what the command line says; prints `error: …` and gives the exit when that fails.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -42,12 +44,17 @@ fn start(cli: Cli) -> anyhow::Result<()> {
     let load = || config::load(cli.config.as_deref(), std::env::vars_os());
     let out = &mut io::stdout().lock();
     match cli.command.unwrap_or(Command::Run) {
-        Command::Run => run(load()?),
+        Command::Run => run(load()?, cli.config.as_deref()),
+        Command::Core => core(load()?),
+        Command::Sandbox(SandboxArgs { command: SandboxCommand::Panic { part }, .. }) => {
+            ask(parts::panic(&Client::new(&load()?.config)?, &part, out))
+        }
         Command::Sandbox(arguments) => sandbox(arguments, &load()?),
         Command::CheckConfig => check::print(&load()?, out),
         Command::Deposits(list) => ask(deposits::list(&Client::new(&load()?.config)?, &list, out)),
         Command::Ledger(shown) => ask(ledger::print(&Client::new(&load()?.config)?, &shown, out)),
         Command::Deposit(deposits::One::Show(show)) => ask(deposits::show(&Client::new(&load()?.config)?, &show, out)),
+        Command::Parts(list) => ask(parts::list(&Client::new(&load()?.config)?, &list, out)),
         Command::Halt(why) => ask(brakes::halt(&Client::new(&load()?.config)?, &why, out)),
         Command::Resume(why) => ask(brakes::resume(&Client::new(&load()?.config)?, &why, out)),
         Command::Switch(turn) => ask(brakes::turn(&Client::new(&load()?.config)?, &turn, out)),
@@ -62,11 +69,18 @@ fn start(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// The desk itself.
-fn run(loaded: Loaded) -> anyhow::Result<()> {
+/// The desk: its front, which starts its core.
+fn run(loaded: Loaded, file: Option<&Path>) -> anyhow::Result<()> {
     check::files(&loaded)?;
     logging::begin(&loaded.config.desk)?;
-    crate::run::run(loaded)
+    front::run(loaded, file)
+}
+
+/// Its core.
+fn core(loaded: Loaded) -> anyhow::Result<()> {
+    check::files(&loaded)?;
+    logging::begin(&loaded.config.desk)?;
+    crate::run::core(loaded)
 }
 
 /// The sandbox as a process of its own, or a word to the one that runs.

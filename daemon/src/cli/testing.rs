@@ -9,7 +9,9 @@ use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use chrono::DateTime;
 use futures::StreamExt;
+use millrace_model::desk::Place;
 use millrace_model::ledger::{Account, Ticker};
+use millrace_model::reconciliation::Verdict;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +23,7 @@ use crate::web::extract::{Path, Query};
 use crate::web::problem::Problem;
 use crate::web::server::{Limits, serve};
 use crate::web::shapes::{
-    BalanceRow, DepositDetail, DepositPage, DepositRow, EventPage, EventRow, Ledger, PAGE_ROWS_MAX,
+    BalanceRow, DepositDetail, DepositPage, DepositRow, EventPage, EventRow, Ledger, PAGE_ROWS_MAX, PlaceRow,
 };
 use crate::web::token::{self, Token};
 use crate::web::{address, tls};
@@ -87,6 +89,7 @@ fn router(kind: Kind) -> Router {
         .route("/operator/v1/resume", post(acted))
         .route("/operator/v1/switches/{switch}", post(acted))
         .route("/operator/v1/ledger", get(async || Json(ledger())))
+        .route("/operator/v1/parts", get(async || Json(parts())))
         .route("/operator/v1/backup", get(async move || backup(kind)))
 }
 
@@ -133,7 +136,25 @@ fn ledger() -> Ledger {
         BalanceRow { account, nature, coin, amount }
     };
     let balances = vec![row(Account::DepositAddresses, "1.50000000"), row(Account::Customer, "-1.50000000")];
-    Ledger { position: 7, balances }
+    let place = PlaceRow {
+        place: Place::HotWallet,
+        coin: Ticker::Sky,
+        booked: "10.000000".to_owned(),
+        in_flight: "1.500000".to_owned(),
+        found: "8.500000".to_owned(),
+        verdict: Verdict::Fits,
+        at: DateTime::UNIX_EPOCH,
+    };
+    Ledger { position: 7, unreadable: vec![id(5)], balances, places: vec![place] }
+}
+
+fn parts() -> Value {
+    let condition = json!({ "kind": "terminal", "text": "\u{1b}[2J" });
+    json!({ "parts": [
+        { "name": "desk", "group": null, "state": "starting", "why": null, "restarts": 1, "conditions": [] },
+        { "name": "event_store", "group": "desk", "state": "backing_off", "why": "disk full", "restarts": 3,
+          "conditions": [condition] },
+    ] })
 }
 
 /// Without a wait the log ends at `EVENTS`; with one, one more event has happened on every page.

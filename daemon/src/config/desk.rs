@@ -1,9 +1,11 @@
 //! `[desk]`: what the desk does with a deposit, and where it keeps its books.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use millrace_model::deposit::Method;
 use millrace_model::money::{Amount, Btc, Rate, Sky};
+use millrace_model::outflow::Limits;
 use millrace_protocols::wire::skycoin::rest::PAYOUT_DECIMALS;
 
 use super::layers::Layers;
@@ -93,12 +95,17 @@ pub struct Desk {
     pub maximum_deposit: Amount<Btc>,
     /// The largest payout that is made without an operator.
     pub maximum_payout: Amount<Sky>,
+    /// How much may be paid out in an hour (`maximum_payouts_per_hour`), in a day (`maximum_payouts_per_day`), and to one
+    /// target in a day (`maximum_payouts_per_target_day`).
+    pub payout_limits: Limits,
     /// Whether new deposit addresses are given out.
     pub bind_enabled: bool,
     /// Whether payouts are made; decided deposits wait otherwise.
     pub send_enabled: bool,
     /// How many deposit addresses one payout address may have.
     pub max_addresses_per_target: u32,
+    /// How long between two comparisons of the books with the hot wallet and the exchange (`reconcile_every_ms`).
+    pub reconcile_every: Duration,
     /// Which lines are logged.
     pub log: LogFilter,
     /// How they look.
@@ -119,9 +126,15 @@ impl Desk {
             minimum_deposit: section.value("minimum_deposit", coins(500_000)),
             maximum_deposit: section.value("maximum_deposit", coins(1_000_000_000)),
             maximum_payout: section.value("maximum_payout", coins(10_000_000_000)),
+            payout_limits: Limits {
+                hour: section.optional("maximum_payouts_per_hour"),
+                day: section.optional("maximum_payouts_per_day"),
+                target_day: section.optional("maximum_payouts_per_target_day"),
+            },
             bind_enabled: section.value("bind_enabled", true),
             send_enabled: section.value("send_enabled", true),
             max_addresses_per_target: section.within("max_addresses_per_target", 1..=100_000, 5),
+            reconcile_every: section.millis("reconcile_every_ms", 100..=3_600_000, 60_000),
             log: section.value("log", LogFilter("info".to_owned())),
             log_format: section.value("log_format", LogFormat::Auto),
         }

@@ -1,4 +1,14 @@
 //! The actors of this run, on a runtime and a thread of their own.
+//!
+//! ```text
+//! desk (rest for one)
+//! ├── event_store
+//! └── followers (one for one): everybody who needs the log, each on his own
+//! sandbox: on its own, if it is on
+//! ```
+//!
+//! When the log's part fails, whoever follows it is stopped and started again once it is open. The listeners and the health
+//! are outside the tree.
 
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -20,10 +30,11 @@ use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::market::{self, Market, Watching};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{self, Views};
+use millrace_actors::reconciler::{self, Compared, Openings};
 use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::sender;
 use millrace_actors::stock::{self, Stock};
-use millrace_actors::supervision::{Registry, Tree};
+use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::Switch;
 use millrace_model::money::Amount;
@@ -50,6 +61,10 @@ const STOCK_READ_EVERY_POLLS: u32 = 5;
 /// The shortest pause between two readings of an open order, however often the exchange may be asked: whoever only reads
 /// never comes to cancel.
 const READ_EVERY_MS_MIN: u64 = 50;
+/// The group of everything that needs the log, with the log's own part first.
+const DESK: &str = "desk";
+/// The group of those who follow the log.
+const FOLLOWERS: &str = "followers";
 /// While this file is in the data folder, no order and no payout goes out.
 const HALT_FILE: &str = "HALT";
 /// The views' file in the data folder.
@@ -69,12 +84,16 @@ pub(super) struct Actors {
 #[derive(Clone)]
 pub(super) struct Core {
     pub tree: Tree,
+    /// Where parts are added that need the log.
+    pub followers: Tree,
     pub store: Store,
     pub head_file: HeadFile,
     pub views: Views,
     pub operations: Operations,
     pub health: Registry,
     pub clock: Arc<dyn Clock>,
+    /// The places outside, as they were last compared with the books.
+    pub reconciliation: watch::Sender<Vec<Compared>>,
     /// Where the sandbox is, once that is known; `None` with real nodes.
     pub sandbox: Option<watch::Receiver<Option<Info>>>,
 }
@@ -133,17 +152,20 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     let health = Registry::new(Arc::clone(&clock));
     let jitter_seed = u64::from(std::process::id());
     let tree = Tree::new(health.clone(), jitter_seed);
+    let desk = tree.group(DESK, Group::new(Strategy::RestForOne))?;
     let data_dir = &config.desk.data_dir;
     let settings =
         StoreSettings { path: data_dir.join(LOG_FILE), execution: Execution::Thread, clock: Arc::clone(&clock) };
     let head_file = head_file(config, &clock);
-    let store = Store::start_after(&tree, settings, head_file.opening())?;
-    head_file::start(&tree, &head_file, store.clone())?;
+    let store = Store::start_after(&desk, settings, head_file.opening())?;
+    let followers = desk.group(FOLLOWERS, Group::new(Strategy::OneForOne))?;
+    head_file::start(&followers, &head_file, store.clone())?;
     let views = Views::new(&data_dir.join(VIEWS_FILE));
-    projection::start(&tree, store.clone(), views.clone())?;
-    let operations = operations::start(&tree, Deposits::new(store.clone()))?;
+    projection::start(&followers, store.clone(), views.clone())?;
+    let operations = operations::start(&followers, Deposits::new(store.clone()))?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
-    Ok(Core { tree, store, head_file, views, operations, health, clock, sandbox })
+    let reconciliation = watch::Sender::default();
+    Ok(Core { tree, followers, store, head_file, views, operations, health, clock, reconciliation, sandbox })
 }
 
 /// By which a restored or copied log is told from the desk's own. A sandbox may be thrown away, a desk may not.
@@ -179,7 +201,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
     let deposits = Deposits::new(core.store.clone());
     let switches = core.operations.switches();
     let binder = binder::start(
-        &core.tree,
+        &core.followers,
         binder::Settings {
             source: Arc::clone(&outside.addresses),
             addresses_max_per_target: u64::from(config.desk.max_addresses_per_target),
@@ -190,7 +212,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
         core.store.clone(),
     )?;
     let height = scanner::start(
-        &core.tree,
+        &core.followers,
         scanner::Settings {
             network: outside.network,
             start: config.bitcoin.start_height.map_or(Start::Tip, Start::Height),
@@ -204,14 +226,30 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
         Arc::new(TimeOrderedIds(Arc::clone(&core.clock))),
         deposits.clone(),
     )?;
+    reconciler::start(
+        &core.followers,
+        reconciler::Inside {
+            store: core.store.clone(),
+            views: core.views.clone(),
+            operations: core.operations.clone(),
+            clock: Arc::clone(&core.clock),
+        },
+        reconciler::Outside { skycoin: outside.skycoin.clone(), exchange: outside.exchange.clone() },
+        reconciler::Settings {
+            every: config.desk.reconcile_every,
+            openings: if config.sandbox.enabled { Openings::AsFound } else { Openings::ByOperator },
+        },
+        core.reconciliation.clone(),
+    )?;
     let market = outside.exchange.map(|exchange| buying(config, core, &deposits, exchange)).transpose()?;
-    decider::start(&core.tree, deposits.clone(), terms(config, market.clone()))?;
-    let stock = stock::start(&core.tree, outside.skycoin.clone(), Arc::clone(&core.clock), stock_settings(config))?;
+    decider::start(&core.followers, deposits.clone(), terms(config, market.clone()))?;
+    let stock =
+        stock::start(&core.followers, outside.skycoin.clone(), Arc::clone(&core.clock), stock_settings(config))?;
     let watched =
         finality::Settings { confirmations: u64::from(config.skycoin.confirmations), poll: config.skycoin.poll };
-    finality::start(&core.tree, deposits.clone(), outside.skycoin.clone(), watched)?;
+    finality::start(&core.followers, deposits.clone(), outside.skycoin.clone(), watched)?;
     sender::start(
-        &core.tree,
+        &core.followers,
         deposits,
         outside.skycoin,
         sender::Settings {
@@ -222,6 +260,8 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             resend_after: config.skycoin.resend_after,
             outer: outer_brakes(config, core),
             stock: stock.clone(),
+            limits: config.desk.payout_limits,
+            clock: Arc::clone(&core.clock),
         },
     )?;
     let quotes = Quotes {
@@ -273,7 +313,7 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
     let per_minute = if config.sandbox.enabled { 0 } else { c2cx.requests_per_minute };
     let usual = market::Settings::for_pace(RequestsPerMinute::new(per_minute));
     let settings = market::Settings { watching, stale_after: c2cx.quote_stale_after, ..usual };
-    let market = market::start(&core.tree, Arc::clone(&exchange), settings, Arc::clone(&core.clock))?;
+    let market = market::start(&core.followers, Arc::clone(&exchange), settings, Arc::clone(&core.clock))?;
     let policy = Policy {
         band_percent: c2cx.max_slippage_percent,
         patience_ms: u64::try_from(c2cx.order_wait.as_millis())?,
@@ -285,7 +325,7 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
         payout: payout_terms(config),
     };
     let settings = buyer::Settings { policy, remainder, outer: outer_brakes(config, core) };
-    buyer::start(&core.tree, deposits.clone(), exchange, market.clone(), settings, Arc::clone(&core.clock))?;
+    buyer::start(&core.followers, deposits.clone(), exchange, market.clone(), settings, Arc::clone(&core.clock))?;
     Ok(market)
 }
 

@@ -92,6 +92,11 @@ pub enum Command {
         #[arg(default_value = "{}")]
         body: String,
     },
+    /// Make a part of the running desk panic, to see it heal.
+    Panic {
+        /// Which, by the name it has in the desk's health.
+        part: String,
+    },
     /// Stop the sandbox.
     Stop,
 }
@@ -111,6 +116,9 @@ pub struct RunArgs {
     /// How many outputs the hot wallet of a new chain begins with.
     #[arg(long, default_value_t = 4_000)]
     hot_outputs: u32,
+    /// How many peers the Skycoin node pretends to have; without any it broadcasts nothing.
+    #[arg(long, default_value_t = 0)]
+    peers: u32,
     /// Take any free ports instead of the usual ones.
     #[arg(long)]
     any_ports: bool,
@@ -221,6 +229,7 @@ fn config(dir: &Path, args: &RunArgs) -> Config {
         market_step: every(args.market_step_ms),
     };
     config.skycoin.hot_outputs = args.hot_outputs;
+    config.skycoin.peers = args.peers;
     if args.any_ports {
         config.ports = Ports::ANY;
     }
@@ -246,6 +255,7 @@ async fn steer(client: &Client, command: Command) -> anyhow::Result<Value> {
     let nothing = json!({});
     let (path, body) = match command {
         Command::Run(_) => bail!("a sandbox that runs is not started again"),
+        Command::Panic { .. } => bail!("parts belong to the desk, not to the sandbox"),
         Command::Status => return Ok(client.get("/status").await?),
         Command::Books => return Ok(client.get("/books").await?),
         Command::Faults(command) => return faults(client, command).await,

@@ -26,6 +26,8 @@ pub enum Face {
     Public,
     /// Operators'.
     Operator,
+    /// Operators', in the sandbox.
+    SandboxOperator,
 }
 
 /// One operation of a face.
@@ -98,12 +100,15 @@ pub fn routes(face: Face) -> Router {
 
 /// A face's document.
 pub(crate) fn document(face: Face) -> Value {
-    let (title, operations, shapes) = match face {
-        Face::Public => ("Millrace, for customers", public::OPERATIONS, public::SHAPES),
-        Face::Operator => ("Millrace, for operators", operator::OPERATIONS, operator::SHAPES),
+    let (title, operations, more, shapes) = match face {
+        Face::Public => ("Millrace, for customers", public::OPERATIONS, &[][..], public::SHAPES),
+        Face::Operator => ("Millrace, for operators", operator::OPERATIONS, &[][..], operator::SHAPES),
+        Face::SandboxOperator => {
+            ("Millrace, for operators of a sandbox", operator::OPERATIONS, operator::SANDBOX, operator::SHAPES)
+        }
     };
     let mut paths = Map::new();
-    for operation in operations {
+    for operation in operations.iter().chain(more) {
         let path = paths.entry(operation.path).or_insert_with(|| json!({}));
         path[operation.method] = operation.document();
     }
@@ -111,7 +116,7 @@ pub(crate) fn document(face: Face) -> Value {
         shapes.iter().map(|shape| (shape.name.to_owned(), shape.document())).collect();
     schemas.insert("Problem".to_owned(), problem());
     let mut components = json!({ "schemas": schemas });
-    if face == Face::Operator {
+    if face != Face::Public {
         components["securitySchemes"] = json!({ "operator": { "type": "http", "scheme": "bearer" } });
     }
     json!({

@@ -11,10 +11,13 @@
 //! `limit` is at most [`PAGE_ROWS_MAX`]; an events page with `limit=0` tells the log's head alone.
 
 use chrono::{DateTime, Utc};
+use millrace_model::desk::Place;
 use millrace_model::ledger::{Account, Nature, Ticker};
 use millrace_model::money::{Amount, Btc, Sky};
+use millrace_model::reconciliation::Verdict;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use uuid::Uuid;
 
 /// No page has more rows.
 pub const PAGE_ROWS_MAX: u32 = 500;
@@ -79,8 +82,31 @@ pub struct DepositDetail {
 pub struct Ledger {
     /// That position.
     pub position: u64,
+    /// The deposits whose later events cannot be read: what these post is missing.
+    pub unreadable: Vec<Uuid>,
     /// The accounts on which something ever stood.
     pub balances: Vec<BalanceRow>,
+    /// The places outside, as each was when it was last held against the books.
+    pub places: Vec<PlaceRow>,
+}
+
+/// What a place outside held, and what the books said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlaceRow {
+    /// The place.
+    pub place: Place,
+    /// The coin.
+    pub coin: Ticker,
+    /// What should be there, in whole coins.
+    pub booked: String,
+    /// How much of that may have left already.
+    pub in_flight: String,
+    /// What was there.
+    pub found: String,
+    /// What follows.
+    pub verdict: Verdict,
+    /// When it was asked.
+    pub at: DateTime<Utc>,
 }
 
 /// What stands on an account.

@@ -6,7 +6,8 @@ use anyhow::ensure;
 
 use super::Figure;
 use super::customers::{ADDRESSES_EACH, Bound, bind};
-use super::real::{RealDesk, Sandbox, Timing};
+use super::real::RealDesk;
+use crate::sandbox::{Sandbox, Timing};
 
 /// Binds that are measured.
 const MEASURED: usize = 20_000;
@@ -21,7 +22,7 @@ pub(super) fn run() -> anyhow::Result<Vec<Figure>> {
 }
 
 async fn measure(data_dir: &Path) -> anyhow::Result<Vec<Figure>> {
-    let _sandbox = Sandbox::start(data_dir, Timing::default()).await?;
+    let _sandbox = Sandbox::start(&data_dir.join("sandbox"), Timing::default()).await?;
     let desk = RealDesk::start(data_dir, SETTINGS).await?;
     let (mut first, mut all) = (0, std::collections::HashSet::new());
     let mut rates = Vec::new();

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::real::RealDesk;
 
 /// As many addresses as a customer may have by default.
-pub(super) const ADDRESSES_EACH: usize = 5;
+pub(crate) const ADDRESSES_EACH: usize = 5;
 /// Customers that come at the same time.
 const CLIENTS: usize = 64;
 

@@ -3,8 +3,8 @@
 
 mod append;
 mod bind_http;
-mod customers;
-mod full_desk;
+pub(crate) mod customers;
+pub(crate) mod full_desk;
 mod http;
 mod kept_log;
 mod outside;

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::Figure;
 use super::customers::{Bound, bind};
 use super::http::Connection;
-use super::real::{RealDesk, Sandbox, Timing};
+use super::real::RealDesk;
+use crate::sandbox::{Sandbox, Timing};
 
 /// Deposits in a block, each on an address of its own.
 const BLOCK: usize = 500;
@@ -37,7 +38,7 @@ pub(super) fn run() -> anyhow::Result<Vec<Figure>> {
 }
 
 async fn measure(data_dir: &Path) -> anyhow::Result<Vec<Figure>> {
-    let sandbox = Sandbox::start(data_dir, TIMING).await?;
+    let sandbox = Sandbox::start(&data_dir.join("sandbox"), TIMING).await?;
     let desk = RealDesk::start(data_dir, SETTINGS).await?;
     let Bound { addresses, .. } = bind(&desk, 0, BLOCK).await?;
     let mut operator = desk.operator().await?;

@@ -25,6 +25,7 @@ use millrace_model::desk::Desk;
 use millrace_model::event::Event;
 use millrace_model::ids::StreamName;
 use millrace_model::money::Amount;
+use millrace_model::outflow::Limits;
 use millrace_protocols::chain_watch::Start;
 use millrace_protocols::receive::AccountKey;
 use tokio::sync::watch;
@@ -154,6 +155,8 @@ impl Running {
             resend_after: Duration::from_secs(60),
             outer: Arc::new(|_| None),
             stock: Stock::unwatched(),
+            limits: Limits::default(),
+            clock: Arc::new(SystemClock),
         };
         sender::start(&tree, deposits, wallet.clone(), settings)?;
         Ok(Self { tree, store, binder, chain, wallet })

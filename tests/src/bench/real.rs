@@ -1,66 +1,22 @@
-//! The real programs of a benchmark, desk and sandbox, in a folder of their own; both end when the values are dropped.
+//! The real desk of a benchmark, ended when the value is dropped.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
-use millrace_daemon::sandbox::client::Client;
-use millrace_daemon::sandbox::info::Info;
+use anyhow::ensure;
 use millrace_daemon::web::address;
 use serde_json::Value;
 
 use super::http::Connection;
 use crate::desk::program;
 use crate::peers::program::Program;
+use crate::process;
 
 const STARTED_WITHIN: Duration = Duration::from_secs(60);
 /// Between two looks at something that is measured in milliseconds.
 const LOOK_EVERY: Duration = Duration::from_micros(500);
-
-/// A sandbox whose blocks come when they are asked for, or as `timing` says.
-pub(super) struct Sandbox {
-    pub info: Info,
-    pub client: Client,
-    _program: Program,
-}
-
-/// When things happen by themselves in the sandbox, in milliseconds; 0 for on demand only.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Timing {
-    pub bitcoin_block_ms: u64,
-    pub skycoin_block_ms: u64,
-    pub market_step_ms: u64,
-}
-
-impl Sandbox {
-    /// Starts one in the data folder of a desk that is to find it.
-    pub(super) async fn start(data_dir: &Path, timing: Timing) -> anyhow::Result<Self> {
-        let dir = data_dir.join("sandbox");
-        std::fs::create_dir_all(&dir)?;
-        let path = program()?;
-        let mut program = Program::start("the sandbox", |_| {
-            let mut command = Command::new(path);
-            command.args(["sandbox", "run", "--dir"]).arg(&dir);
-            for (flag, ms) in [
-                ("--bitcoin-block-ms", timing.bitcoin_block_ms),
-                ("--skycoin-block-ms", timing.skycoin_block_ms),
-                ("--market-step-ms", timing.market_step_ms),
-            ] {
-                command.arg(flag).arg(ms.to_string());
-            }
-            command
-        })?;
-        let info = program.wait_for(STARTED_WITHIN, |_| Info::read(&dir)).await?;
-        Ok(Self { client: Client::new(&info)?, info, _program: program })
-    }
-
-    /// What really happened, according to the sandbox.
-    pub(super) async fn books(&self) -> anyhow::Result<Value> {
-        Ok(self.client.get("/books").await?)
-    }
-}
 
 /// A desk: the program as its operator starts it.
 pub(super) struct RealDesk {
@@ -108,12 +64,11 @@ impl RealDesk {
         Ok(Connection::open(self.operator).await?.with_token(&token))
     }
 
-    /// The memory of the process that is in use, in MiB: `VmRSS` of `/proc`.
+    /// The memory that is in use, in MiB: the front's and the core's.
     pub(super) fn resident_mib(&self) -> anyhow::Result<f64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.process_id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("there is no VmRSS")?;
-        let kib: u32 = line.trim().trim_end_matches(" kB").parse()?;
-        Ok(f64::from(kib) / 1_024.0)
+        let front = self.program.process_id();
+        let processes = process::children_of(front)?.into_iter().chain([front]);
+        processes.map(process::resident_mib).sum()
     }
 }
 
@@ -134,12 +89,17 @@ async fn ready(data_dir: &Path, begin: Instant) -> anyhow::Result<SocketAddr> {
 /// The customers' face is there a moment after the desk is ready: it waits for the outside world's addresses.
 async fn serves_customers(public: SocketAddr) -> anyhow::Result<()> {
     let begin = Instant::now();
-    let mut connection = Connection::open(public).await?;
-    while !connection.get("/api/config").await?.status.is_success() {
+    // A connection each: one that the front took is closed with its answer.
+    while !is_served(public).await {
         ensure!(begin.elapsed() < STARTED_WITHIN, "customers are not served within {STARTED_WITHIN:?}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
     Ok(())
+}
+
+async fn is_served(public: SocketAddr) -> bool {
+    let Ok(mut connection) = Connection::open(public).await else { return false };
+    connection.get("/api/config").await.is_ok_and(|answer| answer.status.is_success())
 }
 
 fn page(line: &str) -> Option<SocketAddr> {

@@ -170,7 +170,9 @@ impl Rig {
         let token_file = folder.path().join("token");
         let token = Arc::new(Token::load_or_create(&token_file)?);
         let backups = folder.path().join("backups");
-        let state = OperatorState::new(operations, views.clone(), store.clone(), tree.clone(), path, backups);
+        let reconciliation = tokio::sync::watch::channel(Vec::new()).1;
+        let state =
+            OperatorState::new(operations, views.clone(), store.clone(), tree.clone(), reconciliation, path, backups);
         let operator = framed(operator::routes(Arc::new(state), token), frame());
         let public = framed(public::routes(Arc::new(desk(&tree, &store, views.clone())?)), frame());
         drop(entered);

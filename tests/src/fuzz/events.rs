@@ -88,7 +88,7 @@ impl Folded {
                     self.balances.post(&of_transfer(transfer));
                 }
             }
-            Event::Binding(_) | Event::AddressBook(_) => {}
+            Event::Binding(_) | Event::AddressBook(_) | Event::Unreadable(_) => {}
         }
         assert_eq!((self.balances.sum(Ticker::Btc), self.balances.sum(Ticker::Sky)), (0, 0), "after {event:?}");
     }

@@ -18,12 +18,13 @@ use millrace_actors::market::{self, Watching};
 use millrace_actors::ports::Ids;
 use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::stock;
-use millrace_actors::supervision::{Registry, Tree};
+use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_actors::{buyer, decider, finality, sender};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::Desk as Switches;
 use millrace_model::ids::{CommandId, DepositId};
 use millrace_model::money::Amount;
+use millrace_model::outflow::Limits;
 use millrace_protocols::chain_watch::Start;
 use millrace_protocols::purchase::Policy;
 use millrace_protocols::receive::AccountKey;
@@ -98,7 +99,9 @@ impl Desk {
         let clock: Arc<dyn Clock> = world.clock.clone();
         let tree = Tree::new(Registry::new(Arc::clone(&clock)), world.seed);
         let settings = StoreSettings { path: log.to_owned(), execution: Execution::Inline, clock: Arc::clone(&clock) };
-        let store = Store::start(&tree, settings)?;
+        let desk = tree.group("desk", Group::new(Strategy::RestForOne))?;
+        let store = Store::start(&desk, settings)?;
+        let followers = desk.group("followers", Group::new(Strategy::OneForOne))?;
         let deposits = Deposits::new(store.clone());
         let source = Arc::clone(&world.addresses);
         let switches = watch::Sender::new(Switches::default()).subscribe();
@@ -109,7 +112,7 @@ impl Desk {
             switches,
             head_file: HeadFile::unkept(),
         };
-        let binder = binder::start(&tree, binding, store.clone())?;
+        let binder = binder::start(&followers, binding, store.clone())?;
         let scanning = scanner::Settings {
             network: Network::Regtest,
             start: Start::Tip,
@@ -120,18 +123,18 @@ impl Desk {
             // All blocks of this chain are younger.
             began: DateTime::UNIX_EPOCH,
         };
-        let tip = scanner::start(&tree, scanning, world.bitcoin.clone(), world.ids.clone(), deposits.clone())?;
-        let market = buying(&tree, world, &deposits, Arc::clone(&clock))?;
-        decider::start(&tree, deposits.clone(), terms(&world.buys, market)?)?;
+        let tip = scanner::start(&followers, scanning, world.bitcoin.clone(), world.ids.clone(), deposits.clone())?;
+        let market = buying(&followers, world, &deposits, Arc::clone(&clock))?;
+        decider::start(&followers, deposits.clone(), terms(&world.buys, market)?)?;
         let holdings = stock::Settings {
             every: Duration::from_millis(2_500),
             low_balance: "100".parse()?,
             low_hours: 1_000,
             minimum_hours: HOURS_MINIMUM,
         };
-        let stock = stock::start(&tree, world.skycoin.clone(), clock, holdings)?;
+        let stock = stock::start(&followers, world.skycoin.clone(), clock, holdings)?;
         let watched = finality::Settings { confirmations: PAYOUT_CONFIRMATIONS, poll: POLL };
-        finality::start(&tree, deposits.clone(), world.skycoin.clone(), watched)?;
+        finality::start(&followers, deposits.clone(), world.skycoin.clone(), watched)?;
         let sending = sender::Settings {
             wallet_id: "hot.wlt".to_owned(),
             password: None,
@@ -140,8 +143,10 @@ impl Desk {
             resend_after: Duration::from_secs(30),
             outer: Arc::new(|_| None),
             stock,
+            limits: Limits::default(),
+            clock: world.clock.clone(),
         };
-        sender::start(&tree, deposits, world.skycoin.clone(), sending)?;
+        sender::start(&followers, deposits, world.skycoin.clone(), sending)?;
         store.ready().await;
         Ok(Self { tree, store, binder, tip })
     }

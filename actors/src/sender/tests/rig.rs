@@ -1,5 +1,6 @@
 //! A desk of store, deposits and sender on a file of its own, over a node in memory.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -10,6 +11,7 @@ use millrace_model::desk::{Setting, Switch, SwitchSet};
 use millrace_model::event::{Event as Stored, Recorded};
 use millrace_model::ids::{CommandId, DepositId, Hash32, Outpoint, StreamName};
 use millrace_model::money::Amount;
+use millrace_model::outflow::Limits;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -31,12 +33,13 @@ pub(crate) struct Rig {
     pub(crate) allowed: Arc<AtomicBool>,
     pub(crate) confirmations: u64,
     pub(crate) stock: Stock,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Arc<ManualClock>,
     pub(crate) tree: Tree,
     pub(crate) deposits: Deposits,
 }
 
-fn open(dir: &TempDir, execution: Execution) -> (Tree, Deposits) {
-    let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+fn open(dir: &TempDir, execution: Execution, clock: Arc<ManualClock>) -> (Tree, Deposits) {
     let tree = Tree::new(Registry::new(clock.clone()), 7);
     let settings = event_store::Settings { path: dir.path().join("log.sqlite"), execution, clock };
     let store = Store::start(&tree, settings).unwrap();
@@ -51,7 +54,8 @@ impl Rig {
 
     pub(crate) async fn on(execution: Execution) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let (tree, deposits) = open(&dir, execution);
+        let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
+        let (tree, deposits) = open(&dir, execution, Arc::clone(&clock));
         deposits.store().ready().await;
         let allowed = Arc::new(AtomicBool::new(true));
         Self {
@@ -61,6 +65,8 @@ impl Rig {
             allowed,
             confirmations: 1,
             stock: Stock::unwatched(),
+            limits: Limits::default(),
+            clock,
             tree,
             deposits,
         }
@@ -76,6 +82,8 @@ impl Rig {
             resend_after: Duration::from_secs(1),
             outer: Arc::new(move |_| (!allowed.load(Ordering::SeqCst)).then_some("the test forbids it")),
             stock: self.stock.clone(),
+            limits: self.limits,
+            clock: self.clock.clone(),
         };
         sender::start(&self.tree, self.deposits.clone(), self.node.clone(), settings).unwrap();
     }
@@ -83,9 +91,20 @@ impl Rig {
     /// Ends the process, as far as anybody inside can tell, and starts the next one.
     pub(crate) async fn restart(self) -> Self {
         self.tree.shutdown(Duration::from_secs(5)).await;
-        let (tree, deposits) = open(&self.dir, self.execution);
+        let (tree, deposits) = open(&self.dir, self.execution, Arc::clone(&self.clock));
         deposits.store().ready().await;
         Self { tree, deposits, ..self }
+    }
+
+    /// The same, and something is done to the log in between.
+    pub(crate) async fn between(self, change: impl FnOnce(&Path)) -> Self {
+        self.tree.shutdown(Duration::from_secs(5)).await;
+        change(&self.dir.path().join("log.sqlite"));
+        self.restart().await
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Ends the process, and its log with it. The next one begins with an empty log; the node is as it was.
@@ -96,19 +115,28 @@ impl Rig {
 
     /// A deposit that is owed this much, to the key of its number.
     pub(crate) async fn owe(&self, number: u8, coins: &str) -> DepositId {
+        self.owe_to(number, number, coins).await
+    }
+
+    /// A deposit that is owed this much, to the key of another number.
+    pub(crate) async fn owe_to(&self, to: u8, number: u8, coins: &str) -> DepositId {
         let rate = "1".parse().unwrap();
         let owed = StatusWaitSend {
             basis: PayoutBasis::Direct { rate },
             amount: coins.parse().unwrap(),
             rounding: Amount::ZERO,
         };
-        self.received(number, vec![owed.into()]).await
+        self.received_for(to, number, vec![owed.into()]).await
     }
 
     /// A deposit for the key of this number, received, and what happened since.
     pub(crate) async fn received(&self, number: u8, since: Vec<Event>) -> DepositId {
+        self.received_for(number, number, since).await
+    }
+
+    async fn received_for(&self, to: u8, number: u8, since: Vec<Event>) -> DepositId {
         let id = DepositId(Uuid::from_u128(u128::from(number)));
-        let customer = Customer { target: address(number).to_string(), bound_method: Method::Direct };
+        let customer = Customer { target: address(to).to_string(), bound_method: Method::Direct };
         let detected = Detected {
             id,
             outpoint: Outpoint { txid: Hash32([number; 32]), index: 0 },

@@ -1,7 +1,9 @@
 //! Tests of the supervision layer: a probe actor that misbehaves on request, and what its supervisor makes of it.
 
+mod groups;
 mod messages;
 mod orders;
+mod plan;
 mod policy;
 mod reports;
 mod restarts;
@@ -38,6 +40,19 @@ struct World {
     handled: AtomicUsize,
     tasks: AtomicUsize,
     stopped: Mutex<Vec<&'static str>>,
+    /// `+name` when one has come up, `-name` when one was stopped in order.
+    story: Mutex<Vec<String>>,
+}
+
+impl World {
+    fn tell(&self, sign: char, name: &str) {
+        self.story.lock().expect("no test panics here").push(format!("{sign}{name}"));
+    }
+
+    /// What has happened since this was asked for.
+    fn story(&self) -> String {
+        std::mem::take(&mut *self.story.lock().expect("no test panics here")).join(" ")
+    }
 }
 
 struct Probe {
@@ -59,6 +74,7 @@ impl xtra::Actor for Probe {
             Birth::StartHangs => pending().await,
             Birth::Well | Birth::ConstructorPanics => {}
         }
+        self.world.tell('+', self.name);
         let alive = Alive::new(&self.world);
         self.seat.scope.spawn(async move {
             let _alive = alive;
@@ -69,6 +85,7 @@ impl xtra::Actor for Probe {
 
     async fn stopped(self) -> Self::Stop {
         self.world.stopped.lock().expect("no test panics here").push(self.name);
+        self.world.tell('-', self.name);
         self.last_words
     }
 }

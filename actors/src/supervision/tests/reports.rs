@@ -69,7 +69,7 @@ async fn health_is_told_in_one_flat_object_a_part() {
     assert_eq!(ask(&probe, Boom, SOON).await, Err(AskError::Unknown));
     let health = until(&tree, "probe", |part| part.state == State::Down).await;
     let expected = serde_json::json!({
-        "name": "probe", "state": "down", "since": "1970-01-01T00:00:00Z", "why": "panicked: boom", "restarts": 0,
+        "name": "probe", "group": null, "strategy": null, "state": "down", "since": "1970-01-01T00:00:00Z", "why": "panicked: boom", "restarts": 0,
         "last_error": {"text": "panicked: boom", "at": "1970-01-01T00:00:00Z"}, "conditions": []
     });
     assert_eq!(serde_json::to_value(health).expect("it is plain data"), expected);

@@ -1,6 +1,6 @@
 //! What operators may ask, and the shapes of it.
 
-use super::refusals::{self, BODY, DEPOSIT, KEY, LOG, PART, PATH, QUERY, Refusal, VIEWS};
+use super::refusals::{self, BODY, DEPOSIT, KEY, LOG, PART, PATH, QUERY, RUNNING, Refusal, VIEWS};
 use super::{Answer, Operation, Shape, Source, get, post};
 
 const SHAPES_OF_CLI: &str = include_str!("../shapes.rs");
@@ -84,7 +84,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..get("/operator/v1/addresses", "Deposit addresses, newest first.", Answer::Json("AddressPage"))
     },
     get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),
-    get("/operator/v1/ledger", "What stands on the ledger's accounts.", Answer::Json("Ledger")),
+    get(
+        "/operator/v1/ledger",
+        "What stands on the ledger's accounts, and what the places outside held when they were last asked.",
+        Answer::Json("Ledger"),
+    ),
     Operation {
         refusals: &[LOG],
         ..get("/operator/v1/switches", "Where the switches stand.", Answer::Json("Switches"))
@@ -129,15 +133,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     get("/operator/v1/parts", "The parts and their health.", Answer::Json("Parts")),
     Operation {
         refusals: &[PATH, PART],
-        ..post("/operator/v1/parts/{name}/start", "Start a part.", None, Answer::Json("Part"))
+        ..post("/operator/v1/parts/{name}/start", "Start a part or a group.", None, Answer::Json("Part"))
     },
     Operation {
         refusals: &[PATH, PART],
-        ..post("/operator/v1/parts/{name}/stop", "Stop a part.", None, Answer::Json("Part"))
+        ..post("/operator/v1/parts/{name}/stop", "Stop a part or a group.", None, Answer::Json("Part"))
     },
     Operation {
         refusals: &[PATH, PART],
-        ..post("/operator/v1/parts/{name}/restart", "Restart a part.", None, Answer::Json("Part"))
+        ..post("/operator/v1/parts/{name}/restart", "Restart a part or a group.", None, Answer::Json("Part"))
     },
     Operation {
         query: &["after", "limit:rows or none", "kind", "stream", "wait_s"],
@@ -175,6 +179,12 @@ const FILTER: &[Refusal] = &[(400, &["unknown_kind", "unknown_stream"])];
 const TRANSFER: &[Refusal] = &[(422, &["invalid_amount", "unknown_coin", "wrong_place"])];
 const BACKUP_FAILED: &[Refusal] = &[(503, &["backup_failed"])];
 const BACKUP_NAME: &[Refusal] = &[(409, &["backup_exists"]), (422, &["invalid_name"])];
+
+/// What exists in the sandbox alone.
+pub(super) const SANDBOX: &[Operation] = &[Operation {
+    refusals: &[PATH, PART, RUNNING],
+    ..post("/operator/v1/sandbox/parts/{name}/panic", "Make a part panic, to see it heal.", None, Answer::Json("Part"))
+}];
 
 pub(super) const SHAPES: &[Shape] = &[
     Shape {
@@ -278,7 +288,12 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "Ledger",
-        fields: &[("position", "integer"), ("balances", "[BalanceRow]")],
+        fields: &[
+            ("position", "integer"),
+            ("unreadable", "[uuid]"),
+            ("balances", "[BalanceRow]"),
+            ("places", "[PlaceRow]"),
+        ],
         source: Source::Struct("Ledger", SHAPES_OF_CLI),
     },
     Shape {
@@ -286,7 +301,24 @@ pub(super) const SHAPES: &[Shape] = &[
         fields: &[("account", "string"), ("nature", "string"), ("coin", "string"), ("amount", "signed")],
         source: Source::Struct("BalanceRow", SHAPES_OF_CLI),
     },
-    Shape { name: "Postings", fields: &[("postings", "[PostingRow]")], source: Source::Struct("Postings", LEDGER) },
+    Shape {
+        name: "PlaceRow",
+        fields: &[
+            ("place", "=hot_wallet|exchange|deposit_addresses"),
+            ("coin", "string"),
+            ("booked", "signed"),
+            ("in_flight", "signed"),
+            ("found", "decimal"),
+            ("verdict", "=fits|missing|surplus"),
+            ("at", "time"),
+        ],
+        source: Source::Struct("PlaceRow", SHAPES_OF_CLI),
+    },
+    Shape {
+        name: "Postings",
+        fields: &[("complete", "boolean"), ("postings", "[PostingRow]")],
+        source: Source::Struct("Postings", LEDGER),
+    },
     Shape {
         name: "PostingRow",
         fields: &[
@@ -326,6 +358,8 @@ pub(super) const SHAPES: &[Shape] = &[
         name: "Part",
         fields: &[
             ("name", "string"),
+            ("group", "string?"),
+            ("strategy", "string?"),
             ("state", "string"),
             ("next_try", "time?"),
             ("since", "time"),

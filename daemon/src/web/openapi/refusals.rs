@@ -42,9 +42,11 @@ pub(super) const BIND: &[Refusal] = &[
 /// What an operator does.
 pub(super) const ACT: &[Refusal] = &[(422, &["invalid_note"]), (503, &["busy", "desk_unavailable", "outcome_unknown"])];
 /// What an operator does to a deposit.
-pub(super) const DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"]), (409, &["not_allowed"])];
+pub(super) const DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"]), (409, &["not_allowed", "unreadable_deposit"])];
 /// What an operator does to a part.
 pub(super) const PART: &[Refusal] = &[(404, &["unknown_part"]), (409, &["part_ended"]), (503, &["outcome_unknown"])];
+/// What breaks a part.
+pub(super) const RUNNING: &[Refusal] = &[(409, &["part_not_running"])];
 
 /// The codes of all groups under their statuses.
 pub(super) fn by_status<'r>(groups: impl IntoIterator<Item = &'r [Refusal]>) -> BTreeMap<u16, Vec<&'static str>> {

@@ -37,7 +37,9 @@ fn every_route_is_described_and_nothing_else() {
         routed(PUBLIC_ROUTES).into_iter().partition(|(_, path)| !path.starts_with("/api/"));
     assert_eq!(api, described(public::OPERATIONS));
     assert!(pages.len() >= 3, "the page has routes of its own: {pages:?}");
-    assert_eq!(routed(OPERATOR_ROUTES), described(operator::OPERATIONS));
+    let (operator, sandbox) = (described(operator::OPERATIONS), described(operator::SANDBOX));
+    assert!(sandbox.iter().all(|(_, path)| path.starts_with("/operator/v1/sandbox/")));
+    assert_eq!(routed(OPERATOR_ROUTES), operator.union(&sandbox).cloned().collect());
 }
 
 #[test]
@@ -59,7 +61,7 @@ fn every_shape_has_the_fields_its_struct_declares() {
 
 #[test]
 fn every_reference_leads_somewhere_and_every_shape_is_used() {
-    for face in [Face::Public, Face::Operator] {
+    for face in [Face::Public, Face::Operator, Face::SandboxOperator] {
         let document = document(face);
         let text = document.to_string();
         let mut used = BTreeSet::new();
@@ -82,6 +84,8 @@ fn operations_say_what_they_need() {
     assert_eq!(hold["parameters"][0]["name"], "id");
     assert!(hold["requestBody"].is_object());
     assert!(document["paths"]["/livez"]["get"].get("security").is_none());
+    assert!(!document.to_string().contains("/sandbox/"), "what only a sandbox has is in its own document");
+    assert!(super::document(Face::SandboxOperator).to_string().contains("/sandbox/parts/{name}/panic"));
     let document = super::document(Face::Public);
     let older = &document["paths"]["/api/status"]["get"];
     assert!(older["responses"]["400"]["content"].get("text/plain").is_some());
@@ -139,7 +143,7 @@ fn constant(arguments: &str) -> Option<u16> {
 
 #[test]
 fn every_refusal_that_can_be_made_is_described_and_no_other() {
-    let operations = public::OPERATIONS.iter().chain(operator::OPERATIONS);
+    let operations = public::OPERATIONS.iter().chain(operator::OPERATIONS).chain(operator::SANDBOX);
     let groups = operations.flat_map(|operation| operation.refusals.iter().copied());
     let described: BTreeSet<_> = refusals::by_status(groups.chain([EVERY, STARTING, TOKEN]))
         .into_iter()

@@ -48,7 +48,7 @@ pub(super) async fn hold(
     Path(id): Path<DepositId>,
     Json(why): Json<Why>,
 ) -> Answer {
-    let done = state.operations.hold(id, note(&why.note)?).await;
+    let done = state.operations()?.hold(id, note(&why.note)?).await;
     stands(&state, done).await
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn release(
     Path(id): Path<DepositId>,
     Json(why): Json<Why>,
 ) -> Answer {
-    let done = state.operations.release(id, note(&why.note)?).await;
+    let done = state.operations()?.release(id, note(&why.note)?).await;
     stands(&state, done).await
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn refund_due(
     Path(id): Path<DepositId>,
     Json(why): Json<Why>,
 ) -> Answer {
-    let done = state.operations.mark_refund_due(id, note(&why.note)?).await;
+    let done = state.operations()?.mark_refund_due(id, note(&why.note)?).await;
     stands(&state, done).await
 }
 
@@ -79,7 +79,7 @@ pub(super) async fn refunded(
         .txid
         .parse()
         .map_err(|_| Problem::unprocessable("invalid_txid", "A txid is the transaction's 64 hexadecimal digits."))?;
-    let done = state.operations.mark_refunded(id, txid, note(&how.note)?).await;
+    let done = state.operations()?.mark_refunded(id, txid, note(&how.note)?).await;
     stands(&state, done).await
 }
 
@@ -101,6 +101,9 @@ pub(super) fn note(text: &str) -> Result<Note, Problem> {
 pub(super) fn refused(error: OperateError) -> Problem {
     match error {
         OperateError::NoSuchDeposit(_) => unknown_deposit(),
+        OperateError::Unreadable(why) => {
+            Problem::conflict("unreadable_deposit", format!("It cannot be known where this deposit stands: {why}."))
+        }
         OperateError::Rejected(rule) => {
             Problem::conflict("not_allowed", format!("The desk's rules forbid it: {rule}."))
         }
@@ -108,14 +111,15 @@ pub(super) fn refused(error: OperateError) -> Problem {
             .retry_after(Duration::from_secs(1)),
         OperateError::Unavailable(reason) => {
             tracing::warn!(%reason, "an operator's request could not be carried out");
-            Problem::unavailable(
-                "desk_unavailable",
-                "The desk cannot do this at the moment and did nothing; try again.",
-            )
+            desk_unavailable()
         }
         OperateError::Unknown => Problem::unavailable(
             "outcome_unknown",
             "No answer in time: it may have been done. Look before asking again.",
         ),
     }
+}
+
+pub(super) fn desk_unavailable() -> Problem {
+    Problem::unavailable("desk_unavailable", "The desk cannot do this at the moment and did nothing; try again.")
 }

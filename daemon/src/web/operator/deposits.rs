@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use axum::Json as Reply;
 use axum::extract::State;
-use millrace_actors::projection::{DepositRow as Row, Filter, PAGE_ROWS_MAX, Trouble};
+use millrace_actors::projection::{DepositRow as Row, Filter, PAGE_ROWS_MAX, Trouble, UNREADABLE};
 use millrace_model::deposit::{HoldReason, StageName};
-use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, Position, StreamName};
 use serde::{Deserialize, Serialize};
 
@@ -84,8 +83,9 @@ pub(super) async fn errored(
 }
 
 async fn page(state: &OperatorState, wanted: Wanted, trouble: Option<Trouble>) -> Result<Reply<DepositPage>, Problem> {
-    if wanted.status.as_deref().is_some_and(|status| !statuses().contains(&status)) {
-        let words = statuses().join(", ");
+    let words = statuses();
+    if wanted.status.as_deref().is_some_and(|status| !words.contains(&status)) {
+        let words = words.join(", ");
         return Err(Problem::bad_request("unknown_status", format!("A status is one of {words}.")));
     }
     let rows_max = rows(wanted.limit, PAGE_ROWS_MAX)?;
@@ -110,8 +110,8 @@ const STATUSES: [StageName; 9] = [
 ];
 
 /// The words for where a deposit can stand.
-pub(in crate::web) fn statuses() -> [&'static str; 9] {
-    STATUSES.map(StageName::as_str)
+pub(in crate::web) fn statuses() -> Vec<&'static str> {
+    STATUSES.iter().map(|stage| stage.as_str()).chain([UNREADABLE]).collect()
 }
 
 pub(super) async fn show(
@@ -119,11 +119,7 @@ pub(super) async fn show(
     Path(id): Path<DepositId>,
 ) -> Result<Reply<Detail>, Problem> {
     let events = state.read(move |reader| reader.stream(&StreamName::Deposit(id), 0)).await?;
-    let row = events.iter().fold(None, |row, recorded: &Recorded| match &recorded.event {
-        Event::Deposit(event) => Row::apply(row, event, recorded.position, recorded.version, recorded.recorded_at),
-        _ => row,
-    });
-    let row = row.ok_or_else(unknown_deposit)?;
+    let row = events.iter().fold(None, Row::after).ok_or_else(unknown_deposit)?;
     Ok(Reply(Detail { deposit: shown(row.clone()), detail: row, events: events.iter().map(Line::from).collect() }))
 }
 
@@ -152,6 +148,9 @@ fn shown(row: Row) -> DepositRow {
 fn reason(row: &Row) -> Option<String> {
     if row.loss.is_some() && row.held.is_none() {
         return Some("reorg_loss".to_owned());
+    }
+    if let Some(from) = &row.unreadable {
+        return Some(format!("unreadable from position {} on: {}", from.position, from.why));
     }
     let Some(held) = &row.held else {
         let parts = [row.outcome.clone(), row.refund_note.clone()];

@@ -167,7 +167,7 @@ pub(super) async fn turn(
     Path(switch): Path<Switch>,
     Json(turn): Json<Turn>,
 ) -> Result<Reply<Turned>, Problem> {
-    let done = state.operations.set_switch(switch, turn.setting, note(&turn.note)?).await;
+    let done = state.operations()?.set_switch(switch, turn.setting, note(&turn.note)?).await;
     Ok(Reply(Turned { switch, setting: turn.setting, position: done.map_err(refused)? }))
 }
 
@@ -211,7 +211,7 @@ pub(super) async fn declare(
 ) -> Result<(StatusCode, Reply<Declared>), Problem> {
     let coins = coins(&declaration)?;
     let transfer = Transfer { kind: declaration.kind, place: declaration.place, coins };
-    let done = state.operations.declare(transfer, note(&declaration.note)?, key(&headers)?).await;
+    let done = state.operations()?.declare(transfer, note(&declaration.note)?, key(&headers)?).await;
     Ok((StatusCode::CREATED, Reply(Declared { position: done.map_err(refused)? })))
 }
 

@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use axum::Json as Reply;
 use axum::extract::State;
+use millrace_actors::reconciler::Compared;
 use millrace_model::deposit::evolve;
+use millrace_model::desk::Difference;
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, Position, StreamName};
 use millrace_model::ledger::{self, Account, Balance, Posting, Ticker};
+use millrace_model::reconciliation::Comparison;
 use serde::Serialize;
 
 use super::OperatorState;
 use super::deposits::unknown_deposit;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
-use crate::web::shapes::{BalanceRow, Ledger};
+use crate::web::shapes::{BalanceRow, Ledger, PlaceRow};
 
 pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledger> {
     let cut = state.views.ledger();
@@ -24,12 +27,23 @@ pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledge
         coin: *coin,
         amount: coin.amount(*units),
     };
-    Reply(Ledger { position: cut.position, balances: cut.balances.all().iter().map(row).collect() })
+    let places = state.reconciliation.borrow().iter().map(place_row).collect();
+    let balances = cut.balances.all().iter().map(row).collect();
+    let unreadable = cut.unreadable.keys().map(|id| id.0).collect();
+    Reply(Ledger { position: cut.position, unreadable, balances, places })
+}
+
+fn place_row(Compared { comparison, at }: &Compared) -> PlaceRow {
+    let Comparison { difference: Difference { place, coin, booked, in_flight, found }, verdict } = comparison;
+    let [booked, in_flight, found] = [booked, in_flight, found].map(|units| coin.amount(i128::from(*units)));
+    PlaceRow { place: *place, coin: *coin, booked, in_flight, found, verdict: *verdict, at: *at }
 }
 
 /// What a deposit's events posted, made again from its stream.
 #[derive(Debug, Serialize)]
 pub(super) struct Postings {
+    /// Whether these are all: what follows an event that cannot be read is not known.
+    complete: bool,
     postings: Vec<PostingRow>,
 }
 
@@ -51,7 +65,8 @@ pub(super) async fn of_deposit(
     if events.is_empty() {
         return Err(unknown_deposit());
     }
-    Ok(Reply(Postings { postings: posted(&events) }))
+    let readable = events.iter().take_while(|recorded| !matches!(recorded.event, Event::Unreadable(_))).count();
+    Ok(Reply(Postings { complete: readable == events.len(), postings: posted(&events[..readable]) }))
 }
 
 fn posted(events: &[Recorded]) -> Vec<PostingRow> {

@@ -15,7 +15,7 @@ use millrace_model::event::Recorded;
 use millrace_model::ids::{Category, Position, StreamName};
 use millrace_model::{address_book, binding, chain, deposit, desk, wallet};
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Instant, timeout_at};
 
 use super::{OperatorState, place};
@@ -50,7 +50,9 @@ pub(super) struct Line {
 
 impl From<&Recorded> for Line {
     fn from(recorded: &Recorded) -> Self {
-        let payload = RawValue::from_string(recorded.event.payload()).expect("a payload is JSON");
+        let payload = recorded.event.payload();
+        // One that cannot be read may not even be JSON.
+        let payload = RawValue::from_string(payload.clone()).or_else(|_| to_raw_value(&payload)).expect("text is JSON");
         let row = EventRow {
             position: recorded.position,
             stream: recorded.stream.to_string(),

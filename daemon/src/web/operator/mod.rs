@@ -23,8 +23,9 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use millrace_actors::event_store::{ReadError, Reader, Store};
-use millrace_actors::operations::Operations;
+use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{ViewError, Views};
+use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::supervision::Tree;
 use millrace_model::ids::Position;
 
@@ -41,9 +42,20 @@ pub struct OperatorState {
     views: Views,
     store: Store,
     tree: Tree,
+    reconciliation: Reconciliation,
     log_file: PathBuf,
     backups: PathBuf,
     reader: OnceLock<Arc<Reader>>,
+    world: World,
+}
+
+/// What the desk deals with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum World {
+    /// Money of people.
+    Real,
+    /// The sandbox, where parts may be broken on purpose.
+    Sandbox,
 }
 
 impl OperatorState {
@@ -53,10 +65,27 @@ impl OperatorState {
         views: Views,
         store: Store,
         tree: Tree,
+        reconciliation: Reconciliation,
         log_file: PathBuf,
         backups: PathBuf,
     ) -> Self {
-        Self { operations, views, store, tree, log_file, backups, reader: OnceLock::new() }
+        let (reader, world) = (OnceLock::new(), World::Real);
+        Self { operations, views, store, tree, reconciliation, log_file, backups, reader, world }
+    }
+
+    /// The same, in this world.
+    pub fn within(self, world: World) -> Self {
+        Self { world, ..self }
+    }
+
+    /// Whoever carries out orders; a refusal when nobody needs to wait for him.
+    fn operations(&self) -> Result<&Operations, Problem> {
+        let is_out = |name| self.tree.health().part(name).is_some_and(|part| part.state.is_out());
+        let out = [Store::PART, operations::PART].into_iter().find(|name| is_out(name));
+        out.map_or(Ok(&self.operations), |part| {
+            tracing::warn!(part, "an operator's request cannot be carried out without it");
+            Err(act::desk_unavailable())
+        })
     }
 
     /// Reads the log on a blocking thread.
@@ -112,13 +141,22 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/events/live", get(log::live))
         .route("/operator/v1/backup", get(backup::fetch))
         .route("/operator/v1/backup", post(backup::keep))
-        .route("/operator/{*rest}", get(nothing).post(nothing))
-        .layer(from_fn_with_state(token, token::require));
+        .route("/operator/{*rest}", get(nothing).post(nothing));
+    let (guarded, face) = match state.world {
+        World::Real => (guarded, Face::Operator),
+        World::Sandbox => (guarded.merge(sandbox()), Face::SandboxOperator),
+    };
+    let guarded = guarded.layer(from_fn_with_state(token, token::require));
     let probes = Router::new()
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(metrics::show));
-    guarded.merge(probes).with_state(state).merge(openapi::routes(Face::Operator))
+    guarded.merge(probes).with_state(state).merge(openapi::routes(face))
+}
+
+/// What exists in the sandbox alone.
+fn sandbox() -> Router<Arc<OperatorState>> {
+    Router::new().route("/operator/v1/sandbox/parts/{name}/panic", post(parts::panic))
 }
 
 async fn nothing() -> Problem {

@@ -1,4 +1,4 @@
-//! The parts of the desk: their health, and stop, start and restart by name.
+//! The parts of the desk and their groups: their health, and stop, start and restart by name.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +46,14 @@ pub(super) async fn restart(
     carried_out(&state, &name, "restart", state.tree.restart(&name)).await
 }
 
+/// Only in the sandbox.
+pub(super) async fn panic(
+    State(state): State<Arc<OperatorState>>,
+    Path(name): Path<String>,
+) -> Result<Reply<PartHealth>, Problem> {
+    carried_out(&state, &name, "panic", state.tree.panic(&name)).await
+}
+
 async fn carried_out(
     state: &OperatorState,
     name: &str,
@@ -57,6 +65,9 @@ async fn carried_out(
         Ok(Err(TreeError::NoSuchPart(_))) => return Err(unknown_part()),
         Ok(Err(error @ (TreeError::Ended(_) | TreeError::NameTaken(_)))) => {
             return Err(Problem::conflict("part_ended", format!("It cannot be done: {error}.")));
+        }
+        Ok(Err(TreeError::NotRunning(_))) => {
+            return Err(Problem::conflict("part_not_running", "The part is not running."));
         }
         Err(_) => {
             return Err(Problem::unavailable(

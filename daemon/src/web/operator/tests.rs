@@ -62,7 +62,9 @@ impl Desk {
         let operations = operations::start(&tree, Deposits::new(store.clone())).unwrap();
         let token = Arc::new(Token::load_or_create(&folder.path().join("token")).unwrap());
         let backups = folder.path().join("backups");
-        let state = OperatorState::new(operations, views.clone(), store.clone(), tree.clone(), path, backups);
+        let reconciliation = tokio::sync::watch::channel(Vec::new()).1;
+        let state =
+            OperatorState::new(operations, views.clone(), store.clone(), tree.clone(), reconciliation, path, backups);
         let frame =
             Frame { proxies: vec![], cors: vec![], transport: Transport::Plain, stop: CancellationToken::new() };
         let router = framed(routes(Arc::new(state), Arc::clone(&token)), frame);

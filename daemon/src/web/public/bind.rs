@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use millrace_actors::binder::{Bind, BindError, BindRequest, Bound};
 use millrace_actors::event_store::{AppendError, Store};
-use millrace_actors::supervision::{AskError, State};
+use millrace_actors::supervision::AskError;
 use millrace_model::ids::CommandId;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 
@@ -41,6 +41,9 @@ pub(super) async fn bind(desk: &Desk, headers: &HeaderMap, target: &SkyAddress) 
     if desk.terms.binds == Binds::Disabled {
         return Err(Problem::new(http::StatusCode::FORBIDDEN, "binds_disabled", "Address binding is disabled"));
     }
+    if desk.stock.own_address() == Some(*target) {
+        return Err(Problem::bad_request("invalid_address", "Invalid skycoin address: it is the desk's own wallet."));
+    }
     if log_is_dead(desk) {
         return Err(out_of_order(&"the log is not open"));
     }
@@ -54,10 +57,7 @@ pub(super) async fn bind(desk: &Desk, headers: &HeaderMap, target: &SkyAddress) 
 
 /// Whether nobody needs to wait for the log: it failed and will not be tried again this moment.
 fn log_is_dead(desk: &Desk) -> bool {
-    desk.health.part(Store::PART).is_some_and(|part| match part.state {
-        State::BackingOff { .. } | State::Down | State::Stopped => true,
-        State::Starting | State::Running | State::Halted => false,
-    })
+    desk.health.part(Store::PART).is_some_and(|part| part.state.is_out())
 }
 
 /// Two customers that happen to use the same key are still two. Without a key every request is another one.

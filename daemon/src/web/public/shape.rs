@@ -1,7 +1,7 @@
 //! A customer's deposits as our own API and the page show them.
 
 use chrono::{DateTime, Utc};
-use millrace_actors::projection::{BindingRow, DepositRow};
+use millrace_actors::projection::{BindingRow, DepositRow, UNREADABLE};
 use millrace_model::deposit::{HoldReason, confirmations_required};
 use millrace_model::ids::DepositId;
 use millrace_model::money::{Amount, Btc, Rate, Sky};
@@ -82,7 +82,8 @@ pub(super) fn deposit(desk: &Desk, row: DepositRow) -> Deposit {
     Deposit {
         status_text: sentence(&row, deep, required),
         id: row.id,
-        status: row.status,
+        // Whether an operator held it or nobody can read it is no difference to its customer.
+        status: if row.status == UNREADABLE { "held".to_owned() } else { row.status },
         coin: "BTC",
         amount: row.amount,
         address: row.address,
@@ -114,6 +115,7 @@ fn sentence(row: &DepositRow, deep: u64, required: u64) -> String {
         "wait_buy" => "Buying SKY on the exchange".to_owned(),
         "wait_send" => "Sending SKY".to_owned(),
         "wait_confirm" => "Sent, waiting for its confirmation".to_owned(),
+        UNREADABLE => "Held; the operator is looking at it".to_owned(),
         "held" => match row.held {
             Some(HoldReason::BelowMinimum) => "Held: less than the desk deals in".to_owned(),
             Some(HoldReason::AboveMaximum) => "Held: more than the desk deals in".to_owned(),

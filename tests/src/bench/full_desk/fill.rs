@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use chrono::DateTime;
 use futures::StreamExt;
 use futures::stream::iter;
@@ -28,6 +28,7 @@ use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, Terms};
 use millrace_model::desk::Desk;
 use millrace_model::ids::Category;
 use millrace_model::money::Amount;
+use millrace_model::outflow::Limits;
 use millrace_protocols::chain_watch::Start;
 use millrace_protocols::receive::AccountKey;
 use millrace_protocols::wire::skycoin::rest::Broadcast;
@@ -36,14 +37,19 @@ use tokio::sync::watch;
 
 use crate::bench::customers::{ADDRESSES_EACH, target};
 use crate::bench::kept_log;
-use crate::bench::real::Sandbox;
+use crate::sandbox::Sandbox;
 
-/// Deposits that are finished in the end.
-pub(super) const FINISHED: usize = 100_000;
-/// Deposits too small to deal in: they are held, and so stay open.
-pub(super) const HELD: usize = 300;
-/// Addresses of the one customer who has many; each other customer has [`ADDRESSES_EACH`].
-const ADDRESSES_OF_ONE: usize = 1_000;
+/// How much there is to be in the end.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// Deposits that are finished.
+    pub finished: usize,
+    /// Deposits too small to deal in: they are held, and so stay open.
+    pub held: usize,
+    /// Addresses of the one customer who has many; each other customer has [`ADDRESSES_EACH`].
+    pub addresses_of_one: usize,
+}
+
 /// Deposits in a block.
 const BLOCK: usize = 500;
 /// Blocks that are mined before what is in them is waited for.
@@ -57,16 +63,21 @@ const POLL: Duration = Duration::from_millis(20);
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What the folder holds.
-pub(super) struct Filled {
+pub(crate) struct Filled {
     /// The customers, the one with many addresses first.
     pub customers: Vec<String>,
 }
 
 /// Fills the folder and closes it.
-pub(super) async fn fill(data_dir: &Path, sandbox: &Sandbox) -> anyhow::Result<Filled> {
+pub(crate) async fn fill(data_dir: &Path, sandbox: &Sandbox, size: Size) -> anyhow::Result<Filled> {
+    ensure!(
+        size.finished >= size.addresses_of_one
+            && (size.finished - size.addresses_of_one).is_multiple_of(ADDRESSES_EACH),
+        "{size:?}: everybody but one has {ADDRESSES_EACH} addresses"
+    );
     let filler = Filler::start(data_dir, sandbox)?;
-    let customers = customers();
-    let addresses = filler.bind(&customers).await?;
+    let customers = customers(size);
+    let addresses = filler.bind(&customers, size.addresses_of_one).await?;
     // An output and its change burn half of their hours with each payout: the usual ones last for 70 000.
     for _ in 0..REFILLS {
         sandbox.client.post("/skycoin/refill", &json!({ "outputs": 400, "coins": "100", "hours": HOURS })).await?;
@@ -79,15 +90,17 @@ pub(super) async fn fill(data_dir: &Path, sandbox: &Sandbox) -> anyhow::Result<F
         settled += blocks.len();
         filler.settled(settled, 0).await?;
     }
-    filler.pay(sandbox, &addresses[..HELD], "0.00005").await?;
-    filler.settled(FINISHED, HELD as u64).await?;
+    if size.held > 0 {
+        filler.pay(sandbox, &addresses[..size.held], "0.00005").await?;
+        filler.settled(size.finished, size.held as u64).await?;
+    }
     filler.tree.shutdown(Duration::from_secs(30)).await;
     Ok(Filled { customers })
 }
 
 /// A customer for each address to be bound, in the order of the binds.
-fn customers() -> Vec<String> {
-    let others = (FINISHED - ADDRESSES_OF_ONE) / ADDRESSES_EACH;
+fn customers(size: Size) -> Vec<String> {
+    let others = (size.finished - size.addresses_of_one) / ADDRESSES_EACH;
     (0..=others).map(target).collect()
 }
 
@@ -141,9 +154,9 @@ impl Filler {
     }
 
     /// Gives each customer his addresses.
-    async fn bind(&self, customers: &[String]) -> anyhow::Result<Vec<String>> {
+    async fn bind(&self, customers: &[String], addresses_of_one: usize) -> anyhow::Result<Vec<String>> {
         let (one, others) = customers.split_at(1);
-        let wanted = std::iter::repeat_n(&one[0], ADDRESSES_OF_ONE)
+        let wanted = std::iter::repeat_n(&one[0], addresses_of_one)
             .chain(others.iter().flat_map(|target| std::iter::repeat_n(target, ADDRESSES_EACH)));
         let binds = iter(wanted).map(|target| async move {
             let bind = Bind {
@@ -224,6 +237,8 @@ fn pay_out(tree: &Tree, deposits: Deposits, sandbox: &Sandbox) -> anyhow::Result
         resend_after: Duration::from_secs(60),
         outer: Arc::new(|_| None),
         stock: Stock::unwatched(),
+        limits: Limits::default(),
+        clock: Arc::new(SystemClock),
     };
     Ok(sender::start(tree, deposits, node, settings)?)
 }

@@ -1,7 +1,7 @@
 //! `start_100k_ms`, `rss_100k_mib`, `health_100k_ms`, `page_100k_ms`: the real program on a data folder with 100 000
 //! finished deposits.
 
-mod fill;
+pub(crate) mod fill;
 mod pages;
 
 use std::path::Path;
@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 
-use self::fill::{FINISHED, Filled, HELD, fill};
+use self::fill::{Filled, Size, fill};
 use super::Figure;
-use super::real::{RealDesk, Sandbox, Timing};
+use super::real::RealDesk;
+use crate::sandbox::{Sandbox, Timing};
 
 /// How often the desk is started; the slowest start counts.
 const STARTS: usize = 5;
@@ -25,6 +26,10 @@ const SETTINGS: &[(&str, &str)] = &[
     ("MILLRACE_BITCOIN__CONFIRMATIONS", CONFIRMATIONS),
     ("MILLRACE_BITCOIN__POLL_MS", "50"),
 ];
+/// Deposits that are finished in the end.
+const FINISHED: usize = 100_000;
+/// Deposits too small to deal in: they are held, and so stay open.
+const HELD: usize = 300;
 const PAID_WITHIN: Duration = Duration::from_secs(60);
 
 pub(super) fn run() -> anyhow::Result<Vec<Figure>> {
@@ -34,8 +39,10 @@ pub(super) fn run() -> anyhow::Result<Vec<Figure>> {
 }
 
 async fn measure(data_dir: &Path) -> anyhow::Result<Vec<Figure>> {
-    let sandbox = Sandbox::start(data_dir, Timing { skycoin_block_ms: 100, ..Timing::default() }).await?;
-    let filled = fill(data_dir, &sandbox).await?;
+    let sandbox =
+        Sandbox::start(&data_dir.join("sandbox"), Timing { skycoin_block_ms: 100, ..Timing::default() }).await?;
+    let size = Size { finished: FINISHED, held: HELD, addresses_of_one: 1_000 };
+    let filled = fill(data_dir, &sandbox, size).await?;
     let mut starts_ms = Vec::new();
     for _ in 1..STARTS {
         // Dropped, the process is killed: each start finds what a crash leaves.

@@ -1,0 +1,208 @@
+//! Holds the books against the hot wallet and the exchange account, again and again, and halts the desk when coins are
+//! missing twice in a row.
+//!
+//! It reads, and its one effect is the halt. A surplus halts nothing, since anybody may send coins; it is a condition of the
+//! part, as is a place whose opening balance nobody declared: that one cannot be compared. What lies on deposit addresses is
+//! the scanner's to watch, output by output.
+
+mod place;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use millrace_model::desk::{Difference, HaltCause, Place};
+use millrace_model::ledger::Ticker;
+use millrace_model::reconciliation::{ASKED, Comparison, Suspects};
+use tokio::sync::watch;
+use xtra::Mailbox;
+
+use crate::clock::Clock;
+use crate::event_store::Store;
+use crate::exchange::Exchange;
+use crate::operations::Operations;
+use crate::ports::SkycoinWatch;
+use crate::projection::Views;
+use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
+
+use place::{Books, Outcome};
+
+/// The part's name in the tree.
+pub const PART: &str = "reconciler";
+
+/// Who says what lay in a place when the desk began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Openings {
+    /// An operator.
+    ByOperator,
+    /// The desk itself, which takes what it finds: for worlds whose coins are worth nothing.
+    AsFound,
+}
+
+/// How the desk is reconciled.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The pause between two comparisons.
+    pub every: Duration,
+    /// Who declares openings.
+    pub openings: Openings,
+}
+
+/// What is asked.
+#[derive(Clone)]
+pub struct Outside {
+    /// The node with the hot wallet.
+    pub skycoin: Arc<dyn SkycoinWatch>,
+    /// The exchange, if the desk has an account at one.
+    pub exchange: Option<Arc<dyn Exchange>>,
+}
+
+/// What the desk itself says.
+#[derive(Clone)]
+pub struct Inside {
+    /// The log.
+    pub store: Store,
+    /// The ledger.
+    pub views: Views,
+    /// What halts.
+    pub operations: Operations,
+    /// The time that comparisons are stamped with.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A place as it was when it was last compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// The numbers, and what they say.
+    pub comparison: Comparison,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// The newest comparison of each place that was compared.
+pub type Reconciliation = watch::Receiver<Vec<Compared>>;
+
+/// Adds the part to the tree; each comparison is shown in `compared`.
+pub fn start(
+    tree: &Tree,
+    inside: Inside,
+    outside: Outside,
+    settings: Settings,
+    compared: watch::Sender<Vec<Compared>>,
+) -> Result<(), TreeError> {
+    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
+        inside: inside.clone(),
+        outside: outside.clone(),
+        settings,
+        compared: compared.clone(),
+        seat,
+    })?;
+    Ok(())
+}
+
+/// The actor: its work is one task of its incarnation.
+pub struct Actor {
+    inside: Inside,
+    outside: Outside,
+    settings: Settings,
+    compared: watch::Sender<Vec<Compared>>,
+    seat: Incarnation<Self>,
+}
+
+impl xtra::Actor for Actor {
+    type Stop = ();
+
+    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
+        let reconciler = Reconciler {
+            books: Books::new(self.inside.clone(), self.settings.openings),
+            outside: self.outside.clone(),
+            every: self.settings.every,
+            compared: self.compared.clone(),
+            report: self.seat.report.clone(),
+        };
+        self.seat.scope.spawn(async move { reconciler.run().await });
+        Ok(())
+    }
+
+    async fn stopped(self) -> Self::Stop {}
+}
+
+struct Reconciler {
+    books: Books,
+    outside: Outside,
+    every: Duration,
+    compared: watch::Sender<Vec<Compared>>,
+    report: Reporter,
+}
+
+impl Reconciler {
+    async fn run(self) {
+        self.books.inside.store.ready_for(&self.report).await;
+        let mut suspects = Suspects::default();
+        loop {
+            let outcomes = self.look().await;
+            self.tell(&outcomes);
+            self.judge(&outcomes, &mut suspects).await;
+            tokio::time::sleep(self.every).await;
+        }
+    }
+
+    /// Asks every place there is.
+    async fn look(&self) -> Vec<Outcome> {
+        let mut outcomes = Vec::new();
+        for (place, coin) in ASKED {
+            if place == Place::HotWallet || self.outside.exchange.is_some() {
+                outcomes.push(self.books.compare(place, coin, &self.outside).await);
+            }
+        }
+        outcomes
+    }
+
+    fn tell(&self, outcomes: &[Outcome]) {
+        self.condition("missing", "", outcomes.iter().filter_map(Outcome::missing));
+        self.condition("surplus", "declare a refill for what is yours: ", outcomes.iter().filter_map(Outcome::surplus));
+        self.condition(
+            "not_opened",
+            "not watched until its opening balance is declared: ",
+            outcomes.iter().filter_map(Outcome::not_opened),
+        );
+        self.condition("not_compared", "", outcomes.iter().filter_map(Outcome::obstacle));
+        self.compared.send_modify(|shown| {
+            for outcome in outcomes {
+                let Outcome::Compared(new) = outcome else { continue };
+                shown.retain(|old| key(old) != key(new));
+                shown.push(new.clone());
+            }
+        });
+    }
+
+    fn condition(&self, kind: &'static str, what: &str, texts: impl Iterator<Item = String>) {
+        let texts: Vec<_> = texts.collect();
+        match texts.as_slice() {
+            [] => self.report.clear(kind),
+            texts => self.report.set(kind, format!("{what}{}", texts.join("; "))),
+        }
+    }
+
+    /// Halts the desk for what is missing now and was when the place was compared before.
+    async fn judge(&self, outcomes: &[Outcome], suspects: &mut Suspects) {
+        let compared = outcomes.iter().filter_map(Outcome::compared);
+        let differences = suspects.judge(compared.map(|compared| &compared.comparison));
+        let operations = &self.books.inside.operations;
+        if differences.is_empty() || operations.switches().borrow().halt().is_some() {
+            return;
+        }
+        match operations.halt(HaltCause::Missing { differences }).await {
+            Ok(_) => self.report.clear("halt"),
+            // It is found missing again at the next look.
+            Err(error) => self.report.set("halt", format!("coins are missing, and the desk cannot be halted: {error}")),
+        }
+    }
+}
+
+fn key(compared: &Compared) -> (Place, Ticker) {
+    let Difference { place, coin, .. } = compared.comparison.difference;
+    (place, coin)
+}

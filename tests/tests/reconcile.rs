@@ -1,0 +1,77 @@
+//! The books against the world, in the whole desk: what fits, and what somebody took.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use millrace_tests::desk::{Desk, books_of, fresh_target};
+use millrace_tests::operator::OperatorApi;
+use serde_json::{Value, json};
+
+const WITHIN: Duration = Duration::from_secs(60);
+
+/// The places as they were last compared, once they are as wanted.
+async fn places(desk: &Desk, what: &str, wanted: impl Fn(&[Value]) -> bool) -> Result<Vec<Value>> {
+    let operator = OperatorApi::of(desk)?;
+    desk.until(WITHIN, what, async || {
+        let ledger = operator.get("/ledger").await?;
+        let places = ledger["places"].as_array().context("places")?.clone();
+        Ok(wanted(&places).then_some(places))
+    })
+    .await
+}
+
+fn of<'a>(places: &'a [Value], place: &str, coin: &str) -> Option<&'a Value> {
+    places.iter().find(|row| row["place"] == place && row["coin"] == coin)
+}
+
+/// X9: the whole desk, with an account that somebody else spends from.
+#[tokio::test]
+async fn coins_that_leave_the_exchange_without_an_order_halt_the_desk_until_they_are_accounted_for() -> Result<()> {
+    let desk = Desk::start(&[("MILLRACE_DESK__METHOD", "passthrough")]).await?;
+    let operator = OperatorApi::of(&desk)?;
+    places(&desk, "all places are compared", |places| places.len() == 3).await?;
+    let first = fresh_target(81);
+    desk.pay(&desk.bind(&first).await?, "0.05").await?;
+    assert_eq!(desk.settled(&first, 1).await?[0]["outcome"], "paid");
+    let fit = places(&desk, "what was bought and paid is booked", |places| {
+        let is_booked = |row: &Value| row["booked"] == row["found"] && row["verdict"] == "fits";
+        of(places, "exchange", "SKY").is_some_and(|row| row["found"] != "0.000000") && places.iter().all(is_booked)
+    })
+    .await?;
+    let found = |coin| -> Result<String> {
+        let row = of(&fit, "exchange", coin).context("the exchange")?;
+        Ok(row["found"].as_str().context("a text")?.to_owned())
+    };
+    let (btc, sky) = (found("BTC")?, found("SKY")?);
+    ensure!(operator.get("/switches").await?["halted"].is_null(), "nothing is missing");
+
+    let left = "1.00000000";
+    desk.sandbox()?.post("/market/balance", &json!({ "btc": left, "sky": sky })).await?;
+    let halted = desk
+        .until(WITHIN, "the desk halts", async || {
+            Ok(operator.get("/switches").await?["halted"].as_str().map(str::to_owned))
+        })
+        .await?;
+    assert!(halted.contains(&format!("the exchange: {left} BTC found, {btc} BTC booked")), "{halted}");
+
+    let second = fresh_target(82);
+    desk.pay(&desk.bind(&second).await?, "0.05").await?;
+    desk.until(WITHIN, "the second deposit waits to be bought", async || {
+        let page = operator.get("/deposits?status=wait_buy").await?;
+        Ok(page["deposits"].as_array().is_some_and(|rows| !rows.is_empty()).then_some(()))
+    })
+    .await?;
+    assert!(books_of(&desk, &second).await?.is_empty());
+
+    let gone: rust_decimal::Decimal = btc.parse::<rust_decimal::Decimal>()? - left.parse::<rust_decimal::Decimal>()?;
+    let sweep =
+        json!({ "kind": "sweep", "place": "exchange", "coin": "BTC", "amount": gone.to_string(), "note": "stolen" });
+    operator.post("/transfers", &sweep).await?;
+    places(&desk, "it is accounted for", |places| {
+        of(places, "exchange", "BTC").is_some_and(|row| row["booked"] == left && row["verdict"] == "fits")
+    })
+    .await?;
+    operator.post("/resume", &json!({ "note": "the key is changed" })).await?;
+    assert_eq!(desk.settled(&second, 1).await?[0]["outcome"], "paid");
+    Ok(())
+}
