@@ -4,6 +4,7 @@
 //! It does not wait for the disk: each bind is a task that awaits its own append, so all that is asked for together
 //! shares one commit. It does not judge addresses of customers; whoever asks has validated them.
 
+mod book;
 mod claims;
 mod source;
 #[cfg(test)]
@@ -14,10 +15,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::Shared;
-use millrace_model::address_book::{AddressBook, AddressIssued};
+use millrace_model::address_book::AddressIssued;
 use millrace_model::binding;
 use millrace_model::deposit::{Customer, Method};
-use millrace_model::desk::{Setting, Switch};
+use millrace_model::desk::{self, Closed, Switch};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{CommandId, Position, StreamName};
 use millrace_protocols::receive::DeriveError;
@@ -26,7 +27,9 @@ use xtra::{Context, Handler, Mailbox};
 
 use crate::door::{Door, Inside, door};
 use crate::event_store::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, ReadError, Store, Write};
+use crate::head_file::{HeadFile, NotReserved};
 use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, TreeError, WeakAddress, ask};
+pub(crate) use book::next_index;
 use claims::Claims;
 
 pub use source::AddressSource;
@@ -38,9 +41,6 @@ pub const PART: &str = "binder";
 const REQUESTS_MAX: usize = 1_024;
 /// How long the binder may take to claim; the append has its own limit.
 const CLAIM_WITHIN: Duration = Duration::from_secs(5);
-/// How many events of the book are read to find the next number. Appends overtake each other, so the newest event need
-/// not hold the highest number; but never by more than what is under way at once.
-const BOOK_TAIL: u64 = 4 * REQUESTS_MAX as u64;
 /// How many addresses of another time's list are passed over for one bind.
 const PASSED_OVER_MAX: u32 = 100_000;
 
@@ -54,7 +54,9 @@ pub struct Settings {
     /// Warn when no more than this many are left.
     pub low_pool: u32,
     /// Where the operator's switches stand.
-    pub switches: watch::Receiver<millrace_model::desk::Desk>,
+    pub switches: watch::Receiver<desk::Desk>,
+    /// Where it is noted, outside the log, which numbers may be in use.
+    pub head_file: HeadFile,
 }
 
 /// Give this customer a deposit address.
@@ -85,6 +87,12 @@ pub enum BindError {
     /// An operator has switched binding off.
     #[error("an operator has switched binding off")]
     Switched,
+    /// The log was restored, and nobody has said yet that it may go on.
+    #[error("the desk is halted: its log may not know which addresses are taken")]
+    Halted,
+    /// The number cannot be noted outside the log.
+    #[error(transparent)]
+    NotReserved(#[from] NotReserved),
     /// The customer has as many as he may have.
     #[error("there are {0} deposit addresses for this payout address already, and no more are given")]
     LimitReached(u64),
@@ -163,6 +171,7 @@ impl xtra::Actor for Actor {
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         let report = self.incarnation.report.clone();
         self.store.ready_for(&report).await;
+        self.settings.head_file.compared_for(&report).await;
         // Until they were read, "off" means nothing; an error says that nobody will turn them.
         let _ = self.settings.switches.clone().changed().await;
         let desk = Desk::load(self.settings.clone(), self.store.clone(), report).await.map_err(Err)?;
@@ -194,8 +203,10 @@ impl Handler<Bind> for Actor {
     type Return = Result<Pending, BindError>;
 
     async fn handle(&mut self, bind: Bind, _: &mut Context<Self>) -> Self::Return {
-        if self.settings.switches.borrow().setting(Switch::Binds) == Setting::Off {
-            return Err(BindError::Switched);
+        match self.settings.switches.borrow().closed(Switch::Binds) {
+            Some(Closed::SwitchedOff) => return Err(BindError::Switched),
+            Some(Closed::Halted) => return Err(BindError::Halted),
+            None => {}
         }
         let desk = self.desk.as_ref().expect("messages come after the start");
         desk.begin(bind, &self.incarnation.scope)
@@ -205,17 +216,7 @@ impl Handler<Bind> for Actor {
 impl Desk {
     async fn load(settings: Settings, store: Store, report: Reporter) -> Result<Self, BindError> {
         let owned = store.own(StreamName::AddressBook).await?;
-        let tail = store.reader()?.stream(&StreamName::AddressBook, owned.version.saturating_sub(BOOK_TAIL))?;
-        let book = tail.iter().fold(AddressBook::default(), |book, recorded| match &recorded.event {
-            Event::AddressBook(event) => book.evolve(event),
-            Event::Deposit(_)
-            | Event::Binding(_)
-            | Event::Chain(_)
-            | Event::Wallet(_)
-            | Event::Desk(_)
-            | Event::Unreadable(_) => book,
-        });
-        let claims = Mutex::new(Claims::new(book.next_index()));
+        let claims = Mutex::new(Claims::new(next_index(&*store.reader()?)?));
         let desk = Self { settings, store, epoch: owned.epoch, claims, report };
         desk.warn_of_a_low_pool();
         Ok(desk)
@@ -267,6 +268,10 @@ impl Desk {
                     return Ok((bound, Origin::Repeated));
                 }
             };
+            if let Err(error) = self.settings.head_file.reserve(index).await {
+                self.claims().give_back(index);
+                return Err(error.into());
+            }
             match self.store.append(self.append(bind, index, &address)).await {
                 Ok(Committed { last, origin: Origin::New, .. }) => {
                     return Ok((Bound { address, index, position: last }, Origin::New));
@@ -350,6 +355,8 @@ fn is_fatal(error: &BindError) -> bool {
             | AppendError::Unknown => true,
         },
         BindError::Switched
+        | BindError::Halted
+        | BindError::NotReserved(_)
         | BindError::LimitReached(_)
         | BindError::PoolEmpty
         | BindError::IdTaken

@@ -7,7 +7,7 @@ use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Position, StreamName};
 
 use crate::canary::{self, Canary};
-use crate::event_store::{ReadError, Store};
+use crate::event_store::{ReadError, Reader, Store};
 
 /// How many events are looked through at once.
 const PAGE_EVENTS_MAX: usize = 4_096;
@@ -60,8 +60,12 @@ impl Brakes {
 pub(crate) fn read_desk(store: &Store) -> Result<(Position, Desk), ReadError> {
     // The position first: what is committed in between is folded twice, which changes nothing.
     let position = store.head();
-    let events = store.reader()?.stream(&StreamName::Desk, 0)?;
-    Ok((position, events.iter().fold(Desk::default(), after)))
+    Ok((position, desk(&*store.reader()?)?))
+}
+
+/// The desk as the log has it.
+pub(crate) fn desk(reader: &Reader) -> Result<Desk, ReadError> {
+    Ok(reader.stream(&StreamName::Desk, 0)?.iter().fold(Desk::default(), after))
 }
 
 fn after(desk: Desk, recorded: &Recorded) -> Desk {

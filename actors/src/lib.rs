@@ -14,6 +14,7 @@ pub mod door;
 pub mod event_store;
 pub mod exchange;
 pub mod finality;
+pub mod head_file;
 pub mod http;
 pub mod ids;
 pub mod market;

@@ -1,7 +1,7 @@
 //! What an operator may do: hold, release and pay back deposits, turn switches, halt and resume, declare transfers.
 //!
-//! A service on the actor runtime behind a [`Door`], so that HTTP threads can use it. It is the only writer of the
-//! desk's own stream, and keeps what that stream says of the switches at hand for the parts that obey them.
+//! A service on the actor runtime behind a [`Door`], so that HTTP threads can use it. It is the writer of the
+//! desk's own stream (only the head file tells it besides that the log was restored), and keeps what that stream says of the switches at hand for the parts that obey them.
 //!
 //! Not responsible for who may ask: the face in front of it checks the operator's token.
 

@@ -28,6 +28,7 @@ use chrono::{DateTime, Utc};
 use millrace_model::binding;
 use millrace_model::chain::{self, Chain};
 use millrace_model::deposit::{self, BlockRef, Command, Deposit, Rejection, Sighting};
+use millrace_model::desk::{self, HaltCause, Halted};
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Position, StreamName, Version};
 use millrace_protocols::chain_watch::{Answer, Ask, Outcome, Rules, Start, Watch};
@@ -331,8 +332,17 @@ impl Scanner {
             let page = store.after(self.position, PAGE_EVENTS_MAX)?;
             let Some(last) = page.last() else { break };
             for recorded in page.events() {
-                if let Event::Binding(binding::Event::Bound(bound)) = &recorded.event {
-                    self.addresses.bound(bound);
+                match &recorded.event {
+                    Event::Binding(binding::Event::Bound(bound)) => self.addresses.bound(bound),
+                    Event::Desk(desk::Event::Halted(Halted { cause: HaltCause::Restored(lost) })) => {
+                        self.addresses.lost(lost);
+                    }
+                    Event::Deposit(_)
+                    | Event::AddressBook(_)
+                    | Event::Chain(_)
+                    | Event::Wallet(_)
+                    | Event::Desk(_)
+                    | Event::Unreadable(_) => {}
                 }
             }
             self.position = last;

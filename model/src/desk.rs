@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::head::{Departure, Head, Restored};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
 
@@ -174,6 +175,8 @@ pub enum HaltCause {
         /// Which.
         differences: Vec<Difference>,
     },
+    /// The log may know less than has happened.
+    Restored(Restored),
 }
 
 impl fmt::Display for HaltCause {
@@ -184,6 +187,7 @@ impl fmt::Display for HaltCause {
                 f.write_str("coins are missing")?;
                 differences.iter().try_for_each(|difference| write!(f, "; {difference}"))
             }
+            Self::Restored(restored) => restored.fmt(f),
         }
     }
 }
@@ -222,12 +226,14 @@ pub struct Desk {
     sends: Setting,
     halt: Option<HaltCause>,
     openings: BTreeSet<(Place, Ticker)>,
+    /// Every time the log was found to know less than has happened.
+    restorations: Vec<Restored>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
         let [binds, purchases, sends] = [Setting::On; 3];
-        Self { binds, purchases, sends, halt: None, openings: BTreeSet::new() }
+        Self { binds, purchases, sends, halt: None, openings: BTreeSet::new(), restorations: Vec::new() }
     }
 }
 
@@ -246,10 +252,12 @@ impl Desk {
         self.halt.as_ref()
     }
 
-    /// Why something does not work now; `None` when it works. A halt stops orders and payouts, nothing else.
+    /// Why something does not work now; `None` when it works. A halt stops orders and payouts; and new addresses too when
+    /// the log may not know which ones are taken.
     pub fn closed(&self, switch: Switch) -> Option<Closed> {
         match (switch, self.setting(switch)) {
             (Switch::Purchases | Switch::Sends, _) if self.halt.is_some() => Some(Closed::Halted),
+            (Switch::Binds, _) if matches!(self.halt, Some(HaltCause::Restored(_))) => Some(Closed::Halted),
             (_, Setting::Off) => Some(Closed::SwitchedOff),
             (_, Setting::On) => None,
         }
@@ -258,6 +266,27 @@ impl Desk {
     /// Whether an operator declared what lay in a place when the desk began.
     pub fn is_opened(&self, place: Place, coin: Ticker) -> bool {
         self.openings.contains(&(place, coin))
+    }
+
+    /// Every time the log was found to know less than has happened, oldest first.
+    pub fn restorations(&self) -> &[Restored] {
+        &self.restorations
+    }
+
+    /// The lowest number of a deposit address that no life which the log has forgotten may have given out.
+    pub fn free_index(&self) -> u32 {
+        self.restorations.iter().map(|restored| restored.lost_to).max().unwrap_or(0)
+    }
+
+    /// Whether the log tells that it departed from this head; without any, whether it is halted for that.
+    pub fn has_answered(&self, head: Option<&Head>) -> bool {
+        match head {
+            Some(head) => {
+                let told = |restored: &Restored| (restored.known, restored.known_hash) == (head.position, head.hash);
+                self.restorations.iter().any(told)
+            }
+            None => matches!(&self.halt, Some(HaltCause::Restored(it)) if it.departure == Departure::Unknown),
+        }
     }
 
     /// The state after one more event.
@@ -273,7 +302,12 @@ impl Desk {
                     self.openings.insert((transfer.place, transfer.coins.ticker()));
                 }
             }
-            Event::Halted(halted) => self.halt = Some(halted.cause.clone()),
+            Event::Halted(halted) => {
+                if let HaltCause::Restored(restored) = &halted.cause {
+                    self.restorations.push(restored.clone());
+                }
+                self.halt = Some(halted.cause.clone());
+            }
             Event::Resumed(_) => self.halt = None,
         }
         self
@@ -283,6 +317,7 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::Hash32;
 
     fn desk(events: &[Event]) -> Desk {
         events.iter().fold(Desk::default(), |desk, event| desk.evolve(event))
@@ -316,6 +351,35 @@ mod tests {
         assert_eq!(serde_json::from_str::<Halted>(&text).unwrap(), halted, "{text}");
         let said =
             "coins are missing; the hot wallet: 3.500000 SKY found, 5.000000 SKY booked, 1.000000 SKY on their way";
+        assert_eq!(halted.cause.to_string(), said);
+    }
+
+    fn restored() -> Restored {
+        let known_hash = Hash32([5; 32]);
+        Restored { departure: Departure::Shorter, known: 9, known_hash, found: 4, lost_from: 3, lost_to: 100 }
+    }
+
+    #[test]
+    fn a_restored_log_stops_new_addresses_too_until_it_is_resumed_and_keeps_their_numbers_back_for_ever() {
+        let desk = desk(&[Halted { cause: HaltCause::Restored(restored()) }.into()]);
+        let all = [Switch::Binds, Switch::Purchases, Switch::Sends];
+        assert_eq!(all.map(|switch| desk.closed(switch)), [Some(Closed::Halted); 3]);
+        let desk = desk.evolve(&Resumed { note: "looked".to_owned() }.into());
+        assert_eq!(all.map(|switch| desk.closed(switch)), [None; 3]);
+        assert_eq!(desk.free_index(), 100);
+        let head = Head { log: None, position: 9, hash: Hash32([5; 32]), next_index: 100 };
+        assert!(desk.has_answered(Some(&head)));
+        assert!(!desk.has_answered(Some(&Head { hash: Hash32([6; 32]), ..head })) && !desk.has_answered(None));
+    }
+
+    #[test]
+    fn a_restored_log_says_what_it_lacks() {
+        let halted = Halted { cause: HaltCause::Restored(restored()) };
+        let text = serde_json::to_string(&halted).unwrap();
+        assert!(text.starts_with(r#"{"cause":"restored","departure":"shorter","known":9,"#), "{text}");
+        assert_eq!(serde_json::from_str::<Halted>(&text).unwrap(), halted);
+        let said = "this log is a copy from before: it ends at 4, the head file knows of 9; \
+                    addresses 3 to 99 may be somebody's already and are not given out";
         assert_eq!(halted.cause.to_string(), said);
     }
 }

@@ -10,6 +10,7 @@ pub mod chain;
 pub mod deposit;
 pub mod desk;
 pub mod event;
+pub mod head;
 pub mod ids;
 pub mod ledger;
 pub mod money;

@@ -9,8 +9,8 @@ use millrace_tests::operator::OperatorApi;
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
-/// How soon everybody can see what is wrong.
-const SAID_WITHIN: Duration = Duration::from_secs(2);
+/// How soon everybody can see what is wrong, on a machine that is four times as busy as it should be: two seconds else.
+const SAID_WITHIN: Duration = Duration::from_secs(8);
 /// A part that failed once rests for a moment only.
 const HEALED_WITHIN: Duration = Duration::from_secs(50);
 const RATE: (&str, &str) = ("MILLRACE_DESK__RATE", "500");

@@ -30,7 +30,13 @@ impl Desk {
         let path = dir.join("log.db");
         let store = Store::start(&tree, StoreSettings { path, execution: Execution::Inline, clock }).unwrap();
         let switches = tokio::sync::watch::Sender::new(millrace_model::desk::Desk::default()).subscribe();
-        let settings = Settings { source: Arc::new(source), addresses_max_per_target, low_pool: 2, switches };
+        let settings = Settings {
+            source: Arc::new(source),
+            addresses_max_per_target,
+            low_pool: 2,
+            switches,
+            head_file: HeadFile::unkept(),
+        };
         let door = start(&tree, settings, store).unwrap();
         Self { tree, door }
     }

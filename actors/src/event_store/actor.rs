@@ -36,9 +36,13 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
 }
 
+/// What is done with a log that was just opened, before anybody else has it; an error closes it again.
+pub type Opening = Arc<dyn Fn(&mut Log, &Reader) -> Result<(), String> + Send + Sync>;
+
 /// The actor. It asks nobody.
 pub struct Actor {
     settings: Settings,
+    opening: Option<Opening>,
     shared: Arc<Shared>,
     backend: Option<Backend>,
 }
@@ -57,11 +61,14 @@ pub enum StartError {
     /// No thread to be had.
     #[error("no thread for the log: {0}")]
     Thread(#[from] std::io::Error),
+    /// What has to be done first cannot be done.
+    #[error("the log is not used: {0}")]
+    Opening(String),
 }
 
 impl Actor {
-    pub(super) fn new(settings: Settings, shared: Arc<Shared>) -> Self {
-        Self { settings, shared, backend: None }
+    pub(super) fn new(settings: Settings, opening: Option<Opening>, shared: Arc<Shared>) -> Self {
+        Self { settings, opening, shared, backend: None }
     }
 
     fn submit<T>(&mut self, request: Request, refuse: impl FnOnce(AppendError) -> T) -> Result<(), T> {
@@ -92,8 +99,11 @@ impl xtra::Actor for Actor {
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         let open = || -> Result<Backend, StartError> {
             let turn = Turn::begin(&self.shared.turns);
-            let log = Log::open(&self.settings.path)?;
+            let mut log = Log::open(&self.settings.path)?;
             let reader = Reader::open(&self.settings.path)?;
+            if let Some(opening) = &self.opening {
+                opening(&mut log, &reader).map_err(StartError::Opening)?;
+            }
             self.shared.feed.reset(log.head());
             self.shared.opened(reader);
             Ok(match self.settings.execution {

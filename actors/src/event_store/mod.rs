@@ -19,7 +19,7 @@ mod tests;
 mod verify;
 mod writer;
 
-pub use actor::{Actor, Execution, Settings, StartError};
+pub use actor::{Actor, Execution, Opening, Settings, StartError};
 pub use append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
 pub use bell::{Bell, BellGone};
 pub use chain_hash::{ChainHash, Link};

@@ -71,6 +71,15 @@ impl Reader {
         Ok(self.lock().query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?)
     }
 
+    /// The hash of the event at a position, which covers everything before it.
+    pub fn hash_at(&self, position: Position) -> Result<Option<Hash32>, ReadError> {
+        Ok(self
+            .lock()
+            .prepare_cached("SELECT hash FROM events WHERE position = ?1")?
+            .query_row([position], |row| row.get(0).map(Hash32))
+            .optional()?)
+    }
+
     /// The events of a stream after a version, oldest first.
     pub fn stream(&self, stream: &StreamName, after: Version) -> Result<Vec<Recorded>, ReadError> {
         let name = stream.to_string();
@@ -81,6 +90,19 @@ impl Reader {
             ),
             params![name, after],
         )
+    }
+
+    /// The newest events of a stream, oldest first, at most `events_max`.
+    pub fn last_of(&self, stream: &StreamName, events_max: u64) -> Result<Vec<Recorded>, ReadError> {
+        let name = stream.to_string();
+        let mut events = self.query(
+            events!(
+                "FROM streams s JOIN events e ON e.stream = s.id WHERE s.name = ?1 ORDER BY e.version DESC LIMIT ?2"
+            ),
+            params![name, events_max],
+        )?;
+        events.reverse();
+        Ok(events)
     }
 
     /// Events after a position, oldest first, at most `events_max`.

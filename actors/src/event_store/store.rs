@@ -7,7 +7,7 @@ use std::time::Duration;
 use millrace_model::ids::{Position, StreamName};
 use tokio::sync::{oneshot, watch};
 
-use super::actor::{Actor, Own, Settings, Submit};
+use super::actor::{Actor, Opening, Own, Settings, Submit};
 use super::append::{Append, AppendError, Committed};
 use super::bell::Bell;
 use super::feed::{Feed, Page};
@@ -48,6 +48,11 @@ impl Store {
 
     /// Adds the store to the tree and starts it.
     pub fn start(tree: &Tree, settings: Settings) -> Result<Self, TreeError> {
+        Self::start_after(tree, settings, None)
+    }
+
+    /// The same, with something that is done each time the log was opened and before anybody has it.
+    pub fn start_after(tree: &Tree, settings: Settings, opening: Option<Opening>) -> Result<Self, TreeError> {
         let feed = Arc::new(Feed::new(0));
         let shared = Arc::new(Shared {
             feed,
@@ -56,8 +61,9 @@ impl Store {
             turns: Arc::default(),
         });
         let incarnation = Arc::clone(&shared);
-        let address =
-            tree.add(Self::PART, Policy::permanent(), move |_| Actor::new(settings.clone(), Arc::clone(&incarnation)))?;
+        let address = tree.add(Self::PART, Policy::permanent(), move |_| {
+            Actor::new(settings.clone(), opening.clone(), Arc::clone(&incarnation))
+        })?;
         Ok(Self { address, shared })
     }
 

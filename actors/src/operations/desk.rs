@@ -2,7 +2,9 @@
 
 use std::convert::Infallible;
 
-use millrace_model::desk::{Desk, Event, HaltCause, Halted, Resumed, Setting, Switch, SwitchSet, TransferDeclared};
+use millrace_model::desk::{
+    Closed, Desk, Event, HaltCause, Halted, Resumed, Setting, Switch, SwitchSet, TransferDeclared,
+};
 use millrace_model::event;
 use millrace_model::ids::{CommandId, Position, StreamName, Version};
 use tokio::sync::watch;
@@ -161,6 +163,10 @@ impl DeskStream {
 
     fn show(&self, desk: &Desk, report: &Reporter) {
         match desk.halt() {
+            Some(cause) if desk.closed(Switch::Binds) == Some(Closed::Halted) => {
+                report
+                    .set("halted", format!("no address, order or payout goes out until an operator resumes: {cause}"));
+            }
             Some(cause) => report.set("halted", format!("no order and no payout goes out: {cause}")),
             None => report.clear("halted"),
         }

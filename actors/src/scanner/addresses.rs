@@ -1,6 +1,7 @@
 //! Which scripts are ours, and whose they are.
 
 use std::collections::{HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bitcoin::{Network, Script, ScriptBuf};
@@ -8,10 +9,12 @@ use chrono::{DateTime, Utc};
 use millrace_model::binding;
 use millrace_model::deposit::Customer;
 use millrace_model::event::{Event, Recorded};
+use millrace_model::head::Restored;
 use millrace_model::ids::{Category, Position, StreamName};
 use millrace_protocols::receive::{DeriveError, address_of, parse_address};
 
 use crate::binder::AddressSource;
+use crate::brakes;
 use crate::event_store::{ReadError, Reader};
 
 /// How many addresses beyond the last one given out are watched: what arrives there was sent by mistake or by our own
@@ -60,6 +63,10 @@ impl Addresses {
             reader.stream(name, 0)?.iter().filter_map(bound).for_each(|bound| addresses.count(bound.index));
         }
         addresses.look_ahead();
+        for restored in brakes::desk(reader)?.restorations() {
+            addresses.lost(restored);
+            tokio::task::yield_now().await;
+        }
         Ok((addresses, position))
     }
 
@@ -68,6 +75,12 @@ impl Addresses {
         self.take_in(&StreamName::Binding(bound.address.as_str().into()));
         self.count(bound.index);
         self.keep(bound);
+    }
+
+    /// Watches addresses that may be somebody's whom the log has forgotten.
+    pub(super) fn lost(&mut self, lost: &Restored) {
+        // Beyond the end of a list there are none.
+        let _ = (lost.lost_from..lost.lost_to).try_for_each(|index| self.watch(index));
     }
 
     /// Watches the addresses that come next.
@@ -79,13 +92,21 @@ impl Addresses {
         // What lies below the next number was given out and is bound, unless all of a list is ours anyway.
         let from = if self.source.size().is_some() { self.ahead_to } else { self.ahead_to.max(self.next_index) };
         for index in from..to {
-            match self.source.address(index) {
-                Ok(address) => drop(self.ours.insert(address.script_pubkey())),
-                Err(DeriveError::NoKey) => {}
-                Err(DeriveError::Exhausted) => break,
+            if self.watch(index).is_break() {
+                break;
             }
         }
         self.ahead_to = to.max(self.ahead_to);
+    }
+
+    /// Watches the address of a number; breaks off when there are no more.
+    fn watch(&mut self, index: u32) -> ControlFlow<()> {
+        match self.source.address(index) {
+            Ok(address) => drop(self.ours.insert(address.script_pubkey())),
+            Err(DeriveError::NoKey) => {}
+            Err(DeriveError::Exhausted) => return ControlFlow::Break(()),
+        }
+        ControlFlow::Continue(())
     }
 
     /// The address of a script, if it is ours.

@@ -13,8 +13,10 @@ use super::exit::Usage;
 
 pub(super) const NOTES: &str = "\
 The copy is consistent although the desk goes on working. It is the desk's whole memory: to restore it, stop the
-desk and put the copy in place of the log in the data folder. What it shows of payouts and orders made after the
-copy is read back from the nodes and the exchange at the start.";
+desk and put the copy in place of log.db in the data folder (log.db-wal and log.db-shm go). Leave the head file
+(desk.head_file) where it is: by it the desk knows the copy, and starts halted, new addresses included, until you say
+`millrace resume NOTE`. What the copy lacks of payouts and orders is read back from the nodes and the exchange; an
+address that may have been given out after the copy is not given out again.";
 
 /// What every SQLite database begins with.
 const SQLITE: &[u8] = b"SQLite format 3\0";

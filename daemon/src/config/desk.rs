@@ -1,6 +1,6 @@
 //! `[desk]`: what the desk does with a deposit, and where it keeps its books.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use millrace_model::deposit::Method;
@@ -81,6 +81,8 @@ impl Setting for LogFormat {
 pub struct Desk {
     /// The folder of the log, the views, the operator's token and, unless it has one of its own, the sandbox.
     pub data_dir: PathBuf,
+    /// The file, not in that folder, that says how far the log is and which address numbers may be in use.
+    pub head_file: PathBuf,
     /// How deposits that are decided from now on are served.
     pub method: Method,
     /// SKY for one BTC in direct mode; always there in direct mode.
@@ -114,8 +116,10 @@ impl Desk {
     /// Reads the table. A rate has a default only where nobody can lose money by it: in the sandbox.
     pub(super) fn read(layers: &mut Layers<'_>, sandbox: bool) -> Self {
         let mut section = Section::new(layers, "desk");
+        let data_dir = section.path("data_dir", Some("millrace-data".into())).unwrap_or_default();
         Self {
-            data_dir: section.path("data_dir", Some("millrace-data".into())).unwrap_or_default(),
+            head_file: section.path("head_file", Some(head_file_of(&data_dir))).unwrap_or_default(),
+            data_dir,
             method: section.value("method", Method::Direct),
             rate: section.optional_or("rate", sandbox.then(|| "500".parse().expect("500 is a rate"))),
             payout_decimals: section.within("payout_decimals", 0..=PAYOUT_DECIMALS, 3),
@@ -134,6 +138,19 @@ impl Desk {
             log: section.value("log", LogFilter("info".to_owned())),
             log_format: section.value("log_format", LogFormat::Auto),
         }
+    }
+}
+
+/// Where the head file is unless it is set: beside the data folder, under its name.
+pub fn head_file_of(data_dir: &Path) -> PathBuf {
+    match data_dir.file_name() {
+        Some(name) => {
+            let mut name = name.to_owned();
+            name.push(".head");
+            data_dir.with_file_name(name)
+        }
+        // Such as `.`: one up from there.
+        None => data_dir.join("..").join("millrace.head"),
     }
 }
 

@@ -23,7 +23,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub use c2cx::C2cx;
-pub use desk::{Desk, LogFilter, LogFormat};
+pub use desk::{Desk, LogFilter, LogFormat, head_file_of};
 pub use layers::Entry;
 pub use listeners::{Operator, Origin, Pace, Public, TlsFiles};
 pub use nodes::{ADDRESS_FILE_BYTES_MAX, Bitcoin, Skycoin};

@@ -1,5 +1,7 @@
 //! What no single setting can know: settings that contradict each other, and what is missing outside the sandbox.
 
+use std::path::{Component, Path};
+
 use millrace_model::deposit::Method;
 use reqwest::Url;
 
@@ -20,6 +22,12 @@ pub(super) fn check(layers: &mut Layers<'_>, config: &Config) {
     rules.sandbox();
 }
 
+/// Whether a path leads into a folder, as far as its text tells.
+fn is_inside(path: &Path, folder: &Path) -> bool {
+    let rest = path.strip_prefix(folder);
+    rest.is_ok_and(|rest| rest.components().next() != Some(Component::ParentDir))
+}
+
 struct Rules<'l, 'i> {
     layers: &'l mut Layers<'i>,
     sandbox: bool,
@@ -36,6 +44,13 @@ impl Rules<'_, '_> {
         }
         if desk.method == Method::Direct && desk.rate.is_none() {
             self.missing("desk", "rate", "direct mode sells at it", "rate = \"500\" for 500 SKY a BTC");
+        }
+        if is_inside(&desk.head_file, &desk.data_dir) {
+            let sentence =
+                "is in desk.data_dir; a copy of the folder would take it along, and nothing would tell the copy \
+                            from the desk's own log"
+                    .to_owned();
+            self.refuse(("desk", "head_file"), Some("data_dir"), sentence);
         }
         self.payouts(desk);
     }

@@ -112,6 +112,21 @@ fn relative_paths_in_the_file_are_relative_to_the_file() {
 }
 
 #[test]
+fn the_head_file_is_beside_the_data_folder_unless_it_is_set() {
+    for (data_dir, beside) in [
+        ("millrace-data", "millrace-data.head"),
+        ("/var/lib/desk/", "/var/lib/desk.head"),
+        ("../data.d", "../data.d.head"),
+        (".", "./../millrace.head"),
+        ("..", "../../millrace.head"),
+    ] {
+        assert_eq!(config("", &[("MILLRACE_DESK__DATA_DIR", data_dir)]).desk.head_file, Path::new(beside));
+    }
+    let set = config("", &[("MILLRACE_DESK__HEAD_FILE", "/srv/millrace.head")]);
+    assert_eq!(set.desk.head_file, Path::new("/srv/millrace.head"));
+}
+
+#[test]
 fn every_mistake_is_reported_at_once_with_its_line_or_variable() {
     let text = "[desk]\nrate = \"12k\"\npayout_decimals = 7\ncolour = 1\n[public]\nlisten = 7071\n[coins]\nx = 1\n";
     let found = problems(text, &[("MILLRACE_BITCOIN__CONFIRMATIONS", "0"), ("MILLRACE_DESK__COLOR", "red")]);
@@ -176,6 +191,8 @@ fn impossible_values_are_refused() {
         ("[public]\nbehind_proxy = true\ntrusted_proxies = []", "desk.toml:2: public.behind_proxy"),
         ("[public]\ncors_allowed = [\"example.org/x\"]", "desk.toml:2: public.cors_allowed"),
         ("[c2cx]\nmax_slippage_percent = \"51\"", "desk.toml:2: c2cx.max_slippage_percent"),
+        ("[desk]\nhead_file = \"millrace-data/head\"", "desk.toml:2: desk.head_file: is in desk.data_dir"),
+        ("[desk]\ndata_dir = \"d\"\nhead_file = \"d\"", "desk.toml:3: desk.head_file: is in desk.data_dir"),
         ("desk = 1", "desk.toml:1: desk"),
     ] {
         let found = problems(text, &[]);

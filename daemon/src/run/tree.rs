@@ -25,6 +25,7 @@ use millrace_actors::door::Door;
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::exchange::{Exchange, RequestsPerMinute};
 use millrace_actors::finality;
+use millrace_actors::head_file::{self, Foreign, HeadFile, Settings as HeadSettings};
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::market::{self, Market, Watching};
 use millrace_actors::operations::{self, Operations};
@@ -86,6 +87,7 @@ pub(super) struct Core {
     /// Where parts are added that need the log.
     pub followers: Tree,
     pub store: Store,
+    pub head_file: HeadFile,
     pub views: Views,
     pub operations: Operations,
     pub health: Registry,
@@ -154,14 +156,23 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     let data_dir = &config.desk.data_dir;
     let settings =
         StoreSettings { path: data_dir.join(LOG_FILE), execution: Execution::Thread, clock: Arc::clone(&clock) };
-    let store = Store::start(&desk, settings)?;
+    let head_file = head_file(config, &clock);
+    let store = Store::start_after(&desk, settings, head_file.opening())?;
     let followers = desk.group(FOLLOWERS, Group::new(Strategy::OneForOne))?;
+    head_file::start(&followers, &head_file, store.clone())?;
     let views = Views::new(&data_dir.join(VIEWS_FILE));
     projection::start(&followers, store.clone(), views.clone())?;
     let operations = operations::start(&followers, Deposits::new(store.clone()))?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();
-    Ok(Core { tree, followers, store, views, operations, health, clock, reconciliation, sandbox })
+    Ok(Core { tree, followers, store, head_file, views, operations, health, clock, reconciliation, sandbox })
+}
+
+/// By which a restored or copied log is told from the desk's own. A sandbox may be thrown away, a desk may not.
+fn head_file(config: &Config, clock: &Arc<dyn Clock>) -> HeadFile {
+    let foreign = if config.sandbox.enabled { Foreign::TakenOver } else { Foreign::Refused };
+    let (path, execution, clock) = (config.desk.head_file.clone(), Execution::Thread, Arc::clone(clock));
+    HeadFile::new(HeadSettings { path, foreign, execution, clock })
 }
 
 /// The outside as configured; with the sandbox, waits until one runs.
@@ -196,6 +207,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             addresses_max_per_target: u64::from(config.desk.max_addresses_per_target),
             low_pool: config.bitcoin.low_pool_warning,
             switches,
+            head_file: core.head_file.clone(),
         },
         core.store.clone(),
     )?;
@@ -246,7 +258,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             confirmations: u64::from(config.skycoin.confirmations),
             poll: config.skycoin.poll,
             resend_after: config.skycoin.resend_after,
-            outer: outer_brakes(config),
+            outer: outer_brakes(config, core),
             stock: stock.clone(),
             limits: config.desk.payout_limits,
             clock: Arc::clone(&core.clock),
@@ -265,8 +277,10 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
     Ok(Wired { binder, height, quotes, stock })
 }
 
-/// What stops effects besides the log: the configuration, and the halt file for as long as it is there.
-fn outer_brakes(config: &Config) -> brakes::Outer {
+/// What stops effects besides the log: the configuration, the halt file for as long as it is there, and a log that was not
+/// compared with its head file.
+fn outer_brakes(config: &Config, core: &Core) -> brakes::Outer {
+    let head_file = core.head_file.clone();
     let (send_enabled, halt_file) = (config.desk.send_enabled, config.desk.data_dir.join(HALT_FILE));
     Arc::new(move |switch| match switch {
         Switch::Sends if !send_enabled => Some("they are off in the configuration"),
@@ -274,7 +288,7 @@ fn outer_brakes(config: &Config) -> brakes::Outer {
         Switch::Sends | Switch::Purchases if halt_file.try_exists().unwrap_or(true) => {
             Some("there is a file HALT in the data folder")
         }
-        Switch::Binds | Switch::Sends | Switch::Purchases => None,
+        Switch::Binds | Switch::Sends | Switch::Purchases => head_file.closed(),
     })
 }
 
@@ -310,7 +324,7 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
         rounding_maximum: Amount::from_units(ROUNDING_MAX_SATOSHI).expect("a few satoshi are an amount"),
         payout: payout_terms(config),
     };
-    let settings = buyer::Settings { policy, remainder, outer: outer_brakes(config) };
+    let settings = buyer::Settings { policy, remainder, outer: outer_brakes(config, core) };
     buyer::start(&core.followers, deposits.clone(), exchange, market.clone(), settings, Arc::clone(&core.clock))?;
     Ok(market)
 }

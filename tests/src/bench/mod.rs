@@ -6,6 +6,7 @@ mod bind_http;
 pub(crate) mod customers;
 pub(crate) mod full_desk;
 mod http;
+mod kept_log;
 mod outside;
 mod passthrough;
 mod pipeline;

@@ -13,7 +13,7 @@ use millrace_actors::binder::{self, AddressSource, Bind, BindRequest, Bound};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
-use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::event_store::Store;
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::scanner::{self, Mempool};
@@ -30,8 +30,8 @@ use millrace_protocols::chain_watch::Start;
 use millrace_protocols::receive::AccountKey;
 use tokio::sync::watch;
 
-use super::Figure;
 use super::outside::{Chain, Wallet};
+use super::{Figure, kept_log};
 
 /// An account key of nobody's (BIP84's test vector).
 const ACCOUNT: &str =
@@ -112,15 +112,20 @@ impl Running {
     fn start(folder: &Path, outputs: u32) -> anyhow::Result<Self> {
         let clock = Arc::new(SystemClock);
         let tree = Tree::new(Registry::new(clock.clone()), 1);
-        let settings =
-            StoreSettings { path: folder.join("log.db"), execution: Execution::Thread, clock: clock.clone() };
-        let store = Store::start(&tree, settings)?;
+        let folder = folder.join("data");
+        std::fs::create_dir(&folder)?;
+        let (store, head_file) = kept_log::start(&tree, &folder)?;
         projection::start(&tree, store.clone(), Views::new(&folder.join("views.db")))?;
         let deposits = Deposits::new(store.clone());
         let source = Arc::new(AddressSource::account(AccountKey::parse(ACCOUNT, Network::Regtest)?));
         let switches = watch::Sender::new(Desk::default()).subscribe();
-        let settings =
-            binder::Settings { source: source.clone(), addresses_max_per_target: u64::MAX, low_pool: 0, switches };
+        let settings = binder::Settings {
+            source: source.clone(),
+            addresses_max_per_target: u64::MAX,
+            low_pool: 0,
+            switches,
+            head_file,
+        };
         let binder = binder::start(&tree, settings, store.clone())?;
         let (chain, wallet) =
             (Arc::new(Chain::new()), Arc::new(Wallet::new(outputs).sign_beforehand(TARGET.parse()?, PAYOUT.parse()?)));

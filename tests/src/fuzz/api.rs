@@ -14,6 +14,7 @@ use millrace_actors::binder::{self, AddressSource};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Execution, Settings, Store};
+use millrace_actors::head_file::HeadFile;
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::operations;
 use millrace_actors::projection::{self, Views};
@@ -203,6 +204,7 @@ fn desk(tree: &Tree, store: &Store, views: Views) -> Result<Desk> {
         addresses_max_per_target: 3,
         low_pool: 0,
         switches: switches.subscribe(),
+        head_file: HeadFile::unkept(),
     };
     let binder = binder::start(tree, settings, store.clone())?;
     // As the log says them, which the binder waits for.

@@ -13,6 +13,7 @@ use millrace_actors::clock::Clock;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::head_file::HeadFile;
 use millrace_actors::market::{self, Watching};
 use millrace_actors::ports::Ids;
 use millrace_actors::scanner::{self, Mempool};
@@ -106,8 +107,13 @@ impl Desk {
         let deposits = Deposits::new(store.clone());
         let source = Arc::clone(&world.addresses);
         let switches = watch::Sender::new(Switches::default()).subscribe();
-        let binding =
-            binder::Settings { source: Arc::clone(&source), addresses_max_per_target: 5, low_pool: 0, switches };
+        let binding = binder::Settings {
+            source: Arc::clone(&source),
+            addresses_max_per_target: 5,
+            low_pool: 0,
+            switches,
+            head_file: HeadFile::unkept(),
+        };
         let binder = binder::start(&followers, binding, store.clone())?;
         let scanning = scanner::Settings {
             network: Network::Regtest,

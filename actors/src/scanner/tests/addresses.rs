@@ -4,7 +4,12 @@ use bitcoin::NetworkKind;
 use bitcoin::bip32::{DerivationPath, Xpriv, Xpub};
 use bitcoin::secp256k1::Secp256k1;
 
+use millrace_model::desk::{HaltCause, Halted};
+use millrace_model::head::{Departure, Restored};
+use millrace_model::ids::Hash32;
+
 use super::*;
+use crate::event_store::{Append, Expected, Write};
 
 /// An account key that is not [`ACCOUNT`].
 fn other_account() -> String {
@@ -62,6 +67,42 @@ async fn an_address_of_an_earlier_key_is_still_its_customers() {
     let deposit = desk.running.deposits.get(desk.id_of(&paid)).unwrap().unwrap().deposit.clone();
     assert_eq!(deposit.stage, Stage::WaitDecide);
     assert_eq!(deposit.receipt.customer.map(|customer| customer.target), Some("alice".to_owned()));
+}
+
+/// D9: also when the desk has been started anew, and other addresses were given out beyond it.
+#[tokio::test(start_paused = true)]
+async fn an_address_whose_customer_a_restored_log_has_forgotten_is_watched_for_ever() {
+    let mut desk = Desk::open().await;
+    desk.bind("alice").await;
+    let restored = Restored {
+        departure: Departure::Shorter,
+        known: 900,
+        known_hash: Hash32([9; 32]),
+        found: 2,
+        lost_from: 1,
+        lost_to: 40,
+    };
+    let halted = Event::Desk(Halted { cause: HaltCause::Restored(restored) }.into());
+    let append = Append {
+        command_id: CommandId::of_fact(&["restored"]),
+        command: "HaltRestored",
+        body: String::new(),
+        causation: None,
+        correlation: None,
+        writes: vec![Write::new(StreamName::Desk, Expected::Exactly(0), vec![halted])],
+    };
+    desk.running.store.append(append).await.unwrap();
+    desk.restart().await;
+    desk.read_all().await;
+    let bobs = desk.bind("bob").await;
+    assert_eq!(bobs, key().address(40).unwrap());
+    desk.restart().await;
+    desk.read_all().await;
+    let paid = payment(1, &key().address(7).unwrap(), 7_000);
+    desk.node.mine_with(vec![paid.clone()]);
+    desk.read_all().await;
+    desk.mine().await;
+    assert_eq!(desk.stage(desk.id_of(&paid)), Stage::Quarantined);
 }
 
 /// D1: another node, with another chain, reports the same deposit.

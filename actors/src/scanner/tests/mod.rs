@@ -19,6 +19,7 @@ use crate::binder::{self, Bind, BindRequest};
 use crate::clock::ManualClock;
 use crate::door::Door;
 use crate::event_store::{Execution, Settings as StoreSettings, Store};
+use crate::head_file::HeadFile;
 use crate::supervision::Registry;
 use node::{FakeNode, payment};
 
@@ -74,7 +75,13 @@ fn run_with(
     let deposits = Deposits::new(store.clone());
     let source = Arc::new(AddressSource::account(key));
     let switches = tokio::sync::watch::Sender::new(millrace_model::desk::Desk::default()).subscribe();
-    let binding = binder::Settings { source: Arc::clone(&source), addresses_max_per_target: 5, low_pool: 0, switches };
+    let binding = binder::Settings {
+        source: Arc::clone(&source),
+        addresses_max_per_target: 5,
+        low_pool: 0,
+        switches,
+        head_file: HeadFile::unkept(),
+    };
     let door = binder::start(&tree, binding, store.clone()).unwrap();
     let settings = Settings {
         network: Network::Bitcoin,

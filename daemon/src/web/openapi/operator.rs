@@ -113,7 +113,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         refusals: &[BODY, refusals::ACT],
-        ..post("/operator/v1/resume", "Let orders and payouts go out again.", Some("Why"), Answer::Json("Declared"))
+        ..post(
+            "/operator/v1/resume",
+            "Let orders and payouts go out again, and addresses too where the log was restored.",
+            Some("Why"),
+            Answer::Json("Declared"),
+        )
     },
     Operation {
         headers: &["Idempotency-Key"],

@@ -90,7 +90,9 @@ fn refused(error: BindError) -> Problem {
             Problem::conflict("idempotency_key_taken", "This Idempotency-Key was used for something else.")
         }
         BindError::Store(AppendError::Busy) => busy(),
-        BindError::Store(_) | BindError::Unreadable(_) => out_of_order(&error),
+        BindError::Store(_) | BindError::Unreadable(_) | BindError::Halted | BindError::NotReserved(_) => {
+            out_of_order(&error)
+        }
     }
 }
 

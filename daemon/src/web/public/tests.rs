@@ -14,6 +14,7 @@ use http::{Request, StatusCode};
 use millrace_actors::binder::{self, AddressSource};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::event_store::{Execution, Settings, Store};
+use millrace_actors::head_file::HeadFile;
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::stock::Stock;
@@ -81,6 +82,7 @@ impl Rig {
             addresses_max_per_target: 3,
             low_pool: 0,
             switches: switches.subscribe(),
+            head_file: HeadFile::unkept(),
         };
         let binder = binder::start(&tree, settings, store.clone()).unwrap();
         // As the log says them, which the binder waits for.

@@ -16,7 +16,7 @@ use millrace_actors::bitcoin_node::{HttpBitcoinNode, Settings as BitcoinSettings
 use millrace_actors::clock::SystemClock;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
-use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::event_store::Store;
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::scanner::{self, Mempool};
@@ -36,6 +36,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::bench::customers::{ADDRESSES_EACH, target};
+use crate::bench::kept_log;
 use crate::sandbox::Sandbox;
 
 /// How much there is to be in the end.
@@ -115,9 +116,7 @@ impl Filler {
     fn start(data_dir: &Path, sandbox: &Sandbox) -> anyhow::Result<Self> {
         let clock = Arc::new(SystemClock);
         let tree = Tree::new(Registry::new(clock.clone()), 1);
-        let settings =
-            StoreSettings { path: data_dir.join("log.db"), execution: Execution::Thread, clock: clock.clone() };
-        let store = Store::start(&tree, settings)?;
+        let (store, head_file) = kept_log::start(&tree, data_dir)?;
         let views = Views::new(&data_dir.join("views.db"));
         projection::start(&tree, store.clone(), views.clone())?;
         let deposits = Deposits::new(store.clone());
@@ -125,8 +124,13 @@ impl Filler {
         let network = bitcoin::Network::Regtest;
         let source = Arc::new(AddressSource::account(AccountKey::parse(&bitcoin.xpub.to_string(), network)?));
         let switches = watch::Sender::new(Desk::default()).subscribe();
-        let settings =
-            binder::Settings { source: source.clone(), addresses_max_per_target: u64::MAX, low_pool: 0, switches };
+        let settings = binder::Settings {
+            source: source.clone(),
+            addresses_max_per_target: u64::MAX,
+            low_pool: 0,
+            switches,
+            head_file,
+        };
         let binder = binder::start(&tree, settings, store.clone())?;
         let settings = BitcoinSettings {
             url: bitcoin.url.clone(),
