@@ -47,7 +47,7 @@ impl Past {
         }
         match &deposit.sighting {
             Sighting::Mined(_) => deposit.lowest_height <= Some(self.0.load(Ordering::Relaxed)),
-            Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished => true,
+            Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished { .. } => true,
         }
     }
 }

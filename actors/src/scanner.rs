@@ -357,7 +357,7 @@ impl Scanner {
         let Deposit { receipt, sighting, .. } = &tracked.deposit;
         match sighting {
             Sighting::Unconfirmed | Sighting::Orphaned => self.sightings.insert(receipt),
-            Sighting::Mined(_) | Sighting::Vanished => self.sightings.remove(receipt),
+            Sighting::Mined(_) | Sighting::Vanished { .. } => self.sightings.remove(receipt),
         }
         if let Some(block) = tracked.deposit.ripens_in() {
             self.ripening.insert(self.due(&tracked.deposit, block), id);

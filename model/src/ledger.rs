@@ -45,6 +45,10 @@ impl Entry {
         }
     }
 
+    fn reverse(&mut self) {
+        self.0.iter_mut().for_each(|posting| posting.units = -posting.units);
+    }
+
     fn btc(&mut self, debit: Account, credit: Account, amount: Amount<Btc>) {
         self.shift(Ticker::Btc, debit, credit, signed(amount));
     }

@@ -194,6 +194,11 @@ impl Purchase {
         self.attempts.saturating_add(1)
     }
 
+    /// Whether an order was ever intended, whatever came of it.
+    pub fn has_ordered(&self) -> bool {
+        self.attempts > 0
+    }
+
     /// How many orders were refused since the exchange last took one.
     pub fn refused_in_a_row(&self) -> u32 {
         self.refused_in_a_row

@@ -1,7 +1,7 @@
 //! A deposit as pages and APIs show it: a fold of its events into one row.
 
 use chrono::{DateTime, Utc};
-use millrace_model::deposit::{Event, HoldReason, PayoutBasis, RemainderUse};
+use millrace_model::deposit::{Event, HoldReason, PayoutBasis, RemainderUse, WrittenOff};
 use millrace_model::event::{Event as LogEvent, Recorded, Unreadable};
 use millrace_model::ids::{DepositId, Hash32, Outpoint, Position, Version};
 use millrace_model::money::{Amount, Btc, Rate, Sky};
@@ -57,12 +57,25 @@ pub struct DepositRow {
     /// From where on the deposit cannot be read, and why; what came later is not shown.
     #[serde(default)]
     pub unreadable: Option<UnreadableFrom>,
-    /// How the deposit ended: `paid`, `refunded`, `vanished` or `failed`.
+    /// How the deposit ended: `paid`, `refunded`, `vanished`, `written_off` or `failed`.
     pub outcome: Option<String>,
+    /// What it was before it was written off; that again if it is mined after all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interruption: Option<Interruption>,
     /// When it was first seen.
     pub detected_at: DateTime<Utc>,
     /// When something last happened to it.
     pub updated_at: DateTime<Utc>,
+}
+
+/// Where a deposit stood before it was written off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interruption {
+    status: String,
+    interrupted: Option<String>,
+    held: Option<HoldReason>,
+    payout: Option<Amount<Sky>>,
+    refund: Option<Amount<Btc>>,
 }
 
 /// The word for where a deposit stands that cannot be read.
@@ -130,6 +143,7 @@ impl DepositRow {
                 payout_txid: None,
                 unreadable: None,
                 outcome: None,
+                interruption: None,
                 detected_at: at,
                 updated_at: at,
             },
@@ -158,6 +172,7 @@ impl DepositRow {
                 if self.outcome.take_if(|outcome| outcome == "vanished").is_some() {
                     self.status("pending");
                 }
+                self.take_up_again();
             }
             Event::Orphaned(_) => self.height = None,
             Event::Vanished(_) if self.payout_txid.is_none() && is_nothing_held(&self.status) => {
@@ -214,8 +229,29 @@ impl DepositRow {
                 self.refund_note = Some(refund.note.clone());
                 self.done("refunded");
             }
+            Event::WrittenOff(ended) => self.write_off(ended),
             Event::Failed(_) => self.done("failed"),
         }
+    }
+
+    /// Nothing is paid out or back, and nothing was paid out for it that would be lost.
+    fn write_off(&mut self, ended: &WrittenOff) {
+        let (interrupted, held) = (self.interrupted.take(), self.held.take());
+        let (payout, refund) = (self.payout.take(), self.refund.take());
+        self.interruption = Some(Interruption { status: self.status.clone(), interrupted, held, payout, refund });
+        if self.method.as_deref() == Some("passthrough") {
+            (self.bought, self.spent) = (Some(ended.bought), Some(ended.spent));
+        }
+        self.loss = None;
+        self.refund_note = Some(ended.note.clone()).filter(|note| !note.is_empty());
+        self.done("written_off");
+    }
+
+    fn take_up_again(&mut self) {
+        let Some(before) = self.interruption.take() else { return };
+        (self.status, self.interrupted, self.held) = (before.status, before.interrupted, before.held);
+        (self.payout, self.refund) = (before.payout, before.refund);
+        (self.outcome, self.refund_note) = (None, None);
     }
 
     fn status(&mut self, status: &str) {
@@ -229,7 +265,58 @@ impl DepositRow {
 }
 
 /// Where a deposit ends when its transaction vanishes, as long as nothing was done for it. (One that is being bought is held
-/// before its transaction can vanish.)
+/// before its transaction can vanish, and written off.)
 fn is_nothing_held(status: &str) -> bool {
     matches!(status, "pending" | "wait_decide" | "wait_buy" | "wait_send")
+}
+
+#[cfg(test)]
+mod tests {
+    use millrace_model::deposit::{
+        BlockRef, Customer, Detected, Held, Method, Mined, Released, StatusWaitBuy, StatusWaitSend, Vanished,
+    };
+
+    use super::*;
+
+    fn after(row: Option<DepositRow>, event: &Event) -> Option<DepositRow> {
+        DepositRow::apply(row, event, 1, 1, DateTime::UNIX_EPOCH)
+    }
+
+    fn mined() -> Event {
+        Mined { block: BlockRef { height: 7, hash: Hash32([7; 32]) } }.into()
+    }
+
+    /// D3: it is shown as ended, with nothing paid out, and as it was when it is mined after all.
+    #[test]
+    fn what_was_written_off_shows_what_was_bought_and_is_as_it_was_when_it_is_mined_after_all() {
+        let detected = Detected {
+            id: DepositId(uuid::Uuid::from_u128(1)),
+            outpoint: Outpoint { txid: Hash32([1; 32]), index: 0 },
+            address: "deposit".into(),
+            amount: "1".parse().unwrap(),
+            customer: Some(Customer { target: "target".into(), bound_method: Method::Passthrough }),
+            spends: vec![],
+            coinbase: false,
+        };
+        let owed: Amount<Sky> = "20".parse().unwrap();
+        let basis = PayoutBasis::Bought;
+        let up_to_held: [Event; 5] = [
+            detected.into(),
+            mined(),
+            StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap() }.into(),
+            StatusWaitSend { basis, amount: owed, rounding: Amount::ZERO }.into(),
+            Held { reason: HoldReason::DepositOrphaned }.into(),
+        ];
+        let held = up_to_held.iter().fold(None, after);
+        let ended = WrittenOff { bought: owed, spent: "0.04".parse().unwrap(), note: "gone".into() };
+        let gone: [Event; 2] = [Vanished { replaced_by: Some(Hash32([9; 32])) }.into(), ended.into()];
+        let row = gone.iter().fold(held, after).unwrap();
+        assert_eq!((row.status.as_str(), row.outcome.as_deref()), ("done", Some("written_off")));
+        assert_eq!((&row.held, row.payout, row.bought), (&None, None, Some(owed)));
+        let stored: DepositRow = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
+        let back = after(Some(stored), &mined()).unwrap();
+        assert_eq!((back.status.as_str(), &back.outcome, back.payout), ("held", &None, Some(owed)));
+        let released = after(Some(back), &Released { note: "mined again".into() }.into()).unwrap();
+        assert_eq!((released.status.as_str(), &released.held), ("wait_send", &None));
+    }
 }

@@ -149,7 +149,7 @@ fn past_decision(stage: &Stage) -> bool {
         Stage::Pending | Stage::Quarantined | Stage::WaitDecide => false,
         Stage::WaitBuy | Stage::WaitSend | Stage::WaitConfirm | Stage::RefundDue { .. } => true,
         Stage::Held { interrupted, .. } => past_decision(interrupted),
-        Stage::Done(Outcome::Paid | Outcome::Refunded { .. }) => true,
+        Stage::Done(Outcome::Paid | Outcome::Refunded { .. } | Outcome::WrittenOff { .. }) => true,
         Stage::Done(Outcome::Vanished | Outcome::Failed { .. }) => false,
     }
 }

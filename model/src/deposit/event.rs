@@ -67,6 +67,8 @@ crate::event::events! {
         ReorgLoss = 1,
         /// Ended without a payout.
         Failed = 1,
+        /// Its coins were spent elsewhere after it was received: nothing is paid out, and what was bought for it is the desk's.
+        WrittenOff = 1,
     }
 }
 
@@ -225,7 +227,7 @@ pub struct PurchaseStopped {
 }
 
 /// What becomes of what no order could spend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RemainderUse {
     /// Too little to matter: the desk's rounding account.
@@ -235,7 +237,7 @@ pub enum RemainderUse {
 }
 
 /// See [`Event::RemainderBooked`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RemainderBooked {
     /// How much was left.
     pub amount: Amount<Btc>,
@@ -396,4 +398,15 @@ pub struct ReorgLoss {
 pub struct Failed {
     /// Why.
     pub reason: String,
+}
+
+/// See [`Event::WrittenOff`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenOff {
+    /// What was bought for it.
+    pub bought: Amount<Sky>,
+    /// What that cost.
+    pub spent: Amount<Btc>,
+    /// Why, in the operator's words if he ended it.
+    pub note: String,
 }

@@ -14,6 +14,7 @@ mod receive;
 mod state;
 #[cfg(test)]
 mod testing;
+mod write_off;
 
 pub use command::{Command, Rejection};
 pub use decide::{DecisionTerms, PayoutTerms, Terms};

@@ -25,6 +25,9 @@ impl Deposit {
 
     pub(super) fn release(&self, note: &str) -> Result<Vec<Event>, Rejection> {
         let Stage::Held { .. } = self.stage else { return Err(Rejection::NotHeld) };
+        if self.is_spent_elsewhere() {
+            return self.write_off(note);
+        }
         self.check_received()?;
         Ok(vec![Released { note: note.to_owned() }.into()])
     }
@@ -34,7 +37,7 @@ impl Deposit {
         match self.sighting {
             Sighting::Mined(_) if self.is_undone => Err(Rejection::NotDeepAgain),
             Sighting::Mined(_) => Ok(()),
-            Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished => Err(Rejection::StillOrphaned),
+            Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished { .. } => Err(Rejection::StillOrphaned),
         }
     }
 

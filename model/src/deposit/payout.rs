@@ -65,7 +65,7 @@ impl Deposit {
         if self.is_undone {
             events.push(Held { reason: HoldReason::DepositOrphaned }.into());
         }
-        Ok(events)
+        Ok(self.with_write_off(events))
     }
 
     pub(super) fn record_sent(&self) -> Result<Vec<Event>, Rejection> {

@@ -37,13 +37,14 @@ impl Deposit {
     pub(super) fn record_purchase(&self, fact: &Fact) -> Result<Vec<Event>, Rejection> {
         let purchase = if matches!(fact, Fact::Intended(_)) { self.buying()? } else { self.with_orders()? };
         purchase.check(fact).map_err(|problem| Rejection::PurchaseStep(problem.to_string()))?;
-        Ok(vec![match fact.clone() {
+        let event = match fact.clone() {
             Fact::Intended(order) => OrderIntended { order }.into(),
             Fact::Placed { order_id } => OrderPlaced { order_id }.into(),
             Fact::Refused { reason } => OrderRefused { reason }.into(),
             Fact::CancelIntended => OrderCancelIntended {}.into(),
             Fact::Observed(observation) => OrderObserved { observation }.into(),
-        }])
+        };
+        Ok(self.with_write_off(vec![event]))
     }
 
     pub(super) fn finish_purchase(&self, policy: &RemainderPolicy) -> Result<Vec<Event>, Rejection> {

@@ -3,6 +3,7 @@
 use super::command::Rejection;
 use super::event::*;
 use super::state::{Deposit, Outcome, Sighting, Stage};
+use super::write_off::SPENT_ELSEWHERE;
 use crate::ids::{DepositId, Hash32};
 
 /// How deep a block's reward must be before anybody can spend it: Bitcoin's consensus rule.
@@ -42,7 +43,7 @@ impl Deposit {
         };
         match self.sighting {
             Sighting::Mined(block) if waits => Some(block),
-            Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished | Sighting::Mined(_) => None,
+            Sighting::Unconfirmed | Sighting::Orphaned | Sighting::Vanished { .. } | Sighting::Mined(_) => None,
         }
     }
 
@@ -65,46 +66,27 @@ impl Deposit {
             Stage::WaitDecide | Stage::WaitBuy | Stage::WaitSend | Stage::WaitConfirm | Stage::Done(Outcome::Paid) => {
                 events.push(ReorgLoss { amount: self.receipt.amount }.into());
             }
-            Stage::Done(Outcome::Refunded { .. } | Outcome::Vanished | Outcome::Failed { .. }) => {}
+            Stage::Done(
+                Outcome::Refunded { .. } | Outcome::Vanished | Outcome::Failed { .. } | Outcome::WrittenOff { .. },
+            ) => {}
         }
         Ok(events)
     }
 
-    /// What was received and undone ends when its coins were spent elsewhere and nothing was done for it. Without another
-    /// transaction that spends them it may be mined again, and goes on by its decision then.
+    /// What was received and undone ends when its coins were spent elsewhere: as if it had never been when nothing was ordered
+    /// for it, else written off. Without another transaction that spends them it may be mined again, and goes on by its
+    /// decision then.
     pub(super) fn observe_vanished(&self, replaced_by: Option<Hash32>) -> Result<Vec<Event>, Rejection> {
         match self.sighting {
             Sighting::Unconfirmed | Sighting::Orphaned => {}
-            Sighting::Mined(_) | Sighting::Vanished => return Err(Rejection::NothingNew),
+            Sighting::Mined(_) | Sighting::Vanished { .. } => return Err(Rejection::NothingNew),
         }
-        let mut events = Vec::new();
-        if replaced_by.is_some() && self.is_held_for_nothing_but_its_coins() {
-            events.push(Released { note: "its coins were spent elsewhere".to_owned() }.into());
+        let vanished = Event::from(Vanished { replaced_by });
+        let is_held = matches!(self.stage, Stage::Held { .. }) && self.waits_for_nothing_but_its_coins();
+        if replaced_by.is_some() && is_held && !self.was_ordered_for() {
+            return Ok(vec![Released { note: SPENT_ELSEWHERE.to_owned() }.into(), vanished]);
         }
-        events.push(Vanished { replaced_by }.into());
-        Ok(events)
-    }
-
-    /// Whether nobody has to look at it once its coins are gone: nothing was ordered or signed, and the reason says nothing
-    /// of anything else that may have been.
-    fn is_held_for_nothing_but_its_coins(&self) -> bool {
-        let Stage::Held { reason, .. } = &self.stage else { return false };
-        let is_about_its_coins = match reason {
-            HoldReason::DepositOrphaned
-            | HoldReason::BelowMinimum
-            | HoldReason::AboveMaximum
-            | HoldReason::NothingToSend
-            | HoldReason::PayoutAboveMaximum
-            | HoldReason::CoinsSeenBefore { .. } => true,
-            HoldReason::OrderUnaccounted
-            | HoldReason::PurchaseStopped
-            | HoldReason::PayoutTooManyInputs
-            | HoldReason::InvalidTarget
-            | HoldReason::PaidBefore { .. }
-            | HoldReason::WalletMisbehaved
-            | HoldReason::Operator { .. } => false,
-        };
-        is_about_its_coins && !self.is_committed()
+        Ok(self.with_write_off(vec![vanished]))
     }
 
     pub(super) fn observe_mature(

@@ -25,6 +25,8 @@ pub struct Deposit {
     pub purchase: Option<Purchase>,
     /// The cheapest ask seen at the decision to buy; orders stay within a band above it.
     pub best_ask: Option<Price>,
+    /// What of the deposit no order could spend, once booked.
+    pub remainder: Option<RemainderBooked>,
     /// The payout, from the decision on how much on.
     pub payout: Option<Payout>,
     /// Whether the desk's limits hold for it.
@@ -50,7 +52,10 @@ pub enum Sighting {
     /// Its block left the best chain.
     Orphaned,
     /// Out of the mempool.
-    Vanished,
+    Vanished {
+        /// The transaction that took its coins, if one was seen.
+        replaced_by: Option<Hash32>,
+    },
 }
 
 /// Where a deposit stands at the desk.
@@ -100,6 +105,11 @@ pub enum Outcome {
     Failed {
         /// Why.
         reason: String,
+    },
+    /// Its coins were spent elsewhere, and what was bought for it is the desk's.
+    WrittenOff {
+        /// Where it goes on if it is mined after all.
+        interrupted: Box<Stage>,
     },
 }
 
@@ -193,6 +203,7 @@ impl Deposit {
             stage: Stage::Pending,
             purchase: None,
             best_ask: None,
+            remainder: None,
             payout: None,
             limits: Limits::Kept,
         }
@@ -222,14 +233,16 @@ impl Deposit {
                 self.lowest_height = Some(self.lowest_height.map_or(height, |lowest| lowest.min(height)));
                 if self.stage == Stage::Done(Outcome::Vanished) {
                     self.begin_anew();
+                } else if let Stage::Done(Outcome::WrittenOff { interrupted }) = self.stage {
+                    self.stage = *interrupted;
                 }
             }
             Event::Orphaned(_) => {
                 self.sighting = Sighting::Orphaned;
                 self.is_undone = self.stage != Stage::Pending;
             }
-            Event::Vanished(_) => {
-                self.sighting = Sighting::Vanished;
+            Event::Vanished(vanished) => {
+                self.sighting = Sighting::Vanished { replaced_by: vanished.replaced_by };
                 let is_nothing_held =
                     matches!(self.stage, Stage::Pending | Stage::WaitDecide | Stage::WaitBuy | Stage::WaitSend);
                 if is_nothing_held && !self.is_committed() {
@@ -237,7 +250,8 @@ impl Deposit {
                 }
             }
             Event::Matured(_) => self.is_undone = false,
-            Event::ReorgLoss(_) | Event::RemainderBooked(_) => {}
+            Event::ReorgLoss(_) => {}
+            Event::RemainderBooked(booked) => self.remainder = Some(booked.clone()),
             Event::Quarantined(_) => self.stage = Stage::Quarantined,
             Event::StatusWaitDecide(_) => self.stage = Stage::WaitDecide,
             Event::StatusWaitBuy(decision) => {
@@ -285,6 +299,9 @@ impl Deposit {
             }
             Event::RefundDue(refund) => self.stage = Stage::RefundDue { amount: refund.amount },
             Event::RefundMarked(refund) => self.stage = Stage::Done(Outcome::Refunded { txid: refund.txid }),
+            Event::WrittenOff(_) => {
+                self.stage = Stage::Done(Outcome::WrittenOff { interrupted: Box::new(self.stage) });
+            }
             Event::Failed(failed) => self.stage = Stage::Done(Outcome::Failed { reason: failed.reason.clone() }),
         }
         self
@@ -292,7 +309,7 @@ impl Deposit {
 
     /// Whatever was decided, nothing was done for it, and it is gone with what was decided.
     fn begin_anew(&mut self) {
-        (self.purchase, self.best_ask, self.payout) = (None, None, None);
+        (self.purchase, self.best_ask, self.remainder, self.payout) = (None, None, None, None);
         (self.stage, self.limits) = (Stage::Pending, Limits::Kept);
     }
 

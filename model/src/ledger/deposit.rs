@@ -11,6 +11,7 @@ pub struct Standing {
     is_received: bool,
     is_there: bool,
     is_paid: bool,
+    is_written_off: bool,
     /// What is to be paid back.
     refund: Amount<Btc>,
     /// What is to be paid out.
@@ -36,6 +37,7 @@ impl Standing {
             is_received: !matches!(deposit.stage, Stage::Pending | Stage::Done(Outcome::Vanished)),
             is_there: is_there(deposit),
             is_paid: deposit.stage == Stage::Done(Outcome::Paid),
+            is_written_off: matches!(deposit.stage, Stage::Done(Outcome::WrittenOff { .. })),
             refund,
             payout: deposit.payout.as_ref().map_or(Amount::ZERO, |payout| payout.amount),
             trade: deposit.purchase.as_ref().map(Trade::of),
@@ -68,11 +70,7 @@ pub fn of_deposit(before: &Standing, event: &Event, after: &Deposit) -> Entry {
             }
         }
         Event::RemainderBooked(remainder) => {
-            let to = match remainder.to {
-                RemainderUse::Rounding => Account::Rounding,
-                RemainderUse::Refund => Account::Refund,
-            };
-            entry.btc(Account::Customer, to, remainder.amount);
+            entry.btc(Account::Customer, account_of(remainder.to), remainder.amount);
         }
         Event::StatusWaitSend(owed) => {
             if matches!(owed.basis, PayoutBasis::Direct { .. }) {
@@ -93,6 +91,12 @@ pub fn of_deposit(before: &Standing, event: &Event, after: &Deposit) -> Entry {
             undo_sale(&mut entry, after);
             // The reorganisation that undid it has made a receivable of it; nobody was paid, so nobody owes it.
             entry.btc(Account::Customer, Account::Receivable, deposited);
+        }
+        Event::WrittenOff(_) => write_off(&mut entry, after),
+        // Mined after all, it is owed again, and so is what was bought for it.
+        Event::Mined(_) if before.is_written_off => {
+            write_off(&mut entry, after);
+            entry.reverse();
         }
         Event::RefundDue(due) => {
             undo_sale(&mut entry, after);
@@ -136,6 +140,30 @@ fn undo_sale(entry: &mut Entry, deposit: &Deposit) {
         entry.btc(Account::Trading, Account::Customer, deposit.receipt.amount);
         entry.sky(Account::Payout, Account::Trading, *amount);
         entry.sky(Account::Rounding, Account::Trading, *rounding);
+    }
+}
+
+/// What was undone and spent elsewhere is nobody's claim any more: nobody owes it, and it is owed to nobody. What was bought for
+/// it stays, as a purchase of the desk's own.
+fn write_off(entry: &mut Entry, deposit: &Deposit) {
+    undo_sale(entry, deposit);
+    if let Some(remainder) = &deposit.remainder {
+        entry.btc(account_of(remainder.to), Account::Customer, remainder.amount);
+    }
+    let owed_to = if deposit.receipt.customer.is_some() { Account::Customer } else { Account::Suspense };
+    entry.btc(owed_to, Account::Receivable, deposit.receipt.amount);
+    let Some(purchase) = &deposit.purchase else { return };
+    entry.btc(Account::Trading, Account::Customer, purchase.spent());
+    entry.sky(Account::Payout, Account::Trading, purchase.bought());
+    if let Some(Payout { basis: PayoutBasis::Bought, rounding, .. }) = &deposit.payout {
+        entry.sky(Account::Rounding, Account::Payout, *rounding);
+    }
+}
+
+fn account_of(remainder: RemainderUse) -> Account {
+    match remainder {
+        RemainderUse::Rounding => Account::Rounding,
+        RemainderUse::Refund => Account::Refund,
     }
 }
 

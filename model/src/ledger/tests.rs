@@ -95,13 +95,26 @@ impl Life {
                 assert_eq!(cost + i128::from(self.remainder.units()), deposited);
             }
             Outcome::Refunded { .. } => assert_eq!(self.of(Account::Refund, Ticker::Btc), 0),
-            // An order of which nothing was filled may have cost a fee, and that is the desk's.
-            Outcome::Vanished => {
-                let is_fee = |account| [Account::ExchangeFee, Account::ExchangeFree].contains(&account);
-                assert!(self.balances.all().iter().all(|balance| balance.units == 0 || is_fee(balance.account)));
-            }
+            Outcome::Vanished => assert!(self.balances.all().iter().all(|balance| balance.units == 0)),
+            Outcome::WrittenOff { .. } => self.check_written_off(),
             Outcome::Failed { .. } => {}
         }
+    }
+}
+
+impl Life {
+    /// Nobody owes anything, and nothing is left but what the desk bought.
+    fn check_written_off(&self) {
+        use Account::{DepositAddresses, HotWallet, Payout, Receivable, Refund, Trading};
+        let (deposits, owed) = ([DepositAddresses, Receivable, Refund], [Payout, HotWallet]);
+        assert!(deposits.iter().all(|account| self.of(*account, Ticker::Btc) == 0), "{:?}", self.balances);
+        assert!(owed.iter().all(|account| self.of(*account, Ticker::Sky) == 0), "{:?}", self.balances);
+        assert_eq!(self.of(Account::Rounding, Ticker::Sky), 0);
+        let bought = self.deposit.purchase.as_ref().map(|purchase| (purchase.spent(), purchase.bought()));
+        let (spent, bought) = bought.unwrap_or_default();
+        assert_eq!(self.of(Trading, Ticker::Btc), i128::from(spent.units()));
+        assert_eq!(self.of(Trading, Ticker::Sky), -i128::from(bought.units()));
+        assert_eq!(self.of(Account::ExchangeFree, Ticker::Sky), i128::from(bought.units()));
     }
 }
 
@@ -208,6 +221,7 @@ fn befalls(drawn: u64) -> Command {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
+    /// D3: of what was written off nobody owes anything, and what was bought for it is the desk's.
     /// D6: over any events a deposit that ended owes nothing but a refund.
     #[test]
     fn whatever_befalls_a_deposit_the_ledger_is_zero_and_an_end_owes_nothing(
@@ -298,6 +312,39 @@ fn what_a_reorganisation_takes_from_a_paid_deposit_is_receivable_until_it_is_min
     assert_eq!(life.of(Account::Receivable, Ticker::Btc), 100_000_000);
     carry_out(&mut life, &[mined(9)]);
     assert_eq!(life.of(Account::Receivable, Ticker::Btc), 0);
+}
+
+/// D3: what was bought becomes a purchase of the desk's own, and the customer's again when the deposit is there after all.
+#[test]
+fn a_deposit_that_was_bought_for_and_whose_coins_were_spent_elsewhere_leaves_the_desk_what_was_bought() {
+    let mut life = received();
+    let price: Price = "0.002".parse().unwrap();
+    let cid = ClientOrderId::for_attempt("a deposit", 1);
+    let intent = OrderIntent { attempt: 1, cid, price, quantity: "100.0006".parse().unwrap() };
+    let (completed, fee) = ("100.0006".parse().unwrap(), "0.0005".parse().unwrap());
+    let observed = OrderObservation { completed, avg_price: Some(price), fee, state: OrderState::Filled };
+    let facts = [Fact::Intended(intent), Fact::Placed { order_id: 1 }, Fact::Observed(observed)];
+    carry_out(&mut life, &[passthrough()]);
+    carry_out(&mut life, &facts.map(Command::RecordPurchase));
+    // What no order could spend is owed back by now, and is not owed any more.
+    carry_out(&mut life, &[finish(), Command::ObserveOrphaned]);
+    assert_eq!(life.of(Account::Refund, Ticker::Btc), -79_999_880);
+    let before = lines(&life);
+    carry_out(&mut life, &[Command::ObserveVanished { replaced_by: Some(Hash32([9; 32])) }]);
+    let expected = [
+        (Account::ExchangeFree, Ticker::Btc, -20_000_120 - 50_000),
+        (Account::ExchangeFree, Ticker::Sky, 100_000_600),
+        (Account::Trading, Ticker::Btc, 20_000_120),
+        (Account::Trading, Ticker::Sky, -100_000_600),
+        (Account::ExchangeFee, Ticker::Btc, 50_000),
+    ];
+    assert_eq!(lines(&life), expected);
+    carry_out(&mut life, &[mined(9)]);
+    assert_eq!(lines(&life), before);
+    let confirmed = Command::RecordConfirmed { block_seq: 5, confirmations: 1 };
+    carry_out(&mut life, &[mature(), sign(), Command::RecordSent, confirmed]);
+    assert_eq!(life.of(Account::DepositAddresses, Ticker::Btc), 100_000_000);
+    assert_eq!(life.of(Account::HotWallet, Ticker::Sky), -100_000_000);
 }
 
 /// D3: nobody owes anything for it then.

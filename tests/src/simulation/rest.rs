@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use millrace_actors::event_store::{Reader, Verified};
-use millrace_model::deposit::{HoldReason, Outcome, Sighting, Stage};
+use millrace_model::deposit::{Deposit, HoldReason, Outcome, Sighting, Stage};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::story::Story;
@@ -104,7 +104,7 @@ impl Story {
             let ending = ending(account).context("everything is at rest")?;
             let outpoint = account.deposit.receipt.outpoint.to_string();
             let is_there = paid_outside.iter().any(|(txid, index, _)| format!("{txid}:{index}") == outpoint);
-            let vanished = account.deposit.stage == Stage::Done(Outcome::Vanished);
+            let vanished = matches!(account.deposit.stage, Stage::Done(Outcome::Vanished | Outcome::WrittenOff { .. }));
             ensure!(is_there != vanished, "{outpoint} ended as {ending}, and in the chain it is: {is_there}");
             *endings.entry(ending).or_default() += 1;
         }
@@ -126,7 +126,8 @@ fn ending(account: &Account) -> Option<String> {
     let deposit = &account.deposit;
     match &deposit.stage {
         Stage::Done(Outcome::Paid) => Some("paid".to_owned()),
-        Stage::Done(Outcome::Vanished) if deposit.sighting == Sighting::Vanished => Some("vanished".to_owned()),
+        Stage::Done(Outcome::Vanished) if is_gone(deposit) => Some("vanished".to_owned()),
+        Stage::Done(Outcome::WrittenOff { .. }) if is_gone(deposit) => Some("written_off".to_owned()),
         Stage::Held { reason, .. } => {
             let order_is_open = deposit.purchase.as_ref().is_some_and(|purchase| purchase.open_order().is_some());
             let name = match reason {
@@ -151,4 +152,8 @@ fn ending(account: &Account) -> Option<String> {
         }
         _ => None,
     }
+}
+
+fn is_gone(deposit: &Deposit) -> bool {
+    matches!(deposit.sighting, Sighting::Vanished { .. })
 }

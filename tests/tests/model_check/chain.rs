@@ -86,7 +86,7 @@ impl Chain {
             (_, Sighting::Mined(_)) => Some(Report::Orphaned),
             (Place::Block(_), _) => Some(Report::Mined { in_other_block: self.in_other_block }),
             (Place::Gone, Sighting::Unconfirmed | Sighting::Orphaned) => Some(Report::Vanished),
-            (Place::Gone, Sighting::Vanished) | (Place::Mempool, _) => None,
+            (Place::Gone, Sighting::Vanished { .. }) | (Place::Mempool, _) => None,
         }
     }
 }

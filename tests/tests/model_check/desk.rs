@@ -108,6 +108,16 @@ impl Life {
         self.deposit.signed_payout().map(Input::of)
     }
 
+    /// How much was bought for it by the log, in smallest units.
+    pub fn bought(&self) -> u64 {
+        self.deposit.purchase.as_ref().map_or(0, |purchase| purchase.bought().units())
+    }
+
+    /// Whether an order is open by the log.
+    pub fn has_order(&self) -> bool {
+        self.deposit.purchase.as_ref().is_some_and(|purchase| purchase.open_order().is_some())
+    }
+
     /// Whether an operator holds it, or could let it go on.
     pub fn is_held(&self) -> bool {
         matches!(self.deposit.stage, Stage::Held { .. })

@@ -73,6 +73,7 @@ fn a_passthrough_is_bought_once_paid_once_and_always_ends() {
     holds("passthrough, requests repeated", Way::Passthrough, faults);
 }
 
+/// D3: bought for and gone, it ends as written off, with all that was bought told.
 #[test]
 fn a_passthrough_survives_a_reorganisation_and_an_operator() {
     let faults = Faults { crashes: 1, losses: 1, reorganisations: 1, refusals: 1, ..Faults::default() };

@@ -201,7 +201,13 @@ impl World {
         let gone = self.chain.place == Place::Gone;
         self.lives.iter().all(|life| match &life.deposit.stage {
             Stage::Done(Outcome::Paid) => self.node.payouts() == 1,
-            Stage::Done(Outcome::Vanished) | Stage::Held { .. } => gone && self.node.payouts() == 0,
+            Stage::Done(Outcome::Vanished) => gone && self.node.payouts() == 0 && self.exchange.bought() == 0,
+            // What was bought for it is told to the last coin.
+            Stage::Done(Outcome::WrittenOff { .. }) => {
+                gone && self.node.payouts() == 0 && self.exchange.bought() == life.bought()
+            }
+            // An order that the exchange never admitted to is for a person to look for.
+            Stage::Held { .. } => gone && self.node.payouts() == 0 && life.has_order(),
             _ => false,
         }) && (gone || !self.lives.is_empty())
     }

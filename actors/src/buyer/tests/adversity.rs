@@ -2,6 +2,7 @@
 
 use super::*;
 use millrace_model::purchase::OrderIntent;
+use millrace_protocols::wire::c2cx::Status;
 
 const DEEP: &[(&str, &str)] = &[("0.002", "1000")];
 
@@ -172,6 +173,27 @@ async fn a_deposit_that_is_held_orders_nothing_more_and_its_fills_are_recorded()
     house.deposits.execute(id(1), &Command::Release { note: "go on".into() }).await.unwrap();
     house.until_owed(1).await;
     house.judge(1);
+}
+
+/// D3: the order is cancelled and read to its end, nothing more is ordered, and the funds are free again.
+#[tokio::test(start_paused = true)]
+async fn a_purchase_whose_deposit_was_undone_and_spent_elsewhere_ends_with_its_order_and_is_written_off() {
+    let house = house("10", DEEP).await;
+    house.venue.world().fill_max = Some(sky("10"));
+    house.decided(1, "0.2").await;
+    house.until("partly bought", |house| !house.deposit(1).purchase.unwrap().bought().is_zero()).await;
+    house.deposits.execute(id(1), &Command::ObserveOrphaned).await.unwrap();
+    let gone = Command::ObserveVanished { replaced_by: Some(Hash32([9; 32])) };
+    house.deposits.execute(id(1), &gone).await.unwrap();
+    house.until("ended", |house| house.deposit(1).is_finished()).await;
+    let Some(Event::WrittenOff(ended)) = house.events(1).pop() else { panic!("{:?}", house.events(1)) };
+    assert_eq!((ended.bought, ended.spent), (sky("10"), btc("0.02")));
+    // A balance that was read after the order shows it.
+    house.market.ask_again(PATIENCE).await;
+    house.market.ask_again(PATIENCE).await;
+    house.until("free", |house| house.market.reserved().is_zero()).await;
+    assert!(house.venue.world().orders.values().all(|order| order.status != Status::Active), "an order is open");
+    assert_eq!(requests(&house).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

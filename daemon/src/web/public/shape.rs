@@ -133,6 +133,7 @@ fn sentence(row: &DepositRow, deep: u64, required: u64) -> String {
             Some("paid") => "Paid out".to_owned(),
             Some("refunded") => "Paid back".to_owned(),
             Some("vanished") => "The transaction never came to be".to_owned(),
+            Some("written_off") => "Its coins were spent elsewhere; nothing is paid out".to_owned(),
             Some(_) | None => "Ended without a payout".to_owned(),
         },
         other => other.to_owned(),

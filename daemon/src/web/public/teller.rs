@@ -103,7 +103,7 @@ pub(super) async fn status(
 fn tellers_word(row: &DepositRow) -> Option<&'static str> {
     let status = row.interrupted.as_deref().unwrap_or(&row.status);
     match (status, row.outcome.as_deref()) {
-        (_, Some("vanished")) => None,
+        (_, Some("vanished" | "written_off")) => None,
         ("pending", _) => Some("waiting_deposit"),
         ("wait_decide", _) => Some("waiting_decide"),
         ("wait_buy", _) => Some("waiting_passthrough"),
