@@ -6,6 +6,7 @@
 
 mod aside;
 mod books;
+mod quarantine;
 mod row;
 mod totals;
 mod views;
@@ -82,6 +83,7 @@ impl xtra::Actor for Actor {
             totals: Totals::default(),
             books: Books::default(),
             aside: Aside::new(self.report.clone()),
+            report: self.report.clone(),
             position: 0,
         };
         let report = self.report.clone();
@@ -104,6 +106,7 @@ struct Fold {
     totals: Totals,
     books: Books,
     aside: Aside,
+    report: Reporter,
     position: Position,
 }
 
@@ -119,6 +122,7 @@ impl Fold {
             self.aside.begin_with(unreadable);
         }
         self.totals = Totals::clone(&self.views.totals());
+        quarantine::tell(&self.totals, &self.report);
         self.books = Books::new(self.views.ledger().balances.clone());
         loop {
             while self.position < self.store.head() {
@@ -155,6 +159,7 @@ impl Fold {
         }
         let deposits: Vec<_> = changed.iter().filter_map(|id| self.rows.get(id).cloned()).collect();
         self.totals.add_addresses(bindings.len());
+        quarantine::tell(&self.totals, &self.report);
         let (balances, unreadable) = (self.books.balances().clone(), self.aside.deposits().clone());
         let cut = LedgerCut { position: last, balances, unreadable };
         self.views.write(&deposits, &bindings, &self.totals, cut).await?;

@@ -36,6 +36,32 @@ async fn a_quarantined_deposit_is_paid_back_in_two_steps() {
     assert_eq!(shown["deposit"]["reason"], "refunded: by hand");
 }
 
+/// What the projection says is wrong.
+async fn projection_says(desk: &Desk) -> Vec<String> {
+    let parts = desk.got("/operator/v1/parts").await;
+    let parts = parts["parts"].as_array().unwrap();
+    let projection = parts.iter().find(|part| part["name"] == projection::PART).unwrap();
+    let texts = projection["conditions"].as_array().unwrap().iter();
+    texts.map(|condition| format!("{}: {}", condition["kind"], condition["text"])).collect()
+}
+
+/// D9: the part that follows the log says how many there are, after a restart too, until an operator has dealt with each.
+#[tokio::test]
+async fn quarantined_deposits_are_a_condition_until_the_last_is_dealt_with() {
+    let desk = Desk::start().await;
+    assert_eq!(projection_says(&desk).await, Vec::<String>::new());
+    let ids = [desk.deposit(1, None, quarantined()).await, desk.deposit(2, None, quarantined()).await];
+    assert!(projection_says(&desk).await[0].contains("nobody was given: 2;"));
+    assert_eq!(desk.post("/operator/v1/parts/projection/restart", "").await.0, 200);
+    for (id, left) in ids.into_iter().zip(["nobody was given: 1;", ""]) {
+        assert_eq!(desk.post(&format!("/operator/v1/deposits/{id}/refund-due"), WHY).await.0, 200);
+        desk.views.caught_up(desk.store.head(), Duration::from_secs(20)).await;
+        let says = projection_says(&desk).await;
+        assert_eq!(says.len(), usize::from(!left.is_empty()), "{says:?}");
+        assert!(says.iter().all(|text| text.contains(left)), "{says:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_action_without_a_proper_note_does_nothing() {
     let desk = Desk::start().await;
