@@ -5,7 +5,7 @@
 //! restart and a live event are the same code. A deposit is worked on by one piece of work at a time; work that is not
 //! over asks to be called again after a pause.
 //!
-//! A deposit on which the work panics again and again is set aside: see [`blame`].
+//! A deposit on which the work panics again and again is set aside.
 
 mod blame;
 
