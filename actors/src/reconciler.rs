@@ -165,7 +165,7 @@ impl Reconciler {
         self.condition("surplus", "declare a refill for what is yours: ", outcomes.iter().filter_map(Outcome::surplus));
         self.condition(
             "not_opened",
-            "not watched until its opening balance is declared: ",
+            "not watched until its opening balance is declared (`millrace declare opening`): ",
             outcomes.iter().filter_map(Outcome::not_opened),
         );
         self.condition("not_compared", "", outcomes.iter().filter_map(Outcome::obstacle));

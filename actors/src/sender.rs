@@ -18,7 +18,8 @@ mod sync;
 pub(crate) mod tests;
 mod watches;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use millrace_model::deposit::{Deposit, Stage};
@@ -101,6 +102,8 @@ pub struct Sender {
     paid_out: PaidOut,
     /// Held while a forgotten payout is looked for.
     recalling: tokio::sync::Mutex<recall::KnownPayouts>,
+    /// For which deposits that was done while nothing may go out.
+    looked_for: Mutex<HashSet<DepositId>>,
     void_outputs: tokio::sync::Mutex<stranded::VoidOutputs>,
     alarms: Alarms,
 }
@@ -180,6 +183,7 @@ impl Sender {
             watches: Watches::default(),
             paid_out: PaidOut::new(settings.limits),
             recalling: Default::default(),
+            looked_for: Mutex::default(),
             void_outputs: Default::default(),
             deposits,
             node,
@@ -191,10 +195,17 @@ impl Sender {
     async fn advance(&self, tracked: Arc<Tracked>) -> Result<Next, Trouble> {
         let tracked = match tracked.deposit.signed_payout() {
             Some(_) => tracked,
-            None if !self.may_send()? => return Ok(Next::After(SWITCH_PAUSE)),
+            None if !self.may_send()? => match self.look_while_closed(&tracked).await? {
+                Some(found) => found,
+                None => return Ok(Next::After(SWITCH_PAUSE)),
+            },
             None => self.sign(tracked).await?,
         };
         self.deliver(tracked).await
+    }
+
+    fn looked_for(&self) -> MutexGuard<'_, HashSet<DepositId>> {
+        self.looked_for.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn may_send(&self) -> Result<bool, ReadError> {
@@ -246,6 +257,7 @@ impl Duty for Sender {
         if !concerns {
             let id = deposit.receipt.id;
             self.watches.forget(id);
+            self.looked_for().remove(&id);
             self.wallet.give_back(id);
             self.alarms.wallet.clear(id);
             self.alarms.limits.clear(id);

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::damage::Damage;
 use crate::head::{Departure, Head, Restored};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
@@ -177,6 +178,11 @@ pub enum HaltCause {
     },
     /// The log may know less than has happened.
     Restored(Restored),
+    /// The log is not what was stored.
+    Damaged {
+        /// Where, and what is wrong there.
+        damages: Vec<Damage>,
+    },
 }
 
 impl fmt::Display for HaltCause {
@@ -188,6 +194,10 @@ impl fmt::Display for HaltCause {
                 differences.iter().try_for_each(|difference| write!(f, "; {difference}"))
             }
             Self::Restored(restored) => restored.fmt(f),
+            Self::Damaged { damages } => {
+                f.write_str("the log is damaged")?;
+                damages.iter().try_for_each(|damage| write!(f, "; {damage}"))
+            }
         }
     }
 }
@@ -228,16 +238,31 @@ pub struct Desk {
     openings: BTreeSet<(Place, Ticker)>,
     /// Every time the log was found to know less than has happened.
     restorations: Vec<Restored>,
+    /// All damage of the log for which the desk was ever halted.
+    damages: BTreeSet<Damage>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
         let [binds, purchases, sends] = [Setting::On; 3];
-        Self { binds, purchases, sends, halt: None, openings: BTreeSet::new(), restorations: Vec::new() }
+        Self {
+            binds,
+            purchases,
+            sends,
+            halt: None,
+            openings: BTreeSet::new(),
+            restorations: Vec::new(),
+            damages: BTreeSet::new(),
+        }
     }
 }
 
 impl Desk {
+    /// Whether the desk was ever halted for this damage: who resumed it took the log as it is.
+    pub fn was_halted_for(&self, damage: &Damage) -> bool {
+        self.damages.contains(damage)
+    }
+
     /// Where a switch stands.
     pub fn setting(&self, switch: Switch) -> Setting {
         match switch {
@@ -303,8 +328,10 @@ impl Desk {
                 }
             }
             Event::Halted(halted) => {
-                if let HaltCause::Restored(restored) = &halted.cause {
-                    self.restorations.push(restored.clone());
+                match &halted.cause {
+                    HaltCause::Restored(restored) => self.restorations.push(restored.clone()),
+                    HaltCause::Damaged { damages } => self.damages.extend(damages),
+                    HaltCause::Operator { .. } | HaltCause::Missing { .. } => {}
                 }
                 self.halt = Some(halted.cause.clone());
             }
@@ -381,5 +408,22 @@ mod tests {
         let said = "this log is a copy from before: it ends at 4, the head file knows of 9; \
                     addresses 3 to 99 may be somebody's already and are not given out";
         assert_eq!(halted.cause.to_string(), said);
+    }
+
+    #[test]
+    fn a_damaged_log_says_where_and_what_was_resumed_over_is_known() {
+        let [changed, missing] = [Damage::Changed { position: 3 }, Damage::Missing { position: 9 }];
+        let halted = Halted { cause: HaltCause::Damaged { damages: vec![changed, missing] } };
+        let text = serde_json::to_string(&halted).unwrap();
+        let stored =
+            r#"{"cause":"damaged","damages":[{"finding":"changed","position":3},{"finding":"missing","position":9}]}"#;
+        assert_eq!(text, stored);
+        assert_eq!(serde_json::from_str::<Halted>(&text).unwrap(), halted);
+        let said = "the log is damaged; position 3 is not what was stored there; position 9 is missing";
+        assert_eq!(halted.cause.to_string(), said);
+
+        let desk = desk(&[halted.into(), Resumed { note: "looked".to_owned() }.into()]);
+        assert_eq!((desk.closed(Switch::Sends), desk.was_halted_for(&changed)), (None, true));
+        assert!(!desk.was_halted_for(&Damage::Changed { position: 4 }));
     }
 }

@@ -8,6 +8,7 @@
 //!   when it is configured as in production.
 //! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
 //! * [`drill`] does to the real program what machines, disks and networks do; [`process`] and [`sandbox`] serve it.
+//! * [`tampering`] does to a log what no desk does.
 //! * [`simulation`] lives whole lives of a desk in one thread and no time.
 //! * [`peers`] starts real programs (a Bitcoin node, a browser) and takes them down again.
 //!
@@ -26,4 +27,5 @@ pub mod process;
 pub mod sandbox;
 pub mod seed;
 pub mod simulation;
+pub mod tampering;
 pub mod world;

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use millrace_model::deposit::{Event as DepositEvent, Stage};
-use millrace_model::event::Event;
+use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::Category;
 use millrace_tests::desk::{Desk, books_of, fresh_target};
 use millrace_tests::judge::{Outside, judge};
 use millrace_tests::operator::OperatorApi;
 use serde_json::{Value, json};
 
+/// More than the whole log has.
+const EVENTS_MAX: usize = 10_000;
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// Puts a copy in place of the log of a desk that does not run.
@@ -106,6 +108,13 @@ async fn a_desk_on_a_copy_of_its_log_waits_for_an_operator_and_then_pays_nobody_
     desk.kill_and_restart().await?;
     halted(&desk).await?;
     ensure!(books_of(&desk, &bob).await?.is_empty(), "nothing is paid before an operator says so");
+
+    desk.until(WITHIN, "the forgotten payout is found", async || {
+        let log = desk.log()?;
+        let is_signed = |recorded: &Recorded| matches!(recorded.event, Event::Deposit(DepositEvent::PayoutSigned(_)));
+        Ok(log.after(0, EVENTS_MAX)?.iter().any(is_signed).then_some(()))
+    })
+    .await?;
 
     desk.command(&["resume", "the copy is what we have"]).await?;
     desk.settled(&bob, 1).await?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use millrace_tests::desk::{Desk, books_of, fresh_target};
 use millrace_tests::operator::OperatorApi;
-use rusqlite::{Connection, params};
+use millrace_tests::tampering::{change, rename};
 use serde_json::{Value, json};
 
 /// How soon everybody can see what is wrong, on a machine that is four times as busy as it should be: two seconds else.
@@ -56,6 +56,7 @@ async fn every_part_that_panics_says_so_and_comes_back_by_itself() -> Result<()>
 }
 
 /// O7: an event that this version cannot read takes its own deposit out, and nobody else's.
+/// O4: as long as it is what was stored, it is no damage and halts nothing.
 #[tokio::test]
 async fn an_unreadable_event_quarantines_its_deposit_and_nobody_else() -> Result<()> {
     let mut desk = Desk::start(&[RATE]).await?;
@@ -67,7 +68,8 @@ async fn an_unreadable_event_quarantines_its_deposit_and_nobody_else() -> Result
     }
     let id = customer(&desk, &poisoned).await?["id"].as_str().context("an id")?.to_owned();
     desk.terminate().await?;
-    rename(&desk, &id, "StatusWaitSend", "StatusTeleported")?;
+    let stream = format!("deposit/{id}");
+    rename(&desk.data_dir(), &stream, "StatusWaitSend", "StatusTeleported")?;
 
     desk.start_again()?;
     desk.ready().await?;
@@ -78,6 +80,7 @@ async fn an_unreadable_event_quarantines_its_deposit_and_nobody_else() -> Result
         Ok(conditions.into_iter().find(|condition| condition["kind"] == "unreadable"))
     });
     let said = said.await?["text"].to_string();
+    ensure!(OperatorApi::of(&desk)?.get("/switches").await?["halted"].is_null(), "nothing is damaged");
     ensure!(said.contains(&id) && said.contains("StatusTeleported") && told.elapsed() < SAID_WITHIN, "{said}");
     assert_eq!(desk.get("/api/health").await?["status"], "DEGRADED");
     let text = shown(&desk, &poisoned, "held").await?["status_text"].to_string();
@@ -96,7 +99,7 @@ async fn an_unreadable_event_quarantines_its_deposit_and_nobody_else() -> Result
 
     // A version that can read it takes the deposit up where it was.
     desk.terminate().await?;
-    rename(&desk, &id, "StatusTeleported", "StatusWaitSend")?;
+    rename(&desk.data_dir(), &stream, "StatusTeleported", "StatusWaitSend")?;
     desk.start_again()?;
     desk.ready().await?;
     desk.settled(&poisoned, 1).await?;
@@ -105,6 +108,45 @@ async fn an_unreadable_event_quarantines_its_deposit_and_nobody_else() -> Result
     }
     well(&desk).await?;
     ensure!(desk.log()?.verify().is_ok(), "the log is as it was written");
+    Ok(())
+}
+
+/// O4: the real program on a log with a changed digit: it is halted, says where, and pays when somebody has looked.
+#[tokio::test]
+async fn a_changed_digit_in_the_log_halts_the_desk_until_somebody_has_looked() -> Result<()> {
+    let mut desk = Desk::start(&[RATE]).await?;
+    let target = fresh_target(45);
+    let address = desk.bind(&target).await?;
+    desk.pay(&address, "0.01").await?;
+    desk.settled(&target, 1).await?;
+    desk.terminate().await?;
+    let paid = desk.log()?.after(0, 1_000)?.into_iter().find(|recorded| recorded.event.kind() == "PayoutSigned");
+    let position = paid.context("a payout was signed")?.position;
+    change(&desk.data_dir(), &format!("UPDATE events SET recorded_at = recorded_at + 1 WHERE position = {position}"))?;
+
+    desk.start_again()?;
+    desk.ready().await?;
+    let said = desk.until(HEALED_WITHIN, "the desk is halted", async || {
+        let switches = OperatorApi::of(&desk)?.get("/switches").await?;
+        Ok(switches["halted"].as_str().map(str::to_owned))
+    });
+    let said = said.await?;
+    ensure!(said == format!("the log is damaged; position {position} is not what was stored there"), "{said}");
+    desk.pay(&address, "0.02").await?;
+    desk.until(HEALED_WITHIN, "the second deposit waits", async || {
+        let deposits = desk.get(&format!("/api/v1/customers/{target}")).await?["deposits"].clone();
+        let waiting = |deposit: &Value| deposit["status"] == "wait_send";
+        Ok(deposits.as_array().is_some_and(|all| all.iter().any(waiting)).then_some(()))
+    })
+    .await?;
+    assert_eq!(books_of(&desk, &target).await?.len(), 1);
+
+    desk.command(&["resume", "a digit of a time, and harmless"]).await?;
+    desk.settled(&target, 2).await?;
+    assert_eq!(books_of(&desk, &target).await?.len(), 2);
+    let part = OperatorApi::of(&desk)?.part("auditor").await?;
+    let conditions = part["conditions"].as_array().cloned().unwrap_or_default();
+    ensure!(conditions.iter().any(|condition| condition["kind"] == "damaged"), "it is still told: {part}");
     Ok(())
 }
 
@@ -140,17 +182,4 @@ async fn well(desk: &Desk) -> Result<()> {
         Ok((desk.get("/api/health").await?["status"] == "OK").then_some(()))
     })
     .await
-}
-
-/// Gives a stored event of a deposit another kind, as a newer version might have written it. The desk must be down.
-fn rename(desk: &Desk, id: &str, from: &str, to: &str) -> Result<()> {
-    let log = Connection::open(desk.data_dir().join("log.db"))?;
-    let trigger = "SELECT sql FROM sqlite_schema WHERE name = 'events_are_never_changed'";
-    let trigger: String = log.query_row(trigger, [], |row| row.get(0))?;
-    log.execute_batch("DROP TRIGGER events_are_never_changed")?;
-    let change = "UPDATE events SET kind = ?3 WHERE kind = ?2
-                  AND stream = (SELECT id FROM streams WHERE name = 'deposit/' || ?1)";
-    let changed = log.execute(change, params![id, from, to])?;
-    ensure!(changed == 1, "{changed} events are {from}");
-    Ok(log.execute_batch(&trigger)?)
 }

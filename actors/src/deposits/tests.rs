@@ -1,9 +1,11 @@
 //! A deposit of which an event cannot be read: set aside, and its neighbours do not notice.
 
+use millrace_model::damage::Damage;
 use millrace_model::deposit::{Command, HoldReason};
 use millrace_model::ledger::Account;
 
 use super::*;
+use crate::event_store::VerifyError;
 use crate::event_store::poison::set_kind;
 use crate::projection::{self, Filter, LedgerCut, UNREADABLE, Views};
 use crate::sender::tests::rig::Rig;
@@ -101,5 +103,5 @@ async fn what_cannot_be_read_is_checked_against_the_hashes_like_everything_else(
     let stream = StreamName::Deposit(rig.owe(9, "3").await);
     let rig = rig.between(|log| set_kind(log, &stream, 2, "Beamed")).await;
     let verified = rig.deposits.store().reader().unwrap().verify();
-    assert!(matches!(verified, Err(crate::event_store::VerifyError::Changed { position: 2 })), "{verified:?}");
+    assert!(matches!(verified, Err(VerifyError::Damaged(Damage::Changed { position: 2 }))), "{verified:?}");
 }

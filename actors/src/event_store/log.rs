@@ -326,7 +326,21 @@ impl Log {
         payload: &str,
         command: &ChainHash,
     ) -> rusqlite::Result<()> {
-        self.tip = Link { recorded, schema: recorded.event.schema(), payload, command }.after(&self.tip);
+        let recorded_at = recorded.recorded_at.timestamp_micros();
+        let link = Link {
+            position: recorded.position,
+            stream: &recorded.stream.to_string(),
+            version: recorded.version,
+            kind: recorded.event.kind(),
+            schema: recorded.event.schema(),
+            payload,
+            causation: recorded.causation,
+            correlation: recorded.correlation.map(uuid::Uuid::into_bytes),
+            command_id: recorded.command_id.0,
+            recorded_at,
+            command,
+        };
+        self.tip = link.after(&self.tip);
         self.connection
             .prepare_cached(
                 "INSERT INTO events (position, stream, version, kind, schema, payload, causation, correlation,
@@ -334,16 +348,16 @@ impl Log {
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             )?
             .execute(params![
-                recorded.position,
+                link.position,
                 stream_id,
-                recorded.version,
-                recorded.event.kind(),
-                recorded.event.schema(),
+                link.version,
+                link.kind,
+                link.schema,
                 payload,
-                recorded.causation,
-                recorded.correlation.as_ref().map(uuid::Uuid::as_bytes),
-                recorded.command_id.0,
-                recorded.recorded_at.timestamp_micros(),
+                link.causation,
+                link.correlation,
+                link.command_id,
+                recorded_at,
                 self.tip.0
             ])?;
         Ok(())

@@ -28,4 +28,4 @@ pub use log::{Log, Ownership};
 pub use reader::{ReadError, Reader, Snapshot};
 pub use schema::OpenError;
 pub use store::Store;
-pub use verify::{Verified, VerifyError};
+pub use verify::{Audit, Step, Verified, VerifyError};

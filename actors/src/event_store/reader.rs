@@ -303,7 +303,7 @@ fn query_on(
     Ok(events)
 }
 
-pub(super) fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
+fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
     let position = row.get(0)?;
     let stream: StreamName = text(row, 1)?.parse()?;
     let event = Event::read(stream.category(), text(row, 3)?, row.get(4)?, text(row, 5)?)

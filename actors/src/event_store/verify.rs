@@ -1,29 +1,29 @@
 //! Checking the whole log against its chain of hashes: SQLite finds a torn page, not a changed digit.
+//!
+//! No event is read for this, only the columns that its hash covers, so that what this version cannot read is checked too.
 
+use millrace_model::damage::Damage;
 use millrace_model::ids::Position;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::chain_hash::{ChainHash, Link};
-use super::reader::{ReadError, Reader, recorded, text};
+use super::reader::{ReadError, Reader, text};
 
-/// What is wrong with the log, and where it is seen first.
+/// Why the log was not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// It cannot be read to its end.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// An event is missing.
-    #[error("position {missing} is missing")]
-    Gap {
-        /// The first position that is not there.
-        missing: Position,
-    },
-    /// An event or its command is not what was stored.
-    #[error("position {position} is not what was stored there")]
-    Changed {
-        /// The first event whose hash does not fit.
-        position: Position,
-    },
+    /// It is not what was stored.
+    #[error(transparent)]
+    Damaged(#[from] Damage),
+}
+
+impl From<rusqlite::Error> for VerifyError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Read(error.into())
+    }
 }
 
 /// What a log without damage comes to.
@@ -35,44 +35,99 @@ pub struct Verified {
     pub tip: ChainHash,
 }
 
-/// Every event with its hash and the command it came of.
-const CHAIN: &str = "SELECT e.position, s.name, e.version, e.kind, e.schema, e.payload, e.causation, e.correlation,
+/// How many events are verified at once where nobody waits for a pause.
+const PAGE_EVENTS: usize = 4_096;
+/// What the hashes of some events cover.
+pub(super) const CHAIN: &str =
+    "SELECT e.position, s.name, e.version, e.kind, e.schema, e.payload, e.causation, e.correlation,
                             e.command_id, e.recorded_at, e.hash, c.name, c.body
                      FROM events e LEFT JOIN streams s ON s.id = e.stream LEFT JOIN commands c ON c.id = e.command_id
-                     ORDER BY e.position";
+                     WHERE e.position > ?1 ORDER BY e.position LIMIT ?2";
 
 impl Reader {
-    /// Reads the whole log and computes every hash anew; on a connection of its own, since it takes its time.
+    /// Reads the whole log and computes every hash anew.
     pub fn verify(&self) -> Result<Verified, VerifyError> {
+        let mut audit = self.audit()?;
+        while audit.page(PAGE_EVENTS)? == Step::More {}
+        Ok(audit.so_far)
+    }
+
+    /// Begins to verify the log, page by page; on a connection of its own, since it takes its time.
+    pub fn audit(&self) -> Result<Audit, ReadError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(self.path(), flags).map_err(ReadError::from)?;
-        let mut statement = connection.prepare(CHAIN).map_err(ReadError::from)?;
-        let mut rows = statement.query([]).map_err(ReadError::from)?;
-        let mut verified = Verified { head: 0, tip: ChainHash::GENESIS };
-        while let Some(row) = rows.next().map_err(ReadError::from)? {
-            verified = follow(verified, row)?;
+        let connection = Connection::open_with_flags(self.path(), flags)?;
+        Ok(Audit { connection, so_far: Verified { head: 0, tip: ChainHash::GENESIS } })
+    }
+}
+
+/// Whether the end was reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There may be more.
+    More,
+    /// It was.
+    End,
+}
+
+/// A log that is being verified. Between two pages nothing of it is held.
+#[derive(Debug)]
+pub struct Audit {
+    connection: Connection,
+    so_far: Verified,
+}
+
+impl Audit {
+    /// How far it is.
+    pub fn so_far(&self) -> Verified {
+        self.so_far
+    }
+
+    /// Verifies the next events. It stops behind damage; whoever goes on learns of the next, by the hashes that are stored.
+    pub fn page(&mut self, events_max: usize) -> Result<Step, VerifyError> {
+        let mut statement = self.connection.prepare_cached(CHAIN)?;
+        let mut rows = statement.query((self.so_far.head, events_max as i64))?;
+        let mut events = 0;
+        while let Some(row) = rows.next()? {
+            events += 1;
+            let (reached, damage) = follow(self.so_far, row)?;
+            self.so_far = reached;
+            if let Some(damage) = damage {
+                return Err(damage.into());
+            }
         }
-        Ok(verified)
+        Ok(if events < events_max { Step::End } else { Step::More })
     }
 }
 
-fn follow(before: Verified, row: &Row<'_>) -> Result<Verified, VerifyError> {
-    let position: Position = row.get(0).map_err(ReadError::from)?;
-    let expected = before.head + 1;
-    if position != expected {
-        return Err(VerifyError::Gap { missing: expected });
-    }
-    let changed = VerifyError::Changed { position };
+/// Where the log is after this event, and what is wrong with it.
+fn follow(before: Verified, row: &Row<'_>) -> Result<(Verified, Option<Damage>), ReadError> {
+    let position: Position = row.get(0)?;
     // What cannot even be read is not what was stored.
-    let Ok(tip) = tip_after(before.tip, row) else { return Err(changed) };
-    let stored: [u8; 32] = row.get(10).map_err(ReadError::from)?;
-    if tip.0 == stored { Ok(Verified { head: position, tip }) } else { Err(changed) }
+    let computed = tip_after(before.tip, row).ok();
+    let stored = row.get(10).map(ChainHash).ok();
+    let damage = match position {
+        _ if position != before.head + 1 => Some(Damage::Missing { position: before.head + 1 }),
+        _ if computed.is_none() || computed != stored => Some(Damage::Changed { position }),
+        _ => None,
+    };
+    Ok((Verified { head: position, tip: stored.or(computed).unwrap_or(before.tip) }, damage))
 }
 
-fn tip_after(before: ChainHash, row: &Row<'_>) -> Result<ChainHash, ReadError> {
-    let recorded = recorded(row)?;
-    let command = ChainHash::of_command(text(row, 11)?, text(row, 12)?);
-    Ok(Link { recorded: &recorded, schema: row.get(4)?, payload: text(row, 5)?, command: &command }.after(&before))
+pub(super) fn tip_after(before: ChainHash, row: &Row<'_>) -> rusqlite::Result<ChainHash> {
+    let link = Link {
+        position: row.get(0)?,
+        stream: text(row, 1)?,
+        version: row.get(2)?,
+        kind: text(row, 3)?,
+        schema: row.get(4)?,
+        payload: text(row, 5)?,
+        causation: row.get(6)?,
+        correlation: row.get(7)?,
+        command_id: row.get(8)?,
+        recorded_at: row.get(9)?,
+        command: &ChainHash::of_command(text(row, 11)?, text(row, 12)?),
+    };
+    Ok(link.after(&before))
 }
 
 #[cfg(test)]
@@ -85,6 +140,7 @@ mod tests {
     use millrace_model::ids::{CommandId, StreamName};
 
     use super::*;
+    use crate::event_store::poison::{self, damage, mend_hashes, set_kind};
     use crate::event_store::{Append, Expected, Log, Write};
 
     fn issue(log: &mut Log, index: u32) {
@@ -106,12 +162,7 @@ mod tests {
         let reader = Reader::open(path).unwrap();
         let _ = std::fs::remove_file(&damaged);
         reader.back_up(&damaged).unwrap();
-        let connection = Connection::open(&damaged).unwrap();
-        for table in ["events", "commands"] {
-            let allow = format!("DROP TRIGGER {table}_are_never_changed; DROP TRIGGER {table}_are_never_removed");
-            connection.execute_batch(&allow).unwrap();
-        }
-        connection.execute_batch(damage).unwrap();
+        poison::damage(&damaged, damage);
         Reader::open(&damaged).unwrap().verify()
     }
 
@@ -133,9 +184,50 @@ mod tests {
             "DELETE FROM commands WHERE first_position = 3",
         ] {
             let found = verified_after(&path, damage);
-            assert!(matches!(found, Err(VerifyError::Changed { position: 3 })), "{damage}: {found:?}");
+            assert!(matches!(found, Err(VerifyError::Damaged(Damage::Changed { position: 3 }))), "{damage}: {found:?}");
         }
         let cut = verified_after(&path, "DELETE FROM events WHERE position = 3");
-        assert!(matches!(cut, Err(VerifyError::Gap { missing: 3 })), "{cut:?}");
+        assert!(matches!(cut, Err(VerifyError::Damaged(Damage::Missing { position: 3 }))), "{cut:?}");
+    }
+
+    /// O4: an event that this version cannot read is what was stored, or is not, like any other.
+    #[test]
+    fn what_nobody_can_read_is_checked_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let mut log = Log::open(&path).unwrap();
+        (0..5).for_each(|index| issue(&mut log, index));
+        drop(log);
+        set_kind(&path, &StreamName::AddressBook, 3, "Beamed");
+        let reader = Reader::open(&path).unwrap();
+        let found = reader.verify();
+        assert!(matches!(found, Err(VerifyError::Damaged(Damage::Changed { position: 3 }))), "{found:?}");
+        mend_hashes(&path);
+        assert!(matches!(reader.after(0, 10), Err(ReadError::Decode { position: 3, .. })));
+        assert_eq!(reader.verify().unwrap().head, 5);
+    }
+
+    #[test]
+    fn whoever_goes_on_behind_damage_learns_of_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.db");
+        let mut log = Log::open(&path).unwrap();
+        (0..8).for_each(|index| issue(&mut log, index));
+        drop(log);
+        set_kind(&path, &StreamName::AddressBook, 2, "Beamed");
+        damage(&path, "DELETE FROM events WHERE position IN (4, 5); UPDATE events SET version = 9 WHERE position = 7");
+        let mut audit = Reader::open(&path).unwrap().audit().unwrap();
+        let mut found = Vec::new();
+        loop {
+            match audit.page(3) {
+                Ok(Step::More) => {}
+                Ok(Step::End) => break,
+                Err(VerifyError::Damaged(damage)) => found.push(damage),
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let [changed, gap, other] =
+            [Damage::Changed { position: 2 }, Damage::Missing { position: 4 }, Damage::Changed { position: 7 }];
+        assert_eq!((found, audit.so_far().head), (vec![changed, gap, other], 8));
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use millrace_model::deposit::{Command, HoldReason, SignedPayout};
+use millrace_model::deposit::{Command, Deposit, HoldReason, SignedPayout};
 use millrace_model::ids::DepositId;
+use millrace_model::money::{Amount, Sky};
 use millrace_protocols::payout::{FreeOutput, Shortage};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::rest::{Payout, Refusal};
@@ -31,8 +32,7 @@ impl Sender {
         let Some(payout) = &deposit.payout else { return Err(Trouble::Held) };
         let target = deposit.receipt.customer.as_ref().and_then(|customer| customer.target.parse().ok());
         let Some(to) = target else { return self.hold(id, HoldReason::InvalidTarget).await };
-        self.check_sync().await?;
-        if let Some(found) = self.recall(&tracked, to, payout.amount).await? {
+        if let Some(found) = self.look(&tracked, to, payout.amount).await? {
             return Ok(found);
         }
         if let Some(shortage) = self.settings.stock.shortage() {
@@ -54,6 +54,32 @@ impl Sender {
             Claim::Discarded => self.wallet.discard(id),
         }
         signed
+    }
+
+    /// What was paid in a life that the log has forgotten is found while nothing goes out, too: the books are held against
+    /// the wallet then, and who is to let the desk go on wants to see what it owes. Once for a deposit; before its payout
+    /// is signed it is looked for again.
+    pub(super) async fn look_while_closed(&self, tracked: &Arc<Tracked>) -> Result<Option<Arc<Tracked>>, Trouble> {
+        let Deposit { receipt, payout, .. } = &tracked.deposit;
+        let to = receipt.customer.as_ref().and_then(|customer| customer.target.parse().ok());
+        let (Some(payout), Some(to)) = (payout, to) else { return Ok(None) };
+        if self.looked_for().contains(&receipt.id) {
+            return Ok(None);
+        }
+        let found = self.look(tracked, to, payout.amount).await?;
+        self.alarms.payout.clear(receipt.id);
+        self.looked_for().insert(receipt.id);
+        Ok(found)
+    }
+
+    async fn look(
+        &self,
+        tracked: &Arc<Tracked>,
+        to: SkyAddress,
+        owed: Amount<Sky>,
+    ) -> Result<Option<Arc<Tracked>>, Trouble> {
+        self.check_sync().await?;
+        self.recall(tracked, to, owed).await
     }
 
     /// Before a forgotten payout is looked for, and before another is made: a node that lags would not know of it.

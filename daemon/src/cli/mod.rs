@@ -1,6 +1,6 @@
 //! The command line: what can be asked of the `millrace` program, and how it answers.
 //!
-//! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `events` and `backup` ask the running desk through its
+//! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through its
 //! operator API; they never open its database. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong
 //! (as in `sysexits.h`).
 
@@ -8,6 +8,7 @@ mod backup;
 mod brakes;
 mod check;
 mod client;
+mod declare;
 mod deposits;
 mod events;
 mod exit;
@@ -75,6 +76,9 @@ pub enum Command {
     Resume(brakes::Why),
     /// Turn new addresses, orders or payouts on or off.
     Switch(brakes::Turn),
+    /// Declare coins that move without a customer: an opening balance, a refill or a sweep.
+    #[command(after_help = declare::EXAMPLES)]
+    Declare(declare::Transfer),
     /// Print the log's events, oldest first.
     #[command(after_help = events::EXAMPLES)]
     Events(events::Events),

@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser};
 
 use super::client::Client;
 use super::exit::Exit;
-use super::{Cli, Command, SandboxArgs, backup, brakes, check, deposits, events, ledger, parts};
+use super::{Cli, Command, SandboxArgs, backup, brakes, check, declare, deposits, events, ledger, parts};
 use crate::config::{self, Loaded};
 use crate::sandbox::cli::Command as SandboxCommand;
 use crate::{front, logging, web};
@@ -57,6 +57,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Parts(list) => ask(parts::list(&Client::new(&load()?.config)?, &list, out)),
         Command::Halt(why) => ask(brakes::halt(&Client::new(&load()?.config)?, &why, out)),
         Command::Resume(why) => ask(brakes::resume(&Client::new(&load()?.config)?, &why, out)),
+        Command::Declare(transfer) => ask(declare::declare(&Client::new(&load()?.config)?, &transfer, out)),
         Command::Switch(turn) => ask(brakes::turn(&Client::new(&load()?.config)?, &turn, out)),
         Command::Events(wanted) => ask(events::print(&Client::new(&load()?.config)?, &wanted, out)),
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),

@@ -87,6 +87,7 @@ fn router(kind: Kind) -> Router {
         .route("/operator/v1/events", get(events))
         .route("/operator/v1/halt", post(acted))
         .route("/operator/v1/resume", post(acted))
+        .route("/operator/v1/transfers", post(acted))
         .route("/operator/v1/switches/{switch}", post(acted))
         .route("/operator/v1/ledger", get(async || Json(ledger())))
         .route("/operator/v1/parts", get(async || Json(parts())))

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use millrace_actors::auditor;
 use millrace_actors::binder::{self, BindRequest};
 use millrace_actors::brakes;
 use millrace_actors::buyer;
@@ -67,6 +68,8 @@ const DESK: &str = "desk";
 const FOLLOWERS: &str = "followers";
 /// While this file is in the data folder, no order and no payout goes out.
 const HALT_FILE: &str = "HALT";
+/// The pause between two audits of the whole log.
+const AUDIT_EVERY: Duration = Duration::from_hours(24);
 /// The views' file in the data folder.
 const VIEWS_FILE: &str = "views.db";
 
@@ -163,6 +166,7 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     let views = Views::new(&data_dir.join(VIEWS_FILE));
     projection::start(&followers, store.clone(), views.clone())?;
     let operations = operations::start(&followers, Deposits::new(store.clone()))?;
+    auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();
     Ok(Core { tree, followers, store, head_file, views, operations, health, clock, reconciliation, sandbox })

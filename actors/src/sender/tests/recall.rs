@@ -1,5 +1,7 @@
 //! A log that was lost, and payouts that were not.
 
+use std::sync::atomic::Ordering;
+
 use millrace_model::deposit::*;
 use millrace_model::ids::Hash32;
 use millrace_model::money::Amount;
@@ -29,6 +31,22 @@ async fn a_payout_that_the_log_has_forgotten_is_taken_up_again_and_not_repeated(
     rig.until_paid(id).await;
     assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
     assert_eq!(rig.count(id, "PayoutSigned"), 1);
+}
+
+/// O5: it is found while nothing may go out, so that the books are true before anybody lets the desk go on.
+#[tokio::test(start_paused = true)]
+async fn a_forgotten_payout_is_taken_up_while_payouts_are_forbidden_and_no_other_is_made() {
+    let rig = paid_and_forgotten().await;
+    rig.allowed.store(false, Ordering::SeqCst);
+    let (forgotten, new) = (rig.owe(9, "12.5").await, rig.owe(10, "3").await);
+    rig.send();
+    rig.until(forgotten, |deposit| deposit.signed_payout().is_some()).await;
+    assert_eq!(rig.count(new, "PayoutSigned"), 0);
+    assert_eq!((rig.node.payments_and_signatures(9), rig.node.payments_and_signatures(10)), ((1, 1), (0, 1)));
+    rig.allowed.store(true, Ordering::SeqCst);
+    rig.until_paid(forgotten).await;
+    rig.until_paid(new).await;
+    assert_eq!((rig.node.payments_and_signatures(9), rig.node.payments_and_signatures(10)), ((1, 2), (1, 2)));
 }
 
 #[tokio::test(start_paused = true)]
