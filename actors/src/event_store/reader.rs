@@ -68,7 +68,7 @@ impl Reader {
 
     /// The newest position.
     pub fn head(&self) -> Result<Position, ReadError> {
-        Ok(self.lock().query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?)
+        Ok(head_on(&self.lock())?)
     }
 
     /// The hash of the event at a position, which covers everything before it.
@@ -130,7 +130,7 @@ impl Reader {
     pub fn open_streams(&self, category: Category) -> Result<(Position, Vec<Recorded>), ReadError> {
         let mut connection = self.lock();
         let view = connection.transaction()?;
-        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let head = head_on(&view)?;
         let events = query_on(
             &view,
             events!(
@@ -146,7 +146,7 @@ impl Reader {
     pub fn stream_names(&self, category: Category) -> Result<(Position, Vec<StreamName>), ReadError> {
         let mut connection = self.lock();
         let view = connection.transaction()?;
-        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let head = head_on(&view)?;
         let mut statement = view.prepare_cached("SELECT name FROM streams WHERE category = ?1 ORDER BY id")?;
         let names = statement
             .query_map([category.code()], |row| row.get::<_, String>(0))?
@@ -186,7 +186,7 @@ impl Reader {
     pub fn payouts_signed_after(&self, position: Position) -> Result<(Position, Vec<Hash32>), ReadError> {
         let mut connection = self.lock();
         let view = connection.transaction()?;
-        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let head = head_on(&view)?;
         let mut statement = view.prepare_cached(
             "SELECT CASE WHEN json_valid(payload) THEN payload ->> 'txid' END FROM events
              WHERE position > ?1 AND kind = 'PayoutSigned'",
@@ -202,7 +202,7 @@ impl Reader {
     pub fn payouts_after(&self, position: Position) -> Result<(Position, Vec<Recorded>), ReadError> {
         let mut connection = self.lock();
         let view = connection.transaction()?;
-        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let head = head_on(&view)?;
         let events = query_on(
             &view,
             events!(
@@ -214,12 +214,13 @@ impl Reader {
         Ok((head, events))
     }
 
-    /// A position up to which everything was recorded before this time, found by halving: the log is as good as sorted by
-    /// time, and where a clock was turned back the position found may be an earlier one.
+    /// The position up to which events were recorded before this time, found by halving: the log is as good as sorted by
+    /// time. Where a clock was turned back it is off by what was recorded meanwhile.
     pub fn position_before(&self, at: DateTime<Utc>) -> Result<Position, ReadError> {
         let (mut before, mut after) = (0, self.head()? + 1);
         let connection = self.lock();
-        let mut statement = connection.prepare_cached("SELECT recorded_at FROM events WHERE position = ?1")?;
+        let mut statement = connection
+            .prepare_cached("SELECT recorded_at FROM events WHERE position >= ?1 ORDER BY position LIMIT 1")?;
         while after - before > 1 {
             let middle = before + (after - before) / 2;
             let recorded_at: i64 = statement.query_row([middle], |row| row.get(0))?;
@@ -233,7 +234,7 @@ impl Reader {
     pub fn payouts_voided_after(&self, position: Position) -> Result<(Position, Vec<(String, Hash32)>), ReadError> {
         let mut connection = self.lock();
         let view = connection.transaction()?;
-        let head = view.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+        let head = head_on(&view)?;
         let mut statement = view.prepare_cached(
             "SELECT CASE WHEN json_valid(s.payload) THEN s.payload ->> 'bytes' END,
                     CASE WHEN json_valid(v.payload) THEN v.payload ->> 'conflicting_txid' END
@@ -287,6 +288,11 @@ impl Reader {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// The newest position as this connection sees it.
+fn head_on(connection: &Connection) -> rusqlite::Result<Position> {
+    connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
 }
 
 fn query_on(

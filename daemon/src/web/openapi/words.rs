@@ -1,10 +1,9 @@
 //! What a type's word stands for, as JSON Schema: as narrow as what the desk takes, so that whoever reads the document
 //! knows what will be refused.
 
-use millrace_model::{address_book, binding, chain, deposit, desk, wallet};
 use serde_json::{Value, json};
 
-use crate::web::operator::deposit_statuses;
+use crate::web::operator::{deposit_statuses, event_kinds};
 
 /// Plain text: no control characters, and not white space alone.
 const PLAIN: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
@@ -51,15 +50,7 @@ pub(super) fn schema(word: &str) -> Value {
 
 /// Kinds of events with commas between them.
 fn kinds() -> String {
-    let catalogues = [
-        deposit::Event::KINDS,
-        binding::Event::KINDS,
-        address_book::Event::KINDS,
-        chain::Event::KINDS,
-        wallet::Event::KINDS,
-        desk::Event::KINDS,
-    ];
-    let names: Vec<_> = catalogues.into_iter().flatten().map(|(kind, _)| *kind).collect();
+    let names: Vec<_> = event_kinds().collect();
     let one = format!("({})", names.join("|"));
     format!("^{one}(,{one})*$")
 }

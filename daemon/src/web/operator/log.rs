@@ -221,8 +221,8 @@ fn is_short(stream: &StreamName) -> bool {
     }
 }
 
-/// A kind of the catalogue.
-fn kind(text: &str) -> Result<String, Problem> {
+/// The kinds of all catalogues.
+pub(in crate::web) fn kinds() -> impl Iterator<Item = &'static str> {
     let catalogues = [
         deposit::Event::KINDS,
         binding::Event::KINDS,
@@ -231,7 +231,12 @@ fn kind(text: &str) -> Result<String, Problem> {
         wallet::Event::KINDS,
         desk::Event::KINDS,
     ];
-    if catalogues.iter().any(|kinds| kinds.iter().any(|(kind, _)| *kind == text)) {
+    catalogues.into_iter().flatten().map(|(kind, _)| *kind)
+}
+
+/// A kind of the catalogue.
+fn kind(text: &str) -> Result<String, Problem> {
+    if kinds().any(|kind| kind == text) {
         return Ok(text.to_owned());
     }
     Err(Problem::bad_request("unknown_kind", format!("There is no event kind {text:?}.")))

@@ -30,6 +30,7 @@ use millrace_actors::supervision::Tree;
 use millrace_model::ids::Position;
 
 pub(super) use deposits::statuses as deposit_statuses;
+pub(super) use log::kinds as event_kinds;
 
 use super::openapi::{self, Face};
 use super::problem::Problem;
