@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millrace_model::deposit::{Command, Deposit, Rejection, evolve};
 use millrace_model::event::{Event, Recorded, Unreadable};
-use millrace_model::ids::{Category, CommandId, DepositId, Position, StreamName, Version};
+use millrace_model::ids::{Category, CommandId, DepositId, Outpoint, Position, StreamName, Version};
 
 use crate::event_store::{Append, AppendError, Committed, Expected, Progress, ReadError, Store, Write};
 use crate::past::Past;
@@ -24,6 +24,8 @@ const IMAGE_MAX: usize = 100_000;
 const FINISHED_MAX: usize = 4_096;
 /// How many events are taken in at once.
 const PAGE_EVENTS_MAX: usize = 4_096;
+/// What the keys of all deposits of this coin begin with.
+const KEY_OF_BITCOIN: &str = "btc:";
 /// How often a command is decided afresh when others were faster.
 const CONFLICTS_MAX: usize = 16;
 
@@ -258,6 +260,16 @@ impl Image {
         self.deposits.clear();
         self.finished.clear();
     }
+}
+
+/// What of the outside world the deposit of this output stands for, as the log names it.
+pub(crate) fn key_of(output: Outpoint) -> String {
+    format!("{KEY_OF_BITCOIN}{output}")
+}
+
+/// The output of a deposit that the log names so, as text.
+pub(crate) fn output_of(key: &str) -> Option<&str> {
+    key.strip_prefix(KEY_OF_BITCOIN)
 }
 
 /// Whether a stream with this deposit is to be looked at when the desk starts.

@@ -9,7 +9,7 @@ mod pace;
 use futures::future::BoxFuture;
 use millrace_model::purchase::OrderIntent;
 use millrace_protocols::book::Book;
-use millrace_protocols::wire::c2cx::{Balances, CallError, Order, Page};
+use millrace_protocols::wire::c2cx::{Balances, CallError, Order, Page, StatusFilter};
 
 pub use http::{HttpC2cx, Settings};
 pub use pace::RequestsPerMinute;
@@ -30,8 +30,8 @@ pub trait Exchange: Send + Sync {
     fn place<'a>(&'a self, order: &'a OrderIntent) -> Reply<'a, u64>;
     /// Reads one order.
     fn order(&self, order_id: u64) -> Reply<'_, Order>;
-    /// A page, from 1, of all orders that ever were.
-    fn orders(&self, page: u32) -> Reply<'_, Page>;
+    /// A page, from 1, of all orders that ever were, or of those of one status; the exchange may mix in others.
+    fn orders(&self, which: StatusFilter, page: u32) -> Reply<'_, Page>;
     /// Asks for an order to be cancelled.
     fn cancel(&self, order_id: u64) -> Reply<'_, ()>;
 }

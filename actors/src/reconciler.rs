@@ -1,10 +1,11 @@
 //! Holds the books against the hot wallet and the exchange account, again and again, and halts the desk when coins are
-//! missing twice in a row.
+//! missing twice in a row, or an order is open there twice in a row that belongs to no deposit.
 //!
 //! It reads, and its one effect is the halt. A surplus halts nothing, since anybody may send coins; it is a condition of the
 //! part, as is a place whose opening balance nobody declared: that one cannot be compared. What lies on deposit addresses is
 //! the scanner's to watch, output by output.
 
+mod orders;
 mod place;
 #[cfg(test)]
 mod tests;
@@ -16,17 +17,19 @@ use chrono::{DateTime, Utc};
 use millrace_model::desk::{Difference, HaltCause, Place};
 use millrace_model::ledger::Ticker;
 use millrace_model::reconciliation::{ASKED, Comparison, Suspects};
+use millrace_model::stray::StrayOrder;
 use tokio::sync::watch;
 use xtra::Mailbox;
 
 use crate::clock::Clock;
-use crate::event_store::Store;
+use crate::deposits::Deposits;
 use crate::exchange::Exchange;
 use crate::operations::Operations;
 use crate::ports::SkycoinWatch;
 use crate::projection::Views;
 use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
 
+use orders::{Orders, Seen};
 use place::{Books, Outcome};
 
 /// The part's name in the tree.
@@ -62,8 +65,8 @@ pub struct Outside {
 /// What the desk itself says.
 #[derive(Clone)]
 pub struct Inside {
-    /// The log.
-    pub store: Store,
+    /// The deposits, and the log they are in.
+    pub deposits: Deposits,
     /// The ledger.
     pub views: Views,
     /// What halts.
@@ -117,6 +120,7 @@ impl xtra::Actor for Actor {
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         let reconciler = Reconciler {
             books: Books::new(self.inside.clone(), self.settings.openings),
+            orders: self.outside.exchange.clone().map(|exchange| Orders::new(self.inside.deposits.clone(), exchange)),
             outside: self.outside.clone(),
             every: self.settings.every,
             compared: self.compared.clone(),
@@ -131,6 +135,8 @@ impl xtra::Actor for Actor {
 
 struct Reconciler {
     books: Books,
+    /// Nothing at a desk without an account at an exchange.
+    orders: Option<Orders>,
     outside: Outside,
     every: Duration,
     compared: watch::Sender<Vec<Compared>>,
@@ -138,13 +144,18 @@ struct Reconciler {
 }
 
 impl Reconciler {
-    async fn run(self) {
-        self.books.inside.store.ready_for(&self.report).await;
+    async fn run(mut self) {
+        self.books.inside.deposits.store().ready_for(&self.report).await;
         let mut suspects = Suspects::default();
         loop {
             let outcomes = self.look().await;
-            self.tell(&outcomes);
-            self.judge(&outcomes, &mut suspects).await;
+            let orders = match &mut self.orders {
+                Some(orders) => orders.look().await,
+                None => Ok(Seen::default()),
+            };
+            self.tell(&outcomes, &orders);
+            let differences = suspects.judge(outcomes.iter().filter_map(Outcome::comparison));
+            self.halt(differences, orders.map(|seen| seen.judged).unwrap_or_default()).await;
             tokio::time::sleep(self.every).await;
         }
     }
@@ -160,7 +171,7 @@ impl Reconciler {
         outcomes
     }
 
-    fn tell(&self, outcomes: &[Outcome]) {
+    fn tell(&self, outcomes: &[Outcome], orders: &Result<Seen, String>) {
         self.condition("missing", "", outcomes.iter().filter_map(Outcome::missing));
         self.condition("surplus", "declare a refill for what is yours: ", outcomes.iter().filter_map(Outcome::surplus));
         self.condition(
@@ -168,7 +179,11 @@ impl Reconciler {
             "not watched until its opening balance is declared (`millrace declare opening`): ",
             outcomes.iter().filter_map(Outcome::not_opened),
         );
-        self.condition("not_compared", "", outcomes.iter().filter_map(Outcome::obstacle));
+        let obstacles = outcomes.iter().filter_map(Outcome::obstacle).chain(orders.as_ref().err().cloned());
+        self.condition("not_compared", "", obstacles);
+        if let Ok(seen) = orders {
+            self.condition("stray_orders", "of no deposit: ", seen.strays.iter().map(ToString::to_string));
+        }
         self.compared.send_modify(|shown| {
             for outcome in outcomes {
                 let Outcome::Compared(new) = outcome else { continue };
@@ -186,18 +201,21 @@ impl Reconciler {
         }
     }
 
-    /// Halts the desk for what is missing now and was when the place was compared before.
-    async fn judge(&self, outcomes: &[Outcome], suspects: &mut Suspects) {
-        let compared = outcomes.iter().filter_map(Outcome::compared);
-        let differences = suspects.judge(compared.map(|compared| &compared.comparison));
+    /// Halts the desk for what is missing now and was when the place was compared before; else for orders that are
+    /// nobody's, once for each. While it is halted a halt waits, since one covers no other: all of it is found again.
+    async fn halt(&self, differences: Vec<Difference>, orders: Vec<StrayOrder>) {
         let operations = &self.books.inside.operations;
-        if differences.is_empty() || operations.switches().borrow().halt().is_some() {
+        if (differences.is_empty() && orders.is_empty()) || operations.switches().borrow().halt().is_some() {
             return;
         }
-        match operations.halt(HaltCause::Missing { differences }).await {
+        let cause = match differences.is_empty() {
+            true => HaltCause::StrayOrders { orders },
+            false => HaltCause::Missing { differences },
+        };
+        let why = cause.to_string();
+        match operations.halt(cause).await {
             Ok(_) => self.report.clear("halt"),
-            // It is found missing again at the next look.
-            Err(error) => self.report.set("halt", format!("coins are missing, and the desk cannot be halted: {error}")),
+            Err(error) => self.report.set("halt", format!("the desk cannot be halted: {error}; {why}")),
         }
     }
 }

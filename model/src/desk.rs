@@ -9,6 +9,7 @@ use crate::damage::Damage;
 use crate::head::{Departure, Head, Restored};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
+use crate::stray::StrayOrder;
 
 crate::event::events! {
     /// An event of the desk.
@@ -183,6 +184,11 @@ pub enum HaltCause {
         /// Where, and what is wrong there.
         damages: Vec<Damage>,
     },
+    /// Orders are open at the exchange that nobody here intended.
+    StrayOrders {
+        /// Which.
+        orders: Vec<StrayOrder>,
+    },
 }
 
 impl fmt::Display for HaltCause {
@@ -197,6 +203,10 @@ impl fmt::Display for HaltCause {
             Self::Damaged { damages } => {
                 f.write_str("the log is damaged")?;
                 damages.iter().try_for_each(|damage| write!(f, "; {damage}"))
+            }
+            Self::StrayOrders { orders } => {
+                f.write_str("orders at the exchange belong to no deposit")?;
+                orders.iter().try_for_each(|order| write!(f, "; {order}"))
             }
         }
     }
@@ -240,6 +250,8 @@ pub struct Desk {
     restorations: Vec<Restored>,
     /// All damage of the log for which the desk was ever halted.
     damages: BTreeSet<Damage>,
+    /// The numbers of all stray orders for which the desk was ever halted.
+    stray_orders: BTreeSet<u64>,
 }
 
 impl Default for Desk {
@@ -253,6 +265,7 @@ impl Default for Desk {
             openings: BTreeSet::new(),
             restorations: Vec::new(),
             damages: BTreeSet::new(),
+            stray_orders: BTreeSet::new(),
         }
     }
 }
@@ -261,6 +274,11 @@ impl Desk {
     /// Whether the desk was ever halted for this damage: who resumed it took the log as it is.
     pub fn was_halted_for(&self, damage: &Damage) -> bool {
         self.damages.contains(damage)
+    }
+
+    /// Whether the desk was ever halted for this order: who resumed it took the order for his own.
+    pub fn was_halted_for_order(&self, order_id: u64) -> bool {
+        self.stray_orders.contains(&order_id)
     }
 
     /// Where a switch stands.
@@ -331,6 +349,9 @@ impl Desk {
                 match &halted.cause {
                     HaltCause::Restored(restored) => self.restorations.push(restored.clone()),
                     HaltCause::Damaged { damages } => self.damages.extend(damages),
+                    HaltCause::StrayOrders { orders } => {
+                        self.stray_orders.extend(orders.iter().map(|order| order.order_id));
+                    }
                     HaltCause::Operator { .. } | HaltCause::Missing { .. } => {}
                 }
                 self.halt = Some(halted.cause.clone());

@@ -18,5 +18,6 @@ pub mod money;
 pub mod outflow;
 pub mod purchase;
 pub mod reconciliation;
+pub mod stray;
 mod upcast;
 pub mod wallet;

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::{Amount, Btc, Sky};
 pub use order::{
-    ClientOrderId, ClientOrderIdError, OrderIntent, OrderObservation, OrderState, Price, PriceError, REASON_MAX_CHARS,
+    ClientOrderId, ClientOrderIdError, OrderFamily, OrderIntent, OrderObservation, OrderState, Price, PriceError,
+    REASON_MAX_CHARS, Side,
 };
 
 /// Something that happened in a purchase. An intention is recorded before its request is sent.

@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use millrace_actors::exchange::{Exchange, HttpC2cx, Settings};
+use millrace_daemon::sandbox::info::Info;
+use millrace_model::purchase::{ClientOrderId, OrderIntent};
+use millrace_protocols::wire::c2cx::Credentials;
 use millrace_tests::desk::{Desk, books_of, fresh_target};
 use millrace_tests::operator::OperatorApi;
 use serde_json::{Value, json};
@@ -73,5 +77,55 @@ async fn coins_that_leave_the_exchange_without_an_order_halt_the_desk_until_they
     .await?;
     operator.post("/resume", &json!({ "note": "the key is changed" })).await?;
     assert_eq!(desk.settled(&second, 1).await?[0]["outcome"], "paid");
+    Ok(())
+}
+
+/// The desk's account, by the hand of somebody who has its key as well.
+fn account(desk: &Desk) -> Result<HttpC2cx> {
+    let c2cx = Info::read(&desk.data_dir().join("sandbox")).context("the sandbox has no sandbox.json")?.c2cx;
+    let credentials = Credentials { key: c2cx.key, secret: c2cx.secret };
+    Ok(HttpC2cx::new(Settings { url: c2cx.url.parse()?, credentials, pace: None })?)
+}
+
+/// X9: the whole desk, with an order in the book that nobody takes; no coin has moved.
+#[tokio::test]
+async fn an_order_that_somebody_else_placed_halts_the_desk_until_an_operator_takes_it_for_his_own() -> Result<()> {
+    let mut desk = Desk::start(&[("MILLRACE_DESK__METHOD", "passthrough")]).await?;
+    let cid = ClientOrderId::try_from("by-hand".to_owned())?;
+    let bid = OrderIntent { attempt: 1, cid, price: "0.0001".parse()?, quantity: "10".parse()? };
+    let number = account(&desk)?.place(&bid).await?;
+    let halt = async |desk: &Desk| -> Result<Option<String>> {
+        Ok(OperatorApi::of(desk)?.get("/switches").await?["halted"].as_str().map(str::to_owned))
+    };
+    let halted = desk
+        .until(WITHIN, "the desk halts", async || {
+            // Once a block is younger than the desk, it knows all deposits from before.
+            desk.sandbox()?.post("/mine", &json!({})).await?;
+            halt(&desk).await
+        })
+        .await?;
+    let order = format!("order {number} with the id \"by-hand\": buy 10.000000 SKY at 0.0001 BTC, 0.000000 SKY filled");
+    assert!(halted.ends_with(&order), "{halted}");
+
+    let target = fresh_target(83);
+    desk.pay(&desk.bind(&target).await?, "0.05").await?;
+    desk.kill_and_restart().await?;
+    let operator = OperatorApi::of(&desk)?;
+    desk.until(WITHIN, "the deposit waits to be bought", async || {
+        let page = operator.get("/deposits?status=wait_buy").await?;
+        Ok(page["deposits"].as_array().is_some_and(|rows| !rows.is_empty()).then_some(()))
+    })
+    .await?;
+    assert_eq!(halt(&desk).await?, Some(halted));
+
+    operator.post("/resume", &json!({ "note": "that was me" })).await?;
+    assert_eq!(desk.settled(&target, 1).await?[0]["outcome"], "paid");
+    // The order is still there, and told of; the desk went on over it.
+    desk.until(WITHIN, "the part tells of the order", async || {
+        let told = desk.get("/api/health").await?.to_string();
+        Ok(told.contains(&format!("order {number} ")).then_some(()))
+    })
+    .await?;
+    assert_eq!(halt(&desk).await?, None);
     Ok(())
 }

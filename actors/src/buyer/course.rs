@@ -7,7 +7,7 @@ use millrace_model::desk::Switch;
 use millrace_model::ids::DepositId;
 use millrace_model::purchase::{Fact, OrderIntent};
 use millrace_protocols::purchase::{Failure, Machine, MarketTrouble, PlaceReply, Policy, Step, VenueOrder, Waiting};
-use millrace_protocols::wire::c2cx;
+use millrace_protocols::wire::c2cx::{self, StatusFilter};
 
 use super::troubles::Troubles;
 use super::{BRAKES_PAUSE, Desk, End, LOG_PAUSE, log};
@@ -113,7 +113,7 @@ impl Course {
                     None
                 }
                 Step::FindByCid { page, .. } => {
-                    let reply = c2cx::listing_reply(page, desk.exchange.orders(page).await);
+                    let reply = c2cx::listing_reply(page, desk.exchange.orders(StatusFilter::All, page).await);
                     self.machine.handle_listing(reply, desk.now_ms());
                     None
                 }

@@ -155,6 +155,23 @@ impl Reader {
         Ok((head, names))
     }
 
+    /// What the streams of a category stand for whose numbers lie between these two, newest first: a page of them.
+    pub fn keys_between(
+        &self,
+        category: Category,
+        (above, below): (i64, i64),
+        keys_max: usize,
+    ) -> Result<Vec<(i64, String)>, ReadError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
+            "SELECT id, key FROM streams WHERE id > ?1 AND id < ?2 AND category = ?3 AND key IS NOT NULL
+             ORDER BY id DESC LIMIT ?4",
+        )?;
+        let range = params![above, below, category.code(), i64::try_from(keys_max).unwrap_or(i64::MAX)];
+        let keys = statement.query_map(range, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(keys.collect::<Result<_, _>>()?)
+    }
+
     /// The stream that stands for a thing of the outside world.
     pub fn stream_of_key(&self, key: &str) -> Result<Option<StreamName>, ReadError> {
         let name: Option<String> = self

@@ -124,8 +124,8 @@ impl Exchange for HttpC2cx {
         Box::pin(self.call(&self.order, request, c2cx::order))
     }
 
-    fn orders(&self, page: u32) -> Reply<'_, Page> {
-        let request = c2cx::get_orders_by_status(&self.credentials, BTC_SKY, StatusFilter::All, page, PAGE_ROWS_MAX);
+    fn orders(&self, which: StatusFilter, page: u32) -> Reply<'_, Page> {
+        let request = c2cx::get_orders_by_status(&self.credentials, BTC_SKY, which, page, PAGE_ROWS_MAX);
         Box::pin(self.call(&self.orders, request, c2cx::page))
     }
 
@@ -256,7 +256,7 @@ mod tests {
         let (listed, asked) = with_server(&[too_often, &none], async |exchange| {
             assert_eq!(exchange.place(&intent()).await, throttled);
             assert_eq!(exchange.place(&intent()).await, throttled, "nothing is sent while it is to be left alone");
-            exchange.orders(1).await
+            exchange.orders(StatusFilter::All, 1).await
         })
         .await;
         assert!(listed.is_ok(), "{listed:?}");

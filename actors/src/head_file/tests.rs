@@ -93,7 +93,7 @@ impl Desk {
     async fn restored(&self) -> Option<Restored> {
         match self.stood().await.halt() {
             Some(HaltCause::Restored(restored)) => Some(restored.clone()),
-            Some(HaltCause::Operator { .. } | HaltCause::Missing { .. } | HaltCause::Damaged { .. }) | None => None,
+            Some(_) | None => None,
         }
     }
 

@@ -31,15 +31,19 @@ impl Outcome {
         if let Self::Compared(compared) = self { Some(compared) } else { None }
     }
 
+    pub(super) fn comparison(&self) -> Option<&Comparison> {
+        self.compared().map(|compared| &compared.comparison)
+    }
+
     /// The numbers, if coins are missing.
     pub(super) fn missing(&self) -> Option<String> {
-        let Comparison { difference, verdict } = &self.compared()?.comparison;
+        let Comparison { difference, verdict } = self.comparison()?;
         (*verdict == Verdict::Missing).then(|| difference.to_string())
     }
 
     /// The numbers, if there is more than there can be.
     pub(super) fn surplus(&self) -> Option<String> {
-        let Comparison { difference, verdict } = &self.compared()?.comparison;
+        let Comparison { difference, verdict } = self.comparison()?;
         let is_dust = difference.found.saturating_sub(difference.booked) <= DUST_UNITS;
         (*verdict == Verdict::Surplus && !is_dust).then(|| difference.to_string())
     }
@@ -85,8 +89,8 @@ impl Books {
 
     /// What the books say now, of everything that is in the log.
     async fn cut(&self, place: Place, coin: Ticker) -> Result<(Booked, Desk), String> {
-        let Inside { store, views, .. } = &self.inside;
-        let (position, desk) = brakes::read_desk(store).map_err(|error| error.to_string())?;
+        let Inside { deposits, views, .. } = &self.inside;
+        let (position, desk) = brakes::read_desk(deposits.store()).map_err(|error| error.to_string())?;
         views.caught_up(position, LEDGER_WITHIN).await;
         let ledger = views.ledger();
         if ledger.position < position {

@@ -1,6 +1,9 @@
 //! Books and wallets that agree, and ones that do not.
 
+mod orders;
+
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use millrace_model::desk::{Coins, TransferKind};
 use millrace_model::event::Event;
@@ -9,7 +12,7 @@ use millrace_model::money::{Amount, Btc, Sky};
 use millrace_model::purchase::OrderIntent;
 use millrace_model::reconciliation::Verdict;
 use millrace_protocols::book::Book;
-use millrace_protocols::wire::c2cx::{Balance, Balances, CallError, Order, Page};
+use millrace_protocols::wire::c2cx::{Balance, Balances, CallError, Order, Page, Status, StatusFilter};
 use millrace_protocols::wire::skycoin::rest::Lag;
 
 use super::*;
@@ -19,18 +22,26 @@ use crate::operations::{self, Note, Transfer};
 use crate::projection;
 use crate::sender::tests::rig::Rig;
 
-/// An account at an exchange on which nobody trades.
-struct Account(Mutex<(Amount<Btc>, Amount<Sky>)>);
+/// An account at an exchange on which nobody trades, with whatever orders the test puts there.
+struct Account {
+    holds: Mutex<(Amount<Btc>, Amount<Sky>)>,
+    orders: Mutex<Vec<Order>>,
+    /// How often all open orders were asked for.
+    looks: AtomicU32,
+    /// Whether listings are answered.
+    is_up: AtomicBool,
+}
 
 impl Account {
     fn holding(btc: &str, sky: &str) -> Arc<Self> {
-        Arc::new(Self(Mutex::new((btc.parse().unwrap(), sky.parse().unwrap()))))
+        let holds = Mutex::new((btc.parse().unwrap(), sky.parse().unwrap()));
+        Arc::new(Self { holds, orders: Mutex::default(), looks: AtomicU32::new(0), is_up: AtomicBool::new(true) })
     }
 }
 
 impl Exchange for Account {
     fn balances(&self) -> Reply<'_, Balances> {
-        let (btc, sky) = *self.0.lock().unwrap();
+        let (btc, sky) = *self.holds.lock().unwrap();
         let btc = Balance { total: btc, frozen: Amount::ZERO };
         Box::pin(async move { Ok(Balances { btc, sky: Balance { total: sky, frozen: Amount::ZERO } }) })
     }
@@ -43,8 +54,18 @@ impl Exchange for Account {
     fn order(&self, _: u64) -> Reply<'_, Order> {
         nobody()
     }
-    fn orders(&self, _: u32) -> Reply<'_, Page> {
-        nobody()
+    /// Pages of one order each.
+    fn orders(&self, which: StatusFilter, page: u32) -> Reply<'_, Page> {
+        if !self.is_up.load(Ordering::SeqCst) {
+            return nobody();
+        }
+        let all = self.orders.lock().unwrap().clone();
+        let fit: Vec<_> = all.into_iter().filter(|order| which.has(order.status)).collect();
+        let (count, orders) = (fit.len() as u64, fit.into_iter().nth(page as usize - 1).into_iter().collect());
+        if which.has(Status::Cancelling) {
+            self.looks.fetch_add(1, Ordering::SeqCst);
+        }
+        Box::pin(async move { Ok(Page { orders, record_count: count, page_count: count }) })
     }
     fn cancel(&self, _: u64) -> Reply<'_, ()> {
         nobody()
@@ -66,12 +87,16 @@ struct Desk {
 async fn desk(coins: &str, exchange: Option<Arc<dyn Exchange>>, openings: Openings) -> Desk {
     let rig = Rig::new().await;
     rig.node.ledger().give(coins, 1_000);
+    desk_on(rig, exchange, openings)
+}
+
+fn desk_on(rig: Rig, exchange: Option<Arc<dyn Exchange>>, openings: Openings) -> Desk {
     let folder = tempfile::tempdir().unwrap();
     let views = Views::new(&folder.path().join("views.db"));
-    let store = rig.deposits.store().clone();
-    projection::start(&rig.tree, store.clone(), views.clone()).unwrap();
+    let deposits = rig.deposits.clone();
+    projection::start(&rig.tree, deposits.store().clone(), views.clone()).unwrap();
     let operations = operations::start(&rig.tree, rig.deposits.clone()).unwrap();
-    let inside = Inside { store, views, operations: operations.clone(), clock: Arc::new(SystemClock) };
+    let inside = Inside { deposits, views, operations: operations.clone(), clock: Arc::new(SystemClock) };
     let outside = Outside { skycoin: rig.node.clone(), exchange };
     let settings = Settings { every: Duration::from_millis(10), openings };
     let (compared, reconciliation) = watch::channel(Vec::new());
@@ -211,7 +236,7 @@ async fn what_is_missing_at_the_exchange_halts_too() {
     let desk = desk("7", Some(account.clone()), Openings::AsFound).await;
     let mut reconciliation = desk.reconciliation.clone();
     reconciliation.wait_for(|all| all.len() == 3).await.unwrap();
-    account.0.lock().unwrap().0 = "1.5".parse().unwrap();
+    account.holds.lock().unwrap().0 = "1.5".parse().unwrap();
     let HaltCause::Missing { differences } = desk.until_halted().await else { panic!("coins are missing") };
     assert_eq!(differences.iter().map(|one| one.coin).collect::<Vec<_>>(), [Ticker::Btc]);
     assert_eq!((differences[0].booked, differences[0].found), (200_000_000, 150_000_000));

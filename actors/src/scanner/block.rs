@@ -12,6 +12,7 @@ use serde_json::json;
 use super::aside::set_aside;
 use super::{Interruption, Scanner, ScannerError};
 use crate::canary::{self, Canary};
+use crate::deposits::key_of;
 use crate::event_store::{Append, Expected, Write};
 
 /// How many of a transaction's coins are recorded: as many as an event has room for.
@@ -32,7 +33,7 @@ pub(super) struct Payment {
 impl Payment {
     /// What of the outside world a deposit stands for: an output can never be two deposits.
     pub(super) fn key(&self) -> String {
-        format!("btc:{}", self.outpoint)
+        key_of(self.outpoint)
     }
 }
 

@@ -233,7 +233,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
     reconciler::start(
         &core.followers,
         reconciler::Inside {
-            store: core.store.clone(),
+            deposits: deposits.clone(),
             views: core.views.clone(),
             operations: core.operations.clone(),
             clock: Arc::clone(&core.clock),

@@ -125,6 +125,31 @@ impl fmt::Display for Price {
 #[serde(try_from = "String", into = "String")]
 pub struct ClientOrderId(String);
 
+/// What the ids of all orders of one deposit begin with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderFamily([u8; 12]);
+
+impl OrderFamily {
+    /// The family of a deposit's orders. It comes of a hash: ids that sort by time share their first digits.
+    pub fn of_deposit(deposit: impl fmt::Display) -> Self {
+        let digest = Sha256::digest(deposit.to_string().as_bytes());
+        Self(digest[..12].try_into().expect("a SHA-256 digest has 32 bytes"))
+    }
+
+    /// The family that an order's id names; `None` when no desk made this id.
+    pub fn of_order(cid: &str) -> Option<Self> {
+        let (digits, attempt) = cid.rsplit_once('-')?;
+        let mut family = [0; 12];
+        hex::decode_to_slice(digits, &mut family).ok()?;
+        let made = Self(family);
+        (made.id(attempt.parse().ok()?) == cid).then_some(made)
+    }
+
+    fn id(self, attempt: u32) -> String {
+        format!("{}-{attempt}", hex::encode(self.0))
+    }
+}
+
 /// A text that is no client order id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a client order id has 1 to 36 letters, digits and hyphens")]
@@ -134,10 +159,9 @@ impl ClientOrderId {
     /// The id of a deposit's order number `attempt`.
     ///
     /// 24 hexadecimal digits that stand for the deposit, a hyphen and the number, so that all orders of one deposit can
-    /// be told from their ids. The digits come of a hash: ids that sort by time share their first digits.
+    /// be told from their ids.
     pub fn for_attempt(deposit: impl fmt::Display, attempt: u32) -> Self {
-        let digest = Sha256::digest(deposit.to_string().as_bytes());
-        Self(format!("{}-{attempt}", hex::encode(&digest[..12])))
+        Self(OrderFamily::of_deposit(deposit).id(attempt))
     }
 
     /// The id as text.
@@ -183,6 +207,31 @@ impl OrderIntent {
     /// The most it can spend, fee not counted; `None` above [`Amount::MAX`].
     pub fn cost(&self) -> Option<Amount<Btc>> {
         self.price.cost_rounded_up(self.quantity)
+    }
+}
+
+/// Which way an order goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// SKY for BTC.
+    Buy,
+    /// BTC for SKY.
+    Sell,
+}
+
+impl Side {
+    /// The word in APIs and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Buy => "buy",
+            Self::Sell => "sell",
+        }
+    }
+
+    /// Reads the word, in whatever case.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Buy, Self::Sell].into_iter().find(|side| word.eq_ignore_ascii_case(side.as_str()))
     }
 }
 

@@ -272,3 +272,19 @@ proptest! {
         prop_assert!(price.cost_rounded_up(more).unwrap() > budget);
     }
 }
+
+/// X9: whose an order is can be told from its id alone, and an id of another make is nobody's.
+#[test]
+fn an_id_names_the_family_of_its_deposits_orders_and_no_other_id_does() {
+    let family = OrderFamily::of_deposit("a deposit");
+    for attempt in [1, 2, u32::MAX] {
+        let cid = ClientOrderId::for_attempt("a deposit", attempt);
+        assert_eq!(OrderFamily::of_order(cid.as_str()), Some(family));
+    }
+    assert_ne!(family, OrderFamily::of_deposit("another"));
+    let cid = ClientOrderId::for_attempt("a deposit", 1).to_string();
+    for other in ["", "-1", "mine-1", &cid[1..], &cid[..24], &cid.to_uppercase(), &format!("{cid}x")] {
+        assert_eq!(OrderFamily::of_order(other), None, "{other}");
+    }
+    assert_eq!(OrderFamily::of_order(&cid.replace("-1", "-01")), None);
+}

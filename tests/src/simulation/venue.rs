@@ -7,7 +7,7 @@ use millrace_actors::exchange::{Exchange, Reply};
 use millrace_model::money::{Amount, Btc, Sky};
 use millrace_model::purchase::{OrderIntent, Price};
 use millrace_protocols::book::{Book, Level};
-use millrace_protocols::wire::c2cx::{ApiError, Balance, Balances, CallError, Order, Page, Side, Status};
+use millrace_protocols::wire::c2cx::{ApiError, Balance, Balances, CallError, Order, Page, Side, Status, StatusFilter};
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rust_decimal::Decimal;
@@ -217,9 +217,9 @@ impl State {
         })
     }
 
-    fn page(&self, page: u32) -> Result<Page, CallError> {
+    fn page(&self, which: StatusFilter, page: u32) -> Result<Page, CallError> {
         let all: Result<Vec<_>, _> = self.orders.keys().rev().map(|id| self.show(*id)).collect();
-        let all = all?;
+        let all: Vec<_> = all?.into_iter().filter(|order| which.has(order.status)).collect();
         let orders = all.chunks(PAGE_ROWS).nth(page as usize - 1).map(<[_]>::to_vec).unwrap_or_default();
         Ok(Page { orders, record_count: all.len() as u64, page_count: all.len().div_ceil(PAGE_ROWS) as u64 })
     }
@@ -252,8 +252,8 @@ impl Exchange for Venue {
         self.ask(move |state| state.show(order_id))
     }
 
-    fn orders(&self, page: u32) -> Reply<'_, Page> {
-        self.ask(move |state| state.page(page))
+    fn orders(&self, which: StatusFilter, page: u32) -> Reply<'_, Page> {
+        self.ask(move |state| state.page(which, page))
     }
 
     fn cancel(&self, order_id: u64) -> Reply<'_, ()> {

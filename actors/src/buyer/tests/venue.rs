@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use millrace_model::money::{Amount, Btc, Sky};
 use millrace_model::purchase::{OrderIntent, Price};
 use millrace_protocols::book::{Book, Level};
-use millrace_protocols::wire::c2cx::{ApiError, Balance, Balances, CallError, Order, Page, Side, Status};
+use millrace_protocols::wire::c2cx::{ApiError, Balance, Balances, CallError, Order, Page, Side, Status, StatusFilter};
 
 use tokio::sync::Notify;
 
@@ -237,11 +237,12 @@ impl Exchange for Venue {
         })
     }
 
-    fn orders(&self, page: u32) -> Reply<'_, Page> {
+    fn orders(&self, which: StatusFilter, page: u32) -> Reply<'_, Page> {
         Box::pin(async move {
             way().await;
             let world = self.world();
-            let all: Vec<_> = world.orders.keys().map(|id| world.show(*id)).collect();
+            let all: Vec<_> =
+                world.orders.keys().map(|id| world.show(*id)).filter(|order| which.has(order.status)).collect();
             let orders = all.chunks(2).nth(page as usize - 1).map(<[_]>::to_vec).unwrap_or_default();
             Ok(Page { orders, record_count: all.len() as u64, page_count: all.len().div_ceil(2) as u64 })
         })

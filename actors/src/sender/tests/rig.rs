@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::node::{FakeNode, address};
 use crate::clock::ManualClock;
-use crate::deposits::{Deposits, Tracked};
+use crate::deposits::{Deposits, Tracked, key_of};
 use crate::event_store::{self, Append, Execution, Expected, Store, Write};
 use crate::sender::{self, Settings};
 use crate::stock::Stock;
@@ -137,9 +137,10 @@ impl Rig {
     async fn received_for(&self, to: u8, number: u8, since: Vec<Event>) -> DepositId {
         let id = DepositId(Uuid::from_u128(u128::from(number)));
         let customer = Customer { target: address(to).to_string(), bound_method: Method::Direct };
+        let outpoint = Outpoint { txid: Hash32([number; 32]), index: 0 };
         let detected = Detected {
             id,
-            outpoint: Outpoint { txid: Hash32([number; 32]), index: 0 },
+            outpoint,
             address: "bcrt1qdeposit".into(),
             amount: "1".parse().unwrap(),
             customer: Some(customer),
@@ -150,7 +151,8 @@ impl Rig {
         let mut events: Vec<Event> = vec![detected.into(), mined.into(), StatusWaitDecide {}.into()];
         events.extend(since);
         let events = events.into_iter().map(Stored::Deposit).collect();
-        self.append("Receive", Write::new(StreamName::Deposit(id), Expected::Exactly(0), events)).await;
+        let write = Write::new(StreamName::Deposit(id), Expected::Exactly(0), events);
+        self.append("Receive", Write { key: Some(key_of(outpoint)), ..write }).await;
         id
     }
 

@@ -1,33 +1,10 @@
 //! An order as the exchange shows it.
 
 use millrace_model::money::{Amount, Btc, Sky};
+pub use millrace_model::purchase::Side;
 use millrace_model::purchase::{OrderObservation, OrderState, Price};
 
 use super::fields::{DecodeError, Object, Value};
-
-/// Which way an order goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// SKY for BTC.
-    Buy,
-    /// BTC for SKY.
-    Sell,
-}
-
-impl Side {
-    /// The word on the wire.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Buy => "buy",
-            Self::Sell => "sell",
-        }
-    }
-
-    /// Reads the word on the wire, in whatever case.
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Buy, Self::Sell].into_iter().find(|side| word.eq_ignore_ascii_case(side.as_str()))
-    }
-}
 
 /// Where an order is, in the exchange's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -44,6 +44,16 @@ pub enum StatusFilter {
     Only(Status),
 }
 
+impl StatusFilter {
+    /// Whether an order of this status is one of them.
+    pub fn has(self, status: Status) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(wanted) => status == wanted,
+        }
+    }
+}
+
 /// The order book of a market.
 pub fn get_order_book(symbol: &str) -> Request {
     get("getorderbook", symbol)
