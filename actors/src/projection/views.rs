@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{QueryBuilder, Row, SqliteConnection, SqlitePool};
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use tokio::sync::{Notify, broadcast, watch};
 
 use super::row::{DepositRow, UnreadableFrom};
@@ -152,50 +152,45 @@ impl Views {
     /// are emptied and begin again.
     pub async fn prepare(&self, log_head: Position) -> Result<Position, ViewError> {
         migrator().run(&self.pool).await?;
+        // A commit of the incarnation before may still be under way: it is through, or came to nothing, before anything is
+        // read. Sums and position of two moments would count deposits twice.
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
         let found = sqlx::query("SELECT version, position FROM checkpoint WHERE name = 'deposits'")
-            .fetch_optional(&self.pool)
+            .fetch_optional(&mut *transaction)
             .await?;
         let position = match found {
             Some(row) if row.get::<i64, _>(0) == VERSION && (row.get::<i64, _>(1) as Position) <= log_head => {
                 row.get::<i64, _>(1) as Position
             }
             Some(_) | None => {
-                self.clear().await?;
+                clear(&mut transaction).await?;
                 0
             }
         };
-        self.show_sums(position).await?;
-        Ok(position)
+        self.begin_at(position, transaction).await
     }
 
     /// Empties the views, to be made again from the log's beginning.
     pub(super) async fn begin_again(&self) -> Result<Position, ViewError> {
-        self.clear().await?;
-        self.show_sums(0).await?;
-        Ok(0)
+        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
+        clear(&mut transaction).await?;
+        self.begin_at(0, transaction).await
     }
 
-    async fn show_sums(&self, position: Position) -> Result<(), ViewError> {
-        self.totals.send_replace(Arc::new(self.read_sums("deposits").await?));
-        let (balances, unreadable) = (self.read_sums("ledger").await?, self.read_sums("unreadable").await?);
+    /// Shows the sums of this moment, once it is sure to have been.
+    async fn begin_at(
+        &self,
+        position: Position,
+        mut transaction: Transaction<'_, Sqlite>,
+    ) -> Result<Position, ViewError> {
+        let totals = read_sums(&mut transaction, "deposits").await?;
+        let balances = read_sums(&mut transaction, "ledger").await?;
+        let unreadable = read_sums(&mut transaction, "unreadable").await?;
+        transaction.commit().await?;
+        self.totals.send_replace(Arc::new(totals));
         self.ledger.send_replace(Arc::new(LedgerCut { position, balances, unreadable }));
         self.position.send_replace(position);
-        Ok(())
-    }
-
-    async fn read_sums<T: Default + DeserializeOwned>(&self, name: &str) -> Result<T, ViewError> {
-        let body: Option<String> =
-            sqlx::query_scalar("SELECT body FROM totals WHERE name = ?1").bind(name).fetch_optional(&self.pool).await?;
-        Ok(body.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default())
-    }
-
-    async fn clear(&self) -> Result<(), ViewError> {
-        let mut transaction = self.pool.begin().await?;
-        sqlx::query("DELETE FROM deposits").execute(&mut *transaction).await?;
-        sqlx::query("DELETE FROM bindings").execute(&mut *transaction).await?;
-        sqlx::query("DELETE FROM totals").execute(&mut *transaction).await?;
-        sqlx::query("DELETE FROM checkpoint").execute(&mut *transaction).await?;
-        Ok(transaction.commit().await?)
+        Ok(position)
     }
 
     /// Writes rows and how far they go, in one transaction, and tells those who watch.
@@ -392,6 +387,19 @@ fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
+async fn read_sums<T: Default + DeserializeOwned>(views: &mut SqliteConnection, name: &str) -> Result<T, ViewError> {
+    let body: Option<String> =
+        sqlx::query_scalar("SELECT body FROM totals WHERE name = ?1").bind(name).fetch_optional(views).await?;
+    Ok(body.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default())
+}
+
+async fn clear(views: &mut SqliteConnection) -> Result<(), ViewError> {
+    for emptied in ["DELETE FROM deposits", "DELETE FROM bindings", "DELETE FROM totals", "DELETE FROM checkpoint"] {
+        sqlx::query(emptied).execute(&mut *views).await?;
+    }
+    Ok(())
+}
+
 async fn write_sums(connection: &mut SqliteConnection, name: &str, sums: &impl Serialize) -> Result<(), ViewError> {
     sqlx::query(
         "INSERT INTO totals (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
@@ -444,5 +452,25 @@ fn binding(row: &sqlx::sqlite::SqliteRow) -> BindingRow {
         number: row.get(3),
         method: row.get(4),
         bound_at: DateTime::from_timestamp_micros(row.get(5)).unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A commit of the incarnation before, still under way when the next one begins.
+    #[tokio::test]
+    async fn sums_and_position_are_of_one_moment_whatever_is_still_being_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let views = Views::new(&folder.path().join("views.db"));
+        assert_eq!(views.prepare(9).await.unwrap(), 0);
+        let mut straggler = views.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
+        let cut = format!("INSERT INTO checkpoint (name, version, position) VALUES ('deposits', {VERSION}, 7)");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(cut)).execute(&mut *straggler).await.unwrap();
+        // Nothing is concluded from what stood there before; the wait may end early and proves nothing then.
+        assert!(tokio::time::timeout(Duration::from_millis(200), views.prepare(9)).await.is_err());
+        straggler.commit().await.unwrap();
+        assert_eq!(views.prepare(9).await.unwrap(), 7);
     }
 }
