@@ -4,6 +4,7 @@
 //! wait until the one before it is really gone.
 
 use std::fs::{File, TryLockError};
+use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -41,11 +42,22 @@ fn pause() {
 }
 
 fn take(path: &Path) -> anyhow::Result<Option<File>> {
-    let file = File::create(path).with_context(|| format!("{} cannot be made", path.display()))?;
+    let file = open(path).with_context(|| format!("{} cannot be opened", path.display()))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(error)) => Err(error).context("the lock cannot be taken"),
+    }
+}
+
+/// Opened for reading: that works on a disk that is read-only, and keeps nobody from making it so.
+fn open(path: &Path) -> io::Result<File> {
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            drop(File::create(path)?);
+            File::open(path)
+        }
+        opened => opened,
     }
 }
 

@@ -11,7 +11,6 @@ mod tree;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use axum::Router;
 use millrace_actors::ids::TimeOrderedIds;
 use tokio::runtime;
@@ -46,7 +45,10 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
     let _lock = lock::core(data_dir)?;
     let listeners = Listeners::given(&config, sockets)?;
     let token = Arc::new(Token::load_or_create(&config.operator.token_file)?);
-    address::publish(data_dir, listeners.operator.address).context("the operator's address cannot be written")?;
+    if let Err(error) = address::publish(data_dir, listeners.operator.address) {
+        // A disk that is full or read-only is told of in the health, and that takes a desk.
+        tracing::warn!(%error, "the operator's address cannot be written; the command line does not find this desk");
+    }
 
     let stop = CancellationToken::new();
     let http = runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build()?;

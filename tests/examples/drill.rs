@@ -40,7 +40,7 @@ struct Arguments {
     /// The seed of a run before.
     #[arg(long)]
     seed: Option<u64>,
-    /// Only these kinds: kill, core, call, stop, second, power, full, eio, clock, peers.
+    /// Only these kinds: kill, core, call, stop, second, power, full, readonly, eio, clock, peers.
     #[arg(long, value_delimiter = ',', value_parser = kind)]
     only: Vec<Kind>,
     /// So many of a kind, as in `--count power=40`.

@@ -16,7 +16,8 @@ const BUSY: Duration = Duration::from_secs(20);
 ///
 /// O2: power cuts, where root may mount a disk.
 ///
-/// O3: a disk that is full (there as well) and flushes that fail (where strace may be used).
+/// O3: a disk that is full or read-only (there as well) and flushes that fail (where strace may be used); health and page
+/// say which.
 ///
 /// O6: clocks that jump (where libfaketime is installed), and a desk that stands still.
 ///

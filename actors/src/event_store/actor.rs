@@ -15,6 +15,8 @@ use super::schema::OpenError;
 use super::store::Shared;
 use super::writer::{self, Request, Turn};
 use crate::clock::Clock;
+use crate::sender::Alarm;
+use crate::supervision::Reporter;
 
 /// Where appends are carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,12 +46,13 @@ pub struct Actor {
     settings: Settings,
     opening: Option<Opening>,
     shared: Arc<Shared>,
+    report: Reporter,
     backend: Option<Backend>,
 }
 
 enum Backend {
     Thread(SyncSender<Request>),
-    Inline(Box<Log>),
+    Inline(Box<Log>, Alarm),
 }
 
 /// Why the store does not start.
@@ -67,8 +70,8 @@ pub enum StartError {
 }
 
 impl Actor {
-    pub(super) fn new(settings: Settings, opening: Option<Opening>, shared: Arc<Shared>) -> Self {
-        Self { settings, opening, shared, backend: None }
+    pub(super) fn new(settings: Settings, opening: Option<Opening>, shared: Arc<Shared>, report: Reporter) -> Self {
+        Self { settings, opening, shared, report, backend: None }
     }
 
     fn submit<T>(&mut self, request: Request, refuse: impl FnOnce(AppendError) -> T) -> Result<(), T> {
@@ -78,12 +81,13 @@ impl Actor {
                 TrySendError::Full(_) => refuse(AppendError::Busy),
                 TrySendError::Disconnected(_) => refuse(AppendError::Unavailable("its writer ended".to_owned())),
             }),
-            Some(Backend::Inline(log)) => {
+            Some(Backend::Inline(log, disk)) => {
                 match request {
                     Request::Append(append, reply) => {
                         let clock = &*self.settings.clock;
                         let outcome = writer::commit(log, [*append], &self.shared.feed, clock).pop();
                         let _ = reply.send(outcome.expect("every append has an outcome"));
+                        writer::show(log, disk);
                     }
                     Request::Own(stream, reply) => drop(reply.send(log.own(&stream))),
                 }
@@ -106,12 +110,13 @@ impl xtra::Actor for Actor {
             }
             self.shared.feed.reset(log.head());
             self.shared.opened(reader);
+            let disk = Alarm::new("disk", self.report.clone());
             Ok(match self.settings.execution {
                 Execution::Thread => {
                     let (feed, clock) = (Arc::clone(&self.shared.feed), Arc::clone(&self.settings.clock));
-                    Backend::Thread(writer::spawn(log, turn, feed, clock)?)
+                    Backend::Thread(writer::spawn(log, turn, feed, clock, disk)?)
                 }
-                Execution::Inline => Backend::Inline(Box::new(log)),
+                Execution::Inline => Backend::Inline(Box::new(log), disk),
             })
         };
         self.backend = Some(open().map_err(Err)?);

@@ -14,6 +14,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
 use super::chain_hash::{ChainHash, Link, snapshot_hash};
+use super::disk::told;
 use super::schema::{OpenError, open_writer};
 use crate::canary::{self, Canary};
 
@@ -45,6 +46,10 @@ pub struct Log {
     next_stream_id: i64,
     /// Whether the three above are the log's; nothing is written before they are.
     is_end_known: bool,
+    /// Why the last attempt to write failed; nothing after one that did not.
+    trouble: Option<String>,
+    /// After a failed commit nothing is written by the same connection.
+    is_trusted: bool,
     heads: HashMap<StreamName, Head>,
     epochs: HashMap<StreamName, Epoch>,
 }
@@ -68,6 +73,8 @@ impl Log {
             tip: ChainHash::GENESIS,
             next_stream_id: 1,
             is_end_known: false,
+            trouble: None,
+            is_trusted: true,
             heads: HashMap::new(),
             epochs: HashMap::new(),
         };
@@ -102,9 +109,10 @@ impl Log {
             self.try_commit(&mut group, now.trunc_subsecs(6)).map_err(|error| {
                 (self.position, self.tip) = end;
                 self.recover();
-                error.to_string()
+                told(&error, &self.path)
             })
         });
+        self.trouble = committed.as_ref().err().cloned();
         match committed {
             Ok((outcomes, events)) => (outcomes, (!events.is_empty()).then(|| Arc::from(events))),
             Err(problem) => {
@@ -114,14 +122,42 @@ impl Log {
         }
     }
 
+    /// Why nothing could be written the last time; `None` when something could.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    /// After a failure, finds out whether the log can be written again, without waiting for somebody who has to: a commit
+    /// that changes nothing.
+    pub(super) fn probe(&mut self) {
+        let probed = self.know_end().and_then(|()| {
+            self.try_probe().map_err(|error| {
+                self.recover();
+                told(&error, &self.path)
+            })
+        });
+        self.trouble = probed.err();
+    }
+
+    fn try_probe(&self) -> rusqlite::Result<()> {
+        let schema: u32 = self.connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.connection.pragma_update(None, "user_version", schema)?;
+        self.connection.execute_batch("COMMIT")
+    }
+
     /// After a failed commit whose outcome could not be read. What it stored after all is for the followers to take in before
     /// anything comes after it.
     fn know_end(&mut self) -> Result<(), String> {
+        if !self.is_trusted {
+            self.connection = open_writer(&self.path).map_err(|error| error.to_string())?;
+            (self.is_trusted, self.is_end_known) = (true, false);
+        }
         if self.is_end_known {
             return Ok(());
         }
         let before = self.position;
-        self.read_tip().map_err(|error| error.to_string())?;
+        self.read_tip().map_err(|error| told(&error, &self.path))?;
         if self.position == before { Ok(()) } else { Err("an earlier commit was found to be stored".to_owned()) }
     }
 
@@ -153,8 +189,9 @@ impl Log {
         self.heads.clear();
         self.is_end_known = false;
         let _ = self.connection.execute_batch("ROLLBACK");
+        self.is_trusted = false;
         if let Ok(connection) = open_writer(&self.path) {
-            self.connection = connection;
+            (self.connection, self.is_trusted) = (connection, true);
         }
         if let Err(error) = self.read_tip() {
             tracing::error!(%error, "the log's end cannot be read");

@@ -7,6 +7,7 @@ mod actor;
 mod append;
 mod bell;
 mod chain_hash;
+mod disk;
 mod feed;
 mod log;
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use actor::{Actor, Execution, Opening, Settings, StartError};
 pub use append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
 pub use bell::{Bell, BellGone};
 pub use chain_hash::{ChainHash, Link};
+pub use disk::Ailment;
 pub use feed::{Feed, Page};
 pub use log::{Log, Ownership};
 pub use reader::{ReadError, Reader, Snapshot};

@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
+use super::disk::{Ailment, told, told_io};
 use crate::canary::{self, Canary};
 
 /// The log's migrations; the database's `user_version` counts those applied.
@@ -18,7 +19,7 @@ const MIGRATIONS: &[&str] = &[
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// SQLite says no.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", told(source, path))]
     Database {
         /// The file.
         path: PathBuf,
@@ -26,7 +27,7 @@ pub enum OpenError {
         source: rusqlite::Error,
     },
     /// The copy that is made before a migration cannot be put in place.
-    #[error("{path}: {source}")]
+    #[error("{path}: {}", told_io(source))]
     Copy {
         /// The copy.
         path: PathBuf,
@@ -34,12 +35,18 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// What a process before left unflushed stays so.
-    #[error("{path} cannot be flushed: {source}")]
+    #[error("{path} cannot be flushed: {}", told_io(source))]
     Unflushed {
         /// The write-ahead log.
         path: PathBuf,
         /// What the file system says.
         source: io::Error,
+    },
+    /// It can be read, and nothing more.
+    #[error("{path} can only be read: {}", Ailment::ReadOnly.as_str())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
     },
     /// A setting did not take.
     #[error("{path}: {setting} is {found}, and the log is not safe without {wanted}")]
@@ -78,6 +85,10 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     flush_what_was_left(path)?;
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(failed)?;
+    // SQLite opens what it may not write for reading, and says so at the first write only.
+    if connection.is_readonly(MAIN_DB).map_err(failed)? {
+        return Err(OpenError::ReadOnly { path: path.to_owned() });
+    }
     connection
         .execute_batch(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;

@@ -14,7 +14,7 @@ use super::feed::{Feed, Page};
 use super::log::Ownership;
 use super::reader::{ReadError, Reader};
 use super::writer::Turns;
-use crate::supervision::{Address, AskError, Policy, Reporter, Tree, TreeError, ask};
+use crate::supervision::{Address, AskError, Incarnation, Policy, Reporter, Tree, TreeError, ask};
 
 /// How long an append may take before its outcome counts as unknown.
 const APPEND_WITHIN: Duration = Duration::from_secs(10);
@@ -61,8 +61,8 @@ impl Store {
             turns: Arc::default(),
         });
         let incarnation = Arc::clone(&shared);
-        let address = tree.add(Self::PART, Policy::permanent(), move |_| {
-            Actor::new(settings.clone(), opening.clone(), Arc::clone(&incarnation))
+        let address = tree.add(Self::PART, Policy::permanent(), move |seat: Incarnation<Actor>| {
+            Actor::new(settings.clone(), opening.clone(), Arc::clone(&incarnation), seat.report)
         })?;
         Ok(Self { address, shared })
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{TimeZone, Utc};
 use millrace_model::address_book::AddressIssued;
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::clock::{Clock, ManualClock};
+use crate::supervision::{PartHealth, Registry, Tree};
 
 fn clock() -> Arc<ManualClock> {
     Arc::new(ManualClock::new(Utc.with_ymd_and_hms(2030, 1, 1, 0, 0, 0).unwrap()))
@@ -314,4 +316,36 @@ fn the_feed_answers_from_memory_and_knows_when_it_cannot() {
     feed.reset(3);
     assert!(feed.after(1, 100).is_none(), "what is not in memory is read from the database");
     assert!(feed.after(3, 100).is_some());
+}
+
+/// O3: that nothing can be written is a condition of the part, which ends by itself once something can, though nobody asks.
+#[tokio::test]
+async fn a_log_that_cannot_be_written_says_so_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.db");
+    let clock: Arc<dyn Clock> = clock();
+    let tree = Tree::new(Registry::new(Arc::clone(&clock)), 7);
+    let store = Store::start(&tree, Settings { path: path.clone(), execution: Execution::Thread, clock }).unwrap();
+    store.ready().await;
+    let mut health = tree.health().subscribe();
+    let mut told = async |wanted: bool| {
+        let told = |parts: &[PartHealth]| {
+            let part = parts.iter().find(|part| part.name == Store::PART).unwrap();
+            part.conditions.iter().find(|condition| condition.kind == "disk").map(|condition| condition.text.clone())
+        };
+        let found = health.wait_for(|parts| told(parts).is_some() == wanted);
+        told(&tokio::time::timeout(Duration::from_secs(60), found).await.expect("it is so").unwrap())
+    };
+    // Unlike the blocker it stops whoever only tries as well.
+    let rename = |from, to| {
+        Connection::open(&path).unwrap().execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}")).unwrap();
+    };
+    rename("streams", "elsewhere");
+    let append = || command(1, vec![write(StreamName::Desk, 0, vec![set("a")])]);
+    assert!(matches!(store.append(append()).await, Err(AppendError::Unavailable(_))));
+    let said = told(true).await.unwrap();
+    assert!(said.starts_with("nothing is promised or sent while the log cannot be written: no such table"), "{said}");
+    rename("elsewhere", "streams");
+    told(false).await;
+    assert_eq!(store.append(append()).await.unwrap().last, 1, "what was tried in between has left nothing in the log");
 }

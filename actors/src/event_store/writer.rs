@@ -1,6 +1,6 @@
 //! The writer's thread: takes everything that waits, commits it as one, answers each.
 
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvError, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use super::append::{Append, AppendError};
 use super::feed::Feed;
 use super::log::{Log, Outcome, Ownership};
 use crate::clock::Clock;
+use crate::sender::Alarm;
 
 /// How many requests may wait; the next one is refused as busy.
 const WAITING_MAX: usize = 8_192;
@@ -20,6 +21,8 @@ const GROUP_MAX: usize = 1_024;
 const LINGER: Duration = Duration::from_micros(150);
 /// Groups of this size are not waited for: they are large already.
 const LINGER_BELOW: usize = 64;
+/// How often it is tried whether a log that could not be written can be again.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the writer is asked for.
 #[derive(Debug)]
@@ -63,17 +66,30 @@ pub(super) fn spawn(
     turn: Turn,
     feed: Arc<Feed>,
     clock: Arc<dyn Clock>,
+    disk: Alarm,
 ) -> std::io::Result<SyncSender<Request>> {
     let (sender, receiver) = sync_channel(WAITING_MAX);
     std::thread::Builder::new()
         .name("event-log".to_owned())
-        .spawn(move || run(log, &turn, &feed, &*clock, &receiver))?;
+        .spawn(move || run(log, &turn, &feed, &*clock, &receiver, &disk))?;
     Ok(sender)
 }
 
-fn run(mut log: Log, turn: &Turn, feed: &Feed, clock: &dyn Clock, requests: &Receiver<Request>) {
+fn run(mut log: Log, turn: &Turn, feed: &Feed, clock: &dyn Clock, requests: &Receiver<Request>, disk: &Alarm) {
     let mut pace = Pace::default();
-    while let Ok(first) = requests.recv() {
+    loop {
+        let first = match wait(&log, requests) {
+            Ok(first) => first,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(_held) = turn.hold() {
+                    log.probe();
+                    follow(feed, &log);
+                    show(&log, disk);
+                }
+                continue;
+            }
+        };
         if let Request::Own(stream, reply) = first {
             // Nobody who gave up on the answer needs it.
             let _ = reply.send(log.own(&stream));
@@ -83,6 +99,23 @@ fn run(mut log: Log, turn: &Turn, feed: &Feed, clock: &dyn Clock, requests: &Rec
         group.commit(&mut log, turn, feed, clock);
         pace = group.pace();
         group.answer(&mut log);
+        show(&log, disk);
+    }
+}
+
+/// The next request; for ever, while all is well.
+fn wait(log: &Log, requests: &Receiver<Request>) -> Result<Request, RecvTimeoutError> {
+    match log.trouble() {
+        Some(_) => requests.recv_timeout(PROBE_EVERY),
+        None => requests.recv().map_err(|RecvError| RecvTimeoutError::Disconnected),
+    }
+}
+
+/// Says why nothing can be written, for as long as that is so.
+pub(super) fn show(log: &Log, disk: &Alarm) {
+    match log.trouble() {
+        Some(trouble) => disk.raise(format!("nothing is promised or sent while the log cannot be written: {trouble}")),
+        None => disk.clear(),
     }
 }
 
@@ -190,11 +223,15 @@ pub(super) fn commit(
     if let Some(batch) = events {
         feed.publish(batch);
     }
+    follow(feed, log);
+    outcomes
+}
+
+/// A commit that was reported as failed may be there after all.
+fn follow(feed: &Feed, log: &Log) {
     if feed.head() != log.head() {
-        // A commit that was reported as failed and is there after all.
         feed.reset(log.head());
     }
-    outcomes
 }
 
 #[cfg(test)]

@@ -12,8 +12,11 @@ pub fn path(data_dir: &Path) -> PathBuf {
     data_dir.join("operator.address")
 }
 
-/// Writes the address, once the listener is bound.
+/// Writes the address, once the listener is bound, unless it is there already.
 pub fn publish(data_dir: &Path, address: SocketAddr) -> io::Result<()> {
+    if find(data_dir) == Some(address) {
+        return Ok(());
+    }
     fs::create_dir_all(data_dir)?;
     let beside = data_dir.join("operator.address.new");
     fs::write(&beside, format!("{address}\n"))?;

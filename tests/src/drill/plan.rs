@@ -20,6 +20,8 @@ pub enum Kind {
     Power,
     /// No room on the disk.
     Full,
+    /// The disk is read-only.
+    ReadOnly,
     /// Flushes fail.
     Eio,
     /// The clock jumps.
@@ -30,7 +32,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Kill,
         Self::KillCore,
         Self::KillCall,
@@ -38,6 +40,7 @@ impl Kind {
         Self::Second,
         Self::Power,
         Self::Full,
+        Self::ReadOnly,
         Self::Eio,
         Self::Clock,
         Self::Peers,
@@ -53,6 +56,7 @@ impl Kind {
             Self::Second => "second",
             Self::Power => "power",
             Self::Full => "full",
+            Self::ReadOnly => "readonly",
             Self::Eio => "eio",
             Self::Clock => "clock",
             Self::Peers => "peers",
@@ -68,7 +72,7 @@ impl Kind {
             Self::Stop | Self::Peers => 80,
             Self::Power => 30,
             Self::Second | Self::Eio => 15,
-            Self::Full | Self::Clock => 10,
+            Self::Full | Self::ReadOnly | Self::Clock => 10,
         }
     }
 }

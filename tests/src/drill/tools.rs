@@ -194,6 +194,12 @@ impl Disk {
         Ok(std::fs::remove_file(self.filler())?)
     }
 
+    /// Lets nobody write, while nobody has a file open for writing; or lets everybody again.
+    pub(super) fn remount(&self, how: &str) -> Result<()> {
+        let at = self.at.to_string_lossy();
+        sooner_or_later(|| run("mount", &["-o", &format!("remount,{how}"), &at]).map(drop))
+    }
+
     fn filler(&self) -> PathBuf {
         self.at.join("filler")
     }

@@ -12,6 +12,7 @@ use super::proxy::Manner;
 use super::scene::Scene;
 use super::tools::{Strace, Tools};
 use crate::desk::signal;
+use crate::peers::http_client;
 use crate::process;
 
 /// Where a process is killed: what it writes and flushes, sends, hears, and opens.
@@ -22,6 +23,8 @@ const CALLS_BEFORE_MAX: u32 = 40;
 const CALL_WITHIN: Duration = Duration::from_millis(1_500);
 /// A second desk has to say no, not to wait.
 const REFUSED_WITHIN: Duration = Duration::from_secs(10);
+/// A disk's trouble is said as soon as somebody has to write, which the next block makes the desk do.
+const SAID_WITHIN: Duration = Duration::from_secs(30);
 /// One kill of so many is followed by a look at the books before the desk is started again.
 const JUDGED_ONE_IN: u32 = 40;
 /// How far a clock jumps.
@@ -32,7 +35,7 @@ impl Tools {
     pub(super) fn missing_for(&self, kind: Kind) -> Option<&'static str> {
         let (is_there, what) = match kind {
             Kind::KillCall | Kind::Eio => (self.strace, "strace with the permission to trace"),
-            Kind::Power | Kind::Full => (self.disk, "root with loop devices, mkfs.ext4 and xfs_io"),
+            Kind::Power | Kind::Full | Kind::ReadOnly => (self.disk, "root with loop devices, mkfs.ext4 and xfs_io"),
             Kind::Clock => (self.faketime.is_some(), "libfaketime"),
             Kind::Kill | Kind::KillCore | Kind::Stop | Kind::Second | Kind::Peers => (true, ""),
         };
@@ -52,6 +55,7 @@ impl Scene {
             Kind::Second => self.second_desk().await,
             Kind::Power => self.cut_power().await,
             Kind::Full => self.fill_disk().await,
+            Kind::ReadOnly => self.forbid_writing().await,
             Kind::Eio => self.fail_flushes().await,
             Kind::Clock => self.jump_in_time().await,
             Kind::Peers => self.lose_peers().await,
@@ -164,19 +168,59 @@ impl Scene {
         let front = self.desk.front();
         self.disk.as_ref().context("there is a disk")?.fill()?;
         self.pay().await?;
-        let moment = self.some_ms(300, 1_500);
+        self.says("the disk is full").await?;
+        let moment = self.some_ms(0, 1_500);
         tokio::time::sleep(moment).await;
         self.disk.as_ref().context("there is a disk")?.make_room()?;
         ensure!(!process::has_ended(front), "the desk ended of a full disk");
         Ok(())
     }
 
+    /// A disk becomes read-only in the gap between two cores, as no file is open for writing then; and well again under one
+    /// that runs.
+    async fn forbid_writing(&mut self) -> Result<()> {
+        let (core, front) = (self.core().await?, self.desk.front());
+        self.page.expect(None);
+        signal("STOP", front)?;
+        signal("KILL", core)?;
+        self.report.kills += 1;
+        process::wait_for_end(core)?;
+        let remounted = self.disk.as_ref().context("there is a disk")?.remount("ro");
+        signal("CONT", front)?;
+        remounted?;
+        self.page.expect(Some(self.desk.page()));
+        self.pay().await?;
+        self.says("the disk is read-only").await?;
+        let moment = self.some_ms(0, 1_500);
+        tokio::time::sleep(moment).await;
+        self.disk.as_ref().context("there is a disk")?.remount("rw")?;
+        ensure!(!process::has_ended(front), "the desk ended of a disk that is read-only");
+        Ok(())
+    }
+
     async fn fail_flushes(&mut self) -> Result<()> {
         let strace = Strace::inject(self.core().await?, FLUSHES, "error=EIO")?;
         self.pay().await?;
-        let moment = self.some_ms(200, 900);
+        let said = self.says("the disk fails (input/output error)").await;
+        let moment = self.some_ms(0, 900);
         tokio::time::sleep(moment).await;
         drop(strace);
+        said
+    }
+
+    /// Waits until health and page say what the disk suffers from.
+    async fn says(&self, what: &str) -> Result<()> {
+        let client = http_client();
+        for path in ["/api/health", "/"] {
+            let page = format!("{}{path}", self.desk.page());
+            self.desk
+                .until(SAID_WITHIN, &format!("{path} says that {what}"), async || {
+                    let answer = client.get(&page).send().await;
+                    let Ok(text) = async { answer?.text().await }.await else { return Ok(None) };
+                    Ok(text.contains(what).then_some(()))
+                })
+                .await?;
+        }
         Ok(())
     }
 

@@ -9,6 +9,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use millrace_actors::event_store::{Ailment, Store};
+use millrace_actors::supervision::PartHealth;
 use millrace_model::deposit::Method;
 use qrcode::QrCode;
 use qrcode::render::svg;
@@ -37,6 +39,23 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 
 pub(super) async fn home(State(desk): State<Arc<Desk>>) -> Markup {
     document("Buy SKY with Bitcoin", &form(&desk, "", None))
+}
+
+/// What the disk under the log suffers from, if it does: why nothing goes on.
+pub(super) fn disk_notice(parts: &[PartHealth]) -> Markup {
+    let store = parts.iter().find(|part| part.name == Store::PART);
+    let ailment = store.and_then(|store| {
+        let texts = store.conditions.iter().map(|condition| condition.text.as_str());
+        texts.chain(store.why.as_deref()).find_map(Ailment::named_in)
+    });
+    html! {
+        @if let Some(ailment) = ailment {
+            p role="status" {
+                "The desk cannot write at the moment: " (ailment.as_str()) ". No address is given out and nothing is paid out \
+                 until it can; it goes on by itself then, and no deposit is lost."
+            }
+        }
+    }
 }
 
 /// The form's fields.
@@ -124,6 +143,7 @@ fn document(title: &str, body: &Markup) -> Markup {
 fn form(desk: &Desk, typed: &str, problem: Option<&str>) -> Markup {
     html! {
         h1 { "Buy SKY with Bitcoin" }
+        (disk_notice(&desk.health.snapshot()))
         p { (terms(desk)) }
         @if desk.terms.binds == Binds::Disabled {
             p role="status" { "No deposit addresses are given out at the moment." }
@@ -216,4 +236,44 @@ fn qr_code(address: &str) -> Markup {
     let picture = code.render::<svg::Color<'_>>().min_dimensions(180, 180).build();
     let picture = picture.split_once("?>").map_or(picture.as_str(), |(_, svg)| svg);
     html! { div .qr role="img" aria-label={ "QR code of " (address) } { (PreEscaped(picture)) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use millrace_actors::clock::SystemClock;
+    use millrace_actors::supervision::{Incarnation, Policy, Registry, Tree};
+
+    use super::*;
+
+    struct Part(Incarnation<Self>);
+
+    impl xtra::Actor for Part {
+        type Stop = ();
+
+        async fn started(&mut self, _: &xtra::Mailbox<Self>) -> Result<(), Self::Stop> {
+            self.0.report.set("disk", "the log cannot be written: the disk is full (database or disk is full)");
+            Ok(())
+        }
+
+        async fn stopped(self) -> Self::Stop {}
+    }
+
+    /// O3: in words for people, and nothing while the disk is well or it is another part that says so.
+    #[tokio::test]
+    async fn the_page_says_what_the_disk_suffers_from() {
+        let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 7);
+        assert_eq!(disk_notice(&tree.health().snapshot()).into_string(), "");
+        for name in ["another", Store::PART] {
+            tree.add(name, Policy::permanent(), Part).unwrap();
+        }
+        let mut health = tree.health().subscribe();
+        let all_told = |parts: &Vec<PartHealth>| parts.iter().all(|part| part.conditions.len() == 1);
+        health.wait_for(all_told).await.unwrap();
+        let parts = tree.health().snapshot();
+        assert!(disk_notice(&parts).into_string().contains("cannot write at the moment: the disk is full. "));
+        let others: Vec<_> = parts.into_iter().filter(|part| part.name != Store::PART).collect();
+        assert_eq!((others.len(), disk_notice(&others).into_string().as_str()), (1, ""));
+    }
 }
