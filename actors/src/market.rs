@@ -54,6 +54,8 @@ pub struct Settings {
     pub stale_after: Duration,
     /// What the market demands of an order.
     pub rules: Rules,
+    /// Fewer bitcoin than this in the account, frozen ones included, raise a warning.
+    pub low_balance: Amount<Btc>,
 }
 
 impl Default for Settings {
@@ -65,6 +67,7 @@ impl Default for Settings {
             fresh_for: Duration::from_millis(250),
             stale_after: Duration::from_secs(10),
             rules: BTC_SKY_RULES,
+            low_balance: Amount::ZERO,
         }
     }
 }

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::*;
 use crate::event_store::{self, Append, Execution, Expected, Store, Write};
 use crate::market;
-use crate::supervision::Registry;
+use crate::supervision::{PartHealth, Registry};
 use venue::{Fault, Shown, Venue, levels};
 
 /// A long time, by the paused clock.
@@ -95,7 +95,8 @@ async fn start(path: &Path, venue: &Arc<Venue>, began: Instant) -> (Tree, Deposi
     store.ready().await;
     let deposits = Deposits::new(store);
     let exchange: Arc<dyn Exchange> = Arc::<Venue>::clone(venue);
-    let market = market::start(&tree, Arc::clone(&exchange), market::Settings::default(), Arc::clone(&clock)).unwrap();
+    let watched = market::Settings { low_balance: btc("0.02"), ..market::Settings::default() };
+    let market = market::start(&tree, Arc::clone(&exchange), watched, Arc::clone(&clock)).unwrap();
     super::start(&tree, deposits.clone(), exchange, market.clone(), settings(), clock).unwrap();
     (tree, deposits, market)
 }
@@ -292,6 +293,27 @@ async fn a_low_balance_holds_up_only_who_does_not_fit() {
     house.until_owed(1).await;
     house.judge(1);
     assert!(house.tree.health().part(PART).unwrap().is_well());
+}
+
+/// X7: the warning comes before somebody has to wait.
+#[tokio::test(start_paused = true)]
+async fn an_account_that_runs_low_raises_a_warning_until_it_is_filled() {
+    let house = house("0.03", &[("0.002", "1000")]).await;
+    let mut health = house.tree.health().subscribe();
+    let mut told = async |wanted: bool| {
+        let told = |parts: &[PartHealth]| {
+            let part = parts.iter().find(|part| part.name == market::PART)?;
+            part.conditions.iter().find(|condition| condition.kind == "low_balance").map(|it| it.text.clone())
+        };
+        let parts = health.wait_for(|parts| told(parts).is_some() == wanted).await.unwrap();
+        told(&parts)
+    };
+    assert_eq!(told(false).await, None);
+    house.decided(1, "0.02").await;
+    house.until_owed(1).await;
+    assert_eq!(told(true).await.unwrap(), "the exchange account holds 0.01000000 BTC only; refill it");
+    house.venue.world().btc = btc("0.02");
+    told(false).await;
 }
 
 /// X7: nobody begins what another one needs to finish.

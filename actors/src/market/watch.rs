@@ -67,6 +67,7 @@ impl Market {
                 None => {
                     failures = 0;
                     report.clear(TROUBLE);
+                    self.warn(report);
                     sleep(GAP).await;
                     self.until_wanted().await;
                 }
@@ -76,6 +77,16 @@ impl Market {
                     failures = (failures + 1).min(10);
                 }
             }
+        }
+    }
+
+    /// Says in time that the account runs low.
+    fn warn(&self, report: &Reporter) {
+        let Some(balances) = self.balances() else { return };
+        let has = balances.btc.total;
+        match has < self.shared.settings.low_balance {
+            true => report.set("low_balance", format!("the exchange account holds {has} BTC only; refill it")),
+            false => report.clear("low_balance"),
         }
     }
 

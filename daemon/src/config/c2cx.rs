@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use millrace_model::money::{Amount, Btc};
 use reqwest::Url;
 use rust_decimal::Decimal;
 
@@ -26,6 +27,8 @@ pub struct C2cx {
     pub requests_per_minute: u32,
     /// A book older than this gives no quotes (`quote_stale_after_s`).
     pub quote_stale_after: Duration,
+    /// Fewer bitcoin than this in the account raise a warning.
+    pub low_balance_warning: Amount<Btc>,
 }
 
 impl C2cx {
@@ -43,6 +46,11 @@ impl C2cx {
             ),
             requests_per_minute: section.within("requests_per_minute", 1..=1_000_000, 60),
             quote_stale_after: section.seconds("quote_stale_after_s", 1..=3_600, 10),
+            low_balance_warning: section.value("low_balance_warning", tenth_of_a_bitcoin()),
         }
     }
+}
+
+fn tenth_of_a_bitcoin() -> Amount<Btc> {
+    Amount::from_units(10_000_000).expect("a tenth of a bitcoin is an amount")
 }

@@ -309,14 +309,15 @@ fn stock_settings(config: &Config) -> stock::Settings {
 /// The exchange's part of the desk. It runs in either mode: what was begun is finished.
 fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn Exchange>) -> anyhow::Result<Market> {
     let c2cx = &config.c2cx;
-    let watching = match config.desk.method {
-        Method::Direct => Watching::WhenAsked,
-        Method::Passthrough => Watching::Always,
+    let (watching, low_balance) = match config.desk.method {
+        // Nothing new is bought, and nobody need fill the account for it.
+        Method::Direct => (Watching::WhenAsked, Amount::ZERO),
+        Method::Passthrough => (Watching::Always, c2cx.low_balance_warning),
     };
     // The sandbox's exchange may be asked as often as one likes.
     let per_minute = if config.sandbox.enabled { 0 } else { c2cx.requests_per_minute };
     let usual = market::Settings::for_pace(RequestsPerMinute::new(per_minute));
-    let settings = market::Settings { watching, stale_after: c2cx.quote_stale_after, ..usual };
+    let settings = market::Settings { watching, stale_after: c2cx.quote_stale_after, low_balance, ..usual };
     let market = market::start(&core.followers, Arc::clone(&exchange), settings, Arc::clone(&core.clock))?;
     let policy = Policy {
         band_percent: c2cx.max_slippage_percent,
