@@ -84,6 +84,7 @@ impl Rig {
             stock: self.stock.clone(),
             limits: self.limits,
             clock: self.clock.clone(),
+            execution: self.execution,
         };
         sender::start(&self.tree, self.deposits.clone(), self.node.clone(), settings).unwrap();
     }
