@@ -178,7 +178,7 @@ impl Sender {
         };
         Self {
             brakes: Brakes::new(store.clone(), Arc::clone(&settings.outer)),
-            wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
+            wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE, settings.confirmations),
             sync: SyncWatch::default(),
             watches: Watches::default(),
             paid_out: PaidOut::new(settings.limits),
