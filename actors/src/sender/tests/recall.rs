@@ -68,7 +68,7 @@ async fn a_forgotten_payout_that_was_dropped_is_handed_in_again() {
     assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
 }
 
-/// O5: the change of a forgotten payout may go as it came, and nobody has the bytes to bring it back.
+/// P4: the change of a forgotten payout may go as it came, and nobody has the bytes to bring it back.
 #[tokio::test(start_paused = true)]
 async fn the_change_of_a_forgotten_payout_strands_no_other() {
     let mut rig = Rig::new().await;

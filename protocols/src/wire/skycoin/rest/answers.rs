@@ -289,6 +289,7 @@ mod tests {
         assert_eq!(balance.addresses.len(), 1);
     }
 
+    /// P4: what is not deep yet may go as it came.
     #[test]
     fn an_output_that_is_being_spent_or_not_deep_enough_is_not_spendable() {
         let output = |first: u8| {
