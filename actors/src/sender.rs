@@ -8,6 +8,7 @@
 //! It does not decide how much is owed, and it does not watch payouts once they are final.
 
 mod alarms;
+mod checker;
 mod deliver;
 mod limits;
 mod recall;
@@ -32,7 +33,7 @@ use millrace_protocols::wire::skycoin::rest::Lag;
 use crate::brakes::{self, Brakes};
 use crate::clock::Clock;
 use crate::deposits::{Deposits, ExecuteError, Tracked};
-use crate::event_store::{AppendError, ReadError};
+use crate::event_store::{AppendError, Execution, ReadError};
 use crate::ports::{PortError, SkycoinNode};
 use crate::stock::Stock;
 use crate::supervision::{Reporter, Tree, TreeError};
@@ -41,6 +42,7 @@ use crate::worker::{self, Duty, Next};
 
 pub(crate) use alarms::Alarm;
 use alarms::DepositAlarm;
+use checker::Checker;
 use limits::PaidOut;
 use sync::SyncWatch;
 use watches::Watches;
@@ -80,6 +82,8 @@ pub struct Settings {
     pub limits: Limits,
     /// The time by which that is counted.
     pub clock: Arc<dyn Clock>,
+    /// Where signatures are checked.
+    pub execution: Execution,
 }
 
 /// Adds the sender to the tree.
@@ -99,6 +103,7 @@ pub struct Sender {
     wallet: HotWallet,
     sync: SyncWatch,
     watches: Watches,
+    checker: Checker,
     paid_out: PaidOut,
     /// Held while a forgotten payout is looked for.
     recalling: tokio::sync::Mutex<recall::KnownPayouts>,
@@ -181,6 +186,7 @@ impl Sender {
             wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE, settings.confirmations),
             sync: SyncWatch::default(),
             watches: Watches::default(),
+            checker: Checker::new(settings.execution),
             paid_out: PaidOut::new(settings.limits),
             recalling: Default::default(),
             looked_for: Mutex::default(),

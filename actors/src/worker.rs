@@ -21,6 +21,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use millrace_model::deposit::Deposit;
 use millrace_model::ids::{DepositId, Position, StreamName};
+use tokio::task::coop::{consume_budget, unconstrained};
 use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 use xtra::Mailbox;
@@ -171,7 +172,11 @@ impl<D: Duty> Worker<D> {
             self.set_to_work()?;
             tokio::select! { biased;
                 rung = bell.changed() => rung.map_err(|_| WorkerError::StoreGone)?,
-                Some((id, next)) = self.working.next() => self.performed(id, next)?,
+                Some((id, next)) = self.working.next() => {
+                    self.performed(id, next)?;
+                    // Whoever else has something to do gets a turn.
+                    consume_budget().await;
+                }
                 Some(rested) = self.resting.next() => {
                     self.in_hand.remove(rested.get_ref());
                     self.look_at(rested.into_inner())?;
@@ -238,7 +243,8 @@ impl<D: Duty> Worker<D> {
     /// A piece of work. A panic in it ends the incarnation as any other would, and is remembered.
     fn piece(&self, id: DepositId, tracked: Arc<Tracked>) -> BoxFuture<'static, (DepositId, Next)> {
         let (duty, blame) = (Arc::clone(&self.duty), self.blame.clone());
-        Box::pin(async move {
+        // All pieces are one task to tokio, whose budget would let a few of a thousand go on at a time.
+        Box::pin(unconstrained(async move {
             let next = AssertUnwindSafe(duty.perform(tracked)).catch_unwind().await;
             (
                 id,
@@ -247,7 +253,7 @@ impl<D: Duty> Worker<D> {
                     resume_unwind(panic)
                 }),
             )
-        })
+        }))
     }
 
     fn performed(&mut self, id: DepositId, next: Next) -> Result<(), WorkerError> {

@@ -16,12 +16,12 @@ use super::store::Shared;
 use super::writer::{self, Request, Turn};
 use crate::clock::Clock;
 
-/// Where appends are carried out.
+/// Where work that takes long is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Execution {
-    /// On a thread of their own, many to a commit.
+    /// On a thread of its own; appends many to a commit.
     Thread,
-    /// At once, in the handler: one thread does everything in one order, as a simulation needs it.
+    /// At once, by whoever asks: one thread does everything in one order, as a simulation needs it.
     Inline,
 }
 

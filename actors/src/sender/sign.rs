@@ -115,7 +115,8 @@ impl Sender {
             Err(error) => return self.not_created(id, error).await,
         };
         self.alarms.node.clear();
-        if let Err(mismatch) = payout.check(&created) {
+        let (created, found) = self.checker.check(payout, created).await;
+        if let Err(mismatch) = found {
             tracing::error!(deposit = %id, %mismatch, "the wallet signed something else than it was asked for");
             return (self.hold(id, HoldReason::WalletMisbehaved).await, Claim::Discarded);
         }

@@ -266,6 +266,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
             stock: stock.clone(),
             limits: config.desk.payout_limits,
             clock: Arc::clone(&core.clock),
+            execution: Execution::Thread,
         },
     )?;
     let quotes = Quotes {

@@ -13,7 +13,7 @@ use millrace_actors::binder::{self, AddressSource, Bind, BindRequest, Bound};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
-use millrace_actors::event_store::Store;
+use millrace_actors::event_store::{Execution, Store};
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::scanner::{self, Mempool};
@@ -157,6 +157,7 @@ impl Running {
             stock: Stock::unwatched(),
             limits: Limits::default(),
             clock: Arc::new(SystemClock),
+            execution: Execution::Thread,
         };
         sender::start(&tree, deposits, wallet.clone(), settings)?;
         Ok(Self { tree, store, binder, chain, wallet })

@@ -147,6 +147,7 @@ impl Desk {
             stock,
             limits: Limits::default(),
             clock: world.clock.clone(),
+            execution: Execution::Inline,
         };
         sender::start(&followers, deposits, world.skycoin.clone(), sending)?;
         Ok(Self { tree, store, binder, tip })

@@ -84,6 +84,8 @@ impl Rig {
             stock: self.stock.clone(),
             limits: self.limits,
             clock: self.clock.clone(),
+            // What the tests let happen to the time is meant for the log.
+            execution: Execution::Inline,
         };
         sender::start(&self.tree, self.deposits.clone(), self.node.clone(), settings).unwrap();
     }

@@ -16,7 +16,7 @@ use millrace_actors::bitcoin_node::{HttpBitcoinNode, Settings as BitcoinSettings
 use millrace_actors::clock::SystemClock;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
-use millrace_actors::event_store::Store;
+use millrace_actors::event_store::{Execution, Store};
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::scanner::{self, Mempool};
@@ -239,6 +239,7 @@ fn pay_out(tree: &Tree, deposits: Deposits, sandbox: &Sandbox) -> anyhow::Result
         stock: Stock::unwatched(),
         limits: Limits::default(),
         clock: Arc::new(SystemClock),
+        execution: Execution::Thread,
     };
     Ok(sender::start(tree, deposits, node, settings)?)
 }
