@@ -64,8 +64,8 @@ pub enum CreateError {
 pub trait SkycoinNode: Send + Sync {
     /// The hot wallet's own address, where change goes.
     fn hot_address(&self) -> Answer<'_, SkyAddress>;
-    /// What the hot wallet can spend now: in a block, and no waiting transaction spends it.
-    fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>>;
+    /// What the hot wallet can spend now: in a block so deep, its own included, and no waiting transaction spends it.
+    fn spendable(&self, confirmations: u64) -> Answer<'_, Vec<UnspentOutput>>;
     /// Creates and signs, does not broadcast. The caller checks what comes back ([`Payout::check`]).
     fn create<'a>(&'a self, payout: &'a Payout) -> BoxFuture<'a, Result<Created, CreateError>>;
     /// Broadcasts signed bytes; doing it again is no different.

@@ -183,7 +183,7 @@ impl Sender {
         };
         Self {
             brakes: Brakes::new(store.clone(), Arc::clone(&settings.outer)),
-            wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE),
+            wallet: HotWallet::new(store, Arc::clone(&node), REFRESH_PAUSE, settings.confirmations),
             sync: SyncWatch::default(),
             watches: Watches::default(),
             checker: Checker::new(settings.execution),

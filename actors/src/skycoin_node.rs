@@ -150,10 +150,10 @@ impl SkycoinNode for HttpSkycoinNode {
         async { Ok(self.addresses().await?[0]) }.boxed()
     }
 
-    fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>> {
-        async {
+    fn spendable(&self, confirmations: u64) -> Answer<'_, Vec<UnspentOutput>> {
+        async move {
             let outputs = self.ask(&rest::get_outputs(self.addresses().await?), rest::outputs).await?;
-            Ok(outputs.spendable().cloned().collect())
+            Ok(outputs.spendable(confirmations).cloned().collect())
         }
         .boxed()
     }

@@ -3,6 +3,10 @@
 //! An output is claimed in memory before anything is created from it, and reserved on the wallet's stream in the append
 //! that records the signed payout. The claim stands until it is known whether that append was stored: an output is never
 //! free while bytes that spend it may be in the log.
+//!
+//! Free is only what came with a block as deep as that of a final payout. An output that is gone with its block strands the
+//! payout that spends it, unless whoever made the output hands it in again; and after the log was lost that may be a payout
+//! that nobody remembers.
 
 mod entry;
 mod state;
@@ -58,6 +62,8 @@ pub struct HotWallet {
     node: Arc<dyn SkycoinNode>,
     /// How long the node is left alone after it was asked what there is.
     refresh_after: Duration,
+    /// How deep the block of an output must be before it is spent.
+    confirmations: u64,
     /// Held shared by everybody who writes to the stream; alone by whoever writes its snapshot or takes it over anew.
     gate: RwLock<()>,
     refreshing: tokio::sync::Mutex<()>,
@@ -66,11 +72,12 @@ pub struct HotWallet {
 
 impl HotWallet {
     /// A wallet that owns nothing yet; see [`HotWallet::take_over`].
-    pub fn new(store: Store, node: Arc<dyn SkycoinNode>, refresh_after: Duration) -> Self {
+    pub fn new(store: Store, node: Arc<dyn SkycoinNode>, refresh_after: Duration, confirmations: u64) -> Self {
         Self {
             store,
             node,
             refresh_after,
+            confirmations,
             gate: RwLock::default(),
             refreshing: Default::default(),
             state: Mutex::default(),
@@ -152,7 +159,7 @@ impl HotWallet {
             }
             state.begin_refresh();
         }
-        let answer = self.node.spendable().await;
+        let answer = self.node.spendable(self.confirmations).await;
         self.state().end_refresh(answer)
     }
 

@@ -7,6 +7,7 @@ pub(crate) mod rig;
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use millrace_model::deposit::{HoldReason, Stage};
 use millrace_model::desk::Setting;
@@ -15,6 +16,7 @@ use millrace_protocols::wire::skycoin::rest::Lag;
 
 use super::PART;
 use crate::event_store::Execution;
+use crate::finality;
 use node::{Fault, Mining, Wallet, address};
 use rig::Rig;
 
@@ -45,7 +47,7 @@ async fn a_payout_is_final_only_when_it_is_deep_enough() {
     rig.until(id, |deposit| deposit.stage == Stage::WaitConfirm).await;
     rig.node.ledger().mine();
     rig.node.ledger().mine();
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(rig.count(id, "Confirmed"), 0);
     rig.node.ledger().mine();
     rig.until_paid(id).await;
@@ -167,7 +169,7 @@ async fn a_payout_whose_block_vanished_goes_in_again_as_it_was() {
     rig.until(id, |deposit| deposit.stage == Stage::WaitConfirm).await;
     let spent = (uxid, rig.node.ledger().unspent()[&uxid]);
     rig.node.ledger().mine();
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
     rig.node.ledger().unmine(&[spent]);
     rig.until_node(|node| node.ledger().handed_in.len() == 2).await;
     rig.node.ledger().mine();
@@ -207,10 +209,15 @@ async fn a_payout_that_spends_the_change_of_a_void_one_is_void_with_it() {
     rig.send();
     rig.until(first, |deposit| deposit.stage == Stage::WaitConfirm).await;
     rig.node.ledger().mine();
+    rig.node.ledger().mine();
+    rig.until_paid(first).await;
     let second = rig.owe(8, "2").await;
     rig.until(second, |deposit| deposit.stage == Stage::WaitConfirm).await;
+    let watched = finality::Settings { confirmations: 2, poll: Duration::from_millis(10) };
+    finality::start(&rig.tree, rig.deposits.clone(), rig.node.clone(), watched).unwrap();
     {
         let mut ledger = rig.node.ledger();
+        ledger.unmine(&[]);
         ledger.unmine(&[spent]);
         ledger.forget_pending();
         ledger.steal(&[only], 66);
@@ -218,7 +225,7 @@ async fn a_payout_that_spends_the_change_of_a_void_one_is_void_with_it() {
         ledger.give("500", 50);
         ledger.give("600", 50);
     }
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!((rig.count(first, "PayoutVoided"), rig.count(second, "PayoutVoided")), (0, 0), "not final yet");
     rig.node.ledger().mine();
     rig.until_node(|node| node.ledger().payments_to(9) == 1 && node.ledger().payments_to(8) == 1).await;
@@ -318,7 +325,7 @@ async fn nothing_is_paid_while_sends_are_off() {
     rig.send();
     rig.until_alarm(PART, "sends").await;
     rig.switch_sends(Setting::On).await;
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(rig.node.ledger().signed.len(), 0);
     rig.allowed.store(true, Ordering::SeqCst);
     rig.until_paid(id).await;
@@ -390,7 +397,7 @@ async fn nothing_is_signed_while_the_node_has_blocks_to_read() {
     rig.send();
     let text = rig.until_alarm(PART, "skycoin_sync").await;
     assert_eq!(text, "the node is syncing: it is at block 58 of 60; new payouts wait");
-    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!((rig.node.ledger().signed.len(), rig.count(id, "PayoutIntended")), (0, 0));
     rig.node.ledger().lag = None;
     rig.until_paid(id).await;

@@ -124,8 +124,8 @@ async fn what_the_wallet_can_spend_is_asked_of_all_its_addresses() {
     let (one, two) = (address(1), address(2));
     let wallet =
         format!(r#"{{"meta":{{"filename":"hot.wlt"}},"entries":[{{"address":"{one}"}},{{"address":"{two}"}}]}}"#);
-    let none = r#"{"head_outputs":[],"outgoing_outputs":[],"incoming_outputs":[]}"#;
-    let (outcome, asked) = with(&[(200, &wallet), (200, none)], async |node| node.spendable().await).await;
+    let none = r#"{"head":{"seq":58},"head_outputs":[],"outgoing_outputs":[],"incoming_outputs":[]}"#;
+    let (outcome, asked) = with(&[(200, &wallet), (200, none)], async |node| node.spendable(1).await).await;
     assert_eq!(outcome, Ok(vec![]));
     assert!(asked[0].starts_with("get /api/v1/wallet?id=hot.wlt "));
     let both = format!("{one}%2c{two}").to_lowercase();

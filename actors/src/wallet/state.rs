@@ -27,6 +27,8 @@ pub(super) struct State {
     used: HashSet<UxId>,
     /// Spent for good while the node is being asked what there is: its answer may be from before.
     gone: HashSet<UxId>,
+    /// Offered meanwhile, for the same reason.
+    come: Vec<FreeOutput>,
     is_refreshing: bool,
     /// When the node was last asked what there is, and how that failed.
     pub(super) asked: Option<Instant>,
@@ -80,6 +82,9 @@ impl State {
     pub(super) fn offer(&mut self, output: FreeOutput) {
         if !self.used.contains(&output.uxid) {
             self.pool.insert(output);
+            if self.is_refreshing {
+                self.come.push(output);
+            }
         }
     }
 
@@ -123,13 +128,16 @@ impl State {
     /// What the node says replaces what was known, except for what has happened since it was asked.
     pub(super) fn end_refresh(&mut self, answer: Result<Vec<UnspentOutput>, PortError>) -> Result<(), PortError> {
         self.is_refreshing = false;
-        let gone = std::mem::take(&mut self.gone);
+        let (gone, come) = (std::mem::take(&mut self.gone), std::mem::take(&mut self.come));
         self.failure = answer.as_ref().err().cloned();
-        let free =
-            answer?.into_iter().filter(|output| !self.used.contains(&output.uxid) && !gone.contains(&output.uxid));
-        self.pool = free
-            .map(|UnspentOutput { uxid, address, coins, hours, .. }| FreeOutput { uxid, address, coins, hours })
-            .collect();
+        let told = answer?.into_iter().map(|UnspentOutput { uxid, address, coins, hours, .. }| FreeOutput {
+            uxid,
+            address,
+            coins,
+            hours,
+        });
+        let is_free = |output: &FreeOutput| !self.used.contains(&output.uxid) && !gone.contains(&output.uxid);
+        self.pool = told.chain(come).filter(is_free).collect();
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use millrace_model::ids::{CommandId, Hash32};
+use millrace_protocols::wire::skycoin::rest::UnspentOutput;
 use uuid::Uuid;
 
 use super::*;
@@ -17,7 +18,7 @@ fn id(number: u128) -> DepositId {
 }
 
 async fn wallet(rig: &Rig) -> HotWallet {
-    let wallet = HotWallet::new(rig.deposits.store().clone(), rig.node.clone(), PAUSE);
+    let wallet = HotWallet::new(rig.deposits.store().clone(), rig.node.clone(), PAUSE, rig.confirmations);
     wallet.take_over().await.unwrap();
     wallet
 }
@@ -140,10 +141,25 @@ async fn an_output_spent_while_the_node_was_being_asked_is_not_free() {
     let wallet = wallet(&rig).await;
     wallet.claim(id(1), sky("3")).await.unwrap();
     wallet.state().begin_refresh();
-    let answer = rig.node.spendable().await;
+    let answer = rig.node.spendable(1).await;
     wallet.state().adopt(id(1), &[uxid]);
     wallet.state().release(&[uxid]);
     wallet.state().end_refresh(answer).unwrap();
+    assert!(wallet.state().pool.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_output_offered_while_the_node_was_being_asked_is_free() {
+    let rig = Rig::new().await;
+    let offered = rig.node.ledger().give("10", 5);
+    let wallet = wallet(&rig).await;
+    let told = rig.node.spendable(1).await.unwrap();
+    let [UnspentOutput { uxid, address, coins, hours, .. }] = told[..] else { panic!("{told:?}") };
+    wallet.state().begin_refresh();
+    wallet.offer(FreeOutput { uxid, address, coins, hours });
+    wallet.state().end_refresh(Ok(vec![])).unwrap();
+    let claimed = wallet.claim(id(1), sky("3")).await.unwrap();
+    assert_eq!(claimed.iter().map(|output| output.uxid).collect::<Vec<_>>(), [offered]);
     assert!(wallet.state().pool.is_empty());
 }
 

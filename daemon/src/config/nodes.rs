@@ -76,7 +76,7 @@ pub struct Skycoin {
     pub wallet_id: Option<String>,
     /// The password of an encrypted wallet, from `wallet_password` or `wallet_password_file`.
     pub wallet_password: Option<Secret>,
-    /// A payout is final when its block is so deep, 1 being the tip.
+    /// A payout is final when its block is so deep, 1 being the tip; outputs are spent from that depth on.
     pub confirmations: u32,
     /// How long between two looks at the chain (`poll_ms`).
     pub poll: Duration,

@@ -244,7 +244,7 @@ impl SkycoinNode for Wallet {
         ready(Ok(self.address)).boxed()
     }
 
-    fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>> {
+    fn spendable(&self, _: u64) -> Answer<'_, Vec<UnspentOutput>> {
         ready(Ok(self.books().unspent.values().cloned().collect())).boxed()
     }
 

@@ -24,7 +24,7 @@ pub fn answers(input: &[u8]) {
         http::HeaderValue::from_str(&token).expect("a token fits into a header");
     }
     if let Some(outputs) = understood(outputs(status, body)) {
-        let spendable: Vec<_> = outputs.spendable().collect();
+        let spendable: Vec<_> = outputs.spendable(2).collect();
         assert!(spendable.len() <= outputs.head.len());
     }
     if let Some(Some(transaction)) = understood(raw_transaction(status, body)) {

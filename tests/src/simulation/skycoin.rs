@@ -93,8 +93,8 @@ impl SkycoinNode for SkycoinNetwork {
         Box::pin(self.ask(|ledger| Ok(ledger.address)))
     }
 
-    fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>> {
-        Box::pin(self.ask(|ledger| Ok(ledger.spendable())))
+    fn spendable(&self, confirmations: u64) -> Answer<'_, Vec<UnspentOutput>> {
+        Box::pin(self.ask(move |ledger| Ok(ledger.spendable(confirmations))))
     }
 
     fn create<'a>(&'a self, payout: &'a Payout) -> BoxFuture<'a, Result<Created, CreateError>> {

@@ -40,7 +40,7 @@ fn check(canary: Canary) -> Check {
         Canary::NoDepth => life(0, &["was received at block"]),
         Canary::DetectedTwice => life(1, &["has not exactly one deposit"]),
         Canary::CursorFirst => life(189, &["has not exactly one deposit", "Vanished"]),
-        Canary::ReservationForgotten => life(28, &["was signed with outputs reserved"]),
+        Canary::ReservationForgotten => life(37, &["was signed with outputs reserved"]),
         Canary::StartsBlind => life(1, &["still open"]),
         Canary::NoDedup => life(0, &["was given another address"]),
         Canary::Autocommit => Check::Log { asks: log::is_all_or_nothing, complaint: "that the log has refused" },

@@ -213,6 +213,12 @@ impl Ledger {
         Ok(Created { transaction, txid, inner_hash, fee_hours: 1, inputs })
     }
 
+    /// How deep the block is that made this output; what was given was always there.
+    fn depth_of(&self, uxid: &UxId) -> Option<u64> {
+        let makes = |block: &&Vec<Transaction>| block.iter().any(|transaction| transaction.uxids().contains(uxid));
+        (1..).zip(self.blocks.iter().rev()).find(|(_, block)| makes(block)).map(|(depth, _)| depth)
+    }
+
     fn transactions(&self) -> impl Iterator<Item = &Transaction> {
         self.blocks.iter().flatten().chain(self.pending.values())
     }
@@ -274,10 +280,11 @@ impl SkycoinNode for FakeNode {
         now(Ok(address(HOT)))
     }
 
-    fn spendable(&self) -> Answer<'_, Vec<UnspentOutput>> {
+    fn spendable(&self, confirmations: u64) -> Answer<'_, Vec<UnspentOutput>> {
         let ledger = self.ledger();
         let pending: BTreeSet<_> = ledger.pending.values().flat_map(Transaction::inputs).collect();
-        let hot = ledger.unspent.iter().filter(|(_, output)| output.address == address(HOT));
+        let is_deep = |uxid: &UxId| ledger.depth_of(uxid).is_none_or(|depth| depth >= confirmations);
+        let hot = ledger.unspent.iter().filter(|(uxid, output)| output.address == address(HOT) && is_deep(uxid));
         let free = hot.filter(|(uxid, _)| !pending.contains(uxid)).map(|(uxid, output)| UnspentOutput {
             uxid: *uxid,
             block_seq: 1,

@@ -9,6 +9,7 @@ use millrace_protocols::wire::skycoin::rest::Lag;
 
 use super::node::Mining;
 use super::rig::Rig;
+use crate::sender::PART;
 
 /// The rig's deposits are in block 7: from before the process began.
 const LAST_BLOCK_BEFORE: u64 = 7;
@@ -65,6 +66,35 @@ async fn a_forgotten_payout_that_was_dropped_is_handed_in_again() {
     rig.node.ledger().mining = Mining::AtOnce;
     rig.until_paid(id).await;
     assert_eq!(rig.node.payments_and_signatures(9), (1, 1));
+}
+
+/// P4: the change of a forgotten payout may go as it came, and nobody has the bytes to bring it back.
+#[tokio::test(start_paused = true)]
+async fn the_change_of_a_forgotten_payout_strands_no_other() {
+    let mut rig = Rig::new().await;
+    rig.confirmations = 2;
+    let only = rig.node.ledger().give("100", 50);
+    let spent = (only, rig.node.ledger().unspent()[&only]);
+    rig.node.ledger().mining = Mining::ByHand;
+    let forgotten = rig.owe(9, "12.5").await;
+    rig.send();
+    rig.until(forgotten, |deposit| deposit.stage == Stage::WaitConfirm).await;
+    let rig = rig.lose_log().await;
+    rig.node.ledger().mine();
+    let new = rig.owe(10, "3").await;
+    rig.send();
+    let text = rig.until_alarm(PART, "wallet").await;
+    assert!(text.contains("no free outputs"), "its block is not deep enough yet: {text}");
+    rig.node.ledger().unmine(&[spent]);
+    rig.until(new, |deposit| deposit.stage == Stage::WaitConfirm).await;
+    rig.node.ledger().mine();
+    rig.node.ledger().mine();
+    rig.until_paid(new).await;
+    // What came with a block that is deep enough is spent, whoever made it.
+    let next = rig.owe(11, "4").await;
+    rig.until(next, |deposit| deposit.stage == Stage::WaitConfirm).await;
+    assert_eq!((rig.node.payments_and_signatures(10), rig.node.payments_and_signatures(11)), ((1, 3), (1, 3)));
+    rig.until_well(PART).await;
 }
 
 /// O5: what may be another's is for a person.

@@ -84,7 +84,7 @@ impl Desk {
     }
 
     async fn free_output(&self) -> UxId {
-        self.outputs().await.spendable().next().unwrap().uxid
+        self.outputs().await.spendable(1).next().unwrap().uxid
     }
 
     fn payout(&self, unspents: Vec<UxId>, to: SkyAddress, coins: &str) -> Payout {
@@ -290,7 +290,7 @@ async fn drained_hours_stop_payouts_until_a_refill() {
     assert_eq!(refusal(desk.create(&payout).await), Refusal::InsufficientHours);
     desk.node.refill(3, sky("100"), 1_000).unwrap();
     let outputs = desk.outputs().await;
-    let with_hours: Vec<_> = outputs.spendable().filter(|output| output.hours > 0).map(|output| output.uxid).collect();
+    let with_hours: Vec<_> = outputs.spendable(1).filter(|output| output.hours > 0).map(|output| output.uxid).collect();
     assert_eq!(with_hours.len(), 3);
     assert!(desk.create(&desk.payout(with_hours, stranger(1), "5")).await.is_ok());
 }

@@ -1,6 +1,6 @@
 //! The Skycoin chain and what waits for it, with the hot wallet's key.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use bitcoin::secp256k1::{Secp256k1, SecretKey};
 use millrace_actors::ports::{CreateError, PortError, SkyTip};
@@ -169,17 +169,24 @@ impl Ledger {
         Ok(Created { transaction, txid, inner_hash, fee_hours: 1, inputs })
     }
 
-    pub(super) fn spendable(&self) -> Vec<UnspentOutput> {
-        let hot = self.hot().filter(|(uxid, _)| self.is_free(uxid));
-        hot.map(|(uxid, output)| UnspentOutput {
-            uxid: *uxid,
-            block_seq: 1,
-            src_tx: Txid([0; 32]),
-            address: output.address,
-            coins: output.coins,
-            hours: output.hours,
-        })
-        .collect()
+    pub(super) fn spendable(&self, confirmations: u64) -> Vec<UnspentOutput> {
+        let makers = self.makers();
+        let all = self.hot().filter(|(uxid, _)| self.is_free(uxid)).map(|(uxid, output)| {
+            // What came out of nowhere was always there.
+            let (block_seq, src_tx) = makers.get(uxid).copied().unwrap_or((0, Txid([0; 32])));
+            let Output { address, coins, hours } = *output;
+            UnspentOutput { uxid: *uxid, block_seq, src_tx, address, coins, hours }
+        });
+        let is_deep = |output: &UnspentOutput| output.block_seq + confirmations <= self.blocks.len() as u64 + 1;
+        all.filter(|output| output.block_seq == 0 || is_deep(output)).collect()
+    }
+
+    /// What made each output that came with a block.
+    fn makers(&self) -> HashMap<UxId, (u64, Txid)> {
+        let transactions = self.blocks.iter().zip(1..).flat_map(|(block, seq)| {
+            block.transactions.iter().map(move |transaction| (transaction, (seq, transaction.txid())))
+        });
+        transactions.flat_map(|(made, by)| made.uxids().into_iter().map(move |uxid| (uxid, by))).collect()
     }
 
     /// What the hot wallet has in the blocks.

@@ -142,6 +142,9 @@ pub struct UnspentOutput {
 /// The unspent outputs of some addresses, as blocks have them and as the pool will change them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct UnspentOutputs {
+    /// The newest block.
+    #[serde(rename = "head", deserialize_with = "seq")]
+    pub head_seq: u64,
     /// In blocks, and not spent by any block.
     #[serde(rename = "head_outputs")]
     pub head: Vec<UnspentOutput>,
@@ -154,11 +157,20 @@ pub struct UnspentOutputs {
 }
 
 impl UnspentOutputs {
-    /// What can be spent now: in a block, and no waiting transaction spends it.
-    pub fn spendable(&self) -> impl Iterator<Item = &UnspentOutput> {
+    /// What can be spent now: in a block so deep, its own included, and no waiting transaction spends it.
+    pub fn spendable(&self, confirmations: u64) -> impl Iterator<Item = &UnspentOutput> {
         let outgoing: HashSet<_> = self.outgoing.iter().map(|output| output.uxid).collect();
-        self.head.iter().filter(move |output| !outgoing.contains(&output.uxid))
+        let is_deep = move |seq: u64| self.head_seq.saturating_add(1) >= seq.saturating_add(confirmations);
+        self.head.iter().filter(move |output| is_deep(output.block_seq) && !outgoing.contains(&output.uxid))
     }
+}
+
+fn seq<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    #[derive(Deserialize)]
+    struct Header {
+        seq: u64,
+    }
+    Ok(Header::deserialize(deserializer)?.seq)
 }
 
 /// Reads the answer to [`super::get_outputs`].
@@ -277,28 +289,32 @@ mod tests {
         assert_eq!(balance.addresses.len(), 1);
     }
 
+    /// P4: what is not deep yet may go as it came.
     #[test]
-    fn an_output_that_is_being_spent_is_not_spendable() {
+    fn an_output_that_is_being_spent_or_not_deep_enough_is_not_spendable() {
         let output = |first: u8| {
             format!(
-                r#"{{"hash":"{}","block_seq":22,"time":1494275011,"src_tx":"{}","hours":633,"calculated_hours":10023,
+                r#"{{"hash":"{}","block_seq":2{first},"time":1494275011,"src_tx":"{}","hours":633,"calculated_hours":10023,
                 "address":"7cpQ7t3PZZXvjTst8G7Uvs7XH4LeM8fBPD","coins":"2.500000"}}"#,
                 hex::encode([first; 32]),
                 hex::encode([0; 32]),
             )
         };
         let body = format!(
-            r#"{{"head_outputs":[{},{}],"outgoing_outputs":[{}],"incoming_outputs":[{}]}}"#,
+            r#"{{"head":{{"seq":23,"version":0}},"head_outputs":[{},{},{}],"outgoing_outputs":[{}],"incoming_outputs":[{}]}}"#,
             output(1),
             output(2),
+            output(3),
             output(1),
-            output(3)
+            output(4)
         );
         let outputs = outputs(200, body.as_bytes()).unwrap();
-        let spendable: Vec<_> = outputs.spendable().collect();
+        let spendable: Vec<_> = outputs.spendable(2).collect();
         assert_eq!(spendable.len(), 1);
         assert_eq!((spendable[0].uxid, spendable[0].hours), (UxId([2; 32]), 10_023));
         assert_eq!(spendable[0].coins.to_string(), "2.500000");
+        assert_eq!(outputs.spendable(1).map(|output| output.uxid).collect::<Vec<_>>(), [UxId([2; 32]), UxId([3; 32])]);
+        assert_eq!(outputs.spendable(u64::MAX).count(), 0);
     }
 
     #[test]
