@@ -7,8 +7,7 @@ use millrace_model::deposit::{Command, DecisionTerms, Deposit, Stage};
 
 use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::event_store::AppendError;
-use crate::sender::Alarm;
-use crate::supervision::{Tree, TreeError};
+use crate::supervision::{Alarm, Tree, TreeError};
 use crate::worker::{self, Duty, Next};
 
 /// The part's name in the tree.

@@ -36,11 +36,10 @@ use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::event_store::{AppendError, Execution, ReadError};
 use crate::ports::{PortError, SkycoinNode};
 use crate::stock::Stock;
-use crate::supervision::{Reporter, Tree, TreeError};
+use crate::supervision::{Alarm, Reporter, Tree, TreeError};
 use crate::wallet::{HotWallet, NoClaim, Stored, WalletError};
 use crate::worker::{self, Duty, Next};
 
-pub(crate) use alarms::Alarm;
 use alarms::DepositAlarm;
 use checker::Checker;
 use limits::PaidOut;

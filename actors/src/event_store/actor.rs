@@ -15,8 +15,7 @@ use super::schema::OpenError;
 use super::store::Shared;
 use super::writer::{self, Request, Turn};
 use crate::clock::Clock;
-use crate::sender::Alarm;
-use crate::supervision::Reporter;
+use crate::supervision::{Alarm, Reporter};
 
 /// Where work that takes long is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use super::append::{Append, AppendError};
 use super::feed::Feed;
 use super::log::{Log, Outcome, Ownership};
 use crate::clock::Clock;
-use crate::sender::Alarm;
+use crate::supervision::Alarm;
 
 /// How many requests may wait; the next one is refused as busy.
 const WAITING_MAX: usize = 8_192;

@@ -1,36 +1,11 @@
 //! What the sender lives with, as a person sees it in the part's health.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use millrace_model::ids::DepositId;
 
-use crate::supervision::Reporter;
-
-/// Something that is wrong for all deposits alike. Telling that it is well again costs nothing when it was well.
-pub(crate) struct Alarm {
-    kind: &'static str,
-    raised: AtomicBool,
-    report: Reporter,
-}
-
-impl Alarm {
-    pub(crate) fn new(kind: &'static str, report: Reporter) -> Self {
-        Self { kind, raised: AtomicBool::new(false), report }
-    }
-
-    pub(crate) fn raise(&self, text: impl Into<String>) {
-        self.raised.store(true, Ordering::Relaxed);
-        self.report.set(self.kind, text);
-    }
-
-    pub(crate) fn clear(&self) {
-        if self.raised.swap(false, Ordering::Relaxed) {
-            self.report.clear(self.kind);
-        }
-    }
-}
+use crate::supervision::{Alarm, Reporter};
 
 /// Something that is wrong with some deposits: shown is the oldest of them and how many more there are.
 pub(super) struct DepositAlarm {

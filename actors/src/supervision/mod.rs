@@ -53,6 +53,7 @@
 //! ```
 
 mod address;
+mod alarm;
 mod ask;
 mod child;
 mod conductor;
@@ -68,6 +69,7 @@ mod tree;
 mod tests;
 
 pub use address::{Address, WeakAddress};
+pub(crate) use alarm::Alarm;
 pub use ask::{AskError, ask};
 pub use child::Incarnation;
 pub use group::{Group, Strategy};
