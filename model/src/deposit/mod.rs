@@ -12,6 +12,7 @@ mod payout;
 mod purchasing;
 mod receive;
 mod state;
+mod step;
 #[cfg(test)]
 mod testing;
 mod write_off;
@@ -23,3 +24,4 @@ pub use payout::SignedPayout;
 pub use purchasing::RemainderPolicy;
 pub use receive::confirmations_required;
 pub use state::{Deposit, Limits, Outcome, Payout, Sighting, Stage, StageName, evolve};
+pub use step::{ImpossibleStep, check_step};

@@ -5,6 +5,7 @@ use super::decide::PayoutTerms;
 use super::event::*;
 use super::payout::SignedPayout;
 use super::state::{Deposit, evolve};
+use super::step::check_step;
 use crate::ids::{DepositId, Hash32, Outpoint};
 use crate::money::Amount;
 
@@ -83,13 +84,13 @@ impl When {
     pub(super) fn then(self, expected: impl IntoIterator<Item = Event>) -> Given {
         let events = self.decided.expect("the command is allowed");
         assert_eq!(events, expected.into_iter().collect::<Vec<_>>());
-        Given(events.iter().fold(Some(self.deposit), evolve))
+        Given(Some(after(self.deposit, &events)))
     }
 
     #[track_caller]
     pub(super) fn then_any(self) -> Given {
         let events = self.decided.expect("the command is allowed");
-        Given(events.iter().fold(Some(self.deposit), evolve))
+        Given(Some(after(self.deposit, &events)))
     }
 
     #[track_caller]
@@ -101,4 +102,13 @@ impl When {
     pub(super) fn rejected_with(self, rejection: Rejection) {
         assert_eq!(self.decided, Err(rejection));
     }
+}
+
+/// What the rules decide is a step of its stream.
+#[track_caller]
+fn after(deposit: Deposit, events: &[Event]) -> Deposit {
+    events.iter().fold(deposit, |deposit, event| {
+        assert_eq!(check_step(Some(&deposit), event), Ok(()), "{event:?} after {deposit:?}");
+        evolve(Some(deposit), event).expect("a deposit stays one")
+    })
 }

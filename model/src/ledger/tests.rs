@@ -41,6 +41,7 @@ impl Life {
     fn command(&mut self, command: &Command) -> bool {
         let Ok(events) = self.deposit.decide(command) else { return false };
         for event in events {
+            assert_eq!(check_step(Some(&self.deposit), &event), Ok(()), "{event:?} after {:?}", self.deposit);
             let after = evolve(Some(self.deposit.clone()), &event).unwrap();
             let entry = of_deposit(&Standing::of(&self.deposit), &event, &after);
             for coin in Ticker::ALL {
