@@ -13,7 +13,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -96,6 +96,17 @@ struct State {
     step: u32,
     attempts: u64,
     failure: Option<String>,
+}
+
+/// What stands in a head file, for somebody who only looks; `None` when there is no file.
+pub fn read(path: &Path) -> Result<Option<Head>, FileError> {
+    HeadPath::new(path.to_owned()).read()
+}
+
+/// Puts a head file in place.
+#[cfg(test)]
+pub(crate) fn place(path: &Path, head: &Head) {
+    HeadPath::new(path.to_owned()).replace(head).unwrap();
 }
 
 /// Adds the part that keeps the file to the tree.

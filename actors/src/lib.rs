@@ -23,6 +23,7 @@ pub mod operations;
 pub mod past;
 pub mod ports;
 pub mod projection;
+pub mod proof;
 pub mod reconciler;
 pub mod scanner;
 pub mod sender;

@@ -8,6 +8,8 @@ mod outside;
 mod stand_ins;
 mod tree;
 
+pub(crate) use tree::{LOG_FILE, VIEWS_FILE};
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

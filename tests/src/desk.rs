@@ -3,7 +3,7 @@
 
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -210,12 +210,23 @@ impl Desk {
 
     /// Runs a command of the program beside the desk, with the desk's configuration; gives back what it said.
     pub async fn command(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = tokio::process::Command::new(program()?);
-        command.args(arguments).envs(self.settings.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
-        let output = command.output().await?;
+        let output = self.output(arguments).await?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{arguments:?}: {}: {said}", output.status);
         Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// The same for a command that is to fail with exit code 1.
+    pub async fn failing_command(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.output(arguments).await?;
+        ensure!(output.status.code() == Some(1), "{arguments:?}: {output:?}");
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    async fn output(&self, arguments: &[&str]) -> Result<Output> {
+        let mut command = tokio::process::Command::new(program()?);
+        command.args(arguments).envs(self.settings.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+        Ok(command.output().await?)
     }
 
     /// Waits until a customer has so many deposits and all of them are done; gives them back.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use millrace_actors::event_store::{Reader, Verified};
+use millrace_actors::proof::{Subject, prove};
 use millrace_model::deposit::{Deposit, Event as DepositEvent, HoldReason, Outcome, Stage, evolve};
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Hash32, StreamName};
@@ -107,8 +108,18 @@ pub struct Judgement {
 /// Judges a log that nobody writes to at the moment, or whose deposits are at rest.
 pub fn judge(reader: &Reader, outside: &Outside) -> Result<Judgement> {
     let verified = reader.verify()?;
+    makes_sense(reader)?;
     let (accounts, balances) = at_rest(reader, outside)?;
     Ok(Judgement { verified, accounts, balances })
+}
+
+/// Every event can be read and follows from what came before it, and the ledger sums to zero.
+fn makes_sense(reader: &Reader) -> Result<()> {
+    let not_here = || Err("it is not held against them here".to_owned());
+    let subject = Subject { log: reader.path().to_owned(), views: not_here(), head_file: not_here() };
+    let report = prove(&subject, &mut |_, _| {})?;
+    ensure!(report.is_well(), "the log makes no sense: {:?}", report.findings);
+    Ok(())
 }
 
 /// The same, by a log whose hashes are not computed anew.

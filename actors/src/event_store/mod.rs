@@ -8,6 +8,7 @@ mod append;
 mod bell;
 mod chain_hash;
 mod disk;
+mod examine;
 mod feed;
 mod log;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progre
 pub use bell::{Bell, BellGone};
 pub use chain_hash::{ChainHash, Link};
 pub use disk::Ailment;
+pub use examine::{Bystander, Examination, Examined, Illegible, StoredSnapshot, StreamRow};
 pub use feed::{Feed, Page};
 pub use log::{Log, Ownership};
 pub use reader::{ReadError, Reader, Snapshot};

@@ -60,6 +60,11 @@ macro_rules! events {
     };
 }
 
+/// The events of a stream, by its number, before a version.
+pub(super) const STREAM_BEFORE: &str = events!(
+    "FROM events e JOIN streams s ON s.id = e.stream WHERE e.stream = ?1 AND e.version < ?2 ORDER BY e.version"
+);
+
 impl Reader {
     /// Opens the log, which must exist.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
@@ -294,7 +299,8 @@ impl Reader {
         Ok(back_up(&Connection::open_with_flags(&self.path, flags)?, to)?)
     }
 
-    pub(super) fn path(&self) -> &Path {
+    /// The log's file.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -312,7 +318,7 @@ fn head_on(connection: &Connection) -> rusqlite::Result<Position> {
     connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
 }
 
-fn query_on(
+pub(super) fn query_on(
     connection: &Connection,
     sql: &'static str,
     params: impl rusqlite::Params,
@@ -326,7 +332,7 @@ fn query_on(
     Ok(events)
 }
 
-fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
+pub(super) fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
     let position = row.get(0)?;
     let stream: StreamName = text(row, 1)?.parse()?;
     let event = Event::read(stream.category(), text(row, 3)?, row.get(4)?, text(row, 5)?)

@@ -130,6 +130,19 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
+/// Whether a database is a log, and one that this version knows.
+pub(super) fn check_known(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let found: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    match found {
+        0 => Err(OpenError::Damaged { path: path.to_owned(), problem: "it is no log".to_owned() }),
+        _ if found > MIGRATIONS.len() => {
+            Err(OpenError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() })
+        }
+        _ => Ok(()),
+    }
+}
+
 fn require(connection: &Connection, path: &Path, setting: &'static str, wanted: &'static str) -> Result<(), OpenError> {
     let found = connection
         .pragma_query_value(None, setting, |row| row.get::<_, rusqlite::types::Value>(0))

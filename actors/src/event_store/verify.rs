@@ -40,7 +40,8 @@ const PAGE_EVENTS: usize = 4_096;
 /// What the hashes of some events cover.
 pub(super) const CHAIN: &str =
     "SELECT e.position, s.name, e.version, e.kind, e.schema, e.payload, e.causation, e.correlation,
-                            e.command_id, e.recorded_at, e.hash, c.name, c.body
+                            e.command_id, e.recorded_at, e.hash, c.name, c.body, e.stream,
+                            c.first_position, c.last_position
                      FROM events e LEFT JOIN streams s ON s.id = e.stream LEFT JOIN commands c ON c.id = e.command_id
                      WHERE e.position > ?1 ORDER BY e.position LIMIT ?2";
 
@@ -100,7 +101,7 @@ impl Audit {
 }
 
 /// Where the log is after this event, and what is wrong with it.
-fn follow(before: Verified, row: &Row<'_>) -> Result<(Verified, Option<Damage>), ReadError> {
+pub(super) fn follow(before: Verified, row: &Row<'_>) -> Result<(Verified, Option<Damage>), ReadError> {
     let position: Position = row.get(0)?;
     // What cannot even be read is not what was stored.
     let computed = tip_after(before.tip, row).ok();

@@ -8,6 +8,7 @@ mod aside;
 mod books;
 mod quarantine;
 mod row;
+mod stored;
 mod totals;
 mod views;
 
@@ -26,6 +27,7 @@ use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 use aside::Aside;
 use books::Books;
 pub use row::{DepositRow, UNREADABLE, UnreadableFrom};
+pub use stored::{StoredDeposit, StoredError, StoredViews};
 pub use totals::{Line, Totals};
 pub use views::{BindingRow, Change, Filter, LedgerCut, PAGE_ROWS_MAX, Trouble, ViewError, Views};
 
@@ -203,7 +205,7 @@ impl Fold {
     }
 }
 
-fn binding_row(bound: &binding::Bound, recorded: &Recorded) -> BindingRow {
+pub(crate) fn binding_row(bound: &binding::Bound, recorded: &Recorded) -> BindingRow {
     BindingRow {
         seq: recorded.position,
         address: bound.address.clone(),

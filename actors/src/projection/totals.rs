@@ -103,15 +103,15 @@ impl Totals {
         counts
     }
 
-    pub(super) fn add(&mut self, row: &DepositRow) {
+    pub(crate) fn add(&mut self, row: &DepositRow) {
         self.line(row).change(row, u64::wrapping_add);
     }
 
-    pub(super) fn take_away(&mut self, row: &DepositRow) {
+    pub(crate) fn take_away(&mut self, row: &DepositRow) {
         self.line(row).change(row, u64::wrapping_sub);
     }
 
-    pub(super) fn add_addresses(&mut self, count: usize) {
+    pub(crate) fn add_addresses(&mut self, count: usize) {
         self.addresses += count as u64;
     }
 

@@ -19,7 +19,7 @@ use super::row::{DepositRow, UnreadableFrom};
 use super::totals::Totals;
 
 /// The newest shape of what is derived. A database with another is thrown away and made again from the log.
-const VERSION: i64 = 4;
+pub(super) const VERSION: i64 = 4;
 /// Rows on a page at most.
 pub const PAGE_ROWS_MAX: u32 = 200;
 /// How many rows one statement writes.

@@ -1,7 +1,7 @@
 //! The command line: what can be asked of the `millrace` program, and how it answers.
 //!
 //! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through its
-//! operator API; they never open its database. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong
+//! operator API; they never open its database. `verify` opens a log's files, and reads only. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong
 //! (as in `sysexits.h`).
 
 mod backup;
@@ -17,6 +17,7 @@ mod parts;
 mod start;
 #[cfg(test)]
 mod testing;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -44,6 +45,7 @@ Examples:
   millrace --config desk.toml check-config     see what a configuration comes to
   millrace deposits --status held              what waits for an operator
   millrace events --follow --json              everything that happens, as it happens
+  millrace verify --log copy.db                prove a backup
 
 Every setting can also come from the environment: MILLRACE_SECTION__KEY, see millrace.example.toml.
 Exit codes: 0 done, 1 failed, 64 command line not understood, 78 configuration refused.";
@@ -85,6 +87,9 @@ pub enum Command {
     /// Copy the running desk's log into a new file.
     #[command(after_help = backup::NOTES)]
     Backup(backup::Backup),
+    /// Prove a log: hashes, streams, ledger, head file and views.
+    #[command(after_help = verify::NOTES)]
+    Verify(verify::Verify),
     /// Print the version.
     Version,
     /// Print a completion script for a shell.

@@ -61,6 +61,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Switch(turn) => ask(brakes::turn(&Client::new(&load()?.config)?, &turn, out)),
         Command::Events(wanted) => ask(events::print(&Client::new(&load()?.config)?, &wanted, out)),
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
+        Command::Verify(verify) => verify.run(|| Ok(load()?.config), out),
         Command::Version => Ok(writeln!(out, "millrace {}", env!("CARGO_PKG_VERSION"))?),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -53,7 +53,7 @@ use crate::quote::{Quotes, Source};
 use crate::sandbox::info::Info;
 
 /// The log's file in the data folder.
-pub(super) const LOG_FILE: &str = "log.db";
+pub(crate) const LOG_FILE: &str = "log.db";
 /// So much of a deposit that no order can spend goes to rounding; more is owed back. The price of a smallest order is
 /// some two hundred times as much.
 const ROUNDING_MAX_SATOSHI: u64 = 1_000;
@@ -71,7 +71,7 @@ const HALT_FILE: &str = "HALT";
 /// The pause between two audits of the whole log.
 const AUDIT_EVERY: Duration = Duration::from_hours(24);
 /// The views' file in the data folder.
-const VIEWS_FILE: &str = "views.db";
+pub(crate) const VIEWS_FILE: &str = "views.db";
 
 /// The running actors, as the rest of the process holds them.
 pub(super) struct Actors {

@@ -1,0 +1,304 @@
+//! The log as it is stored, event by event, for whoever proves it: on a connection that writes nothing, not even beside the
+//! file, and without being in the way of a desk that runs.
+//!
+//! The end is taken once, at the beginning; an event is never changed, so pages that are read one after the other up to that
+//! end are the log of that moment.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use millrace_model::damage::Damage;
+use millrace_model::event::{Event, Recorded};
+use millrace_model::ids::{Hash32, Position, StreamName, Version};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+
+use super::chain_hash::{ChainHash, snapshot_hash};
+use super::reader::{ReadError, STREAM_BEFORE, query_on, recorded};
+use super::schema::{OpenError, check_known};
+use super::verify::{CHAIN, Step, Verified, follow};
+
+/// A database that is looked at and not touched.
+///
+/// While nobody has it open, SQLite is told that it does not change, and leaves nothing beside it; whether that stayed true
+/// is asked at the end.
+#[derive(Debug)]
+pub struct Bystander {
+    connection: Connection,
+    path: PathBuf,
+    quiet: Option<Stamp>,
+}
+
+/// By which a file is known to be as it was.
+type Stamp = (u64, Option<SystemTime>);
+
+impl Bystander {
+    /// Opens a database that exists. `is_quiet` permits to believe that nobody writes to it when it looks so.
+    pub fn open(path: &Path, is_quiet: bool) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Database { path: path.to_owned(), source };
+        let quiet = if is_quiet && !has_log(path) { stamp(path) } else { None };
+        let quiet = quiet.zip(immutable(path));
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = match &quiet {
+            Some((_, name)) => Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI),
+            None => Connection::open_with_flags(path, flags),
+        };
+        let connection = connection.map_err(failed)?;
+        connection.execute_batch("PRAGMA busy_timeout = 5000").map_err(failed)?;
+        connection.set_prepared_statement_cache_capacity(32);
+        Ok(Self { connection, path: path.to_owned(), quiet: quiet.map(|(stamp, _)| stamp) })
+    }
+
+    /// Its connection.
+    pub fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Whether somebody began to write to it although it looked as if nobody did: what was read of it is worth nothing.
+    pub fn was_overtaken(&self) -> bool {
+        self.quiet.is_some_and(|before| has_log(&self.path) || stamp(&self.path) != Some(before))
+    }
+}
+
+/// Whether somebody has it open, or left something that is not in it yet.
+fn has_log(path: &Path) -> bool {
+    ["-wal", "-journal"].iter().any(|end| {
+        let mut name = path.as_os_str().to_owned();
+        name.push(end);
+        PathBuf::from(name).try_exists().unwrap_or(true)
+    })
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let found = fs::metadata(path).ok()?;
+    Some((found.len(), found.modified().ok()))
+}
+
+/// The name under which SQLite takes a file for one that does not change.
+fn immutable(path: &Path) -> Option<OsString> {
+    let path = fs::canonicalize(path).ok()?;
+    let name = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    Some(format!("file:{name}?immutable=1").into())
+}
+
+/// What the log says of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamRow {
+    /// Its number in this file.
+    pub id: i64,
+    /// Its name.
+    pub name: String,
+    /// The number of its category.
+    pub category: i64,
+    /// What of the outside world it stands for.
+    pub key: Option<String>,
+    /// What it shares with others.
+    pub label: Option<String>,
+    /// 1 while something is expected to happen in it.
+    pub open: i64,
+    /// Its newest version.
+    pub version: Option<Version>,
+}
+
+/// A stream's stored state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredSnapshot {
+    /// The number of its stream in this file.
+    pub stream_id: i64,
+    /// The version that it stands for.
+    pub version: Version,
+    /// The state.
+    pub state: String,
+    /// Whether it is what was stored.
+    pub is_intact: bool,
+}
+
+/// What is said of streams.
+macro_rules! streams {
+    ($which:literal) => {
+        concat!(
+            "SELECT id, name, category, key, label, open, (SELECT max(version) FROM events WHERE stream = streams.id) ",
+            "FROM streams ",
+            $which
+        )
+    };
+}
+
+/// What stands at a position of the log.
+#[derive(Debug)]
+pub struct Examined {
+    /// The position.
+    pub position: Position,
+    /// What its hash says.
+    pub damage: Option<Damage>,
+    /// The hash that is stored with it.
+    pub hash: Option<Hash32>,
+    /// The number of its stream in this file.
+    pub stream_id: i64,
+    /// From which to which position the events of its command are said to go.
+    pub command: Option<(Position, Position)>,
+    /// The event. A deposit's that is not understood is [`Event::Unreadable`].
+    pub event: Result<Recorded, Illegible>,
+}
+
+/// What can be said of an event that is not to be read at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Illegible {
+    /// Its stream's name.
+    pub stream: Option<String>,
+    /// Its place there.
+    pub version: Option<Version>,
+    /// What it is.
+    pub kind: Option<String>,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// A log that is being examined up to an end that was taken at the beginning.
+#[derive(Debug)]
+pub struct Examination {
+    log: Bystander,
+    so_far: Verified,
+    end: Position,
+}
+
+impl Examination {
+    /// Opens the log, which must exist, and takes its end. `is_quiet` as for [`Bystander::open`].
+    pub fn begin(path: &Path, is_quiet: bool) -> Result<Self, OpenError> {
+        let log = Bystander::open(path, is_quiet)?;
+        check_known(&log.connection, path)?;
+        let end = log
+            .connection
+            .query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
+            .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+        Ok(Self { log, so_far: Verified { head: 0, tip: ChainHash::GENESIS }, end })
+    }
+
+    /// The newest position when it began.
+    pub fn end(&self) -> Position {
+        self.end
+    }
+
+    /// How far it is.
+    pub fn so_far(&self) -> Verified {
+        self.so_far
+    }
+
+    /// Whether somebody began to write to the log although nobody seemed to.
+    pub fn was_overtaken(&self) -> bool {
+        self.log.was_overtaken()
+    }
+
+    /// The next events up to the end.
+    pub fn page(&mut self, events_max: usize, each: &mut dyn FnMut(Examined)) -> Result<Step, ReadError> {
+        let mut statement = self.log.connection.prepare_cached(CHAIN)?;
+        let mut rows = statement.query((self.so_far.head, events_max as i64))?;
+        for _ in 0..events_max {
+            let Some(row) = rows.next()? else { return Ok(Step::End) };
+            if row.get::<_, Position>(0)? > self.end {
+                return Ok(Step::End);
+            }
+            let (reached, damage) = follow(self.so_far, row)?;
+            self.so_far = reached;
+            each(examined(row, damage)?);
+        }
+        Ok(Step::More)
+    }
+
+    /// The events of a stream, by its number, before a version.
+    pub fn stream_before(&self, stream_id: i64, version: Version) -> Result<Vec<Recorded>, ReadError> {
+        query_on(&self.log.connection, STREAM_BEFORE, (stream_id, version))
+    }
+
+    /// What is said of one stream.
+    pub fn stream_row(&self, stream_id: i64) -> Result<Option<StreamRow>, ReadError> {
+        let mut statement = self.log.connection.prepare_cached(streams!("WHERE id = ?1"))?;
+        Ok(statement.query_row([stream_id], stream_row).optional()?)
+    }
+
+    /// What is said of all streams, at one moment.
+    pub fn each_stream(&self, each: &mut dyn FnMut(StreamRow)) -> Result<(), ReadError> {
+        let mut statement = self.log.connection.prepare_cached(streams!("ORDER BY id"))?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(stream_row(row)?);
+        }
+        Ok(())
+    }
+
+    /// The stored states: few, since most streams have none.
+    pub fn snapshots(&self) -> Result<Vec<StoredSnapshot>, ReadError> {
+        let sql =
+            "SELECT p.stream, p.version, p.state, p.hash, s.name FROM snapshots p JOIN streams s ON s.id = p.stream";
+        let mut statement = self.log.connection.prepare(sql)?;
+        let snapshots = statement.query_map([], |row| {
+            let (stream_id, version, state): (i64, Version, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (hash, name): (Vec<u8>, String) = (row.get(3)?, row.get(4)?);
+            let name = name.parse::<StreamName>();
+            let is_intact = name.is_ok_and(|name| snapshot_hash(&name, version, &state).0[..] == hash[..]);
+            Ok(StoredSnapshot { stream_id, version, state, is_intact })
+        })?;
+        Ok(snapshots.collect::<Result<_, _>>()?)
+    }
+}
+
+fn stream_row(row: &Row<'_>) -> rusqlite::Result<StreamRow> {
+    Ok(StreamRow {
+        id: row.get(0)?,
+        name: row.get(1)?,
+        category: row.get(2)?,
+        key: row.get(3)?,
+        label: row.get(4)?,
+        open: row.get(5)?,
+        version: row.get(6)?,
+    })
+}
+
+fn examined(row: &Row<'_>, damage: Option<Damage>) -> Result<Examined, ReadError> {
+    let command = row.get(14).and_then(|first| Ok((first, row.get(15)?))).ok();
+    let event = recorded(row).map_err(|error| Illegible {
+        stream: row.get(1).ok(),
+        version: row.get(2).ok(),
+        kind: row.get(3).ok(),
+        why: match error {
+            // The position is said anyway.
+            ReadError::Decode { source, .. } => source.to_string(),
+            error => error.to_string(),
+        },
+    });
+    let hash = row.get(10).map(Hash32).ok();
+    Ok(Examined { position: row.get(0)?, damage, hash, stream_id: row.get(13)?, command, event })
+}
+
+impl Examined {
+    /// Its stream's name, its place there and what it is, as far as that can be told.
+    pub fn name(&self) -> (Option<String>, Option<Version>, Option<String>) {
+        match &self.event {
+            Ok(recorded) => {
+                let (stream, kind) = (recorded.stream.to_string(), recorded.event.kind().to_owned());
+                (Some(stream), Some(recorded.version), Some(kind))
+            }
+            Err(unread) => (unread.stream.clone(), unread.version, unread.kind.clone()),
+        }
+    }
+
+    /// Its place in its stream.
+    pub fn version(&self) -> Option<Version> {
+        match &self.event {
+            Ok(recorded) => Some(recorded.version),
+            Err(unread) => unread.version,
+        }
+    }
+
+    /// Why it cannot be understood.
+    pub fn unreadable(&self) -> Option<&str> {
+        match &self.event {
+            Ok(recorded) => match &recorded.event {
+                Event::Unreadable(what) => Some(&what.why),
+                _ => None,
+            },
+            Err(unread) => Some(&unread.why),
+        }
+    }
+}

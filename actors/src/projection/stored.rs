@@ -1,0 +1,141 @@
+//! The views as they are stored, for whoever holds them against the log: all of one moment, and nothing is written.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use chrono::DateTime;
+use millrace_model::ids::{DepositId, Position};
+use millrace_model::ledger::Balances;
+use rusqlite::{OptionalExtension, Row};
+use serde::de::DeserializeOwned;
+
+use super::row::UnreadableFrom;
+use super::totals::Totals;
+use super::views::{BindingRow, VERSION};
+use crate::event_store::{Bystander, OpenError};
+
+/// Why the stored views cannot be looked at.
+#[derive(Debug, thiserror::Error)]
+pub enum StoredError {
+    /// The file does not open.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// SQLite says no.
+    #[error("they cannot be read: {0}")]
+    Database(#[from] rusqlite::Error),
+    /// A document in them is none.
+    #[error("{name} cannot be read: {cause}")]
+    Document {
+        /// Which.
+        name: &'static str,
+        /// What is wrong with it.
+        cause: serde_json::Error,
+    },
+}
+
+/// The views at one moment.
+#[derive(Debug)]
+pub struct StoredViews {
+    file: Bystander,
+}
+
+/// A deposit's row, with the columns that it is found by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDeposit {
+    /// The position of its first event.
+    pub seq: Position,
+    /// `id`
+    pub id: String,
+    /// `target`
+    pub target: Option<String>,
+    /// `address`
+    pub address: String,
+    /// `status`
+    pub status: String,
+    /// The row as JSON.
+    pub body: String,
+}
+
+impl StoredViews {
+    /// Takes the views as they are now. `is_quiet` as for [`Bystander::open`].
+    pub fn open(path: &Path, is_quiet: bool) -> Result<Self, StoredError> {
+        let file = Bystander::open(path, is_quiet)?;
+        // From the first statement on, everything that is read is of that moment.
+        file.connection().execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")?;
+        Ok(Self { file })
+    }
+
+    /// How far they go; nothing where they are of another shape, or were never begun.
+    pub fn position(&self) -> Result<Option<Position>, StoredError> {
+        let sql = "SELECT position FROM checkpoint WHERE name = 'deposits' AND version = ?1";
+        Ok(self.file.connection().query_row(sql, [VERSION], |row| row.get(0)).optional()?)
+    }
+
+    /// What all deposits add up to.
+    pub fn totals(&self) -> Result<Totals, StoredError> {
+        self.document("deposits")
+    }
+
+    /// What stands on the ledger's accounts.
+    pub fn balances(&self) -> Result<Balances, StoredError> {
+        self.document("ledger")
+    }
+
+    /// The deposits that cannot be read.
+    pub fn unreadable(&self) -> Result<BTreeMap<DepositId, UnreadableFrom>, StoredError> {
+        self.document("unreadable")
+    }
+
+    fn document<T: Default + DeserializeOwned>(&self, name: &'static str) -> Result<T, StoredError> {
+        let sql = "SELECT body FROM totals WHERE name = ?1";
+        let body: Option<String> = self.file.connection().query_row(sql, [name], |row| row.get(0)).optional()?;
+        let read = |body: String| serde_json::from_str(&body).map_err(|cause| StoredError::Document { name, cause });
+        Ok(body.map(read).transpose()?.unwrap_or_default())
+    }
+
+    /// Looks at every deposit's row, in the order in which they came.
+    pub fn each_deposit(&self, each: &mut dyn FnMut(StoredDeposit)) -> Result<(), StoredError> {
+        let sql = "SELECT seq, id, target, address, status, body FROM deposits ORDER BY seq";
+        let mut statement = self.file.connection().prepare_cached(sql)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            each(StoredDeposit {
+                seq: row.get(0)?,
+                id: row.get(1)?,
+                target: row.get(2)?,
+                address: row.get(3)?,
+                status: row.get(4)?,
+                body: row.get(5)?,
+            });
+        }
+        Ok(())
+    }
+
+    /// The deposit address whose binding is at this position.
+    pub fn binding(&self, seq: Position) -> Result<Option<BindingRow>, StoredError> {
+        let sql = "SELECT seq, address, target, number, method, bound_at FROM bindings WHERE seq = ?1";
+        let mut statement = self.file.connection().prepare_cached(sql)?;
+        Ok(statement.query_row([seq], binding).optional()?)
+    }
+
+    /// How many deposit addresses there are.
+    pub fn count_bindings(&self) -> Result<u64, StoredError> {
+        Ok(self.file.connection().query_row("SELECT count(*) FROM bindings", [], |row| row.get(0))?)
+    }
+
+    /// Whether somebody began to write to them although nobody seemed to.
+    pub fn were_overtaken(&self) -> bool {
+        self.file.was_overtaken()
+    }
+}
+
+fn binding(row: &Row<'_>) -> rusqlite::Result<BindingRow> {
+    Ok(BindingRow {
+        seq: row.get(0)?,
+        address: row.get(1)?,
+        target: row.get(2)?,
+        number: row.get(3)?,
+        method: row.get(4)?,
+        bound_at: DateTime::from_timestamp_micros(row.get(5)?).unwrap_or_default(),
+    })
+}
