@@ -1,4 +1,4 @@
-//! Keeps the file up with the log, and ahead of the numbers that are given out.
+//! Keeps the file up with the log, and ahead of the numbers that are given out; and tells of the log's head besides.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use xtra::Mailbox;
 
 use super::file::FileError;
 use super::standing::{Finding, Unclear, compare, of_log};
-use super::{PART, STEP_MAX, STEP_MIN, Shared};
+use super::{PART, STEP_MAX, STEP_MIN, Shared, told};
 use crate::event_store::{AppendError, BellGone, Execution, ReadError, Store};
 use crate::supervision::{Incarnation, Reporter};
 
@@ -46,6 +46,7 @@ impl xtra::Actor for Actor {
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         self.incarnation.scope.spawn(self.keeper().keep());
+        self.incarnation.scope.spawn(told::hourly(self.store.clone()));
         Ok(())
     }
 
@@ -57,6 +58,7 @@ impl xtra::Actor for Actor {
         {
             tracing::warn!(%behind, "the head file was not brought up with the log");
         }
+        told::tell(&self.store);
         Ok(())
     }
 }

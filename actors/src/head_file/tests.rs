@@ -28,16 +28,16 @@ const ACCOUNT: &str =
     "zpub6rFR7y4Q2AijBEqTUquhVz398htDFrtymD9xYYfG1m4wAcvPhXNfE3EfH1r1ADqtfSdVCToUG868RvUUkgDKf31mGDtKsAYz2oz2AGutZYs";
 
 /// A desk that gives out addresses, on the log in the folder `data`, with its head file beside that.
-struct Desk {
-    tree: Tree,
-    store: Store,
+pub(super) struct Desk {
+    pub(super) tree: Tree,
+    pub(super) store: Store,
     head_file: HeadFile,
     operations: Operations,
     binder: Door<BindRequest>,
 }
 
 impl Desk {
-    async fn start(dir: &Path) -> Self {
+    pub(super) async fn start(dir: &Path) -> Self {
         Self::start_with(dir, Foreign::Refused, account()).await
     }
 
@@ -76,7 +76,7 @@ impl Desk {
     }
 
     /// Binds so many; their numbers.
-    async fn bind_many(&self, life: &str, many: u32) -> Vec<u32> {
+    pub(super) async fn bind_many(&self, life: &str, many: u32) -> Vec<u32> {
         let mut numbers = Vec::new();
         for number in 0..many {
             numbers.push(self.bind(&format!("{life} {number}")).await.unwrap().index);
