@@ -1,6 +1,7 @@
 //! Ways from older schemas of an event's payload to the newest one.
 //!
-//! Every change of a stored shape adds one step here, from schema n to n + 1, and a golden file in `upcast/golden`.
+//! Every change of a stored shape adds one step here, from schema n to n + 1, a golden file in `upcast/golden`, and
+//! a golden log in `tests/golden`.
 
 use serde_json::Value;
 
