@@ -9,6 +9,7 @@ mod books;
 mod quarantine;
 mod row;
 mod stored;
+mod tables;
 mod totals;
 mod views;
 

@@ -10,8 +10,9 @@ use rusqlite::{OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
 use super::row::UnreadableFrom;
+use super::tables::VERSION;
 use super::totals::Totals;
-use super::views::{BindingRow, VERSION};
+use super::views::BindingRow;
 use crate::event_store::{Bystander, OpenError};
 
 /// Why the stored views cannot be looked at.

@@ -103,9 +103,10 @@ fn as_text(subject: &Subject, report: &Report, out: &mut impl Write) -> anyhow::
     writeln!(out, "head       position {position}, hash {hash}")?;
     writeln!(out, "head file  {}", compared(&report.head_file))?;
     writeln!(out, "views      {}", compared(&report.views))?;
-    Ok(if report.is_well() {
-        writeln!(out, "everything is as it should be")?
-    })
+    if report.is_well() {
+        writeln!(out, "everything is as it should be")?;
+    }
+    Ok(())
 }
 
 fn compared(compared: &Compared) -> String {
