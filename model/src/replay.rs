@@ -1,6 +1,7 @@
 //! Any stream stepped through: the state that its events fold to, as JSON, and who asked for an event.
 
 mod difference;
+mod moment;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use crate::ids::Category;
 use crate::wallet::Wallet;
 
 pub use difference::{Field, fields};
+pub use moment::{Moment, NoMoment, Until, moment};
 
 /// What the events of a stream have come to so far.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,11 +8,11 @@ mod tests;
 use std::io::Write;
 
 use anyhow::{Context, bail, ensure};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use millrace_actors::event_store::{Entry, Reader};
 use millrace_model::ids::{StreamName, Version};
-use millrace_model::replay::State;
+use millrace_model::replay::{State, Until};
 use serde_json::Value;
 
 use super::log_file::{self, LogFile};
@@ -63,22 +63,14 @@ impl Replay {
         self.step
     }
 
-    /// Whether an event is behind the moment at which to stop.
-    fn is_behind(&self, entry: &Entry) -> bool {
-        let late = self.at.is_some_and(|at| entry.recorded.recorded_at > at);
-        late || self.to.is_some_and(|to| entry.recorded.version > to)
+    fn until(&self) -> Until {
+        Until { version: self.to, at: self.at.map(Until::time) }
     }
 }
 
-/// Times are shown down to the microsecond here and to the millisecond elsewhere: one without microseconds means all of its
-/// millisecond.
 fn time(text: &str) -> Result<DateTime<Utc>, String> {
-    let at = DateTime::parse_from_rfc3339(text)
-        .map_err(|error| format!("{error}; a time is written as 2026-11-21T20:00:00Z"))?
-        .to_utc();
-    let whole_ms = at.timestamp_subsec_nanos() % 1_000_000 == 0;
-    at.checked_add_signed(TimeDelta::microseconds(if whole_ms { 999 } else { 0 }))
-        .ok_or_else(|| "is too late".to_owned())
+    let at = DateTime::parse_from_rfc3339(text);
+    Ok(at.map_err(|error| format!("{error}; a time is written as 2026-11-21T20:00:00Z"))?.to_utc())
 }
 
 /// Where the stream is after the events so far.
@@ -117,7 +109,7 @@ pub fn print(reader: &Reader, wanted: &Replay, pause: &mut impl Pause, out: &mut
         let is_last = page.len() < PAGE_EVENTS_MAX;
         for entry in page {
             let entry = entry.inspect_err(|_| drop(out.flush()))?;
-            if wanted.is_behind(&entry) {
+            if !wanted.until().includes(&entry.recorded) {
                 next = Some(entry.recorded);
                 break 'pages;
             }

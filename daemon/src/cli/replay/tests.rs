@@ -108,7 +108,7 @@ fn what_is_not_there_is_told() {
     let sample = Sample::new();
     assert_eq!(refused(&sample, "wallet/sky"), "there is no stream wallet/sky in this log");
     assert_eq!(refused(&sample, "desk --to 2"), "desk has no version 2: it ends at 1");
-    let before = "desk was not there at 2030-01-01T00:00:00.000999Z: it begins at 2030-01-01T01:06:40.000123Z";
+    let before = "desk was not there at 2030-01-01T00:00:00.000000Z: it begins at 2030-01-01T01:06:40.000123Z";
     assert_eq!(refused(&sample, "desk --at 2030-01-01T00:00:00Z"), before);
     let unknown = Line::try_parse_from(["replay", "elsewhere"]).map(drop).unwrap_err().to_string();
     assert!(unknown.contains("names no stream"), "{unknown}");
