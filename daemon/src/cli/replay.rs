@@ -7,7 +7,7 @@ mod tests;
 
 use std::io::Write;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::Args;
 use millrace_actors::event_store::{Entry, Reader};
@@ -16,6 +16,7 @@ use millrace_model::replay::{State, Until};
 use serde_json::Value;
 
 use super::log_file::{self, LogFile};
+use crate::escape::escaped;
 use line::{Moment, Style};
 
 pub use pause::{Enter, Pause};
@@ -93,10 +94,15 @@ impl Walk {
         let place = || format!("{}#{} at position {}", recorded.stream, recorded.version, recorded.position);
         ensure!(recorded.version == self.version + 1, "{}: version {} is missing", place(), self.version + 1);
         let state = std::mem::replace(&mut self.state, State::Binding);
-        self.state = state.after(&recorded.event).with_context(place)?;
+        self.state = state.after(&recorded.event).map_err(|stuck| told(&stuck)).with_context(place)?;
         (self.version, self.at) = (recorded.version, Some(recorded.recorded_at));
         Ok(std::mem::replace(&mut self.json, self.state.to_json()))
     }
+}
+
+/// What is wrong with an event quotes what is stored.
+fn told(error: &dyn std::error::Error) -> anyhow::Error {
+    anyhow!("{}", escaped(&error.to_string()))
 }
 
 /// Steps through a stream.
@@ -108,7 +114,7 @@ pub fn print(reader: &Reader, wanted: &Replay, pause: &mut impl Pause, out: &mut
         let page = reader.history(&wanted.stream, walk.version, PAGE_EVENTS_MAX)?;
         let is_last = page.len() < PAGE_EVENTS_MAX;
         for entry in page {
-            let entry = entry.inspect_err(|_| drop(out.flush()))?;
+            let entry = entry.map_err(|error| told(&error))?;
             if !wanted.until().includes(&entry.recorded) {
                 next = Some(entry.recorded);
                 break 'pages;

@@ -88,7 +88,7 @@ mod tests {
             lines[2].starts_with("2030-01-01T00:00:00.000123Z                A payment of 0.05000000 BTC"),
             "{text}"
         );
-        let held = "2030-01-01T00:01:01.600123Z      +1 min 0 s  It was held: an operator asked for it: look\\u{1b}[2J. It \
+        let held = "2030-01-01T00:01:01.600123Z    +1 min 0 s  It was held: an operator asked for it: look\\u{1b}[2J. It \
                     was interrupted in wait_decide.";
         assert_eq!(lines[6], held);
         assert!(lines[9].starts_with("It is received and waits for the decision. From the first "), "{text}");
