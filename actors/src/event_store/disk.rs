@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
-use rusqlite::ErrorCode;
+use rusqlite::ffi;
 
 /// What is wrong with a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,13 +37,22 @@ impl Ailment {
     /// What an error of SQLite tells of the disk under this file. SQLite has a word of its own for a disk that is full, and
     /// for a file that it had to open for reading only; a disk that became so later it reports as failing.
     pub(super) fn of(error: &rusqlite::Error, file: &Path) -> Option<Self> {
-        match error.sqlite_error_code()? {
-            ErrorCode::DiskFull => Some(Self::Full),
-            ErrorCode::ReadOnly => Some(Self::ReadOnly),
-            ErrorCode::SystemIoFailure => {
+        let ailment = Self::of_code(error.sqlite_error()?.extended_code)?;
+        match ailment {
+            Self::Full | Self::ReadOnly => Some(ailment),
+            Self::Failing => {
                 let found = OpenOptions::new().write(true).open(file).err().as_ref().and_then(Self::of_io);
                 Some(found.unwrap_or(Self::Failing))
             }
+        }
+    }
+
+    /// What a result code of SQLite tells, be it extended or not.
+    pub(crate) const fn of_code(code: i32) -> Option<Self> {
+        match code & PRIMARY {
+            ffi::SQLITE_FULL => Some(Self::Full),
+            ffi::SQLITE_READONLY => Some(Self::ReadOnly),
+            ffi::SQLITE_IOERR => Some(Self::Failing),
             _ => None,
         }
     }
@@ -58,6 +67,8 @@ impl Ailment {
     }
 }
 
+/// The part of a result code that is no extension.
+const PRIMARY: i32 = 0xff;
 /// Input/output error, on every Unix.
 const EIO: i32 = 5;
 
@@ -71,14 +82,13 @@ pub(super) fn told_io(error: &io::Error) -> String {
     told_of(Ailment::of_io(error), error)
 }
 
-fn told_of(ailment: Option<Ailment>, error: &dyn std::fmt::Display) -> String {
+/// An error, and in front of it what the disk suffers from.
+pub(crate) fn told_of(ailment: Option<Ailment>, error: &dyn std::fmt::Display) -> String {
     ailment.map_or_else(|| error.to_string(), |ailment| format!("{} ({error})", ailment.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
     use super::*;
 
     fn sqlite(code: i32) -> rusqlite::Error {

@@ -7,7 +7,7 @@ mod actor;
 mod append;
 mod bell;
 mod chain_hash;
-mod disk;
+pub(crate) mod disk;
 mod feed;
 mod history;
 mod log;

@@ -8,6 +8,7 @@ mod aside;
 mod books;
 mod quarantine;
 mod row;
+mod tables;
 mod totals;
 mod views;
 

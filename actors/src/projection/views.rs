@@ -9,21 +9,19 @@ use chrono::{DateTime, Utc};
 use millrace_model::ids::{DepositId, Position};
 use millrace_model::ledger::Balances;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Row, Sqlite, SqlitePool};
 use tokio::sync::{Notify, broadcast, watch};
 
 use super::row::{DepositRow, UnreadableFrom};
+use super::tables;
 use super::totals::Totals;
+use crate::event_store::{Ailment, disk};
 
-/// The newest shape of what is derived. A database with another is thrown away and made again from the log.
-const VERSION: i64 = 4;
 /// Rows on a page at most.
 pub const PAGE_ROWS_MAX: u32 = 200;
-/// How many rows one statement writes.
-const CHUNK_SIZES: [usize; 4] = [64, 16, 4, 1];
 /// How many changes a slow watcher may be behind before it is told to look at everything again.
 const CHANGES_MAX: usize = 4_096;
 
@@ -31,7 +29,7 @@ const CHANGES_MAX: usize = 4_096;
 #[derive(Debug, thiserror::Error)]
 pub enum ViewError {
     /// SQLite says no.
-    #[error("the views: {0}")]
+    #[error("the views: {}", told(.0))]
     Database(#[from] sqlx::Error),
     /// A migration did not apply.
     #[error("the views: {0}")]
@@ -42,6 +40,12 @@ pub enum ViewError {
     /// An old file cannot be put aside.
     #[error("the views' file: {0}")]
     File(#[from] std::io::Error),
+}
+
+/// The error, and what the disk suffers from if it is the disk.
+fn told(error: &sqlx::Error) -> String {
+    let code = error.as_database_error().and_then(|error| error.code()?.parse().ok());
+    disk::told_of(code.and_then(Ailment::of_code), error)
 }
 
 /// A deposit address of a customer.
@@ -152,43 +156,21 @@ impl Views {
     /// are emptied and begin again.
     pub async fn prepare(&self, log_head: Position) -> Result<Position, ViewError> {
         migrator().run(&self.pool).await?;
-        // A commit of the incarnation before may still be under way: it is through, or came to nothing, before anything is
-        // read. Sums and position of two moments would count deposits twice.
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        let found = sqlx::query("SELECT version, position FROM checkpoint WHERE name = 'deposits'")
-            .fetch_optional(&mut *transaction)
-            .await?;
-        let position = match found {
-            Some(row) if row.get::<i64, _>(0) == VERSION && (row.get::<i64, _>(1) as Position) <= log_head => {
-                row.get::<i64, _>(1) as Position
-            }
-            Some(_) | None => {
-                clear(&mut transaction).await?;
-                0
-            }
-        };
-        self.begin_at(position, transaction).await
+        self.begin(Some(log_head)).await
     }
 
     /// Empties the views, to be made again from the log's beginning.
     pub(super) async fn begin_again(&self) -> Result<Position, ViewError> {
-        let mut transaction = self.pool.begin_with("BEGIN IMMEDIATE").await?;
-        clear(&mut transaction).await?;
-        self.begin_at(0, transaction).await
+        self.begin(None).await
     }
 
-    /// Shows the sums of this moment, once it is sure to have been.
-    async fn begin_at(
-        &self,
-        position: Position,
-        mut transaction: Transaction<'_, Sqlite>,
-    ) -> Result<Position, ViewError> {
-        let totals = read_sums(&mut transaction, "deposits").await?;
-        let balances = read_sums(&mut transaction, "ledger").await?;
-        let unreadable = read_sums(&mut transaction, "unreadable").await?;
-        transaction.commit().await?;
+    async fn begin(&self, log_head: Option<Position>) -> Result<Position, ViewError> {
+        let mut connection = self.pool.acquire().await?;
+        let begun = tables::begin(&mut connection, log_head).await;
+        let (totals, ledger) = sound(connection, begun)?;
+        let position = ledger.position;
         self.totals.send_replace(Arc::new(totals));
-        self.ledger.send_replace(Arc::new(LedgerCut { position, balances, unreadable }));
+        self.ledger.send_replace(Arc::new(ledger));
         self.position.send_replace(position);
         Ok(position)
     }
@@ -202,31 +184,10 @@ impl Views {
         ledger: LedgerCut,
     ) -> Result<(), ViewError> {
         let position = ledger.position;
-        let mut transaction = self.pool.begin().await?;
-        for rows in chunks(deposits) {
-            write_deposits(&mut transaction, rows).await?;
-        }
-        for rows in chunks(bindings) {
-            write_bindings(&mut transaction, rows).await?;
-        }
-        if !deposits.is_empty() || !bindings.is_empty() {
-            write_sums(&mut transaction, "deposits", totals).await?;
-        }
-        if self.ledger.borrow().balances != ledger.balances {
-            write_sums(&mut transaction, "ledger", &ledger.balances).await?;
-        }
-        if self.ledger.borrow().unreadable != ledger.unreadable {
-            write_sums(&mut transaction, "unreadable", &ledger.unreadable).await?;
-        }
-        sqlx::query(
-            "INSERT INTO checkpoint (name, version, position) VALUES ('deposits', ?1, ?2)
-             ON CONFLICT (name) DO UPDATE SET version = excluded.version, position = excluded.position",
-        )
-        .bind(VERSION)
-        .bind(position as i64)
-        .execute(&mut *transaction)
-        .await?;
-        transaction.commit().await?;
+        let shown = self.ledger();
+        let mut connection = self.pool.acquire().await?;
+        let written = tables::write(&mut connection, deposits, bindings, totals, (&shown, &ledger)).await;
+        sound(connection, written)?;
         self.totals.send_if_modified(|shown| {
             let changed = **shown != *totals;
             if changed {
@@ -377,71 +338,9 @@ fn listing(filter: &Filter) -> &'static str {
     }
 }
 
-/// Cuts rows into pieces of a few sizes, so that a few statements, prepared once, write any number.
-fn chunks<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let size = CHUNK_SIZES.into_iter().find(|size| *size <= rows.len())?;
-        let (chunk, rest) = rows.split_at(size);
-        rows = rest;
-        Some(chunk)
-    })
-}
-
-async fn read_sums<T: Default + DeserializeOwned>(views: &mut SqliteConnection, name: &str) -> Result<T, ViewError> {
-    let body: Option<String> =
-        sqlx::query_scalar("SELECT body FROM totals WHERE name = ?1").bind(name).fetch_optional(views).await?;
-    Ok(body.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default())
-}
-
-async fn clear(views: &mut SqliteConnection) -> Result<(), ViewError> {
-    for emptied in ["DELETE FROM deposits", "DELETE FROM bindings", "DELETE FROM totals", "DELETE FROM checkpoint"] {
-        sqlx::query(emptied).execute(&mut *views).await?;
-    }
-    Ok(())
-}
-
-async fn write_sums(connection: &mut SqliteConnection, name: &str, sums: &impl Serialize) -> Result<(), ViewError> {
-    sqlx::query(
-        "INSERT INTO totals (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
-    )
-    .bind(name)
-    .bind(serde_json::to_string(sums)?)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-async fn write_deposits(connection: &mut SqliteConnection, rows: &[DepositRow]) -> Result<(), ViewError> {
-    let bodies: Vec<String> = rows.iter().map(serde_json::to_string).collect::<Result<_, _>>()?;
-    let mut query = QueryBuilder::new("INSERT INTO deposits (seq, id, target, address, status, body) ");
-    query.push_values(rows.iter().zip(bodies), |mut values, (row, body)| {
-        values
-            .push_bind(row.seq as i64)
-            .push_bind(row.id.to_string())
-            .push_bind(row.target.as_deref())
-            .push_bind(&row.address)
-            .push_bind(&row.status)
-            .push_bind(body);
-    });
-    query.push(" ON CONFLICT (seq) DO UPDATE SET status = excluded.status, body = excluded.body");
-    query.build().execute(connection).await?;
-    Ok(())
-}
-
-async fn write_bindings(connection: &mut SqliteConnection, rows: &[BindingRow]) -> Result<(), ViewError> {
-    let mut query = QueryBuilder::new("INSERT INTO bindings (seq, address, target, number, method, bound_at) ");
-    query.push_values(rows, |mut values, row| {
-        values
-            .push_bind(row.seq as i64)
-            .push_bind(&row.address)
-            .push_bind(&row.target)
-            .push_bind(row.number)
-            .push_bind(&row.method)
-            .push_bind(row.bound_at.timestamp_micros());
-    });
-    query.push(" ON CONFLICT (seq) DO NOTHING");
-    query.build().execute(connection).await?;
-    Ok(())
+/// A connection on which something failed is closed: sqlx may count a transaction there that SQLite has ended.
+fn sound<T>(mut connection: PoolConnection<Sqlite>, done: Result<T, ViewError>) -> Result<T, ViewError> {
+    done.inspect_err(|_| connection.close_on_drop())
 }
 
 fn binding(row: &sqlx::sqlite::SqliteRow) -> BindingRow {
@@ -466,11 +365,42 @@ mod tests {
         let views = Views::new(&folder.path().join("views.db"));
         assert_eq!(views.prepare(9).await.unwrap(), 0);
         let mut straggler = views.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
-        let cut = format!("INSERT INTO checkpoint (name, version, position) VALUES ('deposits', {VERSION}, 7)");
+        let cut =
+            format!("INSERT INTO checkpoint (name, version, position) VALUES ('deposits', {}, 7)", tables::VERSION);
         sqlx::raw_sql(sqlx::AssertSqlSafe(cut)).execute(&mut *straggler).await.unwrap();
         // Nothing is concluded from what stood there before; the wait may end early and proves nothing then.
         assert!(tokio::time::timeout(Duration::from_millis(200), views.prepare(9)).await.is_err());
         straggler.commit().await.unwrap();
         assert_eq!(views.prepare(9).await.unwrap(), 7);
+    }
+
+    fn bound(seq: Position) -> BindingRow {
+        let text = |what: &str| format!("{what}{seq:0>40}");
+        let (address, target, method) = (text("address"), text("target"), "direct".to_owned());
+        BindingRow { seq, address, target, number: 1, method, bound_at: DateTime::UNIX_EPOCH }
+    }
+
+    /// O3: SQLite ends a transaction by itself for which there is no room, and sqlx does not hear of it.
+    #[tokio::test]
+    async fn a_connection_that_found_no_room_is_not_used_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let views = Views::new(&folder.path().join("views.db"));
+        views.prepare(0).await.unwrap();
+        let mut connections = Vec::new();
+        for _ in 0..views.pool.options().get_max_connections() {
+            let mut connection = views.pool.acquire().await.unwrap();
+            sqlx::query("PRAGMA max_page_count = 1").fetch_one(&mut *connection).await.unwrap();
+            connections.push(connection);
+        }
+        let without_room = connections.len();
+        drop(connections);
+        let bindings: Vec<_> = (1..=5_000).map(bound).collect();
+        let cut = LedgerCut { position: 5_000, ..LedgerCut::default() };
+        for _ in 0..without_room {
+            let refused = views.write(&[], &bindings, &Totals::default(), cut.clone()).await.unwrap_err();
+            assert!(refused.to_string().starts_with("the views: the disk is full ("), "{refused}");
+        }
+        views.write(&[], &bindings, &Totals::default(), cut).await.unwrap();
+        assert_eq!(views.prepare(5_000).await.unwrap(), 5_000);
     }
 }

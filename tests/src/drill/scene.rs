@@ -304,6 +304,11 @@ impl Scene {
         Ok(Totals { deposits: number("deposits")?, open: number("open")? })
     }
 
+    /// Whether the desk shows every deposit that was paid in.
+    pub(super) async fn knows_all(&self) -> bool {
+        self.totals().await.is_ok_and(|totals| totals.deposits == self.before + self.paid_in)
+    }
+
     async fn open_deposits(&self) -> Result<Vec<Value>> {
         let operator = OperatorApi::of(&self.desk)?;
         let shown = operator.get("/deposits?limit=200").await?;

@@ -27,6 +27,7 @@ const REFUSED_WITHIN: Duration = Duration::from_secs(10);
 const SAID_WITHIN: Duration = Duration::from_secs(30);
 /// One kill of so many is followed by a look at the books before the desk is started again.
 const JUDGED_ONE_IN: u32 = 40;
+const HEALTH: &str = "/api/health";
 /// How far a clock jumps.
 const JUMPS_S: [i64; 7] = [-400_000, -7_200, -30, 0, 30, 7_200, 400_000];
 
@@ -168,7 +169,9 @@ impl Scene {
         let front = self.desk.front();
         self.disk.as_ref().context("there is a disk")?.fill()?;
         self.pay().await?;
-        self.says("the disk is full").await?;
+        if self.suffers("the disk is full").await? {
+            self.says("the disk is full", "/").await?;
+        }
         let moment = self.some_ms(0, 1_500);
         tokio::time::sleep(moment).await;
         self.disk.as_ref().context("there is a disk")?.make_room()?;
@@ -190,7 +193,7 @@ impl Scene {
         remounted?;
         self.page.expect(Some(self.desk.page()));
         self.pay().await?;
-        self.says("the disk is read-only").await?;
+        self.say("the disk is read-only").await?;
         let moment = self.some_ms(0, 1_500);
         tokio::time::sleep(moment).await;
         self.disk.as_ref().context("there is a disk")?.remount("rw")?;
@@ -201,7 +204,7 @@ impl Scene {
     async fn fail_flushes(&mut self) -> Result<()> {
         let strace = Strace::inject(self.core().await?, FLUSHES, "error=EIO")?;
         self.pay().await?;
-        let said = self.says("the disk fails (input/output error)").await;
+        let said = self.say("the disk fails (input/output error)").await;
         let moment = self.some_ms(0, 900);
         tokio::time::sleep(moment).await;
         drop(strace);
@@ -209,19 +212,31 @@ impl Scene {
     }
 
     /// Waits until health and page say what the disk suffers from.
-    async fn says(&self, what: &str) -> Result<()> {
-        let client = http_client();
-        for path in ["/api/health", "/"] {
-            let page = format!("{}{path}", self.desk.page());
-            self.desk
-                .until(SAID_WITHIN, &format!("{path} says that {what}"), async || {
-                    let answer = client.get(&page).send().await;
-                    let Ok(text) = async { answer?.text().await }.await else { return Ok(None) };
-                    Ok(text.contains(what).then_some(()))
-                })
-                .await?;
-        }
-        Ok(())
+    async fn say(&self, what: &str) -> Result<()> {
+        self.says(what, HEALTH).await?;
+        self.says(what, "/").await
+    }
+
+    async fn says(&self, what: &str, path: &str) -> Result<()> {
+        let look = async || Ok(self.shows(what, path).await.then_some(()));
+        self.desk.until(SAID_WITHIN, &format!("{path} says that {what}"), look).await
+    }
+
+    /// Waits until health says it, or everything that was paid in is known: a write-ahead log that begins again from its
+    /// front needs no room.
+    async fn suffers(&self, what: &str) -> Result<bool> {
+        let look = async || {
+            if self.shows(what, HEALTH).await {
+                return Ok(Some(true));
+            }
+            Ok(self.knows_all().await.then_some(false))
+        };
+        self.desk.until(SAID_WITHIN, &format!("health says that {what}, or all goes on"), look).await
+    }
+
+    async fn shows(&self, what: &str, path: &str) -> bool {
+        let answer = http_client().get(format!("{}{path}", self.desk.page())).send().await;
+        async { answer?.text().await }.await.is_ok_and(|text| text.contains(what))
     }
 
     async fn jump_in_time(&mut self) -> Result<()> {

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use millrace_actors::event_store::{Ailment, Store};
+use millrace_actors::projection;
 use millrace_actors::supervision::PartHealth;
 use millrace_model::deposit::Method;
 use qrcode::QrCode;
@@ -41,18 +42,22 @@ pub(super) async fn home(State(desk): State<Arc<Desk>>) -> Markup {
     document("Buy SKY with Bitcoin", &form(&desk, "", None))
 }
 
-/// What the disk under the log suffers from, if it does: why nothing goes on.
+/// What the disk suffers from, if it does: why nothing goes on, or nothing new is shown.
 pub(super) fn disk_notice(parts: &[PartHealth]) -> Markup {
-    let store = parts.iter().find(|part| part.name == Store::PART);
-    let ailment = store.and_then(|store| {
-        let texts = store.conditions.iter().map(|condition| condition.text.as_str());
-        texts.chain(store.why.as_deref()).find_map(Ailment::named_in)
-    });
+    let ailment_of = |name: &str| {
+        let part = parts.iter().find(|part| part.name == name)?;
+        let texts = part.conditions.iter().map(|condition| condition.text.as_str());
+        texts.chain(part.why.as_deref()).find_map(Ailment::named_in)
+    };
     html! {
-        @if let Some(ailment) = ailment {
+        @if let Some(ailment) = ailment_of(Store::PART) {
             p role="status" {
                 "The desk cannot write at the moment: " (ailment.as_str()) ". No address is given out and nothing is paid out \
                  until it can; it goes on by itself then, and no deposit is lost."
+            }
+        } @else if let Some(ailment) = ailment_of(projection::PART) {
+            p role="status" {
+                "What you see may be old: " (ailment.as_str()) ". No deposit is lost, and the desk shows it as soon as it can."
             }
         }
     }
@@ -265,7 +270,7 @@ mod tests {
     async fn the_page_says_what_the_disk_suffers_from() {
         let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 7);
         assert_eq!(disk_notice(&tree.health().snapshot()).into_string(), "");
-        for name in ["another", Store::PART] {
+        for name in ["another", projection::PART, Store::PART] {
             tree.add(name, Policy::permanent(), Part).unwrap();
         }
         let mut health = tree.health().subscribe();
@@ -273,7 +278,11 @@ mod tests {
         health.wait_for(all_told).await.unwrap();
         let parts = tree.health().snapshot();
         assert!(disk_notice(&parts).into_string().contains("cannot write at the moment: the disk is full. "));
-        let others: Vec<_> = parts.into_iter().filter(|part| part.name != Store::PART).collect();
-        assert_eq!((others.len(), disk_notice(&others).into_string().as_str()), (1, ""));
+        let without =
+            |parts: &[PartHealth], name| -> Vec<_> { parts.iter().filter(|part| part.name != name).cloned().collect() };
+        let parts = without(&parts, Store::PART);
+        assert!(disk_notice(&parts).into_string().contains("What you see may be old: the disk is full. "));
+        let parts = without(&parts, projection::PART);
+        assert_eq!((parts.len(), disk_notice(&parts).into_string().as_str()), (1, ""));
     }
 }
