@@ -47,7 +47,7 @@ pub struct Replay {
     /// Stop at this time (such as 2026-11-21T20:00:00Z), and show the state as it was then.
     #[arg(long, value_name = "TIME", value_parser = time, conflicts_with = "to")]
     at: Option<DateTime<Utc>>,
-    /// Only what each event changed.
+    /// Only what each event changed: `+` came, `-` went, `*` is another.
     #[arg(long)]
     diff: bool,
     /// On a terminal, wait for Enter after each event.

@@ -19,7 +19,7 @@ impl Until {
     /// The last moment that somebody means by a time. Times are stored down to the microsecond and often shown down to the
     /// millisecond: one without microseconds means all of its millisecond.
     pub fn time(at: DateTime<Utc>) -> DateTime<Utc> {
-        let is_whole_ms = at.timestamp_subsec_nanos() % 1_000_000 == 0;
+        let is_whole_ms = at.timestamp_subsec_nanos().is_multiple_of(1_000_000);
         at.checked_add_signed(TimeDelta::microseconds(if is_whole_ms { 999 } else { 0 })).unwrap_or(at)
     }
 

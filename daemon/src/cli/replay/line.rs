@@ -123,18 +123,8 @@ impl Moment<'_> {
         writeln!(out, "    position {}, by {} of {asker}{cause}", recorded.position, escaped(command))?;
         writeln!(out, "    {}", excerpt(&recorded.event.payload(), PAYLOAD_CHARS_MAX))?;
         for field in fields(self.before, self.after) {
-            match (field.is_changed(), diff) {
-                (true, _) => writeln!(
-                    out,
-                    "    * {}: {} -> {}",
-                    escaped(&field.path),
-                    text_of(field.before.as_ref()),
-                    text_of(field.after.as_ref())
-                )?,
-                (false, false) => {
-                    writeln!(out, "      {}: {}", escaped(&field.path), text_of(field.after.as_ref()))?;
-                }
-                (false, true) => {}
+            if field.is_changed() || !diff {
+                writeln!(out, "    {}", field_text(&field))?;
             }
         }
         Ok(writeln!(out)?)
@@ -162,12 +152,23 @@ fn cause_text(cause: &Cause) -> String {
     }
 }
 
-/// A value without a text's quotation marks; a hyphen for what is not there.
-fn text_of(value: Option<&Value>) -> String {
+/// A field with a mark: `+` it came, `-` it went, `*` it changed, and none where it stayed as it was.
+fn field_text(field: &Field) -> String {
+    let path = escaped(&field.path);
+    match (&field.before, &field.after) {
+        (Some(before), Some(after)) if before == after => format!("  {path}: {}", text_of(after)),
+        (Some(before), Some(after)) => format!("* {path}: {} -> {}", text_of(before), text_of(after)),
+        (None, Some(after)) => format!("+ {path}: {}", text_of(after)),
+        (Some(before), None) => format!("- {path}: {}", text_of(before)),
+        (None, None) => format!("  {path}"),
+    }
+}
+
+/// A value without a text's quotation marks.
+fn text_of(value: &Value) -> String {
     match value {
-        None => "-".to_owned(),
-        Some(Value::String(text)) => excerpt(text, VALUE_CHARS_MAX),
-        Some(value) => excerpt(&value.to_string(), VALUE_CHARS_MAX),
+        Value::String(text) => excerpt(text, VALUE_CHARS_MAX),
+        value => excerpt(&value.to_string(), VALUE_CHARS_MAX),
     }
 }
 
@@ -185,8 +186,8 @@ pub(super) fn state(
     }
     let since = at.map(|at| format!(", which is of {}", at.format(TIME))).unwrap_or_default();
     writeln!(out, "state of {} after version {version}{since}", escaped(&stream.to_string()))?;
-    for field in fields(&Value::Null, state) {
-        writeln!(out, "    {}: {}", escaped(&field.path), text_of(field.after.as_ref()))?;
+    for field in fields(state, state) {
+        writeln!(out, "    {}", field_text(&field))?;
     }
     Ok(())
 }
