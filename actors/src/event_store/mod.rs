@@ -9,7 +9,9 @@ mod bell;
 mod chain_hash;
 pub(crate) mod disk;
 mod feed;
+mod history;
 mod log;
+mod onlooker;
 #[cfg(test)]
 pub(crate) mod poison;
 mod reader;
@@ -26,6 +28,7 @@ pub use bell::{Bell, BellGone};
 pub use chain_hash::{ChainHash, Link};
 pub use disk::Ailment;
 pub use feed::{Feed, Page};
+pub use history::{Cause, Entry};
 pub use log::{Log, Ownership};
 pub use reader::{ReadError, Reader, Snapshot};
 pub use schema::OpenError;

@@ -53,7 +53,7 @@ use crate::quote::{Quotes, Source};
 use crate::sandbox::info::Info;
 
 /// The log's file in the data folder.
-pub(super) const LOG_FILE: &str = "log.db";
+pub(crate) const LOG_FILE: &str = "log.db";
 /// So much of a deposit that no order can spend goes to rounding; more is owed back. The price of a smallest order is
 /// some two hundred times as much.
 const ROUNDING_MAX_SATOSHI: u64 = 1_000;
