@@ -8,8 +8,6 @@ mod outside;
 mod stand_ins;
 mod tree;
 
-pub(crate) use tree::{LOG_FILE, VIEWS_FILE};
-
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +28,8 @@ use crate::web::operator::{self, OperatorState, World};
 use crate::web::public::Early;
 use crate::web::token::Token;
 use crate::web::{address, public};
+
+pub(crate) use tree::{LOG_FILE, VIEWS_FILE};
 
 /// How long the parts have to end in order; the listeners drain at the same time.
 const STOP_WITHIN: Duration = Duration::from_secs(4);
@@ -78,7 +78,7 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
 fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
     let tree::Core { tree, store, views, operations, reconciliation, .. } = actors.core.clone();
     let data_dir = &config.desk.data_dir;
-    let (log, backups) = (data_dir.join(tree::LOG_FILE), data_dir.join(BACKUPS));
+    let (log, backups) = (data_dir.join(LOG_FILE), data_dir.join(BACKUPS));
     let world = if config.sandbox.enabled { World::Sandbox } else { World::Real };
     OperatorState::new(operations, views, store, tree, reconciliation.subscribe(), log, backups).within(world)
 }

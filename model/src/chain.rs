@@ -144,6 +144,11 @@ impl Chain {
         spends.iter().find_map(|coin| self.remembered.get(&String::from(*coin)).copied())
     }
 
+    /// The coins that are remembered, each with the decided and orphaned deposit they were brought by.
+    pub fn remembered(&self) -> &BTreeMap<String, DepositId> {
+        &self.remembered
+    }
+
     /// What was seen of deposits that could not be read, oldest first.
     pub fn set_aside(&self) -> &BTreeMap<DepositId, Vec<Seen>> {
         &self.set_aside

@@ -18,6 +18,8 @@ pub mod money;
 pub mod outflow;
 pub mod purchase;
 pub mod reconciliation;
+pub mod replay;
+pub mod story;
 pub mod stray;
 mod upcast;
 pub mod wallet;

@@ -319,7 +319,7 @@ fn spawn(settings: &[(&'static str, String)], folder: &Path) -> Result<Child> {
 }
 
 /// The program beside the test's own binary; `tests/run` builds it first.
-pub(crate) fn program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     let own = std::env::current_exe()?;
     let folder = own.ancestors().nth(2).context("the test runs from a target folder")?;
     let program = [folder.join("millrace"), own.with_file_name("millrace")].into_iter().find(|path| path.is_file());

@@ -10,7 +10,9 @@ mod chain_hash;
 pub(crate) mod disk;
 mod examine;
 mod feed;
+mod history;
 mod log;
+mod onlooker;
 #[cfg(test)]
 pub(crate) mod poison;
 mod reader;
@@ -28,6 +30,7 @@ pub use chain_hash::{ChainHash, Link};
 pub use disk::Ailment;
 pub use examine::{Bystander, Examination, Examined, Illegible, StoredSnapshot, StreamRow};
 pub use feed::{Feed, Page};
+pub use history::{Cause, Entry};
 pub use log::{Log, Ownership};
 pub use reader::{ReadError, Reader, Snapshot};
 pub use schema::OpenError;

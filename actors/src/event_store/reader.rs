@@ -9,6 +9,7 @@ use millrace_model::ids::{Category, CommandId, Hash32, Position, StreamName, Unk
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::chain_hash::snapshot_hash;
+use super::onlooker;
 use super::schema::{OpenError, back_up, open_reader};
 
 /// Why the log cannot be read.
@@ -31,6 +32,9 @@ pub enum ReadError {
     /// A stream this version does not know.
     #[error(transparent)]
     Stream(#[from] UnknownStream),
+    /// Somebody began to write to a file that nobody had open.
+    #[error("a desk began to use {} while it was read; ask once more", .0.display())]
+    TakenUp(PathBuf),
 }
 
 /// The log, opened for reading.
@@ -38,6 +42,8 @@ pub enum ReadError {
 pub struct Reader {
     path: PathBuf,
     connection: Mutex<Connection>,
+    /// Whether the file is read as one that nobody changes.
+    alone: bool,
 }
 
 /// A stream's stored state and the version it stands for.
@@ -68,7 +74,21 @@ pub(super) const STREAM_BEFORE: &str = events!(
 impl Reader {
     /// Opens the log, which must exist.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(open_reader(path)?) })
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(open_reader(path)?), alone: false })
+    }
+
+    /// Opens a log that may be anybody's: of a running desk, of a stopped one, or a copy. The log is left as it is.
+    pub fn look_at(path: &Path) -> Result<Self, OpenError> {
+        let onlooker::Onlooker { connection, alone } = onlooker::open(path)?;
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), alone })
+    }
+
+    /// What was read of a file that nobody had open is worth nothing if somebody has begun to write to it.
+    pub(super) fn check_still_alone(&self) -> Result<(), ReadError> {
+        if self.alone && !onlooker::is_alone(&self.path) {
+            return Err(ReadError::TakenUp(self.path.clone()));
+        }
+        Ok(())
     }
 
     /// The newest position.
@@ -308,7 +328,7 @@ impl Reader {
         query_on(&self.lock(), sql, params)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Connection> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }

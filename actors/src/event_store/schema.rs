@@ -80,6 +80,11 @@ pub enum OpenError {
     },
 }
 
+/// The newest schema of the log that this version knows.
+pub(super) fn known_schema() -> usize {
+    MIGRATIONS.len()
+}
+
 /// Opens the log for its one writer: WAL with FULL, migrated forward.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     flush_what_was_left(path)?;

@@ -1,8 +1,9 @@
 //! The command line: what can be asked of the `millrace` program, and how it answers.
 //!
-//! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through its
-//! operator API; they never open its database. `verify` opens a log's files, and reads only. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong
-//! (as in `sysexits.h`).
+//! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through
+//! its operator API; they never open its database. `why`, `replay` and `verify` read a log's files,
+//! and work without a desk. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
+//! `sysexits.h`).
 
 mod backup;
 mod brakes;
@@ -13,11 +14,14 @@ mod deposits;
 mod events;
 mod exit;
 mod ledger;
+mod log_file;
 mod parts;
+mod replay;
 mod start;
 #[cfg(test)]
 mod testing;
 mod verify;
+mod why;
 
 use std::path::PathBuf;
 
@@ -46,6 +50,7 @@ Examples:
   millrace deposits --status held              what waits for an operator
   millrace events --follow --json              everything that happens, as it happens
   millrace verify --log copy.db                prove a backup
+  millrace why DEPOSIT                         what happened to it, and why
 
 Every setting can also come from the environment: MILLRACE_SECTION__KEY, see millrace.example.toml.
 Exit codes: 0 done, 1 failed, 64 command line not understood, 78 configuration refused.";
@@ -84,6 +89,12 @@ pub enum Command {
     /// Print the log's events, oldest first.
     #[command(after_help = events::EXAMPLES)]
     Events(events::Events),
+    /// Tell what happened to a deposit and why, in sentences.
+    #[command(after_help = why::NOTES)]
+    Why(why::Why),
+    /// Step through the events of a stream, with the state before and after each.
+    #[command(after_help = replay::EXAMPLES)]
+    Replay(replay::Replay),
     /// Copy the running desk's log into a new file.
     #[command(after_help = backup::NOTES)]
     Backup(backup::Backup),

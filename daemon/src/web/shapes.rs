@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `GET deposits?status=&target=&limit=&after=` | [`DepositPage`], newest first; `after` is the page's `next` |
 //! | `GET deposits/{id}` | [`DepositDetail`] |
+//! | `GET deposits/{id}/state?version=&at=` | the deposit's state at that moment |
 //! | `GET ledger` | [`Ledger`] |
 //! | `GET events?after=&limit=&kind=A,B&stream=&wait_s=` | [`EventPage`], oldest first; waits up to `wait_s` for the first |
 //! | `GET backup` | the log's database as `application/octet-stream` |

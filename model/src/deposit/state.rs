@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use super::event::*;
 use super::payout::SignedPayout;
 use crate::ids::Hash32;
@@ -9,7 +11,7 @@ use crate::money::{Amount, Btc, Sky};
 use crate::purchase::{Fact, Price, Purchase};
 
 /// A deposit as its events leave it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Deposit {
     /// What was detected.
     pub receipt: Detected,
@@ -34,7 +36,8 @@ pub struct Deposit {
 }
 
 /// Whether the desk's limits on the amount of a deposit hold for one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Limits {
     /// They do.
     Kept,
@@ -43,7 +46,8 @@ pub enum Limits {
 }
 
 /// Where a deposit's transaction stands on the chain.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sighting {
     /// In the mempool.
     Unconfirmed,
@@ -59,7 +63,8 @@ pub enum Sighting {
 }
 
 /// Where a deposit stands at the desk.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Not deep enough yet.
     Pending,
@@ -90,7 +95,8 @@ pub enum Stage {
 }
 
 /// How a deposit ended.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Paid out for good.
     Paid,
@@ -114,7 +120,7 @@ pub enum Outcome {
 }
 
 /// A payout and how far it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Payout {
     /// What the amount rests on.
     pub basis: PayoutBasis,

@@ -1,11 +1,14 @@
-//! Events as the log stores them: what decodes is written and decoded as the same, and no history of them breaks a fold.
+//! Events as the log stores them: what decodes is written and decoded as the same, and no history of them breaks a fold or
+//! leaves a story without words.
 
+use chrono::{DateTime, TimeDelta};
 use millrace_model::chain::Chain;
 use millrace_model::deposit::{Deposit, evolve};
 use millrace_model::desk::{self, Desk};
-use millrace_model::event::{Event, PAYLOAD_MAX_BYTES};
-use millrace_model::ids::{Category, StreamName};
+use millrace_model::event::{Event, PAYLOAD_MAX_BYTES, Recorded};
+use millrace_model::ids::{Category, CommandId, DepositId, StreamName};
 use millrace_model::ledger::{Balances, Standing, Ticker, of_deposit, of_transfer};
+use millrace_model::story::Story;
 use millrace_model::wallet::Wallet;
 
 /// More than any deposit has; the work is bounded by this.
@@ -23,6 +26,32 @@ pub fn run(input: &[u8]) {
         if let Ok(name) = line.parse::<StreamName>() {
             assert_eq!(name.to_string().parse().as_ref(), Ok(&name));
         }
+    }
+    is_told(&folded.lived);
+}
+
+/// Whatever happened to a deposit has a sentence of its own.
+fn is_told(lived: &[Recorded]) {
+    if lived.is_empty() {
+        return;
+    }
+    let story = Story::of(lived).unwrap_or_else(|untold| panic!("{untold}: {lived:?}"));
+    assert_eq!(story.steps.len(), lived.len());
+    let sentences = story.steps.iter().map(|step| &step.sentence).chain([&story.stands.sentence]);
+    sentences.for_each(|sentence| assert!(!sentence.trim().is_empty(), "{lived:?}"));
+}
+
+/// The next event of a deposit, as the log would hold it.
+fn recorded(event: &millrace_model::deposit::Event, version: u64) -> Recorded {
+    Recorded {
+        position: version,
+        stream: StreamName::Deposit(DepositId(uuid::Uuid::nil())),
+        version,
+        event: Event::Deposit(event.clone()),
+        causation: None,
+        correlation: None,
+        command_id: CommandId([0; 16]),
+        recorded_at: DateTime::UNIX_EPOCH + TimeDelta::seconds(version as i64),
     }
 }
 
@@ -74,6 +103,8 @@ struct Folded {
     wallet: Wallet,
     desk: Desk,
     balances: Balances,
+    /// What happened to the deposit since it was detected.
+    lived: Vec<Recorded>,
 }
 
 impl Folded {
@@ -96,6 +127,9 @@ impl Folded {
     fn take_in_deposit(&mut self, event: &millrace_model::deposit::Event) {
         let before = self.deposit.as_ref().map(Standing::of);
         self.deposit = evolve(self.deposit.take(), event);
+        if self.deposit.is_some() {
+            self.lived.push(recorded(event, self.lived.len() as u64 + 1));
+        }
         if let (Some(before), Some(after)) = (before, &self.deposit) {
             self.balances.post(&of_deposit(&before, event, after));
             if let Some(purchase) = &after.purchase {

@@ -8,6 +8,7 @@ const ACT: &str = include_str!("../operator/act.rs");
 const BACKUP: &str = include_str!("../operator/backup.rs");
 const DESK: &str = include_str!("../operator/desk.rs");
 const LEDGER: &str = include_str!("../operator/ledger.rs");
+const MOMENT: &str = include_str!("../operator/moment.rs");
 const PARTS: &str = include_str!("../operator/parts.rs");
 const PROBES: &str = include_str!("../operator/probes.rs");
 
@@ -43,6 +44,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         refusals: &[PATH, UNKNOWN_DEPOSIT, LOG],
         ..get("/operator/v1/deposits/{id}", "One deposit with its events.", Answer::Json("DepositDetail"))
+    },
+    Operation {
+        query: &["version:position", "at:time"],
+        refusals: &[PATH, QUERY, UNKNOWN_DEPOSIT, MOMENT_OF_DEPOSIT, LOG],
+        ..get(
+            "/operator/v1/deposits/{id}/state",
+            "A deposit as it was after a version of its stream, at a time, or, without either, as it is.",
+            Answer::Json("DepositState"),
+        )
     },
     Operation {
         refusals: &[PATH, UNKNOWN_DEPOSIT, LOG],
@@ -174,6 +184,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 
 const UNKNOWN_STATUS: &[Refusal] = &[(400, &["unknown_status"])];
 const UNKNOWN_DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"])];
+const MOMENT_OF_DEPOSIT: &[Refusal] = &[(404, &["unknown_moment"]), (409, &["unreadable_deposit"])];
 const INVALID_TXID: &[Refusal] = &[(422, &["invalid_txid"])];
 const FILTER: &[Refusal] = &[(400, &["unknown_kind", "unknown_stream"])];
 const TRANSFER: &[Refusal] = &[(422, &["invalid_amount", "unknown_coin", "wrong_place"])];
@@ -214,6 +225,17 @@ pub(super) const SHAPES: &[Shape] = &[
         name: "DepositDetail",
         fields: &[("deposit", "Deposit"), ("detail", "object"), ("events", "[Event]")],
         source: Source::Answers,
+    },
+    Shape {
+        name: "DepositState",
+        fields: &[
+            ("id", "uuid"),
+            ("version", "integer"),
+            ("position", "integer"),
+            ("recorded_at", "time"),
+            ("state", "object"),
+        ],
+        source: Source::Struct("DepositState", MOMENT),
     },
     Shape {
         name: "Event",

@@ -11,6 +11,7 @@ mod desk;
 mod ledger;
 mod log;
 mod metrics;
+mod moment;
 mod parts;
 mod probes;
 #[cfg(test)]
@@ -120,6 +121,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/deposits/quarantined", get(deposits::quarantined))
         .route("/operator/v1/deposits/errored", get(deposits::errored))
         .route("/operator/v1/deposits/{id}", get(deposits::show))
+        .route("/operator/v1/deposits/{id}/state", get(moment::show))
         .route("/operator/v1/deposits/{id}/postings", get(ledger::of_deposit))
         .route("/operator/v1/deposits/{id}/hold", post(act::hold))
         .route("/operator/v1/deposits/{id}/release", post(act::release))

@@ -3,6 +3,7 @@
 mod acts;
 mod desk;
 mod ledger;
+mod moments;
 mod reads;
 
 use std::path::PathBuf;

@@ -144,6 +144,10 @@ fn operators_pages<'a>(filled: &'a Filled, known: &'a Known) -> Vec<Page<'a>> {
         ),
         ("errored of one target", Box::new(move |_| format!("/operator/v1/deposits/errored?target={one}&limit=200"))),
         ("/operator/v1/deposits/ID", Box::new(move |n| format!("/operator/v1/deposits/{}", known.id(n)))),
+        (
+            "state of a deposit at a version",
+            Box::new(move |n| format!("/operator/v1/deposits/{}/state?version=1", known.id(n))),
+        ),
         fixed("/operator/v1/addresses?limit=200"),
         ("addresses, deep", Box::new(deep("/operator/v1/addresses?limit=200&after="))),
         ("events, deep", Box::new(deep("/operator/v1/events?limit=200&after="))),

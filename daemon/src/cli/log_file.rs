@@ -1,0 +1,64 @@
+//! The log's file for commands that read it beside a running desk, without one, or as a copy; nothing is ever written to it.
+
+#[cfg(test)]
+pub(super) mod sample;
+
+use std::path::PathBuf;
+
+use clap::Args;
+use millrace_actors::event_store::Reader;
+use millrace_model::ids::{DepositId, StreamName};
+
+use crate::config::Config;
+use crate::run::LOG_FILE;
+
+/// Which log to read.
+#[derive(Debug, Args)]
+pub struct LogFile {
+    /// The log to read, such as a backup; left out, the one in the configured data folder. It is only read.
+    #[arg(long, value_name = "PATH")]
+    log: Option<PathBuf>,
+}
+
+impl LogFile {
+    /// Opens it.
+    pub fn open(&self, config: impl FnOnce() -> anyhow::Result<Config>) -> anyhow::Result<Reader> {
+        let path = match &self.log {
+            Some(path) => path.clone(),
+            None => config()?.desk.data_dir.join(LOG_FILE),
+        };
+        Ok(Reader::look_at(&path)?)
+    }
+}
+
+/// A stream by its name as `millrace events` prints it, or a deposit's by the deposit's id alone.
+pub fn stream(text: &str) -> Result<StreamName, String> {
+    if let Ok(id) = text.parse::<DepositId>() {
+        return Ok(StreamName::Deposit(id));
+    }
+    let known = "a stream is deposit/ID, binding/ADDRESS, address_book, chain/btc, wallet/sky or desk";
+    text.parse().map_err(|error| format!("{error}; {known}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_is_found_by_its_name_and_a_deposits_by_its_id() {
+        assert_eq!(stream("chain/btc"), Ok(StreamName::Chain));
+        assert_eq!(stream(&sample::ID.to_string()), Ok(StreamName::Deposit(sample::ID)));
+        assert_eq!(stream(&format!("deposit/{}", sample::ID)), Ok(StreamName::Deposit(sample::ID)));
+        let error = stream("elsewhere").unwrap_err();
+        assert!(error.starts_with("\"elsewhere\" names no stream; a stream is deposit/ID, "), "{error}");
+    }
+
+    #[test]
+    fn a_log_that_is_not_there_is_told_by_its_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("none.db");
+        let wanted = LogFile { log: Some(path.clone()) };
+        let error = wanted.open(|| panic!("the configuration is not asked")).unwrap_err().to_string();
+        assert!(error.starts_with(&path.display().to_string()), "{error}");
+    }
+}
