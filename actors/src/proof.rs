@@ -81,14 +81,14 @@ struct Proof {
 impl Proof {
     /// The head file and the views come first: they are never ahead of the log, so a log that is opened later has all that they
     /// speak of.
-    fn begin(subject: &Subject, is_quiet: bool) -> Result<Self, OpenError> {
+    fn begin(subject: &Subject, may_be_alone: bool) -> Result<Self, OpenError> {
         let mut findings = Findings::default();
         let head = read_head(subject.head_file.as_ref(), &mut findings);
         let views = match &subject.views {
-            Ok(path) => take_views(path, is_quiet, &mut findings),
+            Ok(path) => take_views(path, may_be_alone, &mut findings),
             Err(why) => Views::left_out(why.clone()),
         };
-        let log = Examination::begin(&subject.log, is_quiet)?;
+        let log = Examination::begin(&subject.log, may_be_alone)?;
         let shared = Shared::begin(&log, &mut findings);
         Ok(Self {
             log,
@@ -346,11 +346,11 @@ fn read_head(path: Result<&PathBuf, &String>, findings: &mut Findings) -> Result
     }
 }
 
-fn take_views(path: &Path, is_quiet: bool, findings: &mut Findings) -> Views {
+fn take_views(path: &Path, may_be_alone: bool, findings: &mut Findings) -> Views {
     if !path.exists() {
         return Views::left_out("there are none".to_owned());
     }
-    let taken = StoredViews::open(path, is_quiet).and_then(|stored| Ok((stored.position()?, stored)));
+    let taken = StoredViews::open(path, may_be_alone).and_then(|stored| Ok((stored.position()?, stored)));
     match taken {
         Ok((Some(position), stored)) => Views::At(position, Box::new(stored)),
         Ok((None, _)) => {

@@ -1,4 +1,4 @@
--- A log of layout 1, as it was stored.
+-- A log of layout 1 (see tests/README.md for how it was made).
 
 BEGIN;
 CREATE TABLE streams (

@@ -4,83 +4,18 @@
 //! The end is taken once, at the beginning; an event is never changed, so pages that are read one after the other up to that
 //! end are the log of that moment.
 
-use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
 use millrace_model::damage::Damage;
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Hash32, Position, StreamName, Version};
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{OptionalExtension, Row};
 
 use super::chain_hash::{ChainHash, snapshot_hash};
+use super::onlooker::Onlooker;
 use super::reader::{ReadError, STREAM_BEFORE, query_on, recorded};
 use super::schema::{OpenError, check_known};
 use super::verify::{CHAIN, Step, Verified, follow};
-
-/// A database that is looked at and not touched.
-///
-/// While nobody has it open, SQLite is told that it does not change, and leaves nothing beside it; whether that stayed true
-/// is asked at the end.
-#[derive(Debug)]
-pub struct Bystander {
-    connection: Connection,
-    path: PathBuf,
-    quiet: Option<Stamp>,
-}
-
-/// By which a file is known to be as it was.
-type Stamp = (u64, Option<SystemTime>);
-
-impl Bystander {
-    /// Opens a database that exists. `is_quiet` permits to believe that nobody writes to it when it looks so.
-    pub fn open(path: &Path, is_quiet: bool) -> Result<Self, OpenError> {
-        let failed = |source| OpenError::Database { path: path.to_owned(), source };
-        let quiet = if is_quiet && !has_log(path) { stamp(path) } else { None };
-        let quiet = quiet.zip(immutable(path));
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = match &quiet {
-            Some((_, name)) => Connection::open_with_flags(name, flags | OpenFlags::SQLITE_OPEN_URI),
-            None => Connection::open_with_flags(path, flags),
-        };
-        let connection = connection.map_err(failed)?;
-        connection.execute_batch("PRAGMA busy_timeout = 5000").map_err(failed)?;
-        connection.set_prepared_statement_cache_capacity(32);
-        Ok(Self { connection, path: path.to_owned(), quiet: quiet.map(|(stamp, _)| stamp) })
-    }
-
-    /// Its connection.
-    pub fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
-    /// Whether somebody began to write to it although it looked as if nobody did: what was read of it is worth nothing.
-    pub fn was_overtaken(&self) -> bool {
-        self.quiet.is_some_and(|before| has_log(&self.path) || stamp(&self.path) != Some(before))
-    }
-}
-
-/// Whether somebody has it open, or left something that is not in it yet.
-fn has_log(path: &Path) -> bool {
-    ["-wal", "-journal"].iter().any(|end| {
-        let mut name = path.as_os_str().to_owned();
-        name.push(end);
-        PathBuf::from(name).try_exists().unwrap_or(true)
-    })
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let found = fs::metadata(path).ok()?;
-    Some((found.len(), found.modified().ok()))
-}
-
-/// The name under which SQLite takes a file for one that does not change.
-fn immutable(path: &Path) -> Option<OsString> {
-    let path = fs::canonicalize(path).ok()?;
-    let name = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
-    Some(format!("file:{name}?immutable=1").into())
-}
 
 /// What the log says of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,18 +93,18 @@ pub struct Illegible {
 /// A log that is being examined up to an end that was taken at the beginning.
 #[derive(Debug)]
 pub struct Examination {
-    log: Bystander,
+    log: Onlooker,
     so_far: Verified,
     end: Position,
 }
 
 impl Examination {
-    /// Opens the log, which must exist, and takes its end. `is_quiet` as for [`Bystander::open`].
-    pub fn begin(path: &Path, is_quiet: bool) -> Result<Self, OpenError> {
-        let log = Bystander::open(path, is_quiet)?;
-        check_known(&log.connection, path)?;
+    /// Opens the log, which must exist, and takes its end. `may_be_alone` as for [`Onlooker::open`].
+    pub fn begin(path: &Path, may_be_alone: bool) -> Result<Self, OpenError> {
+        let log = Onlooker::open(path, may_be_alone)?;
+        check_known(log.connection(), path)?;
         let end = log
-            .connection
+            .connection()
             .query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
             .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
         Ok(Self { log, so_far: Verified { head: 0, tip: ChainHash::GENESIS }, end })
@@ -192,7 +127,7 @@ impl Examination {
 
     /// The next events up to the end.
     pub fn page(&mut self, events_max: usize, each: &mut dyn FnMut(Examined)) -> Result<Step, ReadError> {
-        let mut statement = self.log.connection.prepare_cached(CHAIN)?;
+        let mut statement = self.log.connection().prepare_cached(CHAIN)?;
         let mut rows = statement.query((self.so_far.head, events_max as i64))?;
         for _ in 0..events_max {
             let Some(row) = rows.next()? else { return Ok(Step::End) };
@@ -208,18 +143,18 @@ impl Examination {
 
     /// The events of a stream, by its number, before a version.
     pub fn stream_before(&self, stream_id: i64, version: Version) -> Result<Vec<Recorded>, ReadError> {
-        query_on(&self.log.connection, STREAM_BEFORE, (stream_id, version))
+        query_on(self.log.connection(), STREAM_BEFORE, (stream_id, version))
     }
 
     /// What is said of one stream.
     pub fn stream_row(&self, stream_id: i64) -> Result<Option<StreamRow>, ReadError> {
-        let mut statement = self.log.connection.prepare_cached(streams!("WHERE id = ?1"))?;
+        let mut statement = self.log.connection().prepare_cached(streams!("WHERE id = ?1"))?;
         Ok(statement.query_row([stream_id], stream_row).optional()?)
     }
 
     /// What is said of all streams, at one moment.
     pub fn each_stream(&self, each: &mut dyn FnMut(StreamRow)) -> Result<(), ReadError> {
-        let mut statement = self.log.connection.prepare_cached(streams!("ORDER BY id"))?;
+        let mut statement = self.log.connection().prepare_cached(streams!("ORDER BY id"))?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             each(stream_row(row)?);
@@ -231,7 +166,7 @@ impl Examination {
     pub fn snapshots(&self) -> Result<Vec<StoredSnapshot>, ReadError> {
         let sql =
             "SELECT p.stream, p.version, p.state, p.hash, s.name FROM snapshots p JOIN streams s ON s.id = p.stream";
-        let mut statement = self.log.connection.prepare(sql)?;
+        let mut statement = self.log.connection().prepare(sql)?;
         let snapshots = statement.query_map([], |row| {
             let (stream_id, version, state): (i64, Version, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
             let (hash, name): (Vec<u8>, String) = (row.get(3)?, row.get(4)?);

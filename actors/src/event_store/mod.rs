@@ -28,10 +28,11 @@ pub use append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progre
 pub use bell::{Bell, BellGone};
 pub use chain_hash::{ChainHash, Link};
 pub use disk::Ailment;
-pub use examine::{Bystander, Examination, Examined, Illegible, StoredSnapshot, StreamRow};
+pub use examine::{Examination, Examined, Illegible, StoredSnapshot, StreamRow};
 pub use feed::{Feed, Page};
 pub use history::{Cause, Entry};
 pub use log::{Log, Ownership};
+pub use onlooker::Onlooker;
 pub use reader::{ReadError, Reader, Snapshot};
 pub use schema::OpenError;
 pub use store::Store;

@@ -9,8 +9,8 @@ use millrace_model::ids::{Category, CommandId, Hash32, Position, StreamName, Unk
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::chain_hash::snapshot_hash;
-use super::onlooker;
-use super::schema::{OpenError, back_up, open_reader};
+use super::onlooker::{Onlooker, Watch};
+use super::schema::{OpenError, back_up, check_known, open_reader};
 
 /// Why the log cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +42,8 @@ pub enum ReadError {
 pub struct Reader {
     path: PathBuf,
     connection: Mutex<Connection>,
-    /// Whether the file is read as one that nobody changes.
-    alone: bool,
+    /// What was looked at as it is.
+    watch: Option<Watch>,
 }
 
 /// A stream's stored state and the version it stands for.
@@ -74,18 +74,19 @@ pub(super) const STREAM_BEFORE: &str = events!(
 impl Reader {
     /// Opens the log, which must exist.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(open_reader(path)?), alone: false })
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(open_reader(path)?), watch: None })
     }
 
     /// Opens a log that may be anybody's: of a running desk, of a stopped one, or a copy. The log is left as it is.
     pub fn look_at(path: &Path) -> Result<Self, OpenError> {
-        let onlooker::Onlooker { connection, alone } = onlooker::open(path)?;
-        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), alone })
+        let (connection, watch) = Onlooker::open(path, true)?.into_parts();
+        check_known(&connection, path)?;
+        Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), watch: Some(watch) })
     }
 
     /// What was read of a file that nobody had open is worth nothing if somebody has begun to write to it.
     pub(super) fn check_still_alone(&self) -> Result<(), ReadError> {
-        if self.alone && !onlooker::is_alone(&self.path) {
+        if self.watch.as_ref().is_some_and(Watch::was_overtaken) {
             return Err(ReadError::TakenUp(self.path.clone()));
         }
         Ok(())

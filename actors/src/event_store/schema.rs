@@ -80,11 +80,6 @@ pub enum OpenError {
     },
 }
 
-/// The newest schema of the log that this version knows.
-pub(super) fn known_schema() -> usize {
-    MIGRATIONS.len()
-}
-
 /// Opens the log for its one writer: WAL with FULL, migrated forward.
 pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     flush_what_was_left(path)?;
@@ -140,7 +135,7 @@ pub(super) fn check_known(connection: &Connection, path: &Path) -> Result<(), Op
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let found: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
     match found {
-        0 => Err(OpenError::Damaged { path: path.to_owned(), problem: "it is no log".to_owned() }),
+        0 => Err(OpenError::Damaged { path: path.to_owned(), problem: "is no event log".to_owned() }),
         _ if found > MIGRATIONS.len() => {
             Err(OpenError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() })
         }

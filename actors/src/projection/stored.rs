@@ -13,7 +13,7 @@ use super::row::UnreadableFrom;
 use super::tables::VERSION;
 use super::totals::Totals;
 use super::views::BindingRow;
-use crate::event_store::{Bystander, OpenError};
+use crate::event_store::{Onlooker, OpenError};
 
 /// Why the stored views cannot be looked at.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum StoredError {
 /// The views at one moment.
 #[derive(Debug)]
 pub struct StoredViews {
-    file: Bystander,
+    file: Onlooker,
 }
 
 /// A deposit's row, with the columns that it is found by.
@@ -58,9 +58,9 @@ pub struct StoredDeposit {
 }
 
 impl StoredViews {
-    /// Takes the views as they are now. `is_quiet` as for [`Bystander::open`].
-    pub fn open(path: &Path, is_quiet: bool) -> Result<Self, StoredError> {
-        let file = Bystander::open(path, is_quiet)?;
+    /// Takes the views as they are now. `may_be_alone` as for [`Onlooker::open`].
+    pub fn open(path: &Path, may_be_alone: bool) -> Result<Self, StoredError> {
+        let file = Onlooker::open(path, may_be_alone)?;
         // From the first statement on, everything that is read is of that moment.
         file.connection().execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema")?;
         Ok(Self { file })

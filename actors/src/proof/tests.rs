@@ -358,7 +358,7 @@ fn what_is_no_log_is_refused() {
     assert!(refused().contains("not a database"), "{}", refused());
     fs::remove_file(&path).unwrap();
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE other (a)").unwrap();
-    assert!(refused().contains("it is no log"), "{}", refused());
+    assert!(refused().contains("is no event log"), "{}", refused());
     Connection::open(&path).unwrap().execute_batch("PRAGMA user_version = 99").unwrap();
     assert!(refused().contains("start the newer version"), "{}", refused());
 }
