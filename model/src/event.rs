@@ -194,6 +194,19 @@ impl Event {
         }
     }
 
+    /// All kinds with their newest schema numbers.
+    pub fn kinds() -> impl Iterator<Item = (&'static str, u32)> {
+        let of = |category| match category {
+            Category::Deposit => deposit::Event::KINDS,
+            Category::Binding => binding::Event::KINDS,
+            Category::AddressBook => address_book::Event::KINDS,
+            Category::Chain => chain::Event::KINDS,
+            Category::Wallet => wallet::Event::KINDS,
+            Category::Desk => desk::Event::KINDS,
+        };
+        Category::ALL.into_iter().flat_map(of).copied()
+    }
+
     /// Reads an event of a stream back from the log. A deposit's comes back as it is stored when it is not understood, so
     /// that its neighbours can go on; of a stream that all share, that is an error.
     pub fn read(category: Category, kind: &str, schema: u32, payload: &str) -> Result<Self, DecodeError> {

@@ -17,7 +17,6 @@ use millrace_model::chain::Chain;
 use millrace_model::desk::Desk;
 use millrace_model::event::Event;
 use millrace_model::wallet::Wallet;
-use millrace_model::{address_book, binding, chain, deposit, desk, wallet};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -107,15 +106,7 @@ fn every_schema_of_every_kind_that_ever_changed_is_in_a_golden_log() -> Result<(
         let kinds = kinds.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?)))?;
         stored.extend(kinds.collect::<rusqlite::Result<Vec<_>>>()?);
     }
-    let kinds = [
-        deposit::Event::KINDS,
-        binding::Event::KINDS,
-        address_book::Event::KINDS,
-        chain::Event::KINDS,
-        wallet::Event::KINDS,
-        desk::Event::KINDS,
-    ];
-    let changed = kinds.concat().into_iter().filter(|(_, newest)| *newest > 1);
+    let changed = Event::kinds().filter(|(_, newest)| *newest > 1);
     let all = changed.flat_map(|(kind, newest)| (1..=newest).map(move |schema| (kind.to_owned(), schema)));
     let missing: Vec<_> = all.filter(|schema| !stored.contains(schema)).collect();
     ensure!(missing.is_empty(), "in no golden log: {missing:?}");

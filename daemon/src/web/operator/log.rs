@@ -11,9 +11,8 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use http::HeaderMap;
 use millrace_actors::event_store::{Bell, ReadError, Reader};
-use millrace_model::event::Recorded;
+use millrace_model::event::{self, Recorded};
 use millrace_model::ids::{Category, Position, StreamName};
-use millrace_model::{address_book, binding, chain, deposit, desk, wallet};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Instant, timeout_at};
@@ -223,15 +222,7 @@ fn is_short(stream: &StreamName) -> bool {
 
 /// The kinds of all catalogues.
 pub(in crate::web) fn kinds() -> impl Iterator<Item = &'static str> {
-    let catalogues = [
-        deposit::Event::KINDS,
-        binding::Event::KINDS,
-        address_book::Event::KINDS,
-        chain::Event::KINDS,
-        wallet::Event::KINDS,
-        desk::Event::KINDS,
-    ];
-    catalogues.into_iter().flatten().map(|(kind, _)| *kind)
+    event::Event::kinds().map(|(kind, _)| kind)
 }
 
 /// A kind of the catalogue.
