@@ -153,6 +153,16 @@ pub(super) const OPERATIONS: &[Operation] = &[
         refusals: &[PATH, PART],
         ..post("/operator/v1/parts/{name}/restart", "Restart a part or a group.", None, Answer::Json("Part"))
     },
+    get("/operator/v1/projections", "The projections, and how far each is.", Answer::Json("ProjectionPage")),
+    Operation {
+        refusals: &[PATH, UNKNOWN_PROJECTION, VIEWS],
+        ..post(
+            "/operator/v1/projections/{name}/rebuild",
+            "Make a projection anew from the log, or, by the name `all`, every one; what is shown stays until then.",
+            None,
+            Answer::Json("ProjectionPage"),
+        )
+    },
     Operation {
         query: &["after", "limit:rows or none", "kind", "stream", "wait_s"],
         refusals: &[QUERY, FILTER, LOG],
@@ -183,6 +193,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ];
 
 const UNKNOWN_STATUS: &[Refusal] = &[(400, &["unknown_status"])];
+const UNKNOWN_PROJECTION: &[Refusal] = &[(404, &["unknown_projection"])];
 const UNKNOWN_DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"])];
 const MOMENT_OF_DEPOSIT: &[Refusal] = &[(404, &["unknown_moment"]), (409, &["unreadable_deposit"])];
 const INVALID_TXID: &[Refusal] = &[(422, &["invalid_txid"])];
@@ -392,6 +403,35 @@ pub(super) const SHAPES: &[Shape] = &[
         ],
         source: Source::Answers,
     },
+    Shape {
+        name: "ProjectionPage",
+        fields: &[("head", "integer"), ("projections", "[ProjectionRow]")],
+        source: Source::Struct("ProjectionPage", SHAPES_OF_CLI),
+    },
+    Shape {
+        name: "ProjectionRow",
+        fields: &[
+            ("name", "string"),
+            ("version", "integer"),
+            ("shown_version", "integer?"),
+            ("generation", "integer"),
+            ("position", "integer"),
+            ("lag", "integer"),
+            ("rebuild", "RebuildRow?"),
+            ("failure", "string?"),
+        ],
+        source: Source::Struct("ProjectionRow", SHAPES_OF_CLI),
+    },
+    Shape {
+        name: "RebuildRow",
+        fields: &[
+            ("position", "integer"),
+            ("end", "integer"),
+            ("events_per_second", "integer"),
+            ("seconds_left", "integer?"),
+        ],
+        source: Source::Struct("RebuildRow", SHAPES_OF_CLI),
+    },
     Shape { name: "BackupWanted", fields: &[("name", "backup name?")], source: Source::Body("Wanted", BACKUP) },
     Shape {
         name: "BackupKept",
@@ -400,7 +440,12 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "Readiness",
-        fields: &[("status", "string"), ("log", "string"), ("head", "integer"), ("views", "integer")],
+        fields: &[("status", "string"), ("log", "string"), ("head", "integer"), ("views", "integer"), ("lag", "[Lag]")],
         source: Source::Struct("Readiness", PROBES),
+    },
+    Shape {
+        name: "Lag",
+        fields: &[("projection", "string"), ("events", "integer"), ("is_rebuilt", "boolean")],
+        source: Source::Struct("Lag", PROBES),
     },
 ];

@@ -4,6 +4,7 @@ mod acts;
 mod desk;
 mod ledger;
 mod moments;
+mod projections;
 mod reads;
 
 use std::path::PathBuf;

@@ -182,6 +182,8 @@ async fn metrics_are_lines_prometheus_reads() {
     for line in [
         "millrace_log_head_position 3",
         "millrace_views_lag_events 0",
+        "millrace_projection_lag_events{projection=\"ledger\"} 0",
+        "millrace_projection_rebuilding{projection=\"deposits\"} 0",
         "millrace_deposits_open 1",
         "millrace_deposits{status=\"wait_decide\",outcome=\"\"} 1",
         "millrace_ledger_units{account=\"customer\",coin=\"BTC\"} -50000000",

@@ -1,0 +1,62 @@
+//! The projections: how far each is, and making one anew.
+
+use std::sync::Arc;
+
+use axum::Json as Reply;
+use axum::extract::State;
+use millrace_actors::projection::{self, Asked, Projection, ProjectionStatus, Rebuild, UnknownProjection};
+
+use super::OperatorState;
+use crate::web::extract::Path;
+use crate::web::problem::Problem;
+use crate::web::shapes::{ALL_PROJECTIONS, ProjectionPage, ProjectionRow, RebuildRow};
+
+pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Reply<ProjectionPage> {
+    Reply(page(&state))
+}
+
+/// Who asks twice asks for the same: it is made once.
+pub(super) async fn rebuild(
+    State(state): State<Arc<OperatorState>>,
+    Path(name): Path<String>,
+) -> Result<Reply<ProjectionPage>, Problem> {
+    let wanted = match name.as_str() {
+        ALL_PROJECTIONS => Projection::ALL.to_vec(),
+        one => vec![one.parse().map_err(|unknown| no_such(&unknown))?],
+    };
+    if state.tree.health().part(projection::PART).is_none_or(|part| part.state.is_out()) {
+        let message = "Nobody keeps the desk's records at the moment; try again.";
+        return Err(Problem::unavailable("views_unavailable", message));
+    }
+    for projection in wanted {
+        if state.views.rebuild(projection) == Asked::Noted {
+            tracing::info!(%projection, "an operator asks for it to be made anew");
+        }
+    }
+    Ok(Reply(page(&state)))
+}
+
+fn page(state: &OperatorState) -> ProjectionPage {
+    let head = state.store.head();
+    ProjectionPage { head, projections: state.views.projections(head).into_iter().map(row).collect() }
+}
+
+fn row(status: ProjectionStatus) -> ProjectionRow {
+    let ProjectionStatus { name, version, shown_version, generation, position, lag, rebuild, failure } = status;
+    let rebuild = rebuild.map(|Rebuild { position, end, events_per_second, seconds_left }| RebuildRow {
+        position,
+        end,
+        events_per_second,
+        seconds_left,
+    });
+    ProjectionRow { name: name.name().to_owned(), version, shown_version, generation, position, lag, rebuild, failure }
+}
+
+fn no_such(unknown: &UnknownProjection) -> Problem {
+    let names = Projection::ALL.map(Projection::name).join(", ");
+    tracing::debug!(%unknown, "there is none");
+    Problem::not_found(
+        "unknown_projection",
+        format!("There is no projection of this name; there are {names}, and all."),
+    )
+}
