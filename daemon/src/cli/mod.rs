@@ -2,7 +2,7 @@
 //!
 //! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through
 //! its operator API; they never open its database. `why`, `replay` and `verify` read a log's files,
-//! and work without a desk. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
+//! and work without a desk. `rebuild` asks the running desk, and does it itself where none runs. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
 //! `sysexits.h`).
 
 mod backup;
@@ -16,6 +16,7 @@ mod exit;
 mod ledger;
 mod log_file;
 mod parts;
+mod rebuild;
 mod replay;
 mod start;
 #[cfg(test)]
@@ -98,6 +99,9 @@ pub enum Command {
     /// Copy the running desk's log into a new file.
     #[command(after_help = backup::NOTES)]
     Backup(backup::Backup),
+    /// Make projections, what pages and APIs show, anew from the log.
+    #[command(after_help = rebuild::NOTES)]
+    Rebuild(rebuild::Rebuild),
     /// Prove a log: hashes, streams, ledger, head file and views.
     #[command(after_help = verify::NOTES)]
     Verify(verify::Verify),
