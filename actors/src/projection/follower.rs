@@ -63,6 +63,11 @@ impl Follower {
         Ok((Self { database, cohort }, found))
     }
 
+    #[cfg(test)]
+    pub(super) fn connection(&self) -> &rusqlite::Connection {
+        self.database.connection()
+    }
+
     /// How far those are that it follows the log with, unless there are none.
     pub(super) fn position(&self) -> Option<Position> {
         self.cohort.position()

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_model::deposit::{Command, HoldReason};
-use millrace_model::ids::Position;
+use millrace_model::deposit::{self, Command, Detected, HoldReason};
+use millrace_model::event::{Event, Recorded};
+use millrace_model::ids::{DepositId, Position, StreamName};
 use rusqlite::Connection;
 
 use super::build::{Build, Ended, Logs};
 use super::*;
+use crate::event_store::Page;
 use crate::sender::tests::rig::Rig;
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -260,6 +262,39 @@ async fn a_building_without_room_leaves_what_is_shown_and_nothing_else() {
         assert_eq!((all_rows(&desk.views()), leavings(&desk.views())), (before, vec![]));
     })
     .await;
+}
+
+/// O3: the log goes on while the views cannot, and they go on where they were.
+#[tokio::test]
+async fn a_follower_without_room_writes_nothing_and_the_next_one_goes_on() {
+    let rig = Rig::new().await;
+    live(&rig).await;
+    let (path, store) = (path(&rig), rig.deposits.store().clone());
+    on_a_thread(move || {
+        let (log, head) = (store.reader().unwrap(), store.head());
+        drop(Follower::begin(&path, &log, 0).unwrap());
+        let (mut follower, _) = Follower::begin(&path, &log, head).unwrap();
+        let pages: i64 = follower.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        follower.connection().query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        // So many that they do not fit into what is there.
+        let one = log.after(0, 1).unwrap().remove(0);
+        let many = (1..=5_000).map(|position| like(&one, position)).collect();
+        let refused = follower.take_in(&Page::of(many), &log).unwrap_err().to_string();
+        assert!(refused.starts_with("the views: the disk is full ("), "{refused}");
+        let (mut next, found) = Follower::begin(&path, &log, head).unwrap();
+        assert_eq!((next.position(), found.stale), (Some(0), vec![]));
+        next.take_in(&store.after(0, 1_000).unwrap(), &log).unwrap();
+        assert_eq!((next.position(), rows(&path, Projection::Deposits).len()), (Some(head), 3));
+    })
+    .await;
+}
+
+/// The same first event, of another deposit at another position.
+fn like(first: &Recorded, position: Position) -> Recorded {
+    let Event::Deposit(deposit::Event::Detected(detected)) = &first.event else { panic!("{first:?}") };
+    let id = DepositId(uuid::Uuid::from_u128(u128::from(position)));
+    let event = Event::Deposit(deposit::Event::Detected(Detected { id, ..detected.clone() }));
+    Recorded { position, stream: StreamName::Deposit(id), event, ..first.clone() }
 }
 
 #[tokio::test]
