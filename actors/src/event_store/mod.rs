@@ -16,8 +16,10 @@ mod onlooker;
 #[cfg(test)]
 pub(crate) mod poison;
 mod reader;
+mod scan;
 mod schema;
 mod store;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -34,6 +36,8 @@ pub use history::{Cause, Entry};
 pub use log::{Log, Ownership};
 pub use onlooker::Onlooker;
 pub use reader::{ReadError, Reader, Snapshot};
+pub use scan::{Lens, Names, Scan};
 pub use schema::OpenError;
 pub use store::Store;
+pub use stored::Stored;
 pub use verify::{Audit, Step, Verified, VerifyError};

@@ -1,15 +1,12 @@
 //! Makes projections anew beside those that are shown: from the log's beginning, or from where an earlier attempt was cut off.
 //!
-//! One thread reads the log, another folds it. Rows are written when many have changed, so that of a deposit that ended
+//! The log is read by threads of its own where there are some to spare. Rows are written when many have changed, so that of a deposit that ended
 //! meanwhile only the last is; indexes are made when the rows are there.
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc;
-use std::thread;
 
-use millrace_model::event::Recorded;
 use millrace_model::ids::Position;
 use rusqlite::{Connection, Transaction};
 use tokio::sync::Mutex;
@@ -19,12 +16,8 @@ use super::catalog::Projection;
 use super::cohort::Cohort;
 use super::database::{self, Database, Mark, Place};
 use super::views::ViewError;
-use crate::event_store::{OpenError, ReadError, Reader};
+use crate::event_store::Reader;
 
-/// How many events are read at once.
-const PAGE_EVENTS: usize = 4_096;
-/// How many pages may wait to be folded.
-const PAGES_WAITING: usize = 4;
 /// After so many events what changed is written.
 const EVENTS_A_WRITE: u64 = 65_536;
 /// And after so many rows: they are in memory until then.
@@ -46,17 +39,11 @@ pub(super) enum Ended {
     BrokenOff,
 }
 
-/// The log, twice: whoever folds may look something up while the other reads on.
-pub(super) struct Logs {
-    pub(super) read: Reader,
-    pub(super) looked_up: Reader,
-}
-
-impl Logs {
-    /// Those of a log that nobody has open, or that somebody else does.
-    pub(super) fn look_at(path: &Path) -> Result<Self, OpenError> {
-        Ok(Self { read: Reader::look_at(path)?, looked_up: Reader::look_at(path)? })
-    }
+/// The log, and by how many threads it is read; one is the one that folds.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'l> {
+    pub(super) reader: &'l Reader,
+    pub(super) threads: usize,
 }
 
 /// Projections in the making.
@@ -103,8 +90,13 @@ impl Build {
     }
 
     /// Follows the log up to this position and no further.
-    pub(super) fn run_to(&mut self, logs: &Logs, position: Position, told: Told<'_>) -> Result<Ended, ProjectionError> {
-        let ended = self.follow(logs, (self.position(), position), told)?;
+    pub(super) fn run_to(
+        &mut self,
+        log: Source<'_>,
+        position: Position,
+        told: Told<'_>,
+    ) -> Result<Ended, ProjectionError> {
+        let ended = self.follow(log, position, told)?;
         self.write()?;
         Ok(ended)
     }
@@ -112,17 +104,17 @@ impl Build {
     /// Follows the log to near its head.
     pub(super) fn run(
         &mut self,
-        logs: &Logs,
-        head: &dyn Fn() -> Result<Position, ReadError>,
+        log: Source<'_>,
+        head: &dyn Fn() -> Position,
         told: Told<'_>,
     ) -> Result<Ended, ProjectionError> {
         let mut is_indexed = false;
         loop {
-            let (after, end) = (self.position(), head()?);
-            if is_indexed && end.saturating_sub(after) <= NEAR {
+            let end = head();
+            if is_indexed && end.saturating_sub(self.position()) <= NEAR {
                 return Ok(Ended::Near);
             }
-            if self.follow(logs, (after, end), told)? == Ended::BrokenOff {
+            if self.follow(log, end, told)? == Ended::BrokenOff {
                 return Ok(Ended::BrokenOff);
             }
             self.write()?;
@@ -133,38 +125,20 @@ impl Build {
         }
     }
 
-    /// Everything up to this position, read by one thread and folded by this one.
-    fn follow(
-        &mut self,
-        logs: &Logs,
-        (after, end): (Position, Position),
-        told: Told<'_>,
-    ) -> Result<Ended, ProjectionError> {
-        thread::scope(|threads| {
-            let (pages, read) = mpsc::sync_channel(PAGES_WAITING);
-            threads.spawn(move || {
-                let failed = pages_of(&logs.read, (after, end), &mut |page| match pages.send(Ok(page)) {
-                    Ok(()) => ControlFlow::Continue(()),
-                    // Nobody waits for it any more.
-                    Err(_) => ControlFlow::Break(()),
-                });
-                if let Err(error) = failed {
-                    let _ = pages.send(Err(error));
-                }
-            });
-            for page in read {
-                let page = page?;
-                self.cohort.take_in(page.iter(), &logs.looked_up)?;
-                self.events_unwritten += page.len() as u64;
-                if self.events_unwritten >= EVENTS_A_WRITE || self.cohort.rows_waiting() >= ROWS_A_WRITE {
-                    self.write()?;
-                }
-                if told(self.position(), end).is_break() {
-                    return Ok(Ended::BrokenOff);
-                }
+    /// Everything up to this position, read by others if there are threads for it, and folded by this one.
+    fn follow(&mut self, log: Source<'_>, end: Position, told: Told<'_>) -> Result<Ended, ProjectionError> {
+        for page in log.reader.scan(self.position() + 1, end, log.threads)? {
+            let page = page?;
+            self.cohort.take_in(page.iter(), log.reader)?;
+            self.events_unwritten += page.len() as u64;
+            if self.events_unwritten >= EVENTS_A_WRITE || self.cohort.rows_waiting() >= ROWS_A_WRITE {
+                self.write()?;
             }
-            Ok(Ended::Near)
-        })
+            if told(self.position(), end).is_break() {
+                return Ok(Ended::BrokenOff);
+            }
+        }
+        Ok(Ended::Near)
     }
 
     pub(super) fn position(&self) -> Position {
@@ -217,25 +191,6 @@ fn resumed_or_begun(transaction: &Transaction<'_>, of: Projection, head: Positio
     database::create(transaction, of, Place::Next)?;
     database::set_mark(transaction, of, Place::Next, mark)?;
     Ok(mark)
-}
-
-/// The one place where the log is read from beginning to end.
-pub(super) fn pages_of(
-    log: &Reader,
-    (after, end): (Position, Position),
-    each: &mut dyn FnMut(Vec<Recorded>) -> ControlFlow<()>,
-) -> Result<(), ReadError> {
-    let mut position = after;
-    while position < end {
-        let most = usize::try_from(end - position).unwrap_or(usize::MAX).min(PAGE_EVENTS);
-        let page = log.after(position, most)?;
-        let Some(last) = page.last() else { break };
-        position = last.position;
-        if each(page).is_break() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// Shows what was made. What was shown before is removed; should that fail, the next start does it.

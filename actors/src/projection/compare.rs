@@ -13,12 +13,13 @@ use serde_json::Value;
 
 use super::ProjectionError;
 use super::board::Rebuild;
-use super::build::{Build, Logs};
+use super::build::{Build, Source};
 use super::catalog::Projection;
 use super::database::{Mark, Place};
+use super::offline::THREADS;
 use super::stored::{StoredError, StoredViews};
 use super::views::ViewError;
-use crate::event_store::{OpenError, ReadError};
+use crate::event_store::{OpenError, ReadError, Reader};
 
 /// What stands where nothing stands.
 const NOTHING: &str = "nothing";
@@ -106,25 +107,25 @@ pub fn compare(
 ) -> Result<Result<Position, Unlike>, CompareError> {
     // The views come first: they are never ahead of the log.
     let stored = StoredViews::open(views, true)?;
-    let logs = Logs::look_at(log)?;
-    let end = logs.read.head()?;
+    let log = Reader::look_at(log)?;
+    let end = log.head()?;
     let mut compared = end;
     for (position, group) in groups(&stored, projections, end)? {
         let mut build = Build::scratch(&group)?;
         let began = Instant::now();
-        build.run_to(&logs, position, &mut |reached, end| {
+        build.run_to(Source { reader: &log, threads: THREADS }, position, &mut |reached, end| {
             told(Rebuild::after(began.elapsed(), (0, reached, end)));
             ControlFlow::Continue(())
         })?;
         for projection in group {
             let unlike = first_unlike(projection, stored.connection(), build.connection())?;
             if let Some(unlike) = unlike {
-                return undisturbed((&stored, views), &logs, Err(unlike));
+                return undisturbed((&stored, views), &log, Err(unlike));
             }
         }
         compared = compared.min(position);
     }
-    undisturbed((&stored, views), &logs, Ok(compared))
+    undisturbed((&stored, views), &log, Ok(compared))
 }
 
 /// Those that stand at the same position are made together; there is one such group but for a moment.
@@ -149,11 +150,11 @@ fn groups(
 }
 
 /// What was read of files that nobody had open is worth nothing if somebody writes to them.
-fn undisturbed<T>((stored, views): (&StoredViews, &Path), logs: &Logs, found: T) -> Result<T, CompareError> {
+fn undisturbed<T>((stored, views): (&StoredViews, &Path), log: &Reader, found: T) -> Result<T, CompareError> {
     if stored.were_overtaken() {
         return Err(CompareError::TakenUp(views.to_owned()));
     }
-    logs.read.check_still_alone()?;
+    log.check_still_alone()?;
     Ok(found)
 }
 

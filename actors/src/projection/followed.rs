@@ -53,7 +53,7 @@ impl Followed {
             (Event::Unreadable(_), _) => None,
             (_, deposit) => deposit,
         };
-        tracked.row = DepositRow::after(tracked.row.take(), recorded);
+        DepositRow::take_in(&mut tracked.row, recorded);
         Ok(Moved { counted, standing, deposit: tracked.deposit.as_ref(), row: tracked.row.as_ref() })
     }
 

@@ -42,7 +42,7 @@ use crate::event_store::{OpenError, ReadError, Reader, Store};
 use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
 pub use board::{Asked, ProjectionStatus, Rebuild};
-use build::{Build, Ended, Logs};
+use build::{Build, Ended, Source};
 pub use catalog::{Projection, UnknownProjection};
 use cohort::Cohort;
 pub use compare::{CompareError, Unlike, compare};
@@ -302,14 +302,14 @@ fn build(
 ) -> Result<Option<Cohort>, ProjectionError> {
     // An incarnation before may still be at it.
     let _building = views.turns().build.blocking_lock();
-    let log = store.reader()?;
-    let logs = Logs { read: Reader::open(log.path())?, looked_up: Reader::open(log.path())? };
+    let reader = &Reader::open(store.reader()?.path())?;
     let mut build = Build::begin(views.path(), projections, store.head(), Arc::clone(&views.turns().write))?;
     let told = &mut |position, end| {
         views.board().progressed(position, end);
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    match build.run(&logs, &|| Ok(store.head()), told) {
+    // The desk has work for the other cores.
+    match build.run(Source { reader, threads: 1 }, &|| store.head(), told) {
         Ok(Ended::Near) => Ok(Some(build.finish())),
         Ok(Ended::BrokenOff) => Ok(None),
         Err(error) => {

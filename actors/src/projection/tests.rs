@@ -11,7 +11,7 @@ use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, Position, StreamName};
 use rusqlite::Connection;
 
-use super::build::{Build, Ended, Logs};
+use super::build::{Build, Ended, Source};
 use super::*;
 use crate::event_store::Page;
 use crate::sender::tests::rig::Rig;
@@ -176,6 +176,10 @@ async fn views_of_a_longer_log_are_emptied_and_made_anew() {
     assert_eq!(all_rows(&path), before);
 }
 
+fn source(reader: &Reader) -> Source<'_> {
+    Source { reader, threads: 1 }
+}
+
 /// A log at rest, and the views of it.
 struct AtRest {
     folder: tempfile::TempDir,
@@ -202,16 +206,16 @@ impl AtRest {
         self.folder.path().join("views.db")
     }
 
-    fn build(&self) -> (Build, Logs, Position) {
-        let logs = Logs::look_at(&self.log()).unwrap();
-        let head = logs.read.head().unwrap();
-        (Build::begin(&self.views(), &Projection::ALL, head, Arc::default()).unwrap(), logs, head)
+    fn build(&self) -> (Build, Reader, Position) {
+        let log = Reader::look_at(&self.log()).unwrap();
+        let head = log.head().unwrap();
+        (Build::begin(&self.views(), &Projection::ALL, head, Arc::default()).unwrap(), log, head)
     }
 
     /// A building that is cut off after so many events, as by a power switch.
     fn cut_off_after(&self, events: Position) {
-        let (mut build, logs, _) = self.build();
-        build.run_to(&logs, events, &mut |_, _| ControlFlow::Continue(())).unwrap();
+        let (mut build, log, _) = self.build();
+        build.run_to(source(&log), events, &mut |_, _| ControlFlow::Continue(())).unwrap();
         assert_eq!(build.position(), events);
     }
 
@@ -225,7 +229,7 @@ impl AtRest {
 async fn a_building_that_was_cut_off_anywhere_is_gone_on_with() {
     let desk = AtRest::new().await;
     let before = all_rows(&desk.views());
-    let head = Logs::look_at(&desk.log()).unwrap().read.head().unwrap();
+    let head = Reader::look_at(&desk.log()).unwrap().head().unwrap();
     for events in 1..head {
         on_a_thread({
             let (log, views) = (desk.log(), desk.views());
@@ -253,10 +257,10 @@ async fn a_building_without_room_leaves_what_is_shown_and_nothing_else() {
     let desk = AtRest::new().await;
     on_a_thread(move || {
         let before = all_rows(&desk.views());
-        let (mut build, logs, head) = desk.build();
+        let (mut build, log, head) = desk.build();
         let pages: i64 = build.connection().query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         build.connection().query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
-        let error = build.run(&logs, &|| Ok(head), &mut |_, _| ControlFlow::Continue(())).unwrap_err();
+        let error = build.run(source(&log), &|| head, &mut |_, _| ControlFlow::Continue(())).unwrap_err();
         assert!(error.to_string().starts_with("the views: the disk is full ("), "{error}");
         build.discard().unwrap();
         assert_eq!((all_rows(&desk.views()), leavings(&desk.views())), (before, vec![]));
@@ -301,8 +305,8 @@ fn like(first: &Recorded, position: Position) -> Recorded {
 async fn a_building_can_be_broken_off_at_every_page() {
     let desk = AtRest::new().await;
     on_a_thread(move || {
-        let (mut build, logs, head) = desk.build();
-        assert_eq!(build.run(&logs, &|| Ok(head), &mut |_, _| ControlFlow::Break(())).unwrap(), Ended::BrokenOff);
+        let (mut build, log, head) = desk.build();
+        assert_eq!(build.run(source(&log), &|| head, &mut |_, _| ControlFlow::Break(())).unwrap(), Ended::BrokenOff);
     })
     .await;
 }
