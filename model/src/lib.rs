@@ -19,6 +19,7 @@ pub mod outflow;
 pub mod purchase;
 pub mod reconciliation;
 pub mod replay;
+pub mod spend;
 pub mod story;
 pub mod stray;
 mod upcast;
