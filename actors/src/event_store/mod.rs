@@ -20,6 +20,7 @@ mod schema;
 mod store;
 #[cfg(test)]
 mod tests;
+mod together;
 mod verify;
 mod writer;
 
@@ -36,4 +37,5 @@ pub use onlooker::Onlooker;
 pub use reader::{ReadError, Reader, Snapshot};
 pub use schema::OpenError;
 pub use store::Store;
+pub use together::StoredCommand;
 pub use verify::{Audit, Step, Verified, VerifyError};
