@@ -15,7 +15,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 /// How many deposits come in while everything is made anew.
 const DEPOSITS: usize = 8;
 /// More than are written at once.
-const EVENTS: u64 = 100_000;
+const EVENTS: u64 = 80_000;
 
 /// Looks at the customer's page again and again; what was shown once is shown ever after.
 async fn watch(desk: &Desk, target: &str) -> Result<()> {

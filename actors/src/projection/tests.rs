@@ -311,6 +311,7 @@ async fn a_building_can_be_broken_off_at_every_page() {
     .await;
 }
 
+/// O4: a row that the log does not bear out is found, and how.
 #[tokio::test]
 async fn the_first_row_that_differs_is_named() {
     let desk = AtRest::new().await;
