@@ -7,6 +7,7 @@
 //! | `GET deposits/{id}/state?version=&at=` | the deposit's state at that moment |
 //! | `GET ledger` | [`Ledger`] |
 //! | `GET projections` | [`ProjectionPage`] |
+//! | `GET projections/live` | the same as server-sent events, after every change |
 //! | `POST projections/{name}/rebuild` | [`ProjectionPage`]; the name may be [`ALL_PROJECTIONS`] |
 //! | `GET events?after=&limit=&kind=A,B&stream=&wait_s=` | [`EventPage`], oldest first; waits up to `wait_s` for the first |
 //! | `GET backup` | the log's database as `application/octet-stream` |

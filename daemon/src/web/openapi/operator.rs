@@ -157,6 +157,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..post("/operator/v1/parts/{name}/restart", "Restart a part or a group.", None, Answer::Json("Part"))
     },
     get("/operator/v1/projections", "The projections, and how far each is.", Answer::Json("ProjectionPage")),
+    get(
+        "/operator/v1/projections/live",
+        "The projections, and again whenever something of them changed: how far those are that are made anew.",
+        Answer::Events("ProjectionPage"),
+    ),
     Operation {
         refusals: &[PATH, UNKNOWN_PROJECTION, VIEWS],
         ..post(

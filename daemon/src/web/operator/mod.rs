@@ -144,6 +144,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/parts/{name}/stop", post(parts::stop))
         .route("/operator/v1/parts/{name}/restart", post(parts::restart))
         .route("/operator/v1/projections", get(projections::list))
+        .route("/operator/v1/projections/live", get(projections::live))
         .route("/operator/v1/projections/{name}/rebuild", post(projections::rebuild))
         .route("/operator/v1/events", get(log::page))
         .route("/operator/v1/events/live", get(log::live))

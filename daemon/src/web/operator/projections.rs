@@ -1,9 +1,13 @@
 //! The projections: how far each is, and making one anew.
 
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json as Reply;
 use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::Stream;
 use millrace_actors::projection::{self, Asked, Projection, ProjectionStatus, Rebuild, UnknownProjection};
 
 use super::OperatorState;
@@ -11,8 +15,37 @@ use crate::web::extract::Path;
 use crate::web::problem::Problem;
 use crate::web::shapes::{ALL_PROJECTIONS, ProjectionPage, ProjectionRow, RebuildRow};
 
+/// Changes that come closer together are shown as one.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
 pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Reply<ProjectionPage> {
     Reply(page(&state))
+}
+
+/// The projections now, and again after every change.
+pub(super) async fn live(
+    State(state): State<Arc<OperatorState>>,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let stream = futures::stream::unfold((state, None), |(state, shown)| async move {
+        if shown.is_some() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        let next = changed(&state, shown.as_ref()).await;
+        let event = Event::default().json_data(&next).ok()?;
+        Some((Ok(event), (state, Some(next))))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+/// What there is to show that was not shown before.
+async fn changed(state: &OperatorState, shown: Option<&ProjectionPage>) -> ProjectionPage {
+    loop {
+        let now = page(state);
+        if shown != Some(&now) {
+            return now;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
 }
 
 /// Who asks twice asks for the same: it is made once.

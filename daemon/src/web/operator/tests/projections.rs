@@ -1,5 +1,7 @@
 //! What an operator sees of the projections, and making them anew.
 
+use futures::StreamExt;
+
 use super::*;
 use crate::web::shapes::{ProjectionPage, ProjectionRow};
 
@@ -49,6 +51,24 @@ async fn one_that_there_is_not_is_refused_with_the_names_of_those_that_there_are
     assert_eq!((status.as_u16(), problem["code"].as_str()), (404, Some("unknown_projection")));
     let message = problem["message"].as_str().unwrap();
     assert!(message.contains("deposits, addresses, ledger, statistics, and all"), "{message}");
+}
+
+#[tokio::test]
+async fn whoever_watches_is_told_of_every_change() {
+    let desk = Desk::start().await;
+    desk.bind(1).await;
+    let mut stream = desk.ask(Request::get("/operator/v1/projections/live"), "").await.into_body().into_data_stream();
+    let mut until = async |generation: i64| loop {
+        let piece = tokio::time::timeout(Duration::from_secs(20), stream.next()).await.unwrap().unwrap().unwrap();
+        let Some(data) = std::str::from_utf8(&piece).unwrap().strip_prefix("data: ") else { continue };
+        let page: ProjectionPage = serde_json::from_str(data.trim()).unwrap();
+        if page.projections.iter().all(|row| row.generation == generation && row.rebuild.is_none() && row.lag == 0) {
+            return;
+        }
+    };
+    until(1).await;
+    assert_eq!(desk.post("/operator/v1/projections/all/rebuild", "").await.0, 200);
+    until(2).await;
 }
 
 #[tokio::test]
