@@ -28,6 +28,7 @@ pub mod reconciler;
 pub mod scanner;
 pub mod sender;
 pub mod skycoin_node;
+pub mod stations;
 pub mod stock;
 pub mod supervision;
 pub mod wallet;
