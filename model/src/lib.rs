@@ -20,6 +20,7 @@ pub mod overview;
 pub mod purchase;
 pub mod reconciliation;
 pub mod replay;
+pub mod spend;
 pub mod story;
 pub mod stray;
 mod upcast;

@@ -22,6 +22,7 @@ mod store;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod together;
 mod verify;
 mod writer;
 
@@ -40,4 +41,5 @@ pub use scan::{Lens, Names, Scan};
 pub use schema::OpenError;
 pub use store::Store;
 pub use stored::Stored;
+pub use together::StoredCommand;
 pub use verify::{Audit, Step, Verified, VerifyError};
