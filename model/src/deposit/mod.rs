@@ -25,3 +25,4 @@ pub use purchasing::RemainderPolicy;
 pub use receive::confirmations_required;
 pub use state::{Deposit, Limits, Outcome, Payout, Sighting, Stage, StageName, evolve};
 pub use step::{ImpossibleStep, check_step};
+pub use write_off::OWN_WORDS;
