@@ -11,6 +11,7 @@ pub(crate) mod disk;
 mod examine;
 mod feed;
 mod history;
+mod imported;
 mod log;
 mod onlooker;
 #[cfg(test)]
@@ -18,6 +19,7 @@ pub(crate) mod poison;
 mod reader;
 mod schema;
 mod store;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -31,9 +33,11 @@ pub use disk::Ailment;
 pub use examine::{Examination, Examined, Illegible, StoredSnapshot, StreamRow};
 pub use feed::{Feed, Page};
 pub use history::{Cause, Entry};
+pub use imported::{ImportedLog, Unfit};
 pub use log::{Log, Ownership};
 pub use onlooker::Onlooker;
 pub use reader::{ReadError, Reader, Snapshot};
-pub use schema::OpenError;
+pub use schema::{NEWEST_LAYOUT, OpenError};
 pub use store::Store;
+pub use stored::{Asked, Stored};
 pub use verify::{Audit, Step, Verified, VerifyError};

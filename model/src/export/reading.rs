@@ -16,6 +16,9 @@ pub enum BadLine {
     /// It is longer than a line may be.
     #[error("the line is longer than {LINE_BYTES_MAX} bytes")]
     TooLong,
+    /// It is no text.
+    #[error("the line is no UTF-8 text")]
+    NoText,
     /// The file is something else.
     #[error("this is no export of a Millrace log")]
     Foreign,
