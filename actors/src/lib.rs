@@ -27,6 +27,7 @@ pub mod ports;
 pub mod projection;
 pub mod proof;
 pub mod reconciler;
+pub mod redecision;
 pub mod scanner;
 pub mod sender;
 pub mod skycoin_node;

@@ -20,6 +20,7 @@ pub mod outflow;
 pub mod purchase;
 pub mod reconciliation;
 pub mod redaction;
+pub mod redecision;
 pub mod replay;
 pub mod story;
 pub mod stray;

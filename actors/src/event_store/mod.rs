@@ -5,6 +5,7 @@
 
 mod actor;
 mod append;
+mod asked;
 mod bell;
 mod chain_hash;
 pub(crate) mod disk;

@@ -18,6 +18,7 @@ mod import;
 mod ledger;
 mod log_file;
 mod parts;
+mod redecide;
 mod replay;
 mod start;
 #[cfg(test)]
@@ -98,6 +99,9 @@ pub enum Command {
     /// Step through the events of a stream, with the state before and after each.
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::Replay),
+    /// Decide recorded commands again with the rules of this version, and tell what comes out otherwise.
+    #[command(after_help = redecide::NOTES)]
+    Redecide(redecide::Redecide),
     /// Copy the running desk's log into a new file.
     #[command(after_help = backup::NOTES)]
     Backup(backup::Backup),

@@ -11,7 +11,8 @@ use clap::{CommandFactory, Parser};
 use super::client::Client;
 use super::exit::Exit;
 use super::{
-    Cli, Command, SandboxArgs, backup, brakes, check, declare, deposits, events, import, ledger, parts, replay, why,
+    Cli, Command, SandboxArgs, backup, brakes, check, declare, deposits, events, import, ledger, parts, redecide,
+    replay, why,
 };
 use crate::config::{self, Loaded};
 use crate::sandbox::cli::Command as SandboxCommand;
@@ -67,6 +68,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
             let reader = wanted.source.open(|| Ok(load()?.config))?;
             replay::print(&reader, &wanted, &mut replay::Enter::when(wanted.steps()), out)
         }
+        Command::Redecide(wanted) => redecide::print(&wanted.source.open(|| Ok(load()?.config))?, &wanted, out),
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
         Command::Export(export) => export.run(|| Ok(load()?.config), out),
         Command::Import(wanted) => import::run(&wanted, out),

@@ -4,6 +4,7 @@
 //! follow or with the rule that forbids the command; [`evolve`] takes the state forward. What is decided lies in one file
 //! a subject: receiving, deciding, purchasing, paying out, operating.
 
+mod aside;
 mod command;
 mod decide;
 mod event;
