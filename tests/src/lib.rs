@@ -8,7 +8,7 @@
 //!   when it is configured as in production.
 //! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
 //! * [`drill`] does to the real program what machines, disks and networks do; [`process`] and [`sandbox`] serve it.
-//! * [`tampering`] does to a log what no desk does.
+//! * [`tampering`] does to a log what no desk does; [`golden`] has the logs of every schema.
 //! * [`simulation`] lives whole lives of a desk in one thread and no time.
 //! * [`peers`] starts real programs (a Bitcoin node, a browser) and takes them down again.
 //!
@@ -18,6 +18,7 @@ pub mod bench;
 pub mod desk;
 pub mod drill;
 pub mod fuzz;
+pub mod golden;
 pub mod house;
 pub mod judge;
 pub mod operator;
