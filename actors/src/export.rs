@@ -13,7 +13,7 @@ use millrace_model::redaction::{self, Pseudonyms, Unclassified};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::event_store::{ReadError, Reader, Stored};
+use crate::event_store::{EventRow, ReadError, Reader};
 
 /// How many events are read at once.
 const PAGE_EVENTS_MAX: usize = 256;
@@ -167,7 +167,7 @@ impl<W: Write> Scribe<'_, W> {
         Ok(self.out.write_all(text.as_bytes())?)
     }
 
-    fn event(&mut self, stored: &Stored) -> Result<(), ExportError> {
+    fn event(&mut self, stored: &EventRow) -> Result<(), ExportError> {
         if self.command != Some(stored.command_id) {
             self.asked(stored)?;
             self.command = Some(stored.command_id);
@@ -193,7 +193,7 @@ impl<W: Write> Scribe<'_, W> {
         self.line(position, &Line::Event(line))
     }
 
-    fn asked(&mut self, stored: &Stored) -> Result<(), ExportError> {
+    fn asked(&mut self, stored: &EventRow) -> Result<(), ExportError> {
         let position = stored.position;
         let asked = stored.command.as_ref().ok_or_else(|| damaged(position, "its command is missing"))?;
         let redact = |fields: &mut Value, made: &Pseudonyms| redaction::command(&asked.name, fields, made);

@@ -18,9 +18,9 @@ mod onlooker;
 #[cfg(test)]
 pub(crate) mod poison;
 mod reader;
+mod rows;
 mod schema;
 mod store;
-mod stored;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -38,7 +38,7 @@ pub use imported::{ImportedLog, Unfit};
 pub use log::{Log, Ownership};
 pub use onlooker::Onlooker;
 pub use reader::{ReadError, Reader, Snapshot};
+pub use rows::{CommandRow, EventRow};
 pub use schema::{NEWEST_LAYOUT, OpenError};
 pub use store::Store;
-pub use stored::{Asked, Stored};
 pub use verify::{Audit, Step, Verified, VerifyError};

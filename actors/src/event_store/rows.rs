@@ -10,7 +10,7 @@ use super::verify::CHAIN;
 
 /// An event as it is stored, with its command.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stored {
+pub struct EventRow {
     /// Its place in the log.
     pub position: Position,
     /// The name of its stream.
@@ -34,12 +34,12 @@ pub struct Stored {
     /// The hash of the log up to it.
     pub hash: [u8; 32],
     /// Its command, if the log has it.
-    pub command: Option<Asked>,
+    pub command: Option<CommandRow>,
 }
 
 /// A command as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct CommandRow {
     /// Its name.
     pub name: String,
     /// What it rested on.
@@ -74,7 +74,7 @@ const CAUSE: &str = "
 
 impl Reader {
     /// Events after a position, oldest first, at most `events_max`.
-    pub fn stored_after(&self, position: Position, events_max: usize) -> Result<Vec<Stored>, ReadError> {
+    pub fn stored_after(&self, position: Position, events_max: usize) -> Result<Vec<EventRow>, ReadError> {
         let stored = {
             let connection = self.lock();
             let mut statement = connection.prepare_cached(CHAIN)?;
@@ -86,7 +86,7 @@ impl Reader {
     }
 
     /// The event at a position.
-    pub fn stored_at(&self, position: Position) -> Result<Option<Stored>, ReadError> {
+    pub fn stored_at(&self, position: Position) -> Result<Option<EventRow>, ReadError> {
         let next = self.stored_after(position.saturating_sub(1), 1)?.pop();
         Ok(next.filter(|stored| stored.position == position))
     }
@@ -123,11 +123,11 @@ impl Reader {
     }
 }
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let command = row.get::<_, Option<String>>(11)?.map(|name| -> rusqlite::Result<Asked> {
-        Ok(Asked { name, body: row.get(12)?, first: row.get(14)?, last: row.get(15)? })
+fn stored(row: &Row<'_>) -> rusqlite::Result<EventRow> {
+    let command = row.get::<_, Option<String>>(11)?.map(|name| -> rusqlite::Result<CommandRow> {
+        Ok(CommandRow { name, body: row.get(12)?, first: row.get(14)?, last: row.get(15)? })
     });
-    Ok(Stored {
+    Ok(EventRow {
         position: row.get(0)?,
         stream: row.get(1)?,
         version: row.get(2)?,
