@@ -17,6 +17,7 @@ pub mod ids;
 pub mod ledger;
 pub mod money;
 pub mod outflow;
+pub mod overview;
 pub mod purchase;
 pub mod reconciliation;
 pub mod redaction;

@@ -163,8 +163,13 @@ impl<C: Coin> FromStr for Amount<C> {
         if fraction.len() > C::SCALE as usize {
             return Err(MoneyError::TooPrecise);
         }
-        let scaled = format!("{whole}{fraction:0<width$}", width = C::SCALE as usize);
-        let units = scaled.parse::<u64>().map_err(|_| MoneyError::TooLarge)?;
+        // Without a detour over a text of the units: a log is full of these.
+        let number =
+            |digits: &str| if digits.is_empty() { Ok(0) } else { digits.parse().map_err(|_| MoneyError::TooLarge) };
+        let (whole, parts): (u64, u64) = (number(whole)?, number(fraction)?);
+        let parts = parts * 10u64.pow(C::SCALE - fraction.len() as u32);
+        let units = whole.checked_mul(10u64.pow(C::SCALE)).and_then(|units| units.checked_add(parts));
+        let units = units.ok_or(MoneyError::TooLarge)?;
         Self::from_units(units).ok_or(MoneyError::TooLarge)
     }
 }

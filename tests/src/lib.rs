@@ -7,6 +7,7 @@
 //! * [`desk`] is the real program in a folder of its own, [`operator`] its operator's API, [`world`] what it deals with
 //!   when it is configured as in production.
 //! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
+//! * [`drawn_log`] draws logs of any length with histories that could have happened.
 //! * [`drill`] does to the real program what machines, disks and networks do; [`process`] and [`sandbox`] serve it.
 //! * [`tampering`] does to a log what no desk does; [`golden`] has the logs of every schema.
 //! * [`simulation`] lives whole lives of a desk in one thread and no time.
@@ -16,6 +17,7 @@
 
 pub mod bench;
 pub mod desk;
+pub mod drawn_log;
 pub mod drill;
 pub mod fuzz;
 pub mod golden;

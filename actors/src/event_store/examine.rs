@@ -199,6 +199,8 @@ fn examined(row: &Row<'_>, damage: Option<Damage>) -> Result<Examined, ReadError
         why: match error {
             // The position is said anyway.
             ReadError::Decode { source, .. } => source.to_string(),
+            ReadError::Row { source, .. } => source.to_string(),
+            ReadError::StreamAt { source, .. } => source.to_string(),
             error => error.to_string(),
         },
     });

@@ -65,6 +65,11 @@ impl Onlooker {
 }
 
 impl Watch {
+    /// Whether nobody seemed to have it open.
+    pub(super) fn is_alone(&self) -> bool {
+        self.alone.is_some()
+    }
+
     pub(super) fn was_overtaken(&self) -> bool {
         self.alone.is_some_and(|before| !is_alone(&self.path) || stamp(&self.path) != Some(before))
     }

@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard};
 
 use chrono::{DateTime, Utc};
-use millrace_model::event::{DecodeError, Event, Recorded};
+use millrace_model::event::{DecodeError, Recorded};
 use millrace_model::ids::{Category, CommandId, Hash32, Position, StreamName, UnknownStream, Version};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::chain_hash::snapshot_hash;
 use super::onlooker::{Onlooker, Watch};
 use super::schema::{OpenError, back_up, check_known, is_imported, open_reader};
+use super::stored::Stored;
 
 /// Why the log cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +30,36 @@ pub enum ReadError {
         /// What.
         source: DecodeError,
     },
+    /// A row that is not as rows are.
+    #[error("position {position}: {source}")]
+    Row {
+        /// Where.
+        position: Position,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
     /// A stream this version does not know.
     #[error(transparent)]
     Stream(#[from] UnknownStream),
+    /// An event of a stream this version does not know.
+    #[error("position {position}: {source}")]
+    StreamAt {
+        /// Where.
+        position: Position,
+        /// What is said to be its stream's name.
+        source: UnknownStream,
+    },
+    /// An event of a stream of which the log says nothing.
+    #[error("position {position}: the log does not know of stream {stream}")]
+    NoStream {
+        /// Where.
+        position: Position,
+        /// The number of its stream.
+        stream: i64,
+    },
+    /// The log cannot be opened once more.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// Somebody began to write to a file that nobody had open.
     #[error("a desk began to use {} while it was read; ask once more", .0.display())]
     TakenUp(PathBuf),
@@ -335,6 +363,14 @@ impl Reader {
         &self.path
     }
 
+    /// One more connection to the same file, opened the same way.
+    pub(super) fn another(&self) -> Result<Connection, ReadError> {
+        Ok(match &self.watch {
+            Some(watch) => Onlooker::open(&self.path, watch.is_alone())?.into_parts().0,
+            None => open_reader(&self.path)?,
+        })
+    }
+
     fn query(&self, sql: &'static str, params: impl rusqlite::Params) -> Result<Vec<Recorded>, ReadError> {
         query_on(&self.lock(), sql, params)
     }
@@ -363,22 +399,12 @@ pub(super) fn query_on(
     Ok(events)
 }
 
+/// The event of a row that has its stream's name in place of its number.
 pub(super) fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
-    let position = row.get(0)?;
-    let stream: StreamName = text(row, 1)?.parse()?;
-    let event = Event::read(stream.category(), text(row, 3)?, row.get(4)?, text(row, 5)?)
-        .map_err(|source| ReadError::Decode { position, source })?;
-    Ok(Recorded {
-        position,
-        version: row.get(2)?,
-        event,
-        // Nothing stands at position 0 and nothing has the nil id: the chain of hashes takes both for none, and so do we.
-        causation: row.get::<_, Option<Position>>(6)?.filter(|position| *position > 0),
-        correlation: row.get::<_, Option<[u8; 16]>>(7)?.map(uuid::Uuid::from_bytes).filter(|id| !id.is_nil()),
-        command_id: CommandId(row.get(8)?),
-        recorded_at: DateTime::<Utc>::from_timestamp_micros(row.get(9)?).unwrap_or_default(),
-        stream,
-    })
+    let stored = Stored::new(row)?;
+    let position = stored.position();
+    let name = text(row, 1).map_err(|source| ReadError::Row { position, source })?;
+    stored.recorded(name.parse().map_err(|source| ReadError::StreamAt { position, source })?)
 }
 
 pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, rusqlite::Error> {

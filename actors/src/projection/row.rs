@@ -1,7 +1,7 @@
 //! A deposit as pages and APIs show it: a fold of its events into one row.
 
 use chrono::{DateTime, Utc};
-use millrace_model::deposit::{Event, HoldReason, PayoutBasis, RemainderUse, WrittenOff};
+use millrace_model::deposit::{Detected, Event, HoldReason, PayoutBasis, RemainderUse, WrittenOff};
 use millrace_model::event::{Event as LogEvent, Recorded, Unreadable};
 use millrace_model::ids::{DepositId, Hash32, Outpoint, Position, Version};
 use millrace_model::money::{Amount, Btc, Rate, Sky};
@@ -92,68 +92,70 @@ pub struct UnreadableFrom {
 
 impl DepositRow {
     /// The row after one more event of its stream; `None` before the first.
-    pub fn after(row: Option<Self>, recorded: &Recorded) -> Option<Self> {
+    pub fn after(mut row: Option<Self>, recorded: &Recorded) -> Option<Self> {
+        Self::take_in(&mut row, recorded);
+        row
+    }
+
+    /// The same where it stands: a row is large, and a rebuild takes in millions of events.
+    pub fn take_in(row: &mut Option<Self>, recorded: &Recorded) {
         match (&recorded.event, row) {
-            (_, Some(row)) if row.unreadable.is_some() => Some(Self { version: recorded.version, ..row }),
+            (_, Some(row)) if row.unreadable.is_some() => row.version = recorded.version,
             (LogEvent::Deposit(event), row) => {
-                Self::apply(row, event, recorded.position, recorded.version, recorded.recorded_at)
+                Self::apply(row, event, recorded.position, recorded.version, recorded.recorded_at);
             }
-            (LogEvent::Unreadable(what), Some(row)) => Some(row.unread(what, recorded)),
-            (_, row) => row,
+            (LogEvent::Unreadable(what), Some(row)) => row.unread(what, recorded),
+            (_, _) => {}
         }
     }
 
-    fn unread(mut self, what: &Unreadable, recorded: &Recorded) -> Self {
+    fn unread(&mut self, what: &Unreadable, recorded: &Recorded) {
         self.unreadable = Some(UnreadableFrom { position: recorded.position, why: what.why.clone() });
         let status = std::mem::replace(&mut self.status, UNREADABLE.to_owned());
         self.interrupted.get_or_insert(status);
         (self.version, self.updated_at) = (recorded.version, recorded.recorded_at);
-        self
     }
 
-    fn apply(
-        row: Option<Self>,
-        event: &Event,
-        position: Position,
-        version: Version,
-        at: DateTime<Utc>,
-    ) -> Option<Self> {
-        let mut row = match (row, event) {
-            (None, Event::Detected(receipt)) => Self {
-                seq: position,
-                id: receipt.id,
-                version,
-                target: receipt.customer.as_ref().map(|customer| customer.target.clone()),
-                address: receipt.address.clone(),
-                outpoint: receipt.outpoint,
-                amount: receipt.amount,
-                coinbase: receipt.coinbase,
-                status: "pending".to_owned(),
-                interrupted: None,
-                held: None,
-                height: None,
-                method: None,
-                rate: None,
-                spent: None,
-                bought: None,
-                loss: None,
-                refund: None,
-                refund_note: None,
-                payout: None,
-                payout_txid: None,
-                unreadable: None,
-                outcome: None,
-                interruption: None,
-                detected_at: at,
-                updated_at: at,
-            },
-            (None, _) => return None,
-            (Some(row), _) => row,
-        };
-        row.version = version;
-        row.updated_at = at;
-        row.show(event);
-        Some(row)
+    fn apply(row: &mut Option<Self>, event: &Event, position: Position, version: Version, at: DateTime<Utc>) {
+        match (row, event) {
+            (row @ None, Event::Detected(receipt)) => *row = Some(Self::begun(receipt, position, version, at)),
+            (None, _) => {}
+            (Some(row), event) => {
+                (row.version, row.updated_at) = (version, at);
+                row.show(event);
+            }
+        }
+    }
+
+    fn begun(receipt: &Detected, position: Position, version: Version, at: DateTime<Utc>) -> Self {
+        Self {
+            seq: position,
+            id: receipt.id,
+            version,
+            target: receipt.customer.as_ref().map(|customer| customer.target.clone()),
+            address: receipt.address.clone(),
+            outpoint: receipt.outpoint,
+            amount: receipt.amount,
+            coinbase: receipt.coinbase,
+            status: "pending".to_owned(),
+            interrupted: None,
+            held: None,
+            height: None,
+            method: None,
+            rate: None,
+            spent: None,
+            bought: None,
+            loss: None,
+            refund: None,
+            refund_note: None,
+            payout: None,
+            payout_txid: None,
+            unreadable: None,
+            outcome: None,
+            interruption: None,
+            detected_at: at,
+            updated_at: at,
+        }
     }
 
     fn show(&mut self, event: &Event) {
@@ -273,13 +275,14 @@ fn is_nothing_held(status: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use millrace_model::deposit::{
-        BlockRef, Customer, Detected, Held, Method, Mined, Released, StatusWaitBuy, StatusWaitSend, Vanished,
+        BlockRef, Customer, Held, Method, Mined, Released, StatusWaitBuy, StatusWaitSend, Vanished,
     };
 
     use super::*;
 
-    fn after(row: Option<DepositRow>, event: &Event) -> Option<DepositRow> {
-        DepositRow::apply(row, event, 1, 1, DateTime::UNIX_EPOCH)
+    fn after(mut row: Option<DepositRow>, event: &Event) -> Option<DepositRow> {
+        DepositRow::apply(&mut row, event, 1, 1, DateTime::UNIX_EPOCH);
+        row
     }
 
     fn mined() -> Event {

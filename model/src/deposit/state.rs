@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::event::*;
 use super::payout::SignedPayout;
@@ -11,7 +11,7 @@ use crate::money::{Amount, Btc, Sky};
 use crate::purchase::{Fact, Price, Purchase};
 
 /// A deposit as its events leave it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Deposit {
     /// What was detected.
     pub receipt: Detected,
@@ -36,7 +36,7 @@ pub struct Deposit {
 }
 
 /// Whether the desk's limits on the amount of a deposit hold for one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Limits {
     /// They do.
@@ -46,7 +46,7 @@ pub enum Limits {
 }
 
 /// Where a deposit's transaction stands on the chain.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sighting {
     /// In the mempool.
@@ -63,7 +63,7 @@ pub enum Sighting {
 }
 
 /// Where a deposit stands at the desk.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Not deep enough yet.
@@ -95,7 +95,7 @@ pub enum Stage {
 }
 
 /// How a deposit ended.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Paid out for good.
@@ -120,7 +120,7 @@ pub enum Outcome {
 }
 
 /// A payout and how far it is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Payout {
     /// What the amount rests on.
     pub basis: PayoutBasis,
@@ -137,7 +137,8 @@ pub struct Payout {
 }
 
 /// A stage's name alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StageName {
     /// [`Stage::Pending`]
     Pending,

@@ -1,13 +1,20 @@
-//! A log with its head file beside its folder, as the real desk has it.
+//! Logs for benchmarks: one with its head file beside its folder, as the real desk has it, and one of a million events that is
+//! drawn once and kept.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::head_file::{self, Foreign, HeadFile, Settings};
 use millrace_actors::supervision::Tree;
 use millrace_daemon::config::head_file_of;
+
+use crate::drawn_log;
+
+/// How many events the kept log has, and a few more.
+pub(super) const MILLION: u64 = 1_000_000;
 
 /// Starts the store and what keeps its head file.
 pub(super) fn start(tree: &Tree, data_dir: &Path) -> anyhow::Result<(Store, HeadFile)> {
@@ -18,4 +25,11 @@ pub(super) fn start(tree: &Tree, data_dir: &Path) -> anyhow::Result<(Store, Head
     let store = Store::start_after(tree, settings, head_file.opening())?;
     head_file::start(tree, &head_file, store.clone())?;
     Ok((store, head_file))
+}
+
+/// A log of a million drawn events, kept in the target folder for the next run; it is not to be written to.
+pub(super) fn of_a_million() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let target = own.ancestors().nth(2).context("the benchmarks run from a target folder")?;
+    drawn_log::kept(&target.join("drawn-logs"), MILLION)
 }

@@ -11,6 +11,7 @@ mod outside;
 mod passthrough;
 mod pipeline;
 mod real;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -77,6 +78,14 @@ const BENCHMARKS: &[Benchmark] = &[
             ("page_100k_ms", "p99 of the slowest of its status and list pages"),
         ],
         run: full_desk::run,
+    },
+    Benchmark {
+        figures: &[
+            ("replay_fold", "a million events read, decoded and folded into rows by one thread"),
+            ("replay_fold_2", "the same, read and decoded by two threads"),
+            ("replay_lens", "the same million read by one thread for a view that needs a few fields"),
+        ],
+        run: replay::run,
     },
 ];
 

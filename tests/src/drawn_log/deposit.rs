@@ -1,0 +1,158 @@
+//! What happens next to a deposit of a drawn log.
+
+use millrace_model::chain::SpentCoin;
+use millrace_model::deposit::{
+    BlockRef, Command, Customer, DecisionTerms, Deposit, Detected, Method, PayoutTerms, RemainderPolicy, Sighting,
+    SignedPayout, Stage, Terms,
+};
+use millrace_model::ids::{DepositId, Hash32, Outpoint};
+use millrace_model::money::{Amount, Btc, Rate};
+use millrace_model::purchase::{
+    ClientOrderId, Fact, OrderIntent, OrderObservation, OrderPhase, OrderState, Price, Purchase,
+};
+use millrace_model::wallet::{self, InputsReserved, InputsSpent};
+use rand::Rng;
+use rand::rngs::SmallRng;
+
+/// One in so many deposits is too small to deal in.
+const TOO_SMALL: u32 = 200;
+/// What a deposit may bring, in satoshi.
+const SATOSHI: std::ops::Range<u64> = 100_000..50_000_000;
+/// How many of the hot wallet's outputs a payout spends: their hashes and signatures are most of what is stored.
+const INPUTS: std::ops::RangeInclusive<usize> = 4..=10;
+/// A signed Skycoin transaction with two outputs, without its inputs.
+const TRANSACTION_BYTES: usize = 123;
+/// Each input with its signature.
+const INPUT_BYTES: usize = 97;
+
+/// What the desk does about a deposit, and what that means for the hot wallet.
+pub(super) struct Step {
+    pub(super) command: Command,
+    pub(super) wallet: Option<wallet::Event>,
+}
+
+/// A Skycoin address, by its looks.
+pub(super) fn target(chance: &mut SmallRng) -> String {
+    const BASE58: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
+    (0..34).map(|_| char::from(BASE58[chance.random_range(0..BASE58.len())])).collect()
+}
+
+/// A new deposit.
+pub(super) fn detected(
+    chance: &mut SmallRng,
+    id: DepositId,
+    (address, customer): (&str, Option<Customer>),
+) -> Detected {
+    let satoshi = if chance.random_ratio(1, TOO_SMALL) { 9_000 } else { chance.random_range(SATOSHI) };
+    let spends =
+        (0..chance.random_range(1..6)).map(|index| SpentCoin::from(Outpoint { txid: Hash32(chance.random()), index }));
+    let spends = spends.collect();
+    Detected {
+        id,
+        outpoint: Outpoint { txid: Hash32(chance.random()), index: chance.random_range(0..3) },
+        address: address.to_owned(),
+        amount: btc(satoshi),
+        customer,
+        spends,
+        coinbase: false,
+    }
+}
+
+/// What comes next for this deposit; nothing when it has ended or is left as it is.
+pub(super) fn next(chance: &mut SmallRng, deposit: &Deposit, block: BlockRef) -> Option<Step> {
+    let id = deposit.receipt.id;
+    let (command, wallet) = match &deposit.stage {
+        Stage::Pending if matches!(deposit.sighting, Sighting::Mined(_)) => {
+            (Command::ObserveMature { confirmations: 1, seen_before: None }, None)
+        }
+        Stage::Pending => (Command::ObserveMined { block }, None),
+        Stage::WaitDecide => (Command::Decide(terms(chance, deposit)), None),
+        Stage::WaitBuy => (buy(chance, deposit), None),
+        Stage::WaitSend => match deposit.signed_payout() {
+            Some(_) => (Command::RecordSent, None),
+            None => {
+                let signed = signed(chance);
+                let reserved = InputsReserved { deposit: id, inputs: signed.inputs.clone() };
+                (Command::RecordSigned(signed), Some(reserved.into()))
+            }
+        },
+        Stage::WaitConfirm => {
+            let confirmed = Command::RecordConfirmed { block_seq: block.height, confirmations: 3 };
+            (confirmed, Some(InputsSpent { deposit: id }.into()))
+        }
+        Stage::Held { .. } if chance.random_ratio(1, 4) => return None,
+        Stage::Held { .. } => (Command::MarkRefundDue { note: "too small to deal in".to_owned() }, None),
+        Stage::RefundDue { .. } => {
+            let note = "sent from the owners' wallet".to_owned();
+            (Command::MarkRefunded { txid: Hash32(chance.random()), note }, None)
+        }
+        Stage::Quarantined | Stage::Done(_) => return None,
+    };
+    Some(Step { command, wallet })
+}
+
+fn terms(chance: &mut SmallRng, deposit: &Deposit) -> DecisionTerms {
+    let bound = deposit.receipt.customer.as_ref().map(|customer| customer.bound_method);
+    let terms = match bound {
+        Some(Method::Direct) | None => Terms::Direct { rate: rate() },
+        Some(Method::Passthrough) => Terms::Passthrough { best_ask: price(chance.random_range(188..210)) },
+    };
+    let (minimum, maximum) = (btc(10_000), btc(1_000_000_000));
+    DecisionTerms { terms, minimum, maximum, payout: payout() }
+}
+
+/// An order for all of it, filled in one or two steps.
+fn buy(chance: &mut SmallRng, deposit: &Deposit) -> Command {
+    let purchase = deposit.purchase.as_ref().expect("what is bought for has a purchase");
+    let best_ask = deposit.best_ask.expect("a purchase was decided upon an ask");
+    match purchase.open_order() {
+        None if purchase.has_ordered() => {
+            Command::FinishPurchase(RemainderPolicy { rounding_maximum: btc(1_000), payout: payout() })
+        }
+        None => Command::RecordPurchase(Fact::Intended(intent(purchase, deposit.receipt.id, best_ask))),
+        Some(order) if order.phase == OrderPhase::Intended => {
+            Command::RecordPurchase(Fact::Placed { order_id: chance.random_range(1..1_000_000_000) })
+        }
+        Some(order) => {
+            let is_first = order.seen.is_none() && chance.random_ratio(1, 3);
+            let (parts, state) = if is_first { (2, OrderState::Open) } else { (1, OrderState::Filled) };
+            let completed = Amount::from_units(order.intent.quantity.units() / parts).expect("less than was ordered");
+            let (avg_price, fee) = (Some(order.intent.price), btc(chance.random_range(100..10_000)));
+            Command::RecordPurchase(Fact::Observed(OrderObservation { completed, avg_price, fee, state }))
+        }
+    }
+}
+
+fn intent(purchase: &Purchase, id: DepositId, price: Price) -> OrderIntent {
+    let attempt = purchase.next_attempt();
+    let quantity = price.affordable(purchase.remaining(), 3).expect("an amount");
+    OrderIntent { attempt, cid: ClientOrderId::for_attempt(id, attempt), price, quantity }
+}
+
+fn signed(chance: &mut SmallRng) -> SignedPayout {
+    let inputs: Vec<_> = (0..chance.random_range(INPUTS)).map(|_| Hash32(chance.random())).collect();
+    let mut bytes = vec![0; TRANSACTION_BYTES + INPUT_BYTES * inputs.len()];
+    chance.fill(&mut bytes[..]);
+    SignedPayout {
+        txid: Hash32(chance.random()),
+        inner_hash: Hash32(chance.random()),
+        inputs,
+        bytes: hex::encode(bytes),
+    }
+}
+
+fn payout() -> PayoutTerms {
+    PayoutTerms { decimals: 3, maximum: Amount::MAX }
+}
+
+fn rate() -> Rate {
+    "512.5".parse().expect("a rate")
+}
+
+fn price(hundred_thousandths: i64) -> Price {
+    Price::new(rust_decimal::Decimal::new(hundred_thousandths, 5)).expect("a price")
+}
+
+fn btc(satoshi: u64) -> Amount<Btc> {
+    Amount::from_units(satoshi).expect("less than all bitcoins")
+}
