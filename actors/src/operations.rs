@@ -16,6 +16,7 @@ use std::time::Duration;
 use millrace_model::deposit::{Command, HoldReason, Rejection};
 use millrace_model::desk::{Coins, Desk, HaltCause, Place, Setting, Switch, TransferKind};
 use millrace_model::ids::{DepositId, Hash32, Position};
+use millrace_model::spend::Spend;
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
 
@@ -89,6 +90,8 @@ enum Request {
     Halt { cause: HaltCause, reply: oneshot::Sender<Declared> },
     Resume { note: Note, reply: oneshot::Sender<Declared> },
     Transfer { transfer: Transfer, note: Note, key: Option<String>, reply: oneshot::Sender<Declared> },
+    SweepSeen { spend: Spend, reply: oneshot::Sender<Declared> },
+    SpendsMatched { block_seq: u64, reply: oneshot::Sender<Declared> },
 }
 
 /// Adds the service to the tree.
@@ -148,6 +151,17 @@ impl Operations {
     /// another.
     pub async fn declare(&self, transfer: Transfer, note: Note, key: Option<String>) -> Declared {
         self.call(|reply| Request::Transfer { transfer, note, key, reply }).await
+    }
+
+    /// Stores that a spend of the hot wallet was taken for a declared sweep; nothing when it is known, or none covers it.
+    pub async fn sweep_seen(&self, spend: Spend) -> Declared {
+        self.call(|reply| Request::SweepSeen { spend, reply }).await
+    }
+
+    /// Stores that everything which the blocks up to this one took from the hot wallet is accounted for; nothing when that
+    /// is known.
+    pub async fn spends_matched(&self, block_seq: u64) -> Declared {
+        self.call(|reply| Request::SpendsMatched { block_seq, reply }).await
     }
 
     /// Where the switches stand. Until the log was read everything is off, so that nobody acts before he knows; the
@@ -231,11 +245,20 @@ async fn carry_out(deposits: &Deposits, desk: &DeskStream, request: Request) {
             told(&format!("transfer {transfer:?}"), None, &note, done.as_ref().err());
             let _ = reply.send(done);
         }
+        Request::SweepSeen { spend, reply } if !reply.is_closed() => {
+            tracing::info!(%spend, "taken for a declared sweep");
+            let _ = reply.send(desk.sweep_seen(spend).await);
+        }
+        Request::SpendsMatched { block_seq, reply } if !reply.is_closed() => {
+            let _ = reply.send(desk.spends_matched(block_seq).await);
+        }
         Request::Deposit { .. }
         | Request::Switch { .. }
         | Request::Halt { .. }
         | Request::Resume { .. }
-        | Request::Transfer { .. } => {}
+        | Request::Transfer { .. }
+        | Request::SweepSeen { .. }
+        | Request::SpendsMatched { .. } => {}
     }
 }
 

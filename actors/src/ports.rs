@@ -9,7 +9,7 @@ use millrace_protocols::wire::bitcoind::ChainInfo;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::{BlockHash as SkyBlockHash, Txid as SkyTxid};
 use millrace_protocols::wire::skycoin::rest::{
-    Block as SkyBlock, Created, Funds, Lag, Payout, Refusal, Seen, UnspentOutput,
+    Block as SkyBlock, Created, Funds, Lag, Payout, Refusal, Seen, Spend, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::Transaction as SkyTransaction;
 
@@ -100,6 +100,8 @@ pub trait SkycoinWatch: SkycoinNode {
     fn tip(&self) -> Answer<'_, SkyTip>;
     /// The block with this number; `None` above the newest.
     fn sky_block(&self, seq: u64) -> Answer<'_, Option<SkyBlock>>;
+    /// What the block with this number spends from the hot wallet; `None` above the newest.
+    fn spends_in(&self, seq: u64) -> Answer<'_, Option<Vec<Spend>>>;
 }
 
 /// Makes ids that sort by time.

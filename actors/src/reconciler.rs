@@ -1,5 +1,6 @@
 //! Holds the books against the hot wallet and the exchange account, again and again, and halts the desk when coins are
-//! missing twice in a row, or an order is open there twice in a row that belongs to no deposit.
+//! missing twice in a row, an order is open there twice in a row that belongs to no deposit, or a transaction spends from
+//! the hot wallet that is no payout.
 //!
 //! It reads, and its one effect is the halt. A surplus halts nothing, since anybody may send coins; it is a condition of the
 //! part, as is a place whose opening balance nobody declared: that one cannot be compared. What lies on deposit addresses is
@@ -7,6 +8,7 @@
 
 mod orders;
 mod place;
+mod spends;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +19,7 @@ use chrono::{DateTime, Utc};
 use millrace_model::desk::{Difference, HaltCause, Place};
 use millrace_model::ledger::Ticker;
 use millrace_model::reconciliation::{ASKED, Comparison, Suspects};
+use millrace_model::spend::Spend;
 use millrace_model::stray::StrayOrder;
 use tokio::sync::watch;
 use xtra::Mailbox;
@@ -29,8 +32,9 @@ use crate::ports::SkycoinWatch;
 use crate::projection::Views;
 use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
 
-use orders::{Orders, Seen};
+use orders::Orders;
 use place::{Books, Outcome};
+use spends::Spends;
 
 /// The part's name in the tree.
 pub const PART: &str = "reconciler";
@@ -51,6 +55,8 @@ pub struct Settings {
     pub every: Duration,
     /// Who declares openings.
     pub openings: Openings,
+    /// How deep a Skycoin block is final.
+    pub confirmations: u64,
 }
 
 /// What is asked.
@@ -87,6 +93,28 @@ pub struct Compared {
 /// The newest comparison of each place that was compared.
 pub type Reconciliation = watch::Receiver<Vec<Compared>>;
 
+/// What was found that is nobody's.
+#[derive(Debug)]
+struct Seen<T> {
+    /// All that is there.
+    strays: Vec<T>,
+    /// What of it was there before, and the desk was never halted for.
+    judged: Vec<T>,
+}
+
+impl<T> Default for Seen<T> {
+    fn default() -> Self {
+        Self { strays: Vec::new(), judged: Vec::new() }
+    }
+}
+
+/// All that was looked at.
+struct Look {
+    places: Vec<Outcome>,
+    orders: Result<Seen<StrayOrder>, String>,
+    spends: Result<Seen<Spend>, String>,
+}
+
 /// Adds the part to the tree; each comparison is shown in `compared`.
 pub fn start(
     tree: &Tree,
@@ -118,9 +146,13 @@ impl xtra::Actor for Actor {
     type Stop = ();
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
+        let Inside { deposits, operations, .. } = &self.inside;
+        let (deposits, operations) = (deposits.clone(), operations.clone());
+        let (skycoin, confirmations) = (self.outside.skycoin.clone(), self.settings.confirmations);
         let reconciler = Reconciler {
             books: Books::new(self.inside.clone(), self.settings.openings),
-            orders: self.outside.exchange.clone().map(|exchange| Orders::new(self.inside.deposits.clone(), exchange)),
+            orders: self.outside.exchange.clone().map(|exchange| Orders::new(deposits.clone(), exchange)),
+            spends: Spends::new(deposits, operations, skycoin, confirmations),
             outside: self.outside.clone(),
             every: self.settings.every,
             compared: self.compared.clone(),
@@ -137,6 +169,7 @@ struct Reconciler {
     books: Books,
     /// Nothing at a desk without an account at an exchange.
     orders: Option<Orders>,
+    spends: Spends,
     outside: Outside,
     every: Duration,
     compared: watch::Sender<Vec<Compared>>,
@@ -148,30 +181,33 @@ impl Reconciler {
         self.books.inside.deposits.store().ready_for(&self.report).await;
         let mut suspects = Suspects::default();
         loop {
-            let outcomes = self.look().await;
-            let orders = match &mut self.orders {
-                Some(orders) => orders.look().await,
-                None => Ok(Seen::default()),
-            };
-            self.tell(&outcomes, &orders);
-            let differences = suspects.judge(outcomes.iter().filter_map(Outcome::comparison));
-            self.halt(differences, orders.map(|seen| seen.judged).unwrap_or_default()).await;
+            let look = self.look().await;
+            self.tell(&look);
+            let differences = suspects.judge(look.places.iter().filter_map(Outcome::comparison));
+            if let Some(cause) = cause(look, differences) {
+                self.halt(cause).await;
+            }
             tokio::time::sleep(self.every).await;
         }
     }
 
-    /// Asks every place there is.
-    async fn look(&self) -> Vec<Outcome> {
-        let mut outcomes = Vec::new();
+    /// Asks every place there is, the exchange for its orders and the blocks for what they take from the wallet.
+    async fn look(&mut self) -> Look {
+        let mut places = Vec::new();
         for (place, coin) in ASKED {
             if place == Place::HotWallet || self.outside.exchange.is_some() {
-                outcomes.push(self.books.compare(place, coin, &self.outside).await);
+                places.push(self.books.compare(place, coin, &self.outside).await);
             }
         }
-        outcomes
+        let orders = match &mut self.orders {
+            Some(orders) => orders.look().await,
+            None => Ok(Seen::default()),
+        };
+        Look { places, orders, spends: self.spends.look().await }
     }
 
-    fn tell(&self, outcomes: &[Outcome], orders: &Result<Seen, String>) {
+    fn tell(&self, look: &Look) {
+        let Look { places: outcomes, orders, spends } = look;
         self.condition("missing", "", outcomes.iter().filter_map(Outcome::missing));
         self.condition("surplus", "declare a refill for what is yours: ", outcomes.iter().filter_map(Outcome::surplus));
         self.condition(
@@ -179,10 +215,14 @@ impl Reconciler {
             "not watched until its opening balance is declared (`millrace declare opening`): ",
             outcomes.iter().filter_map(Outcome::not_opened),
         );
-        let obstacles = outcomes.iter().filter_map(Outcome::obstacle).chain(orders.as_ref().err().cloned());
+        let obstacles = outcomes.iter().filter_map(Outcome::obstacle);
+        let obstacles = obstacles.chain(orders.as_ref().err().cloned()).chain(spends.as_ref().err().cloned());
         self.condition("not_compared", "", obstacles);
         if let Ok(seen) = orders {
             self.condition("stray_orders", "of no deposit: ", seen.strays.iter().map(ToString::to_string));
+        }
+        if let Ok(seen) = spends {
+            self.condition("stray_spends", "no payouts: ", seen.strays.iter().map(ToString::to_string));
         }
         self.compared.send_modify(|shown| {
             for outcome in outcomes {
@@ -201,22 +241,33 @@ impl Reconciler {
         }
     }
 
-    /// Halts the desk for what is missing now and was when the place was compared before; else for orders that are
-    /// nobody's, once for each. While it is halted a halt waits, since one covers no other: all of it is found again.
-    async fn halt(&self, differences: Vec<Difference>, orders: Vec<StrayOrder>) {
+    /// Halts the desk. While it is halted a halt waits, since one covers no other: what it is for is found again.
+    async fn halt(&self, cause: HaltCause) {
         let operations = &self.books.inside.operations;
-        if (differences.is_empty() && orders.is_empty()) || operations.switches().borrow().halt().is_some() {
+        if operations.switches().borrow().halt().is_some() {
             return;
         }
-        let cause = match differences.is_empty() {
-            true => HaltCause::StrayOrders { orders },
-            false => HaltCause::Missing { differences },
-        };
         let why = cause.to_string();
         match operations.halt(cause).await {
             Ok(_) => self.report.clear("halt"),
             Err(error) => self.report.set("halt", format!("the desk cannot be halted: {error}; {why}")),
         }
+    }
+}
+
+/// What to halt for: transactions that are no payouts, which say more than the coins that are missing by them; coins that
+/// are missing now and were when their place was compared before; orders that are nobody's.
+fn cause(look: Look, differences: Vec<Difference>) -> Option<HaltCause> {
+    let spends = look.spends.map(|seen| seen.judged).unwrap_or_default();
+    let orders = look.orders.map(|seen| seen.judged).unwrap_or_default();
+    if !spends.is_empty() {
+        Some(HaltCause::StraySpends { spends })
+    } else if !differences.is_empty() {
+        Some(HaltCause::Missing { differences })
+    } else if !orders.is_empty() {
+        Some(HaltCause::StrayOrders { orders })
+    } else {
+        None
     }
 }
 

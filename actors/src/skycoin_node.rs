@@ -9,7 +9,7 @@ use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::Txid;
 use millrace_protocols::wire::skycoin::rest::{
     self, Block as SkyBlock, Body, Broadcast, CSRF_HEADER, Created, Failure, Funds, Lag, Method, Payout, Refusal,
-    Request, Seen, UnspentOutput,
+    Request, Seen, Spend, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::Transaction;
 use reqwest::header::HeaderValue;
@@ -235,6 +235,15 @@ impl SkycoinWatch for HttpSkycoinNode {
 
     fn sky_block(&self, seq: u64) -> Answer<'_, Option<SkyBlock>> {
         async move { Ok(self.ask(&rest::get_block(seq), rest::block).await?) }.boxed()
+    }
+
+    fn spends_in(&self, seq: u64) -> Answer<'_, Option<Vec<Spend>>> {
+        async move {
+            let ours = self.addresses().await?;
+            let read = |status, body: &[u8]| rest::spends(status, body, ours);
+            Ok(self.ask(&rest::get_block_with_owners(seq), read).await?)
+        }
+        .boxed()
     }
 }
 

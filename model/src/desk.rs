@@ -9,6 +9,7 @@ use crate::damage::Damage;
 use crate::head::{Departure, Head, Restored};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
+use crate::spend::{Spend, Spends};
 use crate::stray::StrayOrder;
 
 crate::event::events! {
@@ -22,6 +23,10 @@ crate::event::events! {
         Halted = 1,
         /// An operator lets orders and payouts go out again.
         Resumed = 1,
+        /// A spend of the hot wallet was taken for a declared sweep, or a part of one.
+        SweepSeen = 1,
+        /// Up to a block every spend of the hot wallet is a payout, a declared sweep or something the desk was halted for.
+        SpendsMatched = 1,
     }
 }
 
@@ -189,6 +194,11 @@ pub enum HaltCause {
         /// Which.
         orders: Vec<StrayOrder>,
     },
+    /// Somebody spent from the hot wallet, and it was neither a payout nor a declared sweep.
+    StraySpends {
+        /// Which transactions.
+        spends: Vec<Spend>,
+    },
 }
 
 impl fmt::Display for HaltCause {
@@ -208,6 +218,10 @@ impl fmt::Display for HaltCause {
                 f.write_str("orders at the exchange belong to no deposit")?;
                 orders.iter().try_for_each(|order| write!(f, "; {order}"))
             }
+            Self::StraySpends { spends } => {
+                f.write_str("transactions that are no payouts spent from the hot wallet")?;
+                spends.iter().try_for_each(|spend| write!(f, "; {spend}"))
+            }
         }
     }
 }
@@ -225,6 +239,21 @@ pub struct Halted {
 pub struct Resumed {
     /// In the operator's words.
     pub note: String,
+}
+
+/// See [`Event::SweepSeen`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SweepSeen {
+    /// The transaction.
+    #[serde(flatten)]
+    pub spend: Spend,
+}
+
+/// See [`Event::SpendsMatched`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpendsMatched {
+    /// The Skycoin block, itself included.
+    pub block_seq: u64,
 }
 
 /// Why something does not work now.
@@ -252,6 +281,9 @@ pub struct Desk {
     damages: BTreeSet<Damage>,
     /// The numbers of all stray orders for which the desk was ever halted.
     stray_orders: BTreeSet<u64>,
+    /// What was spent from the hot wallet besides payouts.
+    #[serde(default, skip_serializing_if = "Spends::is_empty")]
+    spends: Spends,
 }
 
 impl Default for Desk {
@@ -266,6 +298,7 @@ impl Default for Desk {
             restorations: Vec::new(),
             damages: BTreeSet::new(),
             stray_orders: BTreeSet::new(),
+            spends: Spends::default(),
         }
     }
 }
@@ -279,6 +312,11 @@ impl Desk {
     /// Whether the desk was ever halted for this order: who resumed it took the order for his own.
     pub fn was_halted_for_order(&self, order_id: u64) -> bool {
         self.stray_orders.contains(&order_id)
+    }
+
+    /// What was spent from the hot wallet besides payouts.
+    pub fn spends(&self) -> &Spends {
+        &self.spends
     }
 
     /// Where a switch stands.
@@ -340,11 +378,7 @@ impl Desk {
                 Switch::Purchases => self.purchases = set.setting,
                 Switch::Sends => self.sends = set.setting,
             },
-            Event::TransferDeclared(transfer) => {
-                if transfer.kind == TransferKind::Opening {
-                    self.openings.insert((transfer.place, transfer.coins.ticker()));
-                }
-            }
+            Event::TransferDeclared(transfer) => self.take_in(transfer),
             Event::Halted(halted) => {
                 match &halted.cause {
                     HaltCause::Restored(restored) => self.restorations.push(restored.clone()),
@@ -352,13 +386,26 @@ impl Desk {
                     HaltCause::StrayOrders { orders } => {
                         self.stray_orders.extend(orders.iter().map(|order| order.order_id));
                     }
+                    HaltCause::StraySpends { spends } => self.spends.halt(spends),
                     HaltCause::Operator { .. } | HaltCause::Missing { .. } => {}
                 }
                 self.halt = Some(halted.cause.clone());
             }
             Event::Resumed(_) => self.halt = None,
+            Event::SweepSeen(seen) => self.spends.sweep(&seen.spend),
+            Event::SpendsMatched(matched) => self.spends.match_to(matched.block_seq),
         }
         self
+    }
+
+    fn take_in(&mut self, transfer: &TransferDeclared) {
+        match (transfer.kind, transfer.place, transfer.coins) {
+            (TransferKind::Opening, place, coins) => {
+                self.openings.insert((place, coins.ticker()));
+            }
+            (TransferKind::Sweep, Place::HotWallet, Coins::Sky(coins)) => self.spends.declare(coins),
+            (TransferKind::Sweep | TransferKind::Refill, _, _) => {}
+        }
     }
 }
 

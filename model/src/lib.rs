@@ -23,6 +23,7 @@ pub mod reconciliation;
 pub mod redaction;
 pub mod redecision;
 pub mod replay;
+pub mod spend;
 pub mod story;
 pub mod stray;
 mod upcast;

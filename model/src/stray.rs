@@ -52,15 +52,21 @@ impl fmt::Display for StrayOrder {
     }
 }
 
-/// The orders that belonged to no deposit when the exchange was last asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Strays(BTreeSet<u64>);
+/// What was nobody's at the last look, by its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Strays<K>(BTreeSet<K>);
 
-impl Strays {
-    /// Takes in which ones are there now, and says which are for the second time in a row.
-    pub fn judge(&mut self, now: &[StrayOrder]) -> Vec<StrayOrder> {
-        let before = std::mem::replace(&mut self.0, now.iter().map(|order| order.order_id).collect());
-        now.iter().filter(|order| before.contains(&order.order_id)).cloned().collect()
+impl<K> Default for Strays<K> {
+    fn default() -> Self {
+        Self(BTreeSet::new())
+    }
+}
+
+impl<K: Ord> Strays<K> {
+    /// Takes in what is there now, and says what of it is for the second time in a row.
+    pub fn judge<T: Clone>(&mut self, now: &[T], key: impl Fn(&T) -> K) -> Vec<T> {
+        let before = std::mem::replace(&mut self.0, now.iter().map(&key).collect());
+        now.iter().filter(|stray| before.contains(&key(stray))).cloned().collect()
     }
 }
 
@@ -88,11 +94,12 @@ mod tests {
     #[test]
     fn an_order_that_is_there_twice_in_a_row_is_judged() {
         let mut strays = Strays::default();
-        assert_eq!(strays.judge(&[order(1), order(2)]), []);
-        assert_eq!(strays.judge(&[order(2)]), [order(2)]);
-        assert_eq!(strays.judge(&[order(1), order(2)]), [order(2)], "the first was gone in between");
-        assert_eq!(strays.judge(&[]), []);
-        assert_eq!(strays.judge(&[order(2)]), []);
+        let number = |order: &StrayOrder| order.order_id;
+        assert_eq!(strays.judge(&[order(1), order(2)], number), []);
+        assert_eq!(strays.judge(&[order(2)], number), [order(2)]);
+        assert_eq!(strays.judge(&[order(1), order(2)], number), [order(2)], "the first was gone in between");
+        assert_eq!(strays.judge(&[], number), []);
+        assert_eq!(strays.judge(&[order(2)], number), []);
     }
 
     /// X9: the numbers are in the halt, and who resumed over an order is not asked again.

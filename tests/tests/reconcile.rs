@@ -4,9 +4,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use millrace_actors::exchange::{Exchange, HttpC2cx, Settings};
+use millrace_actors::ports::SkycoinNode;
+use millrace_actors::skycoin_node::HttpSkycoinNode;
 use millrace_daemon::sandbox::info::Info;
+use millrace_model::desk;
+use millrace_model::event::Event;
+use millrace_model::ids::StreamName;
 use millrace_model::purchase::{ClientOrderId, OrderIntent};
 use millrace_protocols::wire::c2cx::Credentials;
+use millrace_protocols::wire::skycoin::rest::Broadcast;
 use millrace_tests::desk::{Desk, books_of, fresh_target};
 use millrace_tests::operator::OperatorApi;
 use serde_json::{Value, json};
@@ -127,5 +133,59 @@ async fn an_order_that_somebody_else_placed_halts_the_desk_until_an_operator_tak
     })
     .await?;
     assert_eq!(halt(&desk).await?, None);
+    Ok(())
+}
+
+/// O5: the whole desk, and a wallet whose key somebody else has. No payout of its own is ever taken for a stranger's.
+#[tokio::test]
+async fn a_spend_of_the_hot_wallet_that_is_no_payout_halts_the_desk_by_its_name() -> Result<()> {
+    let mut desk = Desk::start(&[]).await?;
+    let matched = async |desk: &Desk| -> Result<Option<u64>> {
+        let log = desk.log()?;
+        let events = log.stream(&StreamName::Desk, 0)?;
+        let found = events.iter().rev().find_map(|recorded| match &recorded.event {
+            Event::Desk(desk::Event::SpendsMatched(matched)) => Some(matched.block_seq),
+            _ => None,
+        });
+        Ok(found)
+    };
+    desk.until(WITHIN, "the wallet's spends are looked at", async || matched(&desk).await).await?;
+    let target = fresh_target(84);
+    let address = desk.bind(&target).await?;
+    desk.pay(&address, "0.05").await?;
+    desk.settled(&target, 1).await?;
+    desk.kill_and_restart().await?;
+    desk.pay(&address, "0.05").await?;
+    desk.settled(&target, 2).await?;
+
+    let skycoin = Info::read(&desk.data_dir().join("sandbox")).context("the sandbox has no sandbox.json")?.skycoin;
+    let node = HttpSkycoinNode::new(&skycoin.url, &skycoin.wallet_id, Broadcast::Quiet)?;
+    let taken = node.spendable(1).await?.into_iter().next().context("an output")?;
+    let block = desk.sandbox()?.post("/skycoin/spend", &json!({ "uxid": taken.uxid.to_string() })).await?;
+    let txid = block["block"]["txids"][0].as_str().context("a transaction")?.to_owned();
+    let operator = OperatorApi::of(&desk)?;
+    let halted = desk
+        .until(WITHIN, "the desk halts", async || {
+            // Once a block is younger than the desk, it knows all deposits from before.
+            desk.sandbox()?.post("/mine", &json!({})).await?;
+            let halted = operator.get("/switches").await?["halted"].as_str().map(str::to_owned);
+            // Coins are missing from the first look on, whose they are is known only by then.
+            let missing = halted.as_ref().filter(|halted| halted.starts_with("coins are missing"));
+            if missing.is_some() {
+                operator.post("/resume", &json!({ "note": "and what took them?" })).await?;
+            }
+            Ok(halted.filter(|halted| halted.contains("no payouts")))
+        })
+        .await?;
+    assert!(halted.contains(&format!("transaction {txid} in block ")), "{halted}");
+    assert_eq!(halted.matches("transaction ").count(), 1, "{halted}");
+
+    let coins = taken.coins.to_string();
+    let sweep = json!({ "kind": "sweep", "place": "hot_wallet", "coin": "SKY", "amount": coins, "note": "stolen" });
+    operator.post("/transfers", &sweep).await?;
+    operator.post("/resume", &json!({ "note": "the key is changed" })).await?;
+    desk.pay(&address, "0.05").await?;
+    desk.settled(&target, 3).await?;
+    assert_eq!(operator.get("/switches").await?["halted"], Value::Null);
     Ok(())
 }

@@ -263,19 +263,17 @@ impl Reader {
             .optional()?)
     }
 
-    /// The payouts that were signed after a position, and the position this is complete up to. Looks at every event between.
-    pub fn payouts_signed_after(&self, position: Position) -> Result<(Position, Vec<Hash32>), ReadError> {
-        let mut connection = self.lock();
-        let view = connection.transaction()?;
-        let head = head_on(&view)?;
-        let mut statement = view.prepare_cached(
+    /// The payouts signed after a position and up to another. Looks at every event between.
+    pub fn payouts_signed(&self, after: Position, to: Position) -> Result<Vec<Hash32>, ReadError> {
+        let connection = self.lock();
+        let mut statement = connection.prepare_cached(
             "SELECT CASE WHEN json_valid(payload) THEN payload ->> 'txid' END FROM events
-             WHERE position > ?1 AND kind = 'PayoutSigned'",
+             WHERE position > ?1 AND position <= ?2 AND kind = 'PayoutSigned'",
         )?;
         // One that cannot be read names nothing.
         let txids: Vec<Option<String>> =
-            statement.query_map([position], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        Ok((head, txids.into_iter().flatten().filter_map(|txid| txid.parse().ok()).collect()))
+            statement.query_map([after, to], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        Ok(txids.into_iter().flatten().filter_map(|txid| txid.parse().ok()).collect())
     }
 
     /// What was signed and what was found void of payouts after a position, oldest first, and the position this is complete

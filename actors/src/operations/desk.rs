@@ -3,10 +3,12 @@
 use std::convert::Infallible;
 
 use millrace_model::desk::{
-    Closed, Desk, Event, HaltCause, Halted, Resumed, Setting, Switch, SwitchSet, TransferDeclared,
+    Closed, Desk, Event, HaltCause, Halted, Resumed, Setting, SpendsMatched, SweepSeen, Switch, SwitchSet,
+    TransferDeclared,
 };
 use millrace_model::event;
 use millrace_model::ids::{CommandId, Position, StreamName, Version};
+use millrace_model::spend::Spend;
 use tokio::sync::watch;
 
 use super::{Declared, Note, OperateError, Transfer};
@@ -97,6 +99,18 @@ impl DeskStream {
     pub(super) async fn resume(&self, note: &Note) -> Declared {
         let event = Resumed { note: note.as_str().to_owned() };
         self.change("Resume", |desk| desk.halt().is_some().then(|| event.clone().into())).await
+    }
+
+    /// Stores that a spend was taken for a declared sweep.
+    pub(super) async fn sweep_seen(&self, spend: Spend) -> Declared {
+        let is_new = |desk: &Desk| !desk.spends().is_known(spend.txid) && desk.spends().covers(spend.coins);
+        self.change("SeeSweep", |desk| is_new(desk).then(|| SweepSeen { spend: spend.clone() }.into())).await
+    }
+
+    /// Stores up to which block all spends are accounted for.
+    pub(super) async fn spends_matched(&self, block_seq: u64) -> Declared {
+        let is_new = |desk: &Desk| desk.spends().matched_to().is_none_or(|before| before < block_seq);
+        self.change("MatchSpends", |desk| is_new(desk).then(|| SpendsMatched { block_seq }.into())).await
     }
 
     /// Stores what changes the desk as it is; nothing when nothing does.

@@ -13,6 +13,7 @@ use millrace_model::purchase::OrderFamily;
 use millrace_model::stray::{StrayOrder, Strays};
 use millrace_protocols::wire::c2cx::{ApiError, CallError, Order, Side, Status, StatusFilter};
 
+use super::Seen;
 use crate::brakes;
 use crate::deposits::{Deposits, output_of};
 use crate::event_store::ReadError;
@@ -36,21 +37,12 @@ const KEYS_MAX: usize = 4_096;
 /// For so many orders one halt is stored; for what is beyond, the next.
 const ORDERS_MAX: usize = 64;
 
-/// What was found of orders that belong to no deposit.
-#[derive(Debug, Default)]
-pub(super) struct Seen {
-    /// All that are there.
-    pub(super) strays: Vec<StrayOrder>,
-    /// Those of them that were there before, and for which the desk was never halted.
-    pub(super) judged: Vec<StrayOrder>,
-}
-
 pub(super) struct Orders {
     deposits: Deposits,
     exchange: Arc<dyn Exchange>,
     /// The families of the orders that are open.
     families: HashMap<OrderFamily, Owner>,
-    strays: Strays,
+    strays: Strays<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +59,7 @@ impl Orders {
     }
 
     /// Asks the exchange for its open orders and the log for their deposits; why not, in words for a person.
-    pub(super) async fn look(&mut self) -> Result<Seen, String> {
+    pub(super) async fn look(&mut self) -> Result<Seen<StrayOrder>, String> {
         if !self.deposits.past().is_known() {
             return Ok(Seen::default());
         }
@@ -96,14 +88,14 @@ impl Orders {
         Ok(open)
     }
 
-    fn judge(&mut self, open: BTreeMap<u64, Order>) -> Result<Seen, ReadError> {
+    fn judge(&mut self, open: BTreeMap<u64, Order>) -> Result<Seen<StrayOrder>, ReadError> {
         let families = open.values().filter_map(family);
         self.families =
             families.map(|one| (one, self.families.get(&one).copied().unwrap_or(Owner::NotUpTo(0)))).collect();
         self.look_for_owners()?;
         let is_ours = |order: &Order| family(order).is_some_and(|one| self.families.get(&one) == Some(&Owner::Deposit));
         let strays: Vec<_> = open.into_values().filter(|order| !is_ours(order)).map(stray).collect();
-        let mut judged = self.strays.judge(&strays);
+        let mut judged = self.strays.judge(&strays, |order| order.order_id);
         if !judged.is_empty() {
             let (_, desk) = brakes::read_desk(self.deposits.store())?;
             judged.retain(|order| !desk.was_halted_for_order(order.order_id));

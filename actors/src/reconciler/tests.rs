@@ -1,6 +1,7 @@
 //! Books and wallets that agree, and ones that do not.
 
 mod orders;
+mod spends;
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -98,7 +99,7 @@ fn desk_on(rig: Rig, exchange: Option<Arc<dyn Exchange>>, openings: Openings) ->
     let operations = operations::start(&rig.tree, rig.deposits.clone()).unwrap();
     let inside = Inside { deposits, views, operations: operations.clone(), clock: Arc::new(SystemClock) };
     let outside = Outside { skycoin: rig.node.clone(), exchange };
-    let settings = Settings { every: Duration::from_millis(10), openings };
+    let settings = Settings { every: Duration::from_millis(10), openings, confirmations: 2 };
     let (compared, reconciliation) = watch::channel(Vec::new());
     start(&rig.tree, inside, outside, settings, compared).unwrap();
     Desk { rig, operations, reconciliation, _folder: folder }

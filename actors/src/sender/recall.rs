@@ -28,9 +28,9 @@ pub(super) struct KnownPayouts {
 
 impl KnownPayouts {
     fn follow(&mut self, reader: &Reader) -> Result<(), ReadError> {
-        let (position, txids) = reader.payouts_signed_after(self.position)?;
-        self.txids.extend(txids);
-        self.position = position;
+        let head = reader.head()?;
+        self.txids.extend(reader.payouts_signed(self.position, head)?);
+        self.position = head;
         Ok(())
     }
 }

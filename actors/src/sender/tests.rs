@@ -245,7 +245,9 @@ async fn a_spend_by_somebody_else_that_is_not_final_is_waited_out() {
     rig.node.ledger().give("100", 50);
     rig.node.ledger().give("200", 50);
     rig.node.ledger().mining = Mining::ByHand;
-    rig.node.ledger().after_create = Some(Box::new(|ledger, signed| ledger.steal(signed.inputs(), 66)));
+    rig.node.ledger().after_create = Some(Box::new(|ledger, signed| {
+        ledger.steal(signed.inputs(), 66);
+    }));
     let id = rig.owe(9, "1").await;
     rig.send();
     let text = rig.until_alarm(PART, "payout").await;

@@ -253,6 +253,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
         reconciler::Outside { skycoin: outside.skycoin.clone(), exchange: outside.exchange.clone() },
         reconciler::Settings {
             every: config.desk.reconcile_every,
+            confirmations: u64::from(config.skycoin.confirmations),
             openings: if config.sandbox.enabled { Openings::AsFound } else { Openings::ByOperator },
         },
         core.reconciliation.clone(),

@@ -57,7 +57,7 @@ const SWITCH: Plain = &["switch", "setting"];
 const TRANSFER: Plain = &["kind", "place", "coins.coin", "coins.amount"];
 const REORGANISED: Plain = &["fork.height", "fork.hash", "abandoned.height", "abandoned.hash"];
 // The hash of a log covers all that is in it: who has everything but an address could try addresses.
-const HALT: Personal = &[("note", Text), ("known_hash", Hex), ("orders[].cid", OrderId)];
+const HALT: Personal = &[("note", Text), ("known_hash", Hex), ("orders[].cid", OrderId), ("spends[].txid", Hex)];
 const HALT_PLAIN: Plain = &[
     "cause",
     "differences[].place",
@@ -77,7 +77,12 @@ const HALT_PLAIN: Plain = &[
     "orders[].price",
     "orders[].quantity",
     "orders[].completed",
+    "spends[].block_seq",
+    "spends[].coins",
 ];
+// A sweep leads to the hot wallet, and from there to everybody who was paid.
+const SPEND: Personal = &[("txid", Hex)];
+const SPEND_PLAIN: Plain = &["block_seq", "coins"];
 
 /// Every kind of event.
 pub(super) const EVENTS: &[Fields] = &[
@@ -136,6 +141,8 @@ pub(super) const EVENTS: &[Fields] = &[
     row("TransferDeclared", NOTE, TRANSFER),
     row("Halted", HALT, HALT_PLAIN),
     row("Resumed", NOTE, &[]),
+    row("SweepSeen", SPEND, SPEND_PLAIN),
+    row("SpendsMatched", NOBODY, &["block_seq"]),
 ];
 
 /// Every command.
@@ -157,6 +164,8 @@ pub(super) const COMMANDS: &[Fields] = &[
     row("Halt", HALT, HALT_PLAIN),
     row("HaltRestored", HALT, HALT_PLAIN),
     row("Resume", NOTE, &[]),
+    row("SeeSweep", SPEND, SPEND_PLAIN),
+    row("MatchSpends", NOBODY, &["block_seq"]),
     row("ObserveMined", NOBODY, BLOCK),
     row("ObserveOrphaned", NOBODY, &[]),
     row("ObserveVanished", &[("replaced_by", Hex)], &[]),

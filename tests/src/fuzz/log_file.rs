@@ -67,7 +67,7 @@ fn reads(path: &Path) {
     let _ = reader.open_streams(Category::Deposit);
     let _ = reader.stream_names(Category::Deposit);
     let _ = reader.stream_of_key(KEY);
-    let _ = reader.payouts_signed_after(0);
+    let _ = reader.payouts_signed(0, i64::MAX as u64);
     let _ = reader.outcome(CommandId::of_fact(&["0"]));
     let _ = reader.snapshot(&StreamName::AddressBook);
 }

@@ -9,7 +9,7 @@ use millrace_actors::ports::{Answer, CreateError, PortError, SkyTip, SkycoinNode
 use millrace_model::ids::Hash32;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::Txid;
-use millrace_protocols::wire::skycoin::rest::{Block, Created, Funds, Lag, Payout, Seen, UnspentOutput};
+use millrace_protocols::wire::skycoin::rest::{Block, Created, Funds, Lag, Payout, Seen, Spend, UnspentOutput};
 use millrace_protocols::wire::skycoin::transaction::Transaction;
 use rand::rngs::SmallRng;
 
@@ -147,5 +147,9 @@ impl SkycoinWatch for SkycoinNetwork {
 
     fn sky_block(&self, seq: u64) -> Answer<'_, Option<Block>> {
         Box::pin(self.ask(move |ledger| Ok(ledger.block(seq))))
+    }
+
+    fn spends_in(&self, seq: u64) -> Answer<'_, Option<Vec<Spend>>> {
+        Box::pin(self.ask(move |ledger| Ok(ledger.spends(seq))))
     }
 }

@@ -10,7 +10,8 @@ use millrace_model::money::{Amount, Sky};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::{BlockHash, Txid, UxId};
 use millrace_protocols::wire::skycoin::rest::{
-    Block, Created, CreatedInput, Funds, Lag, Payout, Refusal, Seen, SeenInput, SeenOutput, Standing, UnspentOutput,
+    Block, Created, CreatedInput, Funds, Lag, Payout, Refusal, Seen, SeenInput, SeenOutput, Spend, Standing,
+    UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::{Output, Transaction};
 
@@ -133,12 +134,14 @@ impl Ledger {
     }
 
     /// Somebody else with the wallet's key spends these outputs.
-    pub(crate) fn steal(&mut self, inputs: &[UxId], to: u8) {
+    pub(crate) fn steal(&mut self, inputs: &[UxId], to: u8) -> Txid {
         let coins = Amount::checked_sum(inputs.iter().map(|input| self.unspent[input].coins)).unwrap();
         let output = Output { address: address(to), coins, hours: 1 };
         let mut theft = Transaction::unsigned(inputs.to_vec(), vec![output]).unwrap();
         (0..inputs.len()).for_each(|input| theft.sign(input, &key(HOT)));
-        self.pending.insert(theft.txid(), theft);
+        let txid = theft.txid();
+        self.pending.insert(txid, theft);
+        txid
     }
 
     /// How often the key of this number was paid, in blocks or about to be.
@@ -366,5 +369,17 @@ impl SkycoinWatch for FakeNode {
         now(Ok(
             found.map(|((block, hash), _)| Block { hash, transactions: block.iter().map(Transaction::txid).collect() })
         ))
+    }
+
+    fn spends_in(&self, seq: u64) -> Answer<'_, Option<Vec<Spend>>> {
+        let ledger = self.ledger();
+        // Nobody but the wallet's key spends anything here.
+        let spend = |transaction: &Transaction| {
+            let left = transaction.outputs().iter().filter(|output| output.address != address(HOT));
+            let coins = Amount::checked_sum(left.map(|output| output.coins)).unwrap();
+            Spend { txid: transaction.txid(), coins }
+        };
+        let block = seq.checked_sub(1).and_then(|index| ledger.blocks.get(index as usize));
+        now(Ok(block.map(|block| block.iter().map(spend).collect())))
     }
 }

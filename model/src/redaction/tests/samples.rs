@@ -9,7 +9,8 @@ use crate::chain::{BlockScanned, ChainReorged, CoinsRemembered, Seen, SightingSe
 use crate::damage::Damage;
 use crate::deposit::*;
 use crate::desk::{
-    Coins, Difference, HaltCause, Halted, Place, Resumed, Setting, Switch, SwitchSet, TransferDeclared, TransferKind,
+    Coins, Difference, HaltCause, Halted, Place, Resumed, Setting, SpendsMatched, SweepSeen, Switch, SwitchSet,
+    TransferDeclared, TransferKind,
 };
 use crate::event;
 use crate::head::{Departure, Restored};
@@ -17,6 +18,7 @@ use crate::ids::{DepositId, Hash32, Outpoint};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
 use crate::purchase::{ClientOrderId, Fact, OrderIntent, OrderObservation, OrderState, Price, Side};
+use crate::spend::Spend;
 use crate::stray::StrayOrder;
 use crate::wallet::{InputsReserved, InputsSpent};
 
@@ -109,6 +111,10 @@ fn reasons() -> Vec<HoldReason> {
     all
 }
 
+fn spend() -> Spend {
+    Spend { txid: THEIRS, block_seq: 3, coins: sky() }
+}
+
 fn causes() -> Vec<HaltCause> {
     let (place, coin) = (Place::HotWallet, Ticker::Sky);
     let order = StrayOrder {
@@ -127,13 +133,15 @@ fn causes() -> Vec<HaltCause> {
         HaltCause::Restored(restored),
         HaltCause::Damaged { damages: vec![Damage::Changed { position: 3 }, Damage::Missing { position: 9 }] },
         HaltCause::StrayOrders { orders: vec![order] },
+        HaltCause::StraySpends { spends: vec![spend()] },
     ];
     let is_listed = |cause: &HaltCause| match cause {
         HaltCause::Operator { note: _ }
         | HaltCause::Missing { differences: _ }
         | HaltCause::Restored(_)
         | HaltCause::Damaged { damages: _ }
-        | HaltCause::StrayOrders { orders: _ } => true,
+        | HaltCause::StrayOrders { orders: _ }
+        | HaltCause::StraySpends { spends: _ } => true,
     };
     assert!(all.iter().all(is_listed));
     all
@@ -225,6 +233,8 @@ pub(super) fn events() -> Vec<event::Event> {
         transfer(Coins::Btc(btc())).into(),
         transfer(Coins::Sky(sky())).into(),
         Resumed { note: words() }.into(),
+        SweepSeen { spend: spend() }.into(),
+        SpendsMatched { block_seq: 3 }.into(),
     ];
     desk.extend(causes().into_iter().map(|cause| Halted { cause }.into()));
     let deposits = of_deposits().into_iter().map(event::Event::Deposit);

@@ -9,7 +9,7 @@ use millrace_model::money::{Amount, Sky};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::hash::{BlockHash, Txid, UxId};
 use millrace_protocols::wire::skycoin::rest::{
-    Block, Created, CreatedInput, Funds, Payout, Refusal, Seen, SeenInput, SeenOutput, Standing, UnspentOutput,
+    Block, Created, CreatedInput, Funds, Payout, Refusal, Seen, SeenInput, SeenOutput, Spend, Standing, UnspentOutput,
 };
 use millrace_protocols::wire::skycoin::transaction::{Output, Transaction};
 use rand::Rng;
@@ -211,6 +211,17 @@ impl Ledger {
         };
         let Mined { hash, transactions, .. } = self.blocks.get(usize::try_from(index).ok()?)?;
         Some(Block { hash: *hash, transactions: transactions.iter().map(Transaction::txid).collect() })
+    }
+
+    pub(super) fn spends(&self, seq: u64) -> Option<Vec<Spend>> {
+        let Mined { transactions, .. } = self.blocks.get(usize::try_from(seq.checked_sub(1)?).ok()?)?;
+        // Nobody but the wallet spends anything here.
+        let spend = |transaction: &Transaction| {
+            let left = transaction.outputs().iter().filter(|output| output.address != self.address);
+            let coins = Amount::checked_sum(left.map(|output| output.coins)).expect("no more coins than there are");
+            Spend { txid: transaction.txid(), coins }
+        };
+        Some(transactions.iter().map(spend).collect())
     }
 
     /// Every transaction in a block or on its way there.

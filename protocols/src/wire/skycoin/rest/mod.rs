@@ -9,6 +9,7 @@ mod payout;
 mod progress;
 mod requests;
 mod seen;
+mod spends;
 
 pub use answers::{
     AddressVerdict, Balance, Funds, Health, UnspentOutput, UnspentOutputs, Wallet, address_verdict, balance, csrf,
@@ -21,10 +22,11 @@ pub use payout::{
 };
 pub use progress::{Lag, Progress, progress};
 pub use requests::{
-    Body, Broadcast, CSRF_HEADER, Method, Request, get_balance, get_block, get_csrf, get_health, get_outputs,
-    get_pending, get_progress, get_raw_transaction, get_transaction, get_transactions, get_wallet, get_wallet_balance,
-    inject, verify_address, verify_transaction,
+    Body, Broadcast, CSRF_HEADER, Method, Request, get_balance, get_block, get_block_with_owners, get_csrf, get_health,
+    get_outputs, get_pending, get_progress, get_raw_transaction, get_transaction, get_transactions, get_wallet,
+    get_wallet_balance, inject, verify_address, verify_transaction,
 };
 pub use seen::{
     Block, Pending, Seen, SeenInput, SeenOutput, Standing, block, pending, raw_transaction, transaction, transactions,
 };
+pub use spends::{Spend, spends};

@@ -85,6 +85,11 @@ pub fn get_block(seq: u64) -> Request {
     Request::get("/api/v1/block", vec![("seq", seq.to_string())])
 }
 
+/// The same, with whose outputs its transactions spend.
+pub fn get_block_with_owners(seq: u64) -> Request {
+    Request::get("/api/v1/block", vec![("seq", seq.to_string()), ("verbose", "1".to_owned())])
+}
+
 /// What these addresses hold, all of them named in one request.
 pub fn get_balance(addresses: &[SkyAddress]) -> Request {
     Request::get("/api/v1/balance", vec![("addrs", joined(addresses))])
