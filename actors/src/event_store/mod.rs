@@ -25,6 +25,7 @@ mod store;
 mod stored;
 #[cfg(test)]
 mod tests;
+mod together;
 mod verify;
 mod writer;
 
@@ -45,4 +46,5 @@ pub use scan::{Lens, Names, Scan};
 pub use schema::{NEWEST_LAYOUT, OpenError};
 pub use store::Store;
 pub use stored::Stored;
+pub use together::StoredCommand;
 pub use verify::{Audit, Step, Verified, VerifyError};

@@ -64,7 +64,7 @@ pub enum OpenError {
         wanted: &'static str,
     },
     /// Written by a newer version of the desk.
-    #[error("{path} has schema {found}, this version knows up to {known}; start the newer version again")]
+    #[error("{path} has schema {found}, this version knows up to {known}; {}", OpenError::NEWER)]
     Newer {
         /// The file.
         path: PathBuf,
@@ -81,6 +81,15 @@ pub enum OpenError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl OpenError {
+    const NEWER: &str = "start the newer version again";
+
+    /// Whether a text, or one around it, speaks of a log that a newer version wrote.
+    pub fn tells_of_newer(text: &str) -> bool {
+        text.contains(Self::NEWER)
+    }
 }
 
 /// Opens the log for its one writer: WAL with FULL, migrated forward.

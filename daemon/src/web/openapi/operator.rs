@@ -6,6 +6,7 @@ use super::{Answer, Operation, Shape, Source, get, post};
 const SHAPES_OF_CLI: &str = include_str!("../shapes.rs");
 const ACT: &str = include_str!("../operator/act.rs");
 const BACKUP: &str = include_str!("../operator/backup.rs");
+const CAUSES: &str = include_str!("../operator/causes.rs");
 const DESK: &str = include_str!("../operator/desk.rs");
 const LEDGER: &str = include_str!("../operator/ledger.rs");
 const MOMENT: &str = include_str!("../operator/moment.rs");
@@ -52,6 +53,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "/operator/v1/deposits/{id}/state",
             "A deposit as it was after a version of its stream, at a time, or, without either, as it is.",
             Answer::Json("DepositState"),
+        )
+    },
+    Operation {
+        refusals: &[PATH, UNKNOWN_DEPOSIT, LOG],
+        ..get(
+            "/operator/v1/deposits/{id}/causes",
+            "A deposit's events, those they came of, those they came with, and what led to what.",
+            Answer::Json("Causes"),
         )
     },
     Operation {
@@ -165,6 +174,14 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..get("/operator/v1/events/live", "The log's events as they happen.", Answer::Events("Event"))
     },
     Operation {
+        refusals: &[PATH, UNKNOWN_EVENT, LOG],
+        ..get(
+            "/operator/v1/events/{position}",
+            "One event: its command, its cause, what came with it, and its stream before and after it.",
+            Answer::Json("EventDetail"),
+        )
+    },
+    Operation {
         refusals: &[LOG, BACKUP_FAILED],
         ..get("/operator/v1/backup", "A copy of the log.", Answer::Body("application/octet-stream"))
     },
@@ -184,6 +201,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 
 const UNKNOWN_STATUS: &[Refusal] = &[(400, &["unknown_status"])];
 const UNKNOWN_DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"])];
+const UNKNOWN_EVENT: &[Refusal] = &[(404, &["unknown_event"])];
 const MOMENT_OF_DEPOSIT: &[Refusal] = &[(404, &["unknown_moment"]), (409, &["unreadable_deposit"])];
 const INVALID_TXID: &[Refusal] = &[(422, &["invalid_txid"])];
 const FILTER: &[Refusal] = &[(400, &["unknown_kind", "unknown_stream"])];
@@ -252,6 +270,49 @@ pub(super) const SHAPES: &[Shape] = &[
             ("command_id", "string"),
         ],
         source: Source::Answers,
+    },
+    Shape {
+        name: "EventDetail",
+        fields: &[
+            ("event", "Event"),
+            ("asked_by", "=customer|operator|desk"),
+            ("command", "CommandLine?"),
+            ("cause", "Node?"),
+            ("together", "[Node]"),
+            ("before", "any"),
+            ("after", "any"),
+            ("changes", "[object]"),
+        ],
+        source: Source::Struct("EventDetail", CAUSES),
+    },
+    Shape {
+        name: "CommandLine",
+        fields: &[("name", "string"), ("body", "any")],
+        source: Source::Struct("CommandLine", CAUSES),
+    },
+    Shape {
+        name: "Causes",
+        fields: &[("nodes", "[Node]"), ("edges", "[Edge]"), ("complete", "boolean")],
+        source: Source::Struct("Causes", CAUSES),
+    },
+    Shape {
+        name: "Node",
+        fields: &[
+            ("position", "integer"),
+            ("stream", "string"),
+            ("version", "integer"),
+            ("kind", "string"),
+            ("recorded_at", "time"),
+            ("command", "string?"),
+            ("command_id", "string"),
+            ("asked_by", "=customer|operator|desk"),
+        ],
+        source: Source::Struct("Node", CAUSES),
+    },
+    Shape {
+        name: "Edge",
+        fields: &[("from", "integer"), ("to", "integer"), ("relation", "=caused|together")],
+        source: Source::Struct("Edge", CAUSES),
     },
     Shape {
         name: "EventPage",

@@ -60,7 +60,7 @@ pub(super) fn parameter(entry: &str) -> (&str, &str) {
     entry.split_once(':').unwrap_or((
         entry,
         match entry {
-            "after" => "position",
+            "after" | "position" => "position",
             "limit" => "rows",
             "wait_s" => "seconds",
             "kind" => "kinds",

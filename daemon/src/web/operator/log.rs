@@ -49,9 +49,6 @@ pub(super) struct Line {
 
 impl From<&Recorded> for Line {
     fn from(recorded: &Recorded) -> Self {
-        let payload = recorded.event.payload();
-        // One that cannot be read may not even be JSON.
-        let payload = RawValue::from_string(payload.clone()).or_else(|_| to_raw_value(&payload)).expect("text is JSON");
         let row = EventRow {
             position: recorded.position,
             stream: recorded.stream.to_string(),
@@ -61,10 +58,15 @@ impl From<&Recorded> for Line {
             recorded_at: recorded.recorded_at,
             causation: recorded.causation,
             correlation: recorded.correlation.map(|id| id.to_string()),
-            payload,
+            payload: stored_json(recorded.event.payload()),
         };
         Self { row, command_id: recorded.command_id.to_string() }
     }
+}
+
+/// What is stored as JSON, as it is. One that was damaged may not even be JSON: it is shown as a text.
+pub(super) fn stored_json(text: String) -> Box<RawValue> {
+    RawValue::from_string(text.clone()).or_else(|_| to_raw_value(&text)).expect("text is JSON")
 }
 
 /// A page of events: the shape of [`crate::web::shapes::EventPage`].
@@ -213,7 +215,7 @@ impl Filter {
 }
 
 /// Whether a stream is read whole sooner than the log is walked.
-fn is_short(stream: &StreamName) -> bool {
+pub(super) fn is_short(stream: &StreamName) -> bool {
     match stream.category() {
         Category::Deposit | Category::Binding | Category::Desk => true,
         Category::AddressBook | Category::Chain | Category::Wallet => false,

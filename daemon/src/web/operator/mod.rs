@@ -6,6 +6,7 @@
 
 mod act;
 mod backup;
+mod causes;
 mod deposits;
 mod desk;
 mod ledger;
@@ -122,6 +123,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/deposits/errored", get(deposits::errored))
         .route("/operator/v1/deposits/{id}", get(deposits::show))
         .route("/operator/v1/deposits/{id}/state", get(moment::show))
+        .route("/operator/v1/deposits/{id}/causes", get(causes::of_deposit))
         .route("/operator/v1/deposits/{id}/postings", get(ledger::of_deposit))
         .route("/operator/v1/deposits/{id}/hold", post(act::hold))
         .route("/operator/v1/deposits/{id}/release", post(act::release))
@@ -142,6 +144,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/parts/{name}/restart", post(parts::restart))
         .route("/operator/v1/events", get(log::page))
         .route("/operator/v1/events/live", get(log::live))
+        .route("/operator/v1/events/{position}", get(causes::event))
         .route("/operator/v1/backup", get(backup::fetch))
         .route("/operator/v1/backup", post(backup::keep))
         .route("/operator/{*rest}", get(nothing).post(nothing));

@@ -12,7 +12,7 @@ use maud::{DOCTYPE, html};
 use millrace_actors::supervision::Registry;
 use millrace_model::deposit::Method;
 
-use super::page::disk_notice;
+use super::page::notice;
 use super::teller::{Books, Health};
 use crate::web::problem::Problem;
 
@@ -54,7 +54,7 @@ async fn page(State(early): State<Arc<Early>>) -> Response {
             body {
                 h1 { "Millrace is starting" }
                 p role="status" { (problem.message()) }
-                (disk_notice(&unwell))
+                (notice(&unwell))
                 ul { @for part in unwell { li { (part.name) ": " (part.state.word()) } } }
             }
         }

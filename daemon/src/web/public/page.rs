@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use millrace_actors::event_store::{Ailment, Store};
+use millrace_actors::event_store::{Ailment, OpenError, Store};
 use millrace_actors::projection;
 use millrace_actors::supervision::PartHealth;
 use millrace_model::deposit::Method;
@@ -42,15 +42,20 @@ pub(super) async fn home(State(desk): State<Arc<Desk>>) -> Markup {
     document("Buy SKY with Bitcoin", &form(&desk, "", None))
 }
 
-/// What the disk suffers from, if it does: why nothing goes on, or nothing new is shown.
-pub(super) fn disk_notice(parts: &[PartHealth]) -> Markup {
-    let ailment_of = |name: &str| {
-        let part = parts.iter().find(|part| part.name == name)?;
-        let texts = part.conditions.iter().map(|condition| condition.text.as_str());
-        texts.chain(part.why.as_deref()).find_map(Ailment::named_in)
+/// Why nothing goes on, or nothing new is shown: a newer version's log, or what the disk suffers from.
+pub(super) fn notice(parts: &[PartHealth]) -> Markup {
+    let said_by = |name: &'static str| {
+        let of_name = parts.iter().filter(move |part| part.name == name);
+        of_name.flat_map(|part| part.conditions.iter().map(|one| one.text.as_str()).chain(part.why.as_deref()))
     };
+    let ailment_of = |name| said_by(name).find_map(Ailment::named_in);
     html! {
-        @if let Some(ailment) = ailment_of(Store::PART) {
+        @if said_by(Store::PART).any(OpenError::tells_of_newer) {
+            p role="status" {
+                "The desk's records were written by a newer version of it. What was known is shown, no address is given out and \
+                 nothing is paid out until that version runs again; no deposit is lost."
+            }
+        } @else if let Some(ailment) = ailment_of(Store::PART) {
             p role="status" {
                 "The desk cannot write at the moment: " (ailment.as_str()) ". No address is given out and nothing is paid out \
                  until it can; it goes on by itself then, and no deposit is lost."
@@ -148,7 +153,7 @@ fn document(title: &str, body: &Markup) -> Markup {
 fn form(desk: &Desk, typed: &str, problem: Option<&str>) -> Markup {
     html! {
         h1 { "Buy SKY with Bitcoin" }
-        (disk_notice(&desk.health.snapshot()))
+        (notice(&desk.health.snapshot()))
         p { (terms(desk)) }
         @if desk.terms.binds == Binds::Disabled {
             p role="status" { "No deposit addresses are given out at the moment." }
@@ -269,7 +274,7 @@ mod tests {
     #[tokio::test]
     async fn the_page_says_what_the_disk_suffers_from() {
         let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 7);
-        assert_eq!(disk_notice(&tree.health().snapshot()).into_string(), "");
+        assert_eq!(notice(&tree.health().snapshot()).into_string(), "");
         for name in ["another", projection::PART, Store::PART] {
             tree.add(name, Policy::permanent(), Part).unwrap();
         }
@@ -277,12 +282,12 @@ mod tests {
         let all_told = |parts: &Vec<PartHealth>| parts.iter().all(|part| part.conditions.len() == 1);
         health.wait_for(all_told).await.unwrap();
         let parts = tree.health().snapshot();
-        assert!(disk_notice(&parts).into_string().contains("cannot write at the moment: the disk is full. "));
+        assert!(notice(&parts).into_string().contains("cannot write at the moment: the disk is full. "));
         let without =
             |parts: &[PartHealth], name| -> Vec<_> { parts.iter().filter(|part| part.name != name).cloned().collect() };
         let parts = without(&parts, Store::PART);
-        assert!(disk_notice(&parts).into_string().contains("What you see may be old: the disk is full. "));
+        assert!(notice(&parts).into_string().contains("What you see may be old: the disk is full. "));
         let parts = without(&parts, projection::PART);
-        assert_eq!((parts.len(), disk_notice(&parts).into_string().as_str()), (1, ""));
+        assert_eq!((parts.len(), notice(&parts).into_string().as_str()), (1, ""));
     }
 }

@@ -1,0 +1,36 @@
+//! What was stored together with an event: its command, and the other events that came of it.
+
+use millrace_model::event::Recorded;
+use millrace_model::ids::{CommandId, Position};
+use rusqlite::OptionalExtension;
+
+use super::reader::{ReadError, Reader};
+
+/// A command as it was stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCommand {
+    /// What was asked.
+    pub name: String,
+    /// All that the decision rested on, as JSON.
+    pub body: String,
+    /// The first and the last of the events that came of it; all between are its too.
+    pub positions: (Position, Position),
+}
+
+impl Reader {
+    /// A command; nothing when the log does not have it.
+    pub fn command(&self, id: CommandId) -> Result<Option<StoredCommand>, ReadError> {
+        let connection = self.lock();
+        let mut statement = connection
+            .prepare_cached("SELECT name, body, first_position, last_position FROM commands WHERE id = ?1")?;
+        let command = statement.query_row([id.0], |row| {
+            Ok(StoredCommand { name: row.get(0)?, body: row.get(1)?, positions: (row.get(2)?, row.get(3)?) })
+        });
+        Ok(command.optional()?)
+    }
+
+    /// The event at a position; nothing behind the log's end.
+    pub fn event_at(&self, position: Position) -> Result<Option<Recorded>, ReadError> {
+        Ok(self.range(position, position)?.pop())
+    }
+}

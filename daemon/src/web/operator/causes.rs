@@ -1,0 +1,207 @@
+//! What led to what: an event with its command, its cause and what it changed; and all that a deposit's events came of and
+//! came with, as a graph.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::Json as Reply;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use millrace_actors::event_store::{ReadError, Reader, StoredCommand};
+use millrace_model::event::Recorded;
+use millrace_model::ids::{DepositId, Position, StreamName, Version};
+use millrace_model::replay::{Asker, Field, State as Folded, fields};
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::deposits::unknown_deposit;
+use super::log::{Line, is_short, stored_json};
+use super::{OperatorState, place};
+use crate::web::extract::Path;
+use crate::web::problem::Problem;
+
+/// A graph has at most so many events of the deposit's own; no deposit comes near it.
+const EVENTS_MAX: usize = 2_000;
+
+/// An event with what led to it and what it changed.
+#[derive(Debug, Serialize)]
+pub(super) struct EventDetail {
+    event: Line,
+    asked_by: Asker,
+    command: Option<CommandLine>,
+    cause: Option<Node>,
+    together: Vec<Node>,
+    before: Value,
+    after: Value,
+    changes: Vec<Field>,
+}
+
+/// A command as it was stored.
+#[derive(Debug, Serialize)]
+pub(super) struct CommandLine {
+    name: String,
+    body: Box<RawValue>,
+}
+
+/// An event without its payload.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Node {
+    position: Position,
+    stream: String,
+    version: Version,
+    kind: String,
+    recorded_at: DateTime<Utc>,
+    command: Option<String>,
+    command_id: String,
+    asked_by: Asker,
+}
+
+/// One event led to another, or they came of one command.
+#[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Edge {
+    from: Position,
+    to: Position,
+    relation: Relation,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Relation {
+    Caused,
+    Together,
+}
+
+/// A deposit's events, those they came of, those they came with, and what led to what.
+#[derive(Debug, Serialize)]
+pub(super) struct Causes {
+    nodes: Vec<Node>,
+    edges: Vec<Edge>,
+    complete: bool,
+}
+
+pub(super) async fn event(
+    State(state): State<Arc<OperatorState>>,
+    Path(position): Path<Position>,
+) -> Result<Reply<EventDetail>, Problem> {
+    let unknown = || Problem::not_found("unknown_event", "There is no event at this position.");
+    let position = place(Some(position)).ok().flatten().ok_or_else(unknown)?;
+    state.read(move |reader| detail(reader, position)).await?.map(Reply).ok_or_else(unknown)
+}
+
+pub(super) async fn of_deposit(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<DepositId>,
+) -> Result<Reply<Causes>, Problem> {
+    let causes = state.read(move |reader| causes(reader, &StreamName::Deposit(id))).await?;
+    causes.map(Reply).ok_or_else(unknown_deposit)
+}
+
+fn detail(reader: &Reader, position: Position) -> Result<Option<EventDetail>, ReadError> {
+    let Some(recorded) = reader.event_at(position)? else { return Ok(None) };
+    let command = reader.command(recorded.command_id)?;
+    let together = match &command {
+        Some(command) => besides(reader, &recorded, command)?,
+        None => Vec::new(),
+    };
+    let cause = match recorded.causation {
+        Some(cause) => reader.event_at(cause)?.map(|cause| alone(reader, &cause)).transpose()?,
+        None => None,
+    };
+    let (before, after) = around(reader, &recorded)?;
+    Ok(Some(EventDetail {
+        asked_by: Asker::of(command.as_ref().map(|command| command.name.as_str()), &recorded.event),
+        changes: fields(&before, &after).into_iter().filter(Field::is_changed).collect(),
+        event: Line::from(&recorded),
+        command: command.map(CommandLine::from),
+        cause,
+        together,
+        before,
+        after,
+    }))
+}
+
+/// The other events that came of the same command.
+fn besides(reader: &Reader, recorded: &Recorded, command: &StoredCommand) -> Result<Vec<Node>, ReadError> {
+    let (first, last) = command.positions;
+    let events = reader.range(first, last)?;
+    let others = events.iter().filter(|other| other.position != recorded.position);
+    Ok(others.map(|other| Node::new(other, Some(command))).collect())
+}
+
+fn alone(reader: &Reader, recorded: &Recorded) -> Result<Node, ReadError> {
+    Ok(Node::new(recorded, reader.command(recorded.command_id)?.as_ref()))
+}
+
+/// The state of the event's stream before and after it; nothing for streams that grow without end, and where something up to
+/// there cannot be read.
+fn around(reader: &Reader, recorded: &Recorded) -> Result<(Value, Value), ReadError> {
+    if !is_short(&recorded.stream) {
+        return Ok((Value::Null, Value::Null));
+    }
+    let mut states = (Value::Null, Value::Null);
+    let mut state = Folded::before_all(recorded.stream.category());
+    for event in reader.stream(&recorded.stream, 0)?.iter().take_while(|event| event.version <= recorded.version) {
+        let before = if event.version == recorded.version { state.to_json() } else { Value::Null };
+        let Ok(after) = state.after(&event.event) else { return Ok((Value::Null, Value::Null)) };
+        state = after;
+        states.0 = before;
+    }
+    states.1 = state.to_json();
+    Ok(states)
+}
+
+fn causes(reader: &Reader, stream: &StreamName) -> Result<Option<Causes>, ReadError> {
+    let mut own = reader.stream(stream, 0)?;
+    if own.is_empty() {
+        return Ok(None);
+    }
+    let complete = own.len() <= EVENTS_MAX;
+    own.truncate(EVENTS_MAX);
+    let (mut nodes, mut edges) = (BTreeMap::new(), BTreeSet::new());
+    for recorded in &own {
+        let command = reader.command(recorded.command_id)?;
+        nodes.insert(recorded.position, Node::new(recorded, command.as_ref()));
+        if let Some(command) = &command {
+            for other in besides(reader, recorded, command)? {
+                let (from, to) = (recorded.position.min(other.position), recorded.position.max(other.position));
+                edges.insert(Edge { from, to, relation: Relation::Together });
+                nodes.insert(other.position, other);
+            }
+        }
+        if let Some(cause) = recorded.causation {
+            edges.insert(Edge { from: cause, to: recorded.position, relation: Relation::Caused });
+        }
+    }
+    for position in edges.iter().map(|edge| edge.from) {
+        if !nodes.contains_key(&position)
+            && let Some(cause) = reader.event_at(position)?
+        {
+            nodes.insert(position, alone(reader, &cause)?);
+        }
+    }
+    edges.retain(|edge| nodes.contains_key(&edge.from));
+    Ok(Some(Causes { nodes: nodes.into_values().collect(), edges: edges.into_iter().collect(), complete }))
+}
+
+impl Node {
+    fn new(recorded: &Recorded, command: Option<&StoredCommand>) -> Self {
+        let command = command.map(|command| command.name.clone());
+        Self {
+            position: recorded.position,
+            stream: recorded.stream.to_string(),
+            version: recorded.version,
+            kind: recorded.event.kind().to_owned(),
+            recorded_at: recorded.recorded_at,
+            asked_by: Asker::of(command.as_deref(), &recorded.event),
+            command,
+            command_id: recorded.command_id.to_string(),
+        }
+    }
+}
+
+impl From<StoredCommand> for CommandLine {
+    fn from(command: StoredCommand) -> Self {
+        Self { name: command.name, body: stored_json(command.body) }
+    }
+}
