@@ -224,7 +224,7 @@ impl<W: Write> Scribe<'_, W> {
         let Some(made) = self.pseudonyms else {
             let raw: Box<RawValue> = serde_json::from_str(text).map_err(|_| broken())?;
             // What would come back as another text, or break the line.
-            let is_like = raw.get() == text && !text.contains(['\n', '\r']);
+            let is_like = raw.get() == text && !text.contains('\n');
             return if is_like { Ok(raw) } else { Err(broken()) };
         };
         let mut value: Value = serde_json::from_str(text).map_err(|_| broken())?;
