@@ -21,6 +21,7 @@ pub mod http;
 pub mod ids;
 pub mod import;
 pub mod market;
+pub mod moments;
 pub mod operations;
 pub mod past;
 pub mod ports;

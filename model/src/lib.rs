@@ -7,6 +7,7 @@
 pub mod address_book;
 pub mod binding;
 pub mod chain;
+pub mod comparison;
 pub mod damage;
 pub mod deposit;
 pub mod desk;

@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use clap::Args;
 use millrace_actors::import;
 
-use crate::escape::escaped;
+use crate::escape::excerpt;
 
 pub(super) const NOTES: &str = "\
 Every line is checked first, and the log's hashes where the export has them; what is wrong is told with its line, and
@@ -21,6 +21,9 @@ Example:
   millrace import desk.jsonl --into past
   MILLRACE_DESK__DATA_DIR=past millrace          look at it on the page, in the sandbox";
 
+/// What is wrong with a line quotes the line; so much of it is shown.
+pub(super) const SENTENCE_CHARS_MAX: usize = 500;
+
 /// Which export, and where to.
 #[derive(Debug, Args)]
 pub struct Import {
@@ -33,8 +36,8 @@ pub struct Import {
 
 /// Makes a log of it.
 pub fn run(wanted: &Import, out: &mut impl Write) -> anyhow::Result<()> {
-    let imported =
-        import::import(&wanted.file, &wanted.into).map_err(|error| anyhow!("{}", escaped(&error.to_string())))?;
+    let imported = import::import(&wanted.file, &wanted.into)
+        .map_err(|error| anyhow!("{}", excerpt(&error.to_string(), SENTENCE_CHARS_MAX)))?;
     let (events, commands) = (imported.end.events, imported.end.commands);
     Ok(writeln!(out, "{}: {events} events of {commands} commands", wanted.into.display())?)
 }

@@ -11,8 +11,9 @@ use millrace_actors::event_store::Reader;
 use millrace_actors::import;
 use millrace_model::ids::{DepositId, StreamName};
 
+use super::import::SENTENCE_CHARS_MAX;
 use crate::config::Config;
-use crate::escape::escaped;
+use crate::escape::excerpt;
 use crate::run::LOG_FILE;
 
 /// Which log to read.
@@ -37,7 +38,8 @@ impl Source {
     /// Opens it.
     pub fn open(&self, config: impl FnOnce() -> anyhow::Result<Config>) -> anyhow::Result<Reader> {
         let Some(file) = &self.file else { return self.log.open(config) };
-        let read = import::look_at(file).map_err(|error| anyhow!("{}", escaped(&error.to_string())))?;
+        let read =
+            import::look_at(file).map_err(|error| anyhow!("{}", excerpt(&error.to_string(), SENTENCE_CHARS_MAX)))?;
         Ok(read.0)
     }
 }

@@ -1,8 +1,8 @@
 //! The command line: what can be asked of the `millrace` program, and how it answers.
 //!
 //! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through
-//! its operator API; they never open its database. `why`, `replay`, `verify` and `export` read a log's files,
-//! and work without a desk; `import` makes one. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
+//! its operator API; they never open its database. `why`, `replay`, `diff`, `redecide`, `verify` and `export` read a
+//! log's files, and work without a desk; `import` makes one. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
 //! `sysexits.h`).
 
 mod backup;
@@ -11,6 +11,7 @@ mod check;
 mod client;
 mod declare;
 mod deposits;
+mod diff;
 mod events;
 mod exit;
 mod export;
@@ -99,6 +100,9 @@ pub enum Command {
     /// Step through the events of a stream, with the state before and after each.
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::Replay),
+    /// Hold two moments of the whole desk against each other.
+    #[command(after_help = diff::NOTES)]
+    Diff(diff::Diff),
     /// Decide recorded commands again with the rules of this version, and tell what comes out otherwise.
     #[command(after_help = redecide::NOTES)]
     Redecide(redecide::Redecide),

@@ -11,7 +11,7 @@ use clap::{CommandFactory, Parser};
 use super::client::Client;
 use super::exit::Exit;
 use super::{
-    Cli, Command, SandboxArgs, backup, brakes, check, declare, deposits, events, import, ledger, parts, redecide,
+    Cli, Command, SandboxArgs, backup, brakes, check, declare, deposits, diff, events, import, ledger, parts, redecide,
     replay, why,
 };
 use crate::config::{self, Loaded};
@@ -68,6 +68,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
             let reader = wanted.source.open(|| Ok(load()?.config))?;
             replay::print(&reader, &wanted, &mut replay::Enter::when(wanted.steps()), out)
         }
+        Command::Diff(wanted) => diff::print(&wanted.log.open(|| Ok(load()?.config))?, &wanted, out),
         Command::Redecide(wanted) => redecide::print(&wanted.source.open(|| Ok(load()?.config))?, &wanted, out),
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
         Command::Export(export) => export.run(|| Ok(load()?.config), out),
