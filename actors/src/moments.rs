@@ -39,6 +39,7 @@ pub fn compare(reader: &Reader, from: Position, to: Position) -> Result<Comparis
         Ok(Moved::of(id, &events, (from, to)))
     });
     let moved = moved.filter_map(Result::transpose).collect::<Result<_, ReadError>>()?;
+    reader.check_still_alone()?;
     Ok(Comparison::of(&before, &overview, moved, more))
 }
 

@@ -123,7 +123,7 @@ impl Reader {
     }
 
     /// What was read of a file that nobody had open is worth nothing if somebody has begun to write to it.
-    pub(super) fn check_still_alone(&self) -> Result<(), ReadError> {
+    pub(crate) fn check_still_alone(&self) -> Result<(), ReadError> {
         if self.watch.as_ref().is_some_and(Watch::was_overtaken) {
             return Err(ReadError::TakenUp(self.path.clone()));
         }
