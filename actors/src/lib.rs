@@ -32,6 +32,7 @@ pub mod redecision;
 pub mod scanner;
 pub mod sender;
 pub mod skycoin_node;
+pub mod stations;
 pub mod stock;
 pub mod supervision;
 pub mod wallet;
