@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use millrace_tests::desk::{Desk, fresh_target, program};
 use millrace_tests::operator::OperatorApi;
+use millrace_tests::{golden, tampering};
 use serde_json::Value;
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -132,5 +133,47 @@ async fn kept_from_a_real_desk(export: &str, folder: &std::path::Path) -> Result
     })
     .await?;
     assert_eq!(desk.log()?.head()?, before, "nothing was added to it");
+    Ok(())
+}
+
+/// What the commands say, and how they end.
+#[tokio::test]
+async fn what_is_decided_otherwise_and_what_has_changed_is_said_in_words() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log = golden::restore("schema-2", folder.path())?;
+    let log = log.to_str().context("a path of text")?;
+    let (code, told, error) = said(&["redecide", "--all", "--log", log]).await?;
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    let total = "36 commands on 5 deposits: 32 decided the same, 0 otherwise, 4 cannot be decided again\n";
+    ensure!(told.starts_with("cannot be decided again: 4 × RecordSightings: ") && told.ends_with(total), "{told}");
+
+    let (code, told, _) = said(&["diff", "--from", "163", "--to", "176", "--log", log]).await?;
+    let rows: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
+    let paid = ["hot_wallet", "SKY", "4000000.000000", "3999973.550000", "-26.450000"];
+    let moved = ["01a1ffe3-c928-750e-bf4f-220da07cdac4", "wait_decide", "paid"];
+    ensure!(code == Some(0) && rows.iter().any(|row| *row == paid) && rows.iter().any(|row| *row == moved), "{told}");
+    let halted = said(&["diff", "--from", "223", "--to", "224", "--log", log]).await?.1;
+    ensure!(halted.contains("not halted, then halted by an operator: a look"), "{halted}");
+    for (from, to, expected) in [("9999", "9999", 1), ("9", "3", 64), ("yesterday", "9", 64)] {
+        assert_eq!(said(&["diff", "--from", from, "--to", to, "--log", log]).await?.0, Some(expected), "{from} {to}");
+    }
+
+    let amount = "payload = replace(payload, '61.728000', '61.729000')";
+    let change = format!("UPDATE events SET {amount} WHERE kind = 'StatusWaitSend' AND payload LIKE '%61.728000%'");
+    tampering::change(folder.path(), &change)?;
+    let (code, told, error) = said(&["redecide", "01a1ffe3-d2b9-7473-a131-f7612dbc5f04", "--log", log]).await?;
+    assert_eq!((code, error.as_str()), (Some(1), "error: one command is decided otherwise\n"));
+    let field = "event 1, field amount: \"61.729000\" recorded, \"61.728000\" decided";
+    ensure!(told.contains("#5  position 189  Decide\n") && told.contains(field), "{told}");
+    let unknown = "0199d6c1-3f0e-7aa2-9d51-7c1f0e6b2a44";
+    for arguments in [vec!["redecide", unknown, "--log", log], vec!["export", "--deposit", unknown, "--log", log]] {
+        let (code, _, error) = said(&arguments).await?;
+        ensure!(code == Some(1) && error.contains("there is no deposit"), "{arguments:?}: {error}");
+    }
+    let into = folder.path().join("past").display().to_string();
+    let (code, _, error) = said(&["import", log, "--into", &into]).await?;
+    ensure!(code == Some(1) && error.starts_with("error: line 1: "), "{error}");
+    ensure!(!folder.path().join("past").exists());
+    assert_eq!(said(&["redecide"]).await?.0, Some(64), "of what?");
     Ok(())
 }

@@ -11,7 +11,8 @@ use crate::escape::excerpt;
 
 pub(super) const NOTES: &str = "\
 Every line is checked first, and the log's hashes where the export has them; what is wrong is told with its line, and
-nothing is left behind then. The folder gets its name only when all of it is on disk.
+nothing is left behind then. The folder gets its name only when all of it is on disk; an import that was killed leaves
+FOLDER.importing, which can be removed.
 
 The log is marked: only a desk with the sandbox opens it, and that one is halted. `millrace replay`, `why`, `redecide` and
 `verify` read it with --log FOLDER/log.db. An export of one deposit, or of a range that does not begin at position 1, is no
