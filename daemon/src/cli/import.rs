@@ -16,7 +16,7 @@ FOLDER.importing, which can be removed.
 
 The log is marked: only a desk with the sandbox opens it, and that one is halted. `millrace replay`, `why`, `redecide` and
 `verify` read it with --log FOLDER/log.db. An export of one deposit, or of a range that does not begin at position 1, is no
-log; those commands read it as it is with --file.
+log; `replay`, `why` and `redecide` read it as it is with --file.
 
 Example:
   millrace import desk.jsonl --into past
