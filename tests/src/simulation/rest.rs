@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use bitcoin::Txid;
 use millrace_actors::event_store::{Reader, Verified};
 use millrace_model::deposit::{Deposit, HoldReason, Outcome, Sighting, Stage};
 use tokio::time::{Instant, sleep, timeout};
@@ -77,22 +78,30 @@ impl Story {
             Err(error) => return Ok(vec![format!("{error:#}")]),
         };
         let mut open: Vec<String> = Vec::new();
-        for (txid, index, satoshis) in self.world.bitcoin.paid_to(|script| self.scripts.contains(script)) {
+        let paid = self.paid();
+        for (txid, index, satoshis) in &paid {
             let is_known = |account: &&Account| {
                 let receipt = &account.deposit.receipt;
-                receipt.outpoint.to_string() == format!("{txid}:{index}") && receipt.amount.units() == satoshis
+                receipt.outpoint.to_string() == format!("{txid}:{index}") && receipt.amount.units() == *satoshis
             };
             if accounts.values().filter(is_known).count() != 1 {
                 open.push(format!("{txid}:{index} of {satoshis} has not exactly one deposit"));
             }
         }
-        let is_open = |account: &&Account| ending(account).is_none();
+        // What vanished and was mined after all is yet to be noticed.
+        let is_open =
+            |account: &&Account| ending(account).is_none() || is_vanished(account) && is_among(&paid, &account.deposit);
         open.extend(accounts.values().filter(is_open).map(|account| format!("{:?}", account.deposit)));
         Ok(open)
     }
 
+    /// What the best chain pays to the desk's addresses.
+    fn paid(&self) -> Vec<(Txid, u32, u64)> {
+        self.world.bitcoin.paid_to(|script| self.scripts.contains(script))
+    }
+
     async fn end(self, rested_after: Duration) -> Result<Ending> {
-        let paid_outside = self.world.bitcoin.paid_to(|script| self.scripts.contains(script));
+        let paid = self.paid();
         let open = self.unsettled()?;
         ensure!(open.is_empty(), "did not stay at rest: {open:#?}");
         self.ask_again().await?;
@@ -102,10 +111,11 @@ impl Story {
         let mut endings: BTreeMap<String, usize> = BTreeMap::new();
         for account in accounts.values() {
             let ending = ending(account).context("everything is at rest")?;
-            let outpoint = account.deposit.receipt.outpoint.to_string();
-            let is_there = paid_outside.iter().any(|(txid, index, _)| format!("{txid}:{index}") == outpoint);
-            let vanished = matches!(account.deposit.stage, Stage::Done(Outcome::Vanished | Outcome::WrittenOff { .. }));
-            ensure!(is_there != vanished, "{outpoint} ended as {ending}, and in the chain it is: {is_there}");
+            let (outpoint, is_there) = (account.deposit.receipt.outpoint, is_among(&paid, &account.deposit));
+            ensure!(
+                is_there != is_vanished(account),
+                "{outpoint} ended as {ending}, and in the chain it is: {is_there}"
+            );
             *endings.entry(ending).or_default() += 1;
         }
         Ok(Ending {
@@ -119,6 +129,15 @@ impl Story {
             rested_after,
         })
     }
+}
+
+fn is_among(paid: &[(Txid, u32, u64)], deposit: &Deposit) -> bool {
+    let outpoint = deposit.receipt.outpoint.to_string();
+    paid.iter().any(|(txid, index, _)| format!("{txid}:{index}") == outpoint)
+}
+
+fn is_vanished(account: &Account) -> bool {
+    matches!(account.deposit.stage, Stage::Done(Outcome::Vanished | Outcome::WrittenOff { .. }))
 }
 
 /// How a deposit ended, or for what reason it is held; `None` while it is under way.
