@@ -12,47 +12,23 @@ use crate::supervision::Reporter;
 /// The condition's kind.
 const CONDITION: &str = "unreadable";
 
-/// Who is set aside, and from where on.
-pub(super) struct Aside {
-    report: Reporter,
-    deposits: BTreeMap<DepositId, UnreadableFrom>,
-}
-
-impl Aside {
-    pub(super) fn new(report: Reporter) -> Self {
-        Self { report, deposits: BTreeMap::new() }
-    }
-
-    pub(super) fn deposits(&self) -> &BTreeMap<DepositId, UnreadableFrom> {
-        &self.deposits
-    }
-
-    /// Those known from earlier.
-    pub(super) fn begin_with(&mut self, deposits: BTreeMap<DepositId, UnreadableFrom>) {
-        self.deposits = deposits;
-        self.tell();
-    }
-
-    /// What came first counts.
-    pub(super) fn set(&mut self, id: DepositId, from: UnreadableFrom) {
-        if self.deposits.contains_key(&id) {
-            return;
-        }
-        let stream = StreamName::Deposit(id);
-        tracing::error!(%stream, position = from.position, why = from.why, "the stream is set aside");
-        self.deposits.insert(id, from);
-        self.tell();
-    }
-
-    fn tell(&self) {
-        let Some((id, UnreadableFrom { position, why })) = self.deposits.first_key_value() else { return };
-        let others = match self.deposits.len() - 1 {
-            0 => String::new(),
-            others => format!("; and {others} more"),
-        };
+/// Raises the condition, or lifts it when none is left; who was not set aside before is named in the log.
+pub(super) fn tell(
+    now: &BTreeMap<DepositId, UnreadableFrom>,
+    before: &BTreeMap<DepositId, UnreadableFrom>,
+    report: &Reporter,
+) {
+    for (id, from) in now.iter().filter(|(id, _)| !before.contains_key(id)) {
         let stream = StreamName::Deposit(*id);
-        self.report.set(CONDITION, format!("{stream} is set aside from position {position} on: {why}{others}"));
+        tracing::error!(%stream, position = from.position, why = from.why, "the stream is set aside");
     }
+    let Some((id, UnreadableFrom { position, why })) = now.first_key_value() else { return report.clear(CONDITION) };
+    let others = match now.len() - 1 {
+        0 => String::new(),
+        others => format!("; and {others} more"),
+    };
+    let stream = StreamName::Deposit(*id);
+    report.set(CONDITION, format!("{stream} is set aside from position {position} on: {why}{others}"));
 }
 
 /// Whether another version read the log for these views: a deposit of which it could not read an event can be read by now, or

@@ -1,34 +1,58 @@
-//! The projection for pages and APIs: follows the log and keeps the views up to date.
+//! The projections for pages and APIs: what is kept of the log so that it can be read fast.
 //!
-//! Rows and the position they stand for are committed together, so a restart goes on where the views are. No effect
-//! rests on a view. An event that cannot be read is passed over, and its deposit shown as unreadable; when a start finds
-//! that other deposits can be read than before, the views are made again.
+//! A projection has a name, a version, a table of its own, and a pure fold from events to changes of its rows; rows and the
+//! position they stand for are committed together, so a restart goes on where they are. One follower reads the log once
+//! for all of them and writes in one transaction. One whose version is another than the program's, or that somebody asks
+//! for, is made anew from the log beside what is shown, and takes its place when it is as far.
+//!
+//! No effect rests on a projection. An event that cannot be read is passed over, and its deposit shown as unreadable; when a
+//! start finds that other deposits can be read than before, what rests on deposits is made anew.
 
 mod aside;
-mod books;
+mod board;
+mod build;
+mod catalog;
+mod cohort;
+mod compare;
+mod database;
+mod fold;
+mod followed;
+mod follower;
+mod offline;
 mod quarantine;
+mod read_models;
 mod row;
 mod stored;
-mod tables;
+#[cfg(test)]
+mod tests;
 mod totals;
 mod views;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
 use std::convert::Infallible;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use millrace_model::event::{Event, Recorded};
-use millrace_model::ids::{DepositId, Position, StreamName};
-use millrace_model::{address_book, binding};
+use millrace_model::ids::Position;
+use tokio::task::JoinHandle;
 use xtra::Mailbox;
 
-use crate::event_store::{Page, ReadError, Store};
+use crate::event_store::{OpenError, ReadError, Reader, Store};
 use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
-use aside::Aside;
-use books::Books;
+pub use board::{Asked, ProjectionStatus, Rebuild};
+use build::{Build, Ended, Source};
+pub use catalog::{Projection, UnknownProjection};
+use cohort::Cohort;
+pub use compare::{CompareError, Unlike, compare};
+use fold::Shown;
+use follower::{Follower, Found};
+pub use offline::rebuild;
+pub(crate) use read_models::addresses::row as binding_row;
 pub use row::{DepositRow, UNREADABLE, UnreadableFrom};
 pub use stored::{StoredDeposit, StoredError, StoredViews};
+pub(crate) use totals::Summand;
 pub use totals::{Line, Totals};
 pub use views::{BindingRow, Change, Filter, LedgerCut, PAGE_ROWS_MAX, Trouble, ViewError, Views};
 
@@ -39,8 +63,8 @@ const PAGE_EVENTS_MAX: usize = 8_192;
 /// How long the projection rests after a transaction when it is not far behind, so that what happens meanwhile shares the
 /// next one; whoever waits to see something ends the rest.
 const REST: Duration = Duration::from_millis(50);
-/// How many rows are kept in memory; beyond it, all are forgotten and read again.
-const ROWS_MAX: usize = 20_000;
+/// The condition of a part that shows what is not of this version.
+const REBUILDING: &str = "rebuilding";
 
 /// Adds the projection to the tree.
 pub fn start(tree: &Tree, store: Store, views: Views) -> Result<(), TreeError> {
@@ -61,9 +85,12 @@ pub struct Actor {
     scope: Scope,
 }
 
-/// Why the projection starts afresh.
+/// Why the projection starts afresh, or a projection is not made.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectionError {
+    /// The log cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The log cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -79,20 +106,10 @@ impl xtra::Actor for Actor {
     type Stop = Result<(), ProjectionError>;
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let fold = Fold {
-            store: self.store.clone(),
-            views: self.views.clone(),
-            rows: HashMap::new(),
-            totals: Totals::default(),
-            books: Books::default(),
-            aside: Aside::new(self.report.clone()),
-            report: self.report.clone(),
-            position: 0,
-        };
-        let report = self.report.clone();
+        let (store, views, report) = (self.store.clone(), self.views.clone(), self.report.clone());
         self.scope.spawn(async move {
-            fold.store.ready_for(&report).await;
-            fold.run().await.map(|never| match never {})
+            store.ready_for(&report).await;
+            Work { store, views, report, stale: Vec::new() }.run().await.map(|never| match never {})
         });
         Ok(())
     }
@@ -102,117 +119,220 @@ impl xtra::Actor for Actor {
     }
 }
 
-struct Fold {
+/// What an incarnation does.
+struct Work {
     store: Store,
     views: Views,
-    rows: HashMap<DepositId, DepositRow>,
-    totals: Totals,
-    books: Books,
-    aside: Aside,
     report: Reporter,
-    position: Position,
+    /// What is not of this version and not made anew yet.
+    stale: Vec<Projection>,
 }
 
-impl Fold {
+/// A building under way, on a thread of its own. It ends soon after this is dropped.
+struct Building {
+    projections: Vec<Projection>,
+    outcome: JoinHandle<Result<Option<Cohort>, ProjectionError>>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Drop for Building {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Work {
     async fn run(mut self) -> Result<Infallible, ProjectionError> {
         let mut bell = self.store.bell();
-        self.position = self.views.prepare(self.store.head()).await?;
-        let unreadable = self.views.ledger().unreadable.clone();
-        if self.position > 0 && aside::has_changed(&unreadable, &*self.store.reader()?)? {
-            tracing::info!("not the same deposits can be read as before; the views begin again");
-            self.position = self.views.begin_again().await?;
-        } else {
-            self.aside.begin_with(unreadable);
-        }
-        self.totals = Totals::clone(&self.views.totals());
-        quarantine::tell(&self.totals, &self.report);
-        self.books = Books::new(self.views.ledger().balances.clone());
+        let mut follower = self.begin().await?;
+        let mut building = None;
         loop {
-            while self.position < self.store.head() {
-                let page = self.store.after(self.position, PAGE_EVENTS_MAX)?;
-                let Some(last) = page.last() else { break };
-                self.take_in(&page, last).await?;
-                if self.store.head() < self.position + PAGE_EVENTS_MAX as Position {
-                    self.views.rest(REST).await;
-                }
+            follower = self.go_on(follower).await?;
+            if building.is_none() {
+                building = self.build_what_is_asked();
             }
-            bell.changed().await.map_err(|_| ProjectionError::StoreGone)?;
+            let is_behind = follower.position().is_some_and(|position| position < self.store.head());
+            tokio::select! {
+                biased;
+                made = outcome_of(&mut building) => follower = self.made(follower, made).await?,
+                () = self.views.board().asked() => {}
+                () = std::future::ready(()), if is_behind => {}
+                rung = bell.changed() => rung.map_err(|_| ProjectionError::StoreGone)?,
+            }
         }
     }
 
-    async fn take_in(&mut self, page: &Page, last: Position) -> Result<(), ProjectionError> {
-        self.fetch_missing(page).await?;
-        let mut changed = BTreeSet::new();
-        let mut bindings = Vec::new();
-        let reader = self.store.reader()?;
-        for recorded in page.events() {
-            self.books.take_in(recorded, &reader)?;
-            match &recorded.event {
-                Event::Deposit(_) | Event::Unreadable(_) => {
-                    let StreamName::Deposit(id) = recorded.stream else { continue };
-                    self.show(id, recorded);
-                    changed.insert(id);
-                }
-                Event::Binding(binding::Event::Bound(bound)) => bindings.push(binding_row(bound, recorded)),
-                Event::AddressBook(address_book::Event::AddressIssued(_))
-                | Event::Chain(_)
-                | Event::Wallet(_)
-                | Event::Desk(_) => {}
-            }
+    /// Whoever wrote for the incarnation before has ended when this one looks: sums and position of two moments would count
+    /// deposits twice.
+    async fn begin(&mut self) -> Result<Follower, ProjectionError> {
+        let turn = Arc::clone(&self.views.turns().write).lock_owned().await;
+        let (path, reader, head) = (self.views.path().to_owned(), self.store.reader()?, self.store.head());
+        let (follower, found) = on_a_thread(move || {
+            let _turn = turn;
+            Follower::begin(&path, &reader, head)
+        })
+        .await?;
+        let Found { marks, stale, unfinished, shown } = found;
+        self.views.board().begin(marks);
+        self.show(shown);
+        for projection in stale.iter().chain(&unfinished) {
+            self.views.rebuild(*projection);
         }
-        let deposits: Vec<_> = changed.iter().filter_map(|id| self.rows.get(id).cloned()).collect();
-        self.totals.add_addresses(bindings.len());
-        quarantine::tell(&self.totals, &self.report);
-        let (balances, unreadable) = (self.books.balances().clone(), self.aside.deposits().clone());
-        let cut = LedgerCut { position: last, balances, unreadable };
-        self.views.write(&deposits, &bindings, &self.totals, cut).await?;
-        self.position = last;
-        for row in deposits.iter().filter(|row| row.status == "done") {
-            self.rows.remove(&row.id);
-        }
-        if self.rows.len() > ROWS_MAX {
-            self.rows.clear();
-        }
-        Ok(())
+        self.stale = stale;
+        self.tell_stale();
+        Ok(follower)
     }
 
-    /// Reads the rows that a page changes and that are not in memory.
-    async fn fetch_missing(&mut self, page: &Page) -> Result<(), ProjectionError> {
-        let mut known = HashSet::new();
-        let mut missing = Vec::new();
-        for recorded in page.events() {
-            let StreamName::Deposit(id) = recorded.stream else { continue };
-            if !self.rows.contains_key(&id) && known.insert(id) && recorded.version > 1 {
-                missing.push(id);
-            }
+    fn tell_stale(&self) {
+        if self.stale.is_empty() {
+            return self.report.clear(REBUILDING);
         }
-        let rows = self.views.deposits_by_id(&missing).await?;
-        self.rows.extend(rows.into_iter().map(|row| (row.id, row)));
-        Ok(())
+        let names = catalog::named(&self.stale);
+        self.report
+            .set(REBUILDING, format!("made anew from the log: {names}; until then what is shown of them may be old"));
     }
 
-    fn show(&mut self, id: DepositId, recorded: &Recorded) {
-        let row = self.rows.remove(&id);
-        if let Some(before) = &row {
-            self.totals.take_away(before);
+    fn show(&self, shown: Shown) {
+        if let Some(totals) = &shown.totals {
+            quarantine::tell(totals, &self.report);
         }
-        if let Event::Unreadable(what) = &recorded.event {
-            self.aside.set(id, UnreadableFrom { position: recorded.position, why: what.why.clone() });
+        if let Some(ledger) = &shown.ledger {
+            aside::tell(&ledger.unreadable, &self.views.ledger().unreadable, &self.report);
         }
-        if let Some(after) = DepositRow::after(row, recorded) {
-            self.totals.add(&after);
-            self.rows.insert(id, after);
+        self.views.show(shown);
+    }
+
+    /// Takes the next page in, if there is one.
+    async fn go_on(&self, mut follower: Follower) -> Result<Follower, ProjectionError> {
+        let Some(position) = follower.position().filter(|position| *position < self.store.head()) else {
+            return Ok(follower);
+        };
+        let (page, reader) = (self.store.after(position, PAGE_EVENTS_MAX)?, self.store.reader()?);
+        let Some(last) = page.last() else { return Ok(follower) };
+        follower = self.write(follower, move |follower| follower.take_in(&page, &reader)).await?;
+        if self.store.head() < last + PAGE_EVENTS_MAX as Position {
+            self.views.rest(REST).await;
+        }
+        Ok(follower)
+    }
+
+    /// Lets the follower write when it is its turn, and shows what it wrote.
+    async fn write(
+        &self,
+        mut follower: Follower,
+        work: impl FnOnce(&mut Follower) -> Result<Shown, ProjectionError> + Send + 'static,
+    ) -> Result<Follower, ProjectionError> {
+        let turn = Arc::clone(&self.views.turns().write).lock_owned().await;
+        let (follower, shown) = on_a_thread(move || {
+            let shown = work(&mut follower);
+            drop(turn);
+            (follower, shown)
+        })
+        .await;
+        let shown = shown?;
+        self.views.board().show(follower.marks());
+        self.show(shown);
+        Ok(follower)
+    }
+
+    fn build_what_is_asked(&self) -> Option<Building> {
+        let projections = self.views.board().take();
+        if projections.is_empty() {
+            return None;
+        }
+        tracing::info!(projections = catalog::named(&projections), "made anew from the log");
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (store, views, wanted, stop) =
+            (self.store.clone(), self.views.clone(), projections.clone(), Arc::clone(&is_over));
+        let outcome = tokio::task::spawn_blocking(move || build(&store, &views, &wanted, &stop));
+        Some(Building { projections, outcome, is_over })
+    }
+
+    async fn made(
+        &mut self,
+        follower: Follower,
+        (projections, outcome): (Vec<Projection>, Result<Option<Cohort>, ProjectionError>),
+    ) -> Result<Follower, ProjectionError> {
+        let made = match outcome {
+            Ok(Some(made)) => made,
+            Ok(None) => return Ok(follower),
+            Err(error) => {
+                tracing::error!(projections = catalog::named(&projections), %error, "they are not made anew");
+                self.views.board().made(Err(error.to_string()));
+                // What is shown is of no use for long: the next incarnation tries again.
+                let is_needed = projections.iter().any(|projection| self.stale.contains(projection));
+                return if is_needed { Err(error) } else { Ok(follower) };
+            }
+        };
+        let follower = self.until_as_far(follower, made.position()).await?;
+        let store = self.store.clone();
+        let taken_over = move |follower: &mut Follower| follower.take_over(made, &store, PAGE_EVENTS_MAX);
+        let follower = self.write(follower, taken_over).await?;
+        tracing::info!(projections = catalog::named(&projections), "what was made anew is shown");
+        self.views.board().made(Ok(()));
+        self.stale.retain(|stale| !projections.contains(stale));
+        self.tell_stale();
+        Ok(follower)
+    }
+
+    /// Who makes projections anew may be ahead of who shows the others.
+    async fn until_as_far(&self, mut follower: Follower, made: Option<Position>) -> Result<Follower, ProjectionError> {
+        while follower.position().is_some_and(|position| Some(position) < made) {
+            follower = self.go_on(follower).await?;
+        }
+        Ok(follower)
+    }
+}
+
+/// The outcome of a building, once it has ended; it is none any more then.
+async fn outcome_of(building: &mut Option<Building>) -> (Vec<Projection>, Result<Option<Cohort>, ProjectionError>) {
+    let Some(under_way) = building else { return std::future::pending().await };
+    let outcome = joined((&mut under_way.outcome).await).await;
+    let projections = std::mem::take(&mut under_way.projections);
+    *building = None;
+    (projections, outcome)
+}
+
+/// Makes projections anew; nothing when it was broken off.
+fn build(
+    store: &Store,
+    views: &Views,
+    projections: &[Projection],
+    stop: &AtomicBool,
+) -> Result<Option<Cohort>, ProjectionError> {
+    // An incarnation before may still be at it.
+    let _building = views.turns().build.blocking_lock();
+    let reader = &Reader::open(store.reader()?.path())?;
+    let mut build = Build::begin(views.path(), projections, store.head(), Arc::clone(&views.turns().write))?;
+    let told = &mut |position, end| {
+        views.board().progressed(position, end);
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    };
+    // The desk has work for the other cores.
+    match build.run(Source { reader, threads: 1 }, &|| store.head(), told) {
+        Ok(Ended::Near) => Ok(Some(build.finish())),
+        Ok(Ended::BrokenOff) => Ok(None),
+        Err(error) => {
+            if let (ProjectionError::View(_), Err(error)) = (&error, build.discard()) {
+                tracing::warn!(%error, "what was made of them stays in the file for now");
+            }
+            Err(error)
         }
     }
 }
 
-pub(crate) fn binding_row(bound: &binding::Bound, recorded: &Recorded) -> BindingRow {
-    BindingRow {
-        seq: recorded.position,
-        address: bound.address.clone(),
-        target: bound.customer.target.clone(),
-        number: bound.index,
-        method: bound.customer.bound_method.as_str().to_owned(),
-        bound_at: recorded.recorded_at,
+/// Does what takes its time where it is in nobody's way.
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    joined(tokio::task::spawn_blocking(work).await).await
+}
+
+async fn joined<T>(joined: Result<T, tokio::task::JoinError>) -> T {
+    match joined {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and so does whoever waits here.
+            Err(_) => std::future::pending().await,
+        },
     }
 }

@@ -9,8 +9,10 @@ use millrace_model::ledger::Balances;
 use rusqlite::{OptionalExtension, Row};
 use serde::de::DeserializeOwned;
 
+use super::catalog::Projection;
+use super::database::{self, Mark, Place};
+use super::read_models::{ledger, statistics};
 use super::row::UnreadableFrom;
-use super::tables::VERSION;
 use super::totals::Totals;
 use super::views::BindingRow;
 use crate::event_store::{Onlooker, OpenError};
@@ -66,30 +68,48 @@ impl StoredViews {
         Ok(Self { file })
     }
 
-    /// How far they go; nothing where they are of another shape, or were never begun.
+    /// How far all of them go; nothing where one is of another version or goes further than another, or none was ever begun.
     pub fn position(&self) -> Result<Option<Position>, StoredError> {
-        let sql = "SELECT position FROM checkpoint WHERE name = 'deposits' AND version = ?1";
-        Ok(self.file.connection().query_row(sql, [VERSION], |row| row.get(0)).optional()?)
+        let marks =
+            Projection::ALL.into_iter().map(|of| Ok((of, self.mark(of)?))).collect::<Result<Vec<_>, StoredError>>()?;
+        let mut positions = marks.into_iter().map(|(of, mark)| mark.filter(|mark| mark.version == of.version()));
+        let first = positions.next().flatten().map(|mark| mark.position);
+        let is_of_all = positions.all(|mark| mark.map(|mark| mark.position) == first);
+        Ok(first.filter(|_| is_of_all))
+    }
+
+    /// What is noted about a projection that is shown.
+    pub(super) fn mark(&self, of: Projection) -> Result<Option<Mark>, StoredError> {
+        let connection = self.file.connection();
+        let sql = "SELECT count(*) FROM sqlite_schema WHERE name = 'projections'";
+        match connection.query_row(sql, [], |row| row.get::<_, bool>(0))? {
+            true => Ok(database::mark(connection, of, Place::Live)?),
+            false => Ok(None),
+        }
+    }
+
+    pub(super) fn connection(&self) -> &rusqlite::Connection {
+        self.file.connection()
     }
 
     /// What all deposits add up to.
     pub fn totals(&self) -> Result<Totals, StoredError> {
-        self.document("deposits")
+        self.document(Projection::Statistics, statistics::TOTALS)
     }
 
     /// What stands on the ledger's accounts.
     pub fn balances(&self) -> Result<Balances, StoredError> {
-        self.document("ledger")
+        self.document(Projection::Ledger, ledger::BALANCES)
     }
 
     /// The deposits that cannot be read.
     pub fn unreadable(&self) -> Result<BTreeMap<DepositId, UnreadableFrom>, StoredError> {
-        self.document("unreadable")
+        self.document(Projection::Ledger, ledger::UNREADABLE)
     }
 
-    fn document<T: Default + DeserializeOwned>(&self, name: &'static str) -> Result<T, StoredError> {
-        let sql = "SELECT body FROM totals WHERE name = ?1";
-        let body: Option<String> = self.file.connection().query_row(sql, [name], |row| row.get(0)).optional()?;
+    fn document<T: Default + DeserializeOwned>(&self, of: Projection, name: &'static str) -> Result<T, StoredError> {
+        let sql = format!("SELECT body FROM {} WHERE name = ?1", Place::Live.table_of(of));
+        let body: Option<String> = self.file.connection().query_row(&sql, [name], |row| row.get(0)).optional()?;
         let read = |body: String| serde_json::from_str(&body).map_err(|cause| StoredError::Document { name, cause });
         Ok(body.map(read).transpose()?.unwrap_or_default())
     }

@@ -64,14 +64,43 @@ impl Line {
         amount(self.lost)
     }
 
-    fn change(&mut self, row: &DepositRow, by: impl Fn(u64, u64) -> u64) {
+    fn change(&mut self, summand: &Summand, by: impl Fn(u64, u64) -> u64) {
+        let Summand { received, spent, bought, payout, refund, lost, .. } = *summand;
         self.deposits = by(self.deposits, 1);
-        self.received = by(self.received, row.amount.units());
-        self.spent = by(self.spent, units(row.spent));
-        self.bought = by(self.bought, units(row.bought));
-        self.payout = by(self.payout, units(row.payout));
-        self.refund = by(self.refund, units(row.refund));
-        self.lost = by(self.lost, units(row.loss));
+        self.received = by(self.received, received);
+        self.spent = by(self.spent, spent);
+        self.bought = by(self.bought, bought);
+        self.payout = by(self.payout, payout);
+        self.refund = by(self.refund, refund);
+        self.lost = by(self.lost, lost);
+    }
+}
+
+/// What a deposit's row adds to the sums.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Summand {
+    status: String,
+    outcome: Option<String>,
+    received: u64,
+    spent: u64,
+    bought: u64,
+    payout: u64,
+    refund: u64,
+    lost: u64,
+}
+
+impl Summand {
+    pub(crate) fn of(row: &DepositRow) -> Self {
+        Self {
+            status: row.status.clone(),
+            outcome: row.outcome.clone(),
+            received: row.amount.units(),
+            spent: units(row.spent),
+            bought: units(row.bought),
+            payout: units(row.payout),
+            refund: units(row.refund),
+            lost: units(row.loss),
+        }
     }
 }
 
@@ -103,22 +132,22 @@ impl Totals {
         counts
     }
 
-    pub(crate) fn add(&mut self, row: &DepositRow) {
-        self.line(row).change(row, u64::wrapping_add);
+    pub(crate) fn add(&mut self, summand: &Summand) {
+        self.line(summand).change(summand, u64::wrapping_add);
     }
 
-    pub(crate) fn take_away(&mut self, row: &DepositRow) {
-        self.line(row).change(row, u64::wrapping_sub);
+    pub(crate) fn take_away(&mut self, summand: &Summand) {
+        self.line(summand).change(summand, u64::wrapping_sub);
     }
 
     pub(crate) fn add_addresses(&mut self, count: usize) {
         self.addresses += count as u64;
     }
 
-    fn line(&mut self, row: &DepositRow) -> &mut Line {
-        let found = self.lines.iter().position(|line| line.status == row.status && line.outcome == row.outcome);
+    fn line(&mut self, of: &Summand) -> &mut Line {
+        let found = self.lines.iter().position(|line| line.status == of.status && line.outcome == of.outcome);
         let index = found.unwrap_or_else(|| {
-            let (status, outcome) = (row.status.clone(), row.outcome.clone());
+            let (status, outcome) = (of.status.clone(), of.outcome.clone());
             self.lines.push(Line { status, outcome, ..Line::default() });
             self.lines.len() - 1
         });

@@ -1,7 +1,7 @@
 //! The views' database: what the projection writes and what pages and APIs read.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use chrono::{DateTime, Utc};
 use millrace_model::ids::{DepositId, Position};
 use millrace_model::ledger::Balances;
 use serde::Serialize;
-use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Row, Sqlite, SqlitePool};
+use sqlx::{Row, SqlitePool};
 use tokio::sync::{Notify, broadcast, watch};
 
+use super::board::{Asked, Board, ProjectionStatus, Turns};
+use super::catalog::Projection;
+use super::fold::Shown;
 use super::row::{DepositRow, UnreadableFrom};
-use super::tables;
 use super::totals::Totals;
 use crate::event_store::{Ailment, disk};
 
@@ -31,15 +31,12 @@ pub enum ViewError {
     /// SQLite says no.
     #[error("the views: {}", told(.0))]
     Database(#[from] sqlx::Error),
-    /// A migration did not apply.
-    #[error("the views: {0}")]
-    Migration(#[from] sqlx::migrate::MigrateError),
+    /// SQLite says no to whoever writes them.
+    #[error("the views: {}", disk::told_of(.0.sqlite_error().and_then(|error| Ailment::of_code(error.extended_code)), .0))]
+    Written(#[from] rusqlite::Error),
     /// A row holds what it should not.
     #[error("the views hold a row that makes no sense: {0}")]
     Row(#[from] serde_json::Error),
-    /// An old file cannot be put aside.
-    #[error("the views' file: {0}")]
-    File(#[from] std::io::Error),
 }
 
 /// The error, and what the disk suffers from if it is the disk.
@@ -108,7 +105,10 @@ pub struct Filter {
 /// The views. Cheap to clone, usable from any thread.
 #[derive(Debug, Clone)]
 pub struct Views {
+    path: PathBuf,
     pool: SqlitePool,
+    board: Arc<Board>,
+    turns: Turns,
     position: watch::Sender<Position>,
     totals: watch::Sender<Arc<Totals>>,
     ledger: watch::Sender<Arc<LedgerCut>>,
@@ -117,18 +117,8 @@ pub struct Views {
     awaited: Arc<Notify>,
 }
 
-fn migrator() -> Migrator {
-    let step = |number, name: &'static str, sql| {
-        Migration::new(number, name.into(), MigrationType::Simple, sqlx::SqlStr::from_static(sql), false)
-    };
-    Migrator::with_migrations(vec![
-        step(1, "views", include_str!("../../../migrations/sqlite/views/0001_views.sql")),
-        step(2, "totals", include_str!("../../../migrations/sqlite/views/0002_totals.sql")),
-    ])
-}
-
 impl Views {
-    /// Opens the views lazily: nothing is read or written before [`Views::prepare`].
+    /// Opens the views lazily: the projection makes what is to be read.
     pub fn new(path: &Path) -> Self {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -143,7 +133,10 @@ impl Views {
             .acquire_timeout(Duration::from_secs(2))
             .connect_lazy_with(options);
         Self {
+            path: path.to_owned(),
             pool,
+            board: Arc::default(),
+            turns: Turns::default(),
             position: watch::Sender::new(0),
             totals: watch::Sender::default(),
             ledger: watch::Sender::default(),
@@ -152,57 +145,48 @@ impl Views {
         }
     }
 
-    /// Brings the database to the newest shape and answers how far it is. Views of another shape, or ahead of the log,
-    /// are emptied and begin again.
-    pub async fn prepare(&self, log_head: Position) -> Result<Position, ViewError> {
-        migrator().run(&self.pool).await?;
-        self.begin(Some(log_head)).await
+    /// The file they are in.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// Empties the views, to be made again from the log's beginning.
-    pub(super) async fn begin_again(&self) -> Result<Position, ViewError> {
-        self.begin(None).await
+    pub(super) fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
-    async fn begin(&self, log_head: Option<Position>) -> Result<Position, ViewError> {
-        let mut connection = self.pool.acquire().await?;
-        let begun = tables::begin(&mut connection, log_head).await;
-        let (totals, ledger) = sound(connection, begun)?;
-        let position = ledger.position;
-        self.totals.send_replace(Arc::new(totals));
-        self.ledger.send_replace(Arc::new(ledger));
-        self.position.send_replace(position);
-        Ok(position)
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
     }
 
-    /// Writes rows and how far they go, in one transaction, and tells those who watch.
-    pub(super) async fn write(
-        &self,
-        deposits: &[DepositRow],
-        bindings: &[BindingRow],
-        totals: &Totals,
-        ledger: LedgerCut,
-    ) -> Result<(), ViewError> {
-        let position = ledger.position;
-        let shown = self.ledger();
-        let mut connection = self.pool.acquire().await?;
-        let written = tables::write(&mut connection, deposits, bindings, totals, (&shown, &ledger)).await;
-        sound(connection, written)?;
-        self.totals.send_if_modified(|shown| {
-            let changed = **shown != *totals;
-            if changed {
-                *shown = Arc::new(totals.clone());
-            }
-            changed
-        });
-        self.ledger.send_replace(Arc::new(ledger));
-        self.position.send_replace(position);
-        let targets = deposits.iter().filter_map(|row| row.target.as_deref());
-        for target in targets.chain(bindings.iter().map(|row| row.target.as_str())) {
+    /// The projections, against a log that ends here.
+    pub fn projections(&self, head: Position) -> Vec<ProjectionStatus> {
+        self.board.statuses(head)
+    }
+
+    /// Asks for a projection to be made anew from the log. What is shown stays until then.
+    pub fn rebuild(&self, projection: Projection) -> Asked {
+        self.board.ask(projection)
+    }
+
+    /// Tells what is in the tables now, and those who watch.
+    pub(super) fn show(&self, shown: Shown) {
+        if let Some(totals) = shown.totals {
+            self.totals.send_if_modified(|before| {
+                let changed = **before != totals;
+                if changed {
+                    *before = Arc::new(totals);
+                }
+                changed
+            });
+        }
+        if let Some(ledger) = shown.ledger {
+            self.ledger.send_replace(Arc::new(ledger));
+        }
+        self.position.send_replace(self.board.position());
+        for target in shown.targets {
             // Nobody watching is fine.
             let _ = self.changes.send(Change { target: target.into() });
         }
-        Ok(())
     }
 
     /// What all deposits add up to.
@@ -249,18 +233,6 @@ impl Views {
     /// Hears of every change from now on.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
-    }
-
-    /// The deposits with these ids, in no order; those that the views do not have are left out.
-    pub(super) async fn deposits_by_id(&self, ids: &[DepositId]) -> Result<Vec<DepositRow>, ViewError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let rows = sqlx::query("SELECT body FROM deposits WHERE id IN (SELECT value FROM json_each(?1))")
-            .bind(serde_json::to_string(ids)?)
-            .fetch_all(&self.pool)
-            .await?;
-        rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
     }
 
     /// One deposit.
@@ -338,11 +310,6 @@ fn listing(filter: &Filter) -> &'static str {
     }
 }
 
-/// A connection on which something failed is closed: sqlx may count a transaction there that SQLite has ended.
-fn sound<T>(mut connection: PoolConnection<Sqlite>, done: Result<T, ViewError>) -> Result<T, ViewError> {
-    done.inspect_err(|_| connection.close_on_drop())
-}
-
 fn binding(row: &sqlx::sqlite::SqliteRow) -> BindingRow {
     BindingRow {
         seq: row.get::<i64, _>(0) as Position,
@@ -351,56 +318,5 @@ fn binding(row: &sqlx::sqlite::SqliteRow) -> BindingRow {
         number: row.get(3),
         method: row.get(4),
         bound_at: DateTime::from_timestamp_micros(row.get(5)).unwrap_or_default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A commit of the incarnation before, still under way when the next one begins.
-    #[tokio::test]
-    async fn sums_and_position_are_of_one_moment_whatever_is_still_being_written() {
-        let folder = tempfile::tempdir().unwrap();
-        let views = Views::new(&folder.path().join("views.db"));
-        assert_eq!(views.prepare(9).await.unwrap(), 0);
-        let mut straggler = views.pool.begin_with("BEGIN IMMEDIATE").await.unwrap();
-        let cut =
-            format!("INSERT INTO checkpoint (name, version, position) VALUES ('deposits', {}, 7)", tables::VERSION);
-        sqlx::raw_sql(sqlx::AssertSqlSafe(cut)).execute(&mut *straggler).await.unwrap();
-        // Nothing is concluded from what stood there before; the wait may end early and proves nothing then.
-        assert!(tokio::time::timeout(Duration::from_millis(200), views.prepare(9)).await.is_err());
-        straggler.commit().await.unwrap();
-        assert_eq!(views.prepare(9).await.unwrap(), 7);
-    }
-
-    fn bound(seq: Position) -> BindingRow {
-        let text = |what: &str| format!("{what}{seq:0>40}");
-        let (address, target, method) = (text("address"), text("target"), "direct".to_owned());
-        BindingRow { seq, address, target, number: 1, method, bound_at: DateTime::UNIX_EPOCH }
-    }
-
-    /// O3: SQLite ends a transaction by itself for which there is no room, and sqlx does not hear of it.
-    #[tokio::test]
-    async fn a_connection_that_found_no_room_is_not_used_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let views = Views::new(&folder.path().join("views.db"));
-        views.prepare(0).await.unwrap();
-        let mut connections = Vec::new();
-        for _ in 0..views.pool.options().get_max_connections() {
-            let mut connection = views.pool.acquire().await.unwrap();
-            sqlx::query("PRAGMA max_page_count = 1").fetch_one(&mut *connection).await.unwrap();
-            connections.push(connection);
-        }
-        let without_room = connections.len();
-        drop(connections);
-        let bindings: Vec<_> = (1..=5_000).map(bound).collect();
-        let cut = LedgerCut { position: 5_000, ..LedgerCut::default() };
-        for _ in 0..without_room {
-            let refused = views.write(&[], &bindings, &Totals::default(), cut.clone()).await.unwrap_err();
-            assert!(refused.to_string().starts_with("the views: the disk is full ("), "{refused}");
-        }
-        views.write(&[], &bindings, &Totals::default(), cut).await.unwrap();
-        assert_eq!(views.prepare(5_000).await.unwrap(), 5_000);
     }
 }

@@ -9,7 +9,7 @@ use millrace_model::ledger::{self, Account, Balances, Entry, Nature, Standing, T
 use sha2::{Digest, Sha256};
 
 use crate::event_store::{Examination, ReadError};
-use crate::projection::{DepositRow, Totals, UnreadableFrom};
+use crate::projection::{DepositRow, Summand, Totals, UnreadableFrom};
 
 /// What a deposit that ended may no longer owe. A refund is paid by hand, and later.
 const OWED_TO_NOBODY: [Account; 4] = [Account::Customer, Account::Suspense, Account::Payout, Account::PayoutInFlight];
@@ -186,10 +186,10 @@ impl Deposits {
             outcome = outcome.and(Err(Wrong::Another(detected.id)));
         }
         if let Some(before) = &before {
-            self.totals.take_away(&before.row);
+            self.totals.take_away(&Summand::of(&before.row));
         }
         let Some((followed, entry)) = step(before, event, recorded) else { return (None, outcome) };
-        self.totals.add(&followed.row);
+        self.totals.add(&Summand::of(&followed.row));
         self.balances.post(&entry);
         let posted = check_sums(&entry, &self.balances).and_then(|()| check_owed(&entry, &followed));
         (Some(followed), outcome.and(posted))
@@ -269,10 +269,10 @@ impl Totals {
     /// The sums and the row after an event of a deposit that is not followed.
     fn moved(&mut self, row: Option<Box<DepositRow>>, recorded: &Recorded) -> Option<Box<DepositRow>> {
         if let Some(before) = &row {
-            self.take_away(before);
+            self.take_away(&Summand::of(before));
         }
         let after = DepositRow::after(row.map(|row| *row), recorded)?;
-        self.add(&after);
+        self.add(&Summand::of(&after));
         Some(Box::new(after))
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through
 //! its operator API; they never open its database. `why`, `replay`, `diff`, `redecide`, `verify` and `export` read a
-//! log's files, and work without a desk; `import` makes one. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
+//! log's files, and work without a desk; `import` makes one. `rebuild` asks the running desk, and does it itself where none
+//! runs. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
 //! `sysexits.h`).
 
 mod backup;
@@ -20,6 +21,7 @@ mod ledger;
 mod log_file;
 mod parts;
 mod redecide;
+mod rebuild;
 mod replay;
 mod start;
 #[cfg(test)]
@@ -115,6 +117,9 @@ pub enum Command {
     /// Make a log of an export, for a look in the sandbox.
     #[command(after_help = import::NOTES)]
     Import(import::Import),
+    /// Make projections, what pages and APIs show, anew from the log.
+    #[command(after_help = rebuild::NOTES)]
+    Rebuild(rebuild::Rebuild),
     /// Prove a log: hashes, streams, ledger, head file and views.
     #[command(after_help = verify::NOTES)]
     Verify(verify::Verify),

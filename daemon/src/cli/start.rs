@@ -73,6 +73,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
         Command::Export(export) => export.run(|| Ok(load()?.config), out),
         Command::Import(wanted) => import::run(&wanted, out),
+        Command::Rebuild(rebuild) => rebuild.run(&load()?.config, out),
         Command::Verify(verify) => verify.run(|| Ok(load()?.config), out),
         Command::Version => Ok(writeln!(out, "millrace {}", env!("CARGO_PKG_VERSION"))?),
         Command::Completions { shell } => {
@@ -108,7 +109,7 @@ fn sandbox(arguments: SandboxArgs, loaded: &Loaded) -> anyhow::Result<()> {
 }
 
 /// Waits for an answer of the running desk.
-fn ask(question: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub(super) fn ask(question: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("no runtime")?;
     runtime.block_on(question)
 }

@@ -1,8 +1,8 @@
 //! A stand-in for the running desk's operator API, for the tests of the commands that ask it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::body::{Body, Bytes};
 use axum::routing::{get, post};
@@ -24,6 +24,7 @@ use crate::web::problem::Problem;
 use crate::web::server::{Limits, serve};
 use crate::web::shapes::{
     BalanceRow, DepositDetail, DepositPage, DepositRow, EventPage, EventRow, Ledger, PAGE_ROWS_MAX, PlaceRow,
+    ProjectionPage, ProjectionRow, RebuildRow,
 };
 use crate::web::token::{self, Token};
 use crate::web::{address, tls};
@@ -81,7 +82,15 @@ fn router(kind: Kind) -> Router {
         None => Err(Problem::not_found("deposit_unknown", "No such deposit.")),
     };
     let events = async |Query(query): Query<HashMap<String, String>>| Json(events(&query));
+    let made = Arc::<Mutex<BTreeMap<String, u64>>>::default();
+    let (asked, looked_at) = (Arc::clone(&made), made);
+    let rebuild = async move |Path(name): Path<String>| {
+        asked.lock().unwrap().insert(name, 0);
+        Json(projections(&mut asked.lock().unwrap()))
+    };
     Router::new()
+        .route("/operator/v1/projections", get(async move || Json(projections(&mut looked_at.lock().unwrap()))))
+        .route("/operator/v1/projections/{name}/rebuild", post(rebuild))
         .route("/operator/v1/deposits", get(deposits))
         .route("/operator/v1/deposits/{id}", get(deposit))
         .route("/operator/v1/events", get(events))
@@ -147,6 +156,30 @@ fn ledger() -> Ledger {
         at: DateTime::UNIX_EPOCH,
     };
     Ledger { position: 7, unreadable: vec![id(5)], balances, places: vec![place] }
+}
+
+/// One that was asked for is made at the third look; there is no room for the statistics.
+fn projections(asked: &mut BTreeMap<String, u64>) -> ProjectionPage {
+    let row = |name: &str| {
+        let looks = asked.get_mut(name).map(|looks| {
+            *looks += 1;
+            *looks
+        });
+        let is_over = looks.is_some_and(|looks| looks > 2);
+        let has_room = name != "statistics";
+        let under_way = RebuildRow { position: 4, end: 9, events_per_second: 2, seconds_left: Some(3) };
+        ProjectionRow {
+            name: name.to_owned(),
+            version: 1,
+            shown_version: Some(1),
+            generation: if is_over && has_room { 2 } else { 1 },
+            position: 9,
+            lag: 0,
+            rebuild: looks.filter(|_| !is_over).map(|_| under_way),
+            failure: (is_over && !has_room).then(|| "no room".to_owned()),
+        }
+    };
+    ProjectionPage { head: 9, projections: ["deposits", "addresses", "ledger", "statistics"].map(row).to_vec() }
 }
 
 fn parts() -> Value {

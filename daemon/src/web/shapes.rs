@@ -6,6 +6,9 @@
 //! | `GET deposits/{id}` | [`DepositDetail`] |
 //! | `GET deposits/{id}/state?version=&at=` | the deposit's state at that moment |
 //! | `GET ledger` | [`Ledger`] |
+//! | `GET projections` | [`ProjectionPage`] |
+//! | `GET projections/live` | the same as server-sent events, after every change |
+//! | `POST projections/{name}/rebuild` | [`ProjectionPage`]; the name may be [`ALL_PROJECTIONS`] |
 //! | `GET events?after=&limit=&kind=A,B&stream=&wait_s=` | [`EventPage`], oldest first; waits up to `wait_s` for the first |
 //! | `GET backup` | the log's database as `application/octet-stream` |
 //!
@@ -89,6 +92,52 @@ pub struct Ledger {
     pub balances: Vec<BalanceRow>,
     /// The places outside, as each was when it was last held against the books.
     pub places: Vec<PlaceRow>,
+}
+
+/// The name that stands for every projection.
+pub const ALL_PROJECTIONS: &str = "all";
+
+/// The projections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectionPage {
+    /// The log's newest position.
+    pub head: u64,
+    /// Each of them.
+    pub projections: Vec<ProjectionRow>,
+}
+
+/// One projection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProjectionRow {
+    /// Its name.
+    pub name: String,
+    /// The version that the program makes.
+    pub version: i64,
+    /// The version that is shown; another one is being made anew.
+    pub shown_version: Option<i64>,
+    /// How often it was made.
+    pub generation: i64,
+    /// The event up to which it shows the log.
+    pub position: u64,
+    /// How many events it does not show yet.
+    pub lag: u64,
+    /// How far it is while it is made anew.
+    pub rebuild: Option<RebuildRow>,
+    /// Why making it anew came to nothing the last time.
+    pub failure: Option<String>,
+}
+
+/// How far a projection is that is made anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RebuildRow {
+    /// The event up to which it goes.
+    pub position: u64,
+    /// The log's newest position.
+    pub end: u64,
+    /// How fast it is.
+    pub events_per_second: u64,
+    /// How long it takes at this speed.
+    pub seconds_left: Option<u64>,
 }
 
 /// What a place outside held, and what the books said.

@@ -12,6 +12,7 @@ mod outside;
 mod passthrough;
 mod pipeline;
 mod real;
+mod rebuild;
 mod replay;
 mod timed;
 
@@ -71,6 +72,10 @@ const BENCHMARKS: &[Benchmark] = &[
             "deposits from their block to their confirmed payout, bought in the sandbox's order book over HTTP",
         )],
         run: passthrough::run,
+    },
+    Benchmark {
+        figures: &[("rebuild_all", "events a second, all projections made anew from a million of them")],
+        run: rebuild::run,
     },
     Benchmark {
         figures: &[

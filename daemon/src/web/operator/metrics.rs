@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
+use millrace_actors::projection::ProjectionStatus;
 use millrace_actors::supervision::{PartHealth, State as PartState};
 use millrace_model::desk::{Setting, Switch};
 use millrace_model::ledger::Balance;
@@ -26,6 +27,7 @@ fn render(state: &OperatorState) -> String {
     page.one("millrace_log_head_position", "Position of the newest event of the log.", head);
     page.one("millrace_views_position", "Position up to which the views show the log.", views);
     page.one("millrace_views_lag_events", "Events the views do not show yet.", head.saturating_sub(views));
+    projections(&mut page, &state.views.projections(head));
     page.one("millrace_deposits_open", "Deposits that have not ended.", totals.open());
     page.one("millrace_addresses", "Deposit addresses given out.", totals.addresses());
     page.head("millrace_deposits", "Deposits by where they stand.");
@@ -42,6 +44,20 @@ fn render(state: &OperatorState) -> String {
     switches(&mut page, state);
     parts(&mut page, &state.tree.health().snapshot());
     page.0
+}
+
+fn projections(page: &mut Page, projections: &[ProjectionStatus]) {
+    let mut each = |name: &str, help: &str, value: fn(&ProjectionStatus) -> u64| {
+        page.head(name, help);
+        for projection in projections {
+            page.line(name, &[("projection", projection.name.name())], value(projection));
+        }
+    };
+    let position = "Position up to which a projection shows the log.";
+    each("millrace_projection_position", position, |projection| projection.position);
+    each("millrace_projection_lag_events", "Events a projection does not show yet.", |projection| projection.lag);
+    let rebuilt = "Whether a projection is being made anew from the log.";
+    each("millrace_projection_rebuilding", rebuilt, |projection| u64::from(projection.rebuild.is_some()));
 }
 
 fn switches(page: &mut Page, state: &OperatorState) {

@@ -15,6 +15,7 @@ mod metrics;
 mod moment;
 mod parts;
 mod probes;
+mod projections;
 #[cfg(test)]
 mod tests;
 
@@ -142,6 +143,9 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/parts/{name}/start", post(parts::start))
         .route("/operator/v1/parts/{name}/stop", post(parts::stop))
         .route("/operator/v1/parts/{name}/restart", post(parts::restart))
+        .route("/operator/v1/projections", get(projections::list))
+        .route("/operator/v1/projections/live", get(projections::live))
+        .route("/operator/v1/projections/{name}/rebuild", post(projections::rebuild))
         .route("/operator/v1/events", get(log::page))
         .route("/operator/v1/events/live", get(log::live))
         .route("/operator/v1/events/{position}", get(causes::event))

@@ -6,6 +6,7 @@ use axum::Json as Reply;
 use axum::extract::State as Shared;
 use http::StatusCode;
 use millrace_actors::event_store::Store;
+use millrace_actors::projection::Projection;
 use millrace_actors::supervision::State;
 use millrace_model::ids::Position;
 use serde::Serialize;
@@ -22,6 +23,15 @@ pub(super) struct Readiness {
     log: &'static str,
     head: Position,
     views: Position,
+    lag: Vec<Lag>,
+}
+
+/// How far a projection is behind the log.
+#[derive(Debug, Serialize)]
+pub(super) struct Lag {
+    projection: Projection,
+    events: u64,
+    is_rebuilt: bool,
 }
 
 pub(super) async fn live() -> &'static str {
@@ -39,5 +49,11 @@ pub(super) async fn ready(Shared(state): Shared<Arc<OperatorState>>) -> (StatusC
         (true, false) => (StatusCode::SERVICE_UNAVAILABLE, "the views are behind the log"),
         (true, true) => (StatusCode::OK, "ready"),
     };
-    (code, Reply(Readiness { status, log: if open { "open" } else { "not open" }, head, views }))
+    let lag = state.views.projections(head).into_iter().map(|of| Lag {
+        projection: of.name,
+        events: of.lag,
+        is_rebuilt: of.rebuild.is_some(),
+    });
+    let lag = lag.collect();
+    (code, Reply(Readiness { status, log: if open { "open" } else { "not open" }, head, views, lag }))
 }

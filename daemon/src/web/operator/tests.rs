@@ -5,6 +5,7 @@ mod causes;
 mod desk;
 mod ledger;
 mod moments;
+mod projections;
 mod reads;
 
 use std::path::PathBuf;

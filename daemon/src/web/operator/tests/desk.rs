@@ -3,6 +3,7 @@
 use std::fs;
 
 use millrace_actors::event_store::Reader;
+use millrace_actors::projection::StoredViews;
 
 use super::*;
 
@@ -28,9 +29,9 @@ async fn totals_move_with_the_deposits_and_outlive_a_restart() {
     };
     check().await;
     assert_eq!(desk.post("/operator/v1/parts/projection/restart", "").await.0, 200);
-    let views = Views::new(&desk.folder.path().join("views.db"));
-    assert_eq!(views.prepare(desk.store.head()).await.unwrap(), desk.store.head());
-    assert_eq!(views.totals(), desk.views.totals());
+    let stored = StoredViews::open(&desk.folder.path().join("views.db"), false).unwrap();
+    assert_eq!(stored.position().unwrap(), Some(desk.store.head()));
+    assert_eq!(stored.totals().unwrap(), *desk.views.totals());
     check().await;
 }
 
@@ -181,6 +182,8 @@ async fn metrics_are_lines_prometheus_reads() {
     for line in [
         "millrace_log_head_position 3",
         "millrace_views_lag_events 0",
+        "millrace_projection_lag_events{projection=\"ledger\"} 0",
+        "millrace_projection_rebuilding{projection=\"deposits\"} 0",
         "millrace_deposits_open 1",
         "millrace_deposits{status=\"wait_decide\",outcome=\"\"} 1",
         "millrace_ledger_units{account=\"customer\",coin=\"BTC\"} -50000000",

@@ -1,0 +1,90 @@
+//! The deposits in motion: what the next event of each rests on.
+
+use std::collections::HashMap;
+
+use millrace_model::deposit::{Deposit, evolve};
+use millrace_model::event::{Event, Recorded};
+use millrace_model::ids::{DepositId, StreamName};
+use millrace_model::ledger::Standing;
+
+use super::fold::Moved;
+use super::row::DepositRow;
+use super::totals::Summand;
+use crate::deposits::fold;
+use crate::event_store::{ReadError, Reader};
+
+/// How many deposits are kept in memory; beyond it, all are forgotten and read again.
+const DEPOSITS_MAX: usize = 50_000;
+
+/// A deposit as its events leave it; what cannot be read of it is no deposit any more, and still a row.
+#[derive(Debug, Default)]
+struct Tracked {
+    deposit: Option<Deposit>,
+    row: Option<DepositRow>,
+}
+
+/// The deposits that projections have in memory; any other is made again from its stream.
+#[derive(Debug, Default)]
+pub(super) struct Followed {
+    deposits: HashMap<DepositId, Box<Tracked>>,
+    /// Those that an event moved since the last settling.
+    moved: Vec<DepositId>,
+}
+
+impl Followed {
+    /// The row of a deposit that was moved and not settled.
+    pub(super) fn row(&self, id: DepositId) -> Option<&DepositRow> {
+        self.deposits.get(&id)?.row.as_ref()
+    }
+
+    /// Takes an event of a deposit in; `log` is read where it is not known what came before.
+    pub(super) fn take_in(&mut self, id: DepositId, recorded: &Recorded, log: &Reader) -> Result<Moved<'_>, ReadError> {
+        if recorded.version > 1 && !self.deposits.contains_key(&id) {
+            let earlier = Tracked::before(recorded, log)?;
+            self.deposits.insert(id, Box::new(earlier));
+        }
+        self.moved.push(id);
+        let tracked = self.deposits.entry(id).or_default();
+        let counted = tracked.row.as_ref().map(Summand::of);
+        let standing = tracked.deposit.as_ref().map(Standing::of);
+        tracked.deposit = match (&recorded.event, tracked.deposit.take()) {
+            (Event::Deposit(event), deposit) => evolve(deposit, event),
+            // Nobody knows what it was, so nobody knows what comes of the next one.
+            (Event::Unreadable(_), _) => None,
+            (_, deposit) => deposit,
+        };
+        DepositRow::take_in(&mut tracked.row, recorded);
+        Ok(Moved { counted, standing, deposit: tracked.deposit.as_ref(), row: tracked.row.as_ref() })
+    }
+
+    /// What was moved is written: what is finished is not expected to move any more.
+    pub(super) fn settle(&mut self) {
+        for id in self.moved.drain(..) {
+            let is_finished = |tracked: &Tracked| tracked.deposit.as_ref().is_none_or(Deposit::is_finished);
+            if self.deposits.get(&id).is_some_and(|tracked| is_finished(tracked)) {
+                self.deposits.remove(&id);
+            }
+        }
+        if self.deposits.len() > DEPOSITS_MAX {
+            self.deposits.clear();
+        }
+    }
+}
+
+impl Tracked {
+    /// As a stream leaves it without this event of it and those after.
+    fn before(recorded: &Recorded, log: &Reader) -> Result<Self, ReadError> {
+        let events = log.stream(&recorded.stream, 0)?;
+        let earlier = &events[..events.partition_point(|earlier| earlier.version < recorded.version)];
+        let deposit = fold(earlier).map(|tracked| tracked.deposit);
+        Ok(Self { deposit, row: earlier.iter().fold(None, DepositRow::after) })
+    }
+}
+
+/// The deposit that an event belongs to.
+pub(super) fn deposit_of(recorded: &Recorded) -> Option<DepositId> {
+    match (&recorded.stream, &recorded.event) {
+        (StreamName::Deposit(id), Event::Deposit(_) | Event::Unreadable(_)) => Some(*id),
+        _ => None,
+    }
+}

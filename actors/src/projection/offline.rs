@@ -1,0 +1,54 @@
+//! Makes projections anew where no desk runs: whoever calls this is alone with the data folder.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use millrace_model::ids::Position;
+use tokio::sync::Mutex;
+
+use super::ProjectionError;
+use super::board::Rebuild;
+use super::build::{Build, Source, show};
+use super::catalog::Projection;
+use super::database::Database;
+use super::views::ViewError;
+use crate::event_store::Reader;
+
+/// By how many threads the log is read; nobody else has work for them.
+pub(super) const THREADS: usize = 2;
+/// What is kept in memory of the file.
+const CACHE_KIB: u32 = 4_096;
+
+/// Makes projections anew from a log and shows them; says up to which event they go. `told` hears how far it is.
+pub fn rebuild(
+    (log, views): (&Path, &Path),
+    projections: &[Projection],
+    told: &mut dyn FnMut(Rebuild),
+) -> Result<Position, ProjectionError> {
+    let log = Reader::look_at(log)?;
+    let head = log.head()?;
+    let (turn, began) = (Arc::new(Mutex::new(())), Instant::now());
+    let mut build = Build::begin(views, projections, head, turn)?;
+    let from = build.position();
+    let outcome = build.run(Source { reader: &log, threads: THREADS }, &|| head, &mut |position, end| {
+        told(Rebuild::after(began.elapsed(), (from, position, end)));
+        ControlFlow::Continue(())
+    });
+    if let Err(error) = outcome {
+        // What could not be written only takes room; what could not be read may be readable the next time.
+        return Err(if matches!(error, ProjectionError::View(_)) { discarded(build, error) } else { error });
+    }
+    let mut made = build.finish();
+    show(&mut Database::open(views, CACHE_KIB)?, &mut made)?;
+    Ok(made.position().unwrap_or(head))
+}
+
+fn discarded(build: Build, error: ProjectionError) -> ProjectionError {
+    let discarded: Result<(), ViewError> = build.discard();
+    if let Err(error) = discarded {
+        tracing::warn!(%error, "what was made stays in the file for now");
+    }
+    error
+}

@@ -1,0 +1,62 @@
+//! What all deposits add up to, and how many addresses were given out.
+
+use millrace_model::binding;
+use millrace_model::event::Event;
+use millrace_model::ids::Position;
+
+use super::documents;
+use crate::projection::catalog::Table;
+use crate::projection::fold::{Cut, Fold, Seen, Shown};
+use crate::projection::totals::{Summand, Totals};
+use crate::projection::views::ViewError;
+
+pub(in crate::projection) const VERSION: i64 = 1;
+pub(in crate::projection) const TOTALS: &str = "totals";
+
+pub(in crate::projection) static TABLE: Table =
+    Table { name: "statistics", key: "name", columns: documents::COLUMNS, indexes: &[] };
+
+/// The sums.
+#[derive(Debug, Default)]
+pub(in crate::projection) struct Sums {
+    now: Totals,
+    is_changed: bool,
+}
+
+impl Fold for Sums {
+    fn load(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
+        self.now = documents::read(cut, TOTALS)?;
+        Ok(())
+    }
+
+    fn take_in(&mut self, seen: &Seen<'_>) {
+        if let Some(moved) = &seen.moved {
+            if let Some(before) = &moved.counted {
+                self.now.take_away(before);
+            }
+            if let Some(after) = moved.row {
+                self.now.add(&Summand::of(after));
+            }
+            self.is_changed = true;
+        }
+        if let Event::Binding(binding::Event::Bound(_)) = &seen.recorded.event {
+            self.now.add_addresses(1);
+            self.is_changed = true;
+        }
+    }
+
+    fn rows_waiting(&self) -> usize {
+        usize::from(self.is_changed)
+    }
+
+    fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
+        if std::mem::take(&mut self.is_changed) {
+            documents::write(cut, TOTALS, &self.now)?;
+        }
+        Ok(())
+    }
+
+    fn show(&self, _: Position, shown: &mut Shown) {
+        shown.totals = Some(self.now.clone());
+    }
+}
