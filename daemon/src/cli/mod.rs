@@ -20,8 +20,8 @@ mod import;
 mod ledger;
 mod log_file;
 mod parts;
-mod redecide;
 mod rebuild;
+mod redecide;
 mod replay;
 mod start;
 #[cfg(test)]
