@@ -10,6 +10,7 @@ pub mod front;
 mod listeners;
 mod lock;
 pub mod logging;
+mod new_file;
 pub mod quote;
 pub mod run;
 pub mod sandbox;

@@ -10,12 +10,14 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use millrace_actors::event_store::{Reader, Verified};
 use millrace_actors::proof::{Subject, prove};
+use millrace_actors::redecision;
 use millrace_model::deposit::{Deposit, Event as DepositEvent, HoldReason, Outcome, Stage, evolve};
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Hash32, StreamName};
 use millrace_model::ledger::{Account as LedgerAccount, Balances, Standing, Ticker, of_deposit};
 use millrace_model::money::{Amount, Sky};
 use millrace_model::purchase::{OrderIntent, OrderPhase};
+use millrace_model::redecision::Outcome as Decided;
 use serde_json::Value;
 
 /// How many events are read at once.
@@ -110,7 +112,20 @@ pub fn judge(reader: &Reader, outside: &Outside) -> Result<Judgement> {
     let verified = reader.verify()?;
     makes_sense(reader)?;
     let (accounts, balances) = at_rest(reader, outside)?;
+    decides_the_same(reader)?;
     Ok(Judgement { verified, accounts, balances })
+}
+
+/// Every command on a deposit comes to the same events once more, on the state that the log says it was decided on.
+fn decides_the_same(reader: &Reader) -> Result<()> {
+    redecision::run(reader, &[], &mut |id, redecided| -> Result<()> {
+        ensure!(
+            !matches!(redecided.outcome, Decided::Different(_)),
+            "deposit {id} is decided otherwise: {redecided:#?}"
+        );
+        Ok(())
+    })?;
+    Ok(())
 }
 
 /// Every event can be read and follows from what came before it, and the ledger sums to zero.

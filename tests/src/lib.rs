@@ -9,7 +9,7 @@
 //! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
 //! * [`drawn_log`] draws logs of any length with histories that could have happened.
 //! * [`drill`] does to the real program what machines, disks and networks do; [`process`] and [`sandbox`] serve it.
-//! * [`tampering`] does to a log what no desk does.
+//! * [`tampering`] does to a log what no desk does; [`golden`] has the logs of every schema.
 //! * [`simulation`] lives whole lives of a desk in one thread and no time.
 //! * [`peers`] starts real programs (a Bitcoin node, a browser) and takes them down again.
 //!
@@ -20,6 +20,7 @@ pub mod desk;
 pub mod drawn_log;
 pub mod drill;
 pub mod fuzz;
+pub mod golden;
 pub mod house;
 pub mod judge;
 pub mod operator;

@@ -45,6 +45,7 @@ targets! {
     c2cx
     config
     events
+    export_lines
     log_file
     money
     operator_api

@@ -17,26 +17,13 @@ use millrace_model::chain::Chain;
 use millrace_model::desk::Desk;
 use millrace_model::event::Event;
 use millrace_model::wallet::Wallet;
+use millrace_tests::golden::{self, LOGS, restore};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// The logs, the oldest first.
-const LOGS: [&str; 2] = ["schema-1", "schema-2"];
 /// More than any of them has.
 const EVENTS_MAX: usize = 10_000;
 const WITHIN: Duration = Duration::from_secs(60);
-
-fn golden(name: &str, ending: &str) -> Result<String> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden").join(format!("{name}.{ending}"));
-    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
-}
-
-/// The log as it was stored, in this folder.
-fn restore(name: &str, folder: &Path) -> Result<PathBuf> {
-    let log = folder.join("log.db");
-    Connection::open(&log)?.execute_batch(&golden(name, "sql")?)?;
-    Ok(log)
-}
 
 fn proved(log: &Path, views: Result<PathBuf, String>) -> Result<Report> {
     let subject = Subject { log: log.to_owned(), views, head_file: Err("it has none".to_owned()) };
@@ -87,7 +74,7 @@ async fn a_log_of_every_schema_is_proved_and_comes_to_the_state_it_always_came_t
         let (log, views) = (restore(name, folder.path())?, folder.path().join("views.db"));
         let as_stored = proved(&log, Err("it has none yet".to_owned()))?;
         let state = state_of(&log, &views).await?;
-        let expected: Value = serde_json::from_str(&golden(name, "json")?)?;
+        let expected: Value = serde_json::from_str(&golden::text(name, "json")?)?;
         ensure!(state == expected, "{name} comes to another state:\n{state:#}");
         let forward = proved(&log, Ok(views))?;
         assert_eq!((forward.hash, &forward.views), (as_stored.hash, &Compared::UpTo(as_stored.position)), "{name}");

@@ -17,8 +17,8 @@ fn set_layout(desk: &Desk, layout: u32) -> Result<u32> {
 }
 
 async fn text_of(desk: &Desk, path: &str) -> Result<String> {
-    let response = millrace_tests::peers::http_client().get(format!("{}{path}", desk.page())).send().await?;
-    Ok(response.text().await?)
+    let url = format!("{}{path}", desk.page());
+    Ok(millrace_tests::peers::http_client().get(url).send().await?.text().await?)
 }
 
 /// O8: what was known is shown with the reason, nothing is done, and the version that can goes on where it was.

@@ -5,17 +5,20 @@
 
 mod actor;
 mod append;
+mod asked;
 mod bell;
 mod chain_hash;
 pub(crate) mod disk;
 mod examine;
 mod feed;
 mod history;
+mod imported;
 mod log;
 mod onlooker;
 #[cfg(test)]
 pub(crate) mod poison;
 mod reader;
+mod rows;
 mod scan;
 mod schema;
 mod store;
@@ -34,11 +37,13 @@ pub use disk::Ailment;
 pub use examine::{Examination, Examined, Illegible, StoredSnapshot, StreamRow};
 pub use feed::{Feed, Page};
 pub use history::{Cause, Entry};
+pub use imported::{ImportedLog, Unfit};
 pub use log::{Log, Ownership};
 pub use onlooker::Onlooker;
 pub use reader::{ReadError, Reader, Snapshot};
+pub use rows::{CommandRow, EventRow};
 pub use scan::{Lens, Names, Scan};
-pub use schema::OpenError;
+pub use schema::{NEWEST_LAYOUT, OpenError};
 pub use store::Store;
 pub use stored::Stored;
 pub use together::StoredCommand;

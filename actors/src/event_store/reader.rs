@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::chain_hash::snapshot_hash;
 use super::onlooker::{Onlooker, Watch};
-use super::schema::{OpenError, back_up, check_known, open_reader};
+use super::schema::{OpenError, back_up, check_known, is_imported, open_reader};
 use super::stored::Stored;
 
 /// Why the log cannot be read.
@@ -110,6 +110,16 @@ impl Reader {
         let (connection, watch) = Onlooker::open(path, true)?.into_parts();
         check_known(&connection, path)?;
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), watch: Some(watch) })
+    }
+
+    /// A log that nobody else has, on its one connection.
+    pub(super) fn on(connection: Connection, path: &Path) -> Self {
+        Self { path: path.to_owned(), connection: Mutex::new(connection), watch: None }
+    }
+
+    /// Whether the log was made of an export: nobody acts upon it.
+    pub fn is_imported(&self) -> Result<bool, ReadError> {
+        Ok(is_imported(&self.lock())?)
     }
 
     /// What was read of a file that nobody had open is worth nothing if somebody has begun to write to it.

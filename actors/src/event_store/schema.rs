@@ -15,6 +15,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/log/0002_commands_in_order.sql"),
 ];
 
+/// What SQLite keeps in the header of a log that was made of an export; a backup of it has it too.
+const IMPORTED: i32 = 0x4D52_494D;
+
 /// Why the log does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -150,6 +153,22 @@ pub(super) fn check_known(connection: &Connection, path: &Path) -> Result<(), Op
         }
         _ => Ok(()),
     }
+}
+
+/// The newest layout of a log that is known.
+pub const NEWEST_LAYOUT: usize = MIGRATIONS.len();
+
+/// Lays out an empty database as a log that was made of an export.
+pub(super) fn lay_out_imported(connection: &Connection) -> Result<(), rusqlite::Error> {
+    MIGRATIONS.iter().try_for_each(|migration| connection.execute_batch(migration))?;
+    connection.pragma_update(None, "application_id", IMPORTED)?;
+    connection.pragma_update(None, "user_version", MIGRATIONS.len())
+}
+
+/// Whether a log was made of an export.
+pub(super) fn is_imported(connection: &Connection) -> Result<bool, rusqlite::Error> {
+    let id: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(id == IMPORTED)
 }
 
 fn require(connection: &Connection, path: &Path, setting: &'static str, wanted: &'static str) -> Result<(), OpenError> {

@@ -2,7 +2,7 @@
 //! read. A newer version of the program can, so this is looked at when the scanner starts.
 
 use millrace_model::chain::{self, Seen, SightingSetAside, SightingsTakenUp};
-use millrace_model::deposit::{Command, Deposit, Rejection, Sighting, evolve};
+use millrace_model::deposit::evolve;
 use millrace_model::event::Event;
 use millrace_model::ids::{CommandId, DepositId, StreamName};
 use serde_json::json;
@@ -34,20 +34,12 @@ impl Scanner {
 
     fn taking_up(&self, tracked: &Tracked, seen: &[Seen]) -> Result<Append, ScannerError> {
         let deposit = tracked.deposit.receipt.id;
-        let (mut after, mut events) = (Some(tracked.deposit.clone()), Vec::new());
-        for command in seen.iter() {
-            let Some(command) = after.as_ref().and_then(|deposit| told(deposit, command)) else { continue };
-            match after.as_ref().map(|deposit| deposit.decide(&command)) {
-                Some(Ok(decided)) => {
-                    after = decided.iter().fold(after, evolve);
-                    events.extend(decided.into_iter().map(Event::Deposit));
-                }
-                Some(Err(Rejection::NothingNew)) | None => {}
-                Some(Err(rejection)) => return Err(ScannerError::Rejected { deposit, rejection }),
-            }
-        }
+        let events =
+            tracked.deposit.take_up(seen).map_err(|rejection| ScannerError::Rejected { deposit, rejection })?;
         let mut writes = vec![self.chain_write(vec![SightingsTakenUp { deposit }.into()])];
         if !events.is_empty() {
+            let after = events.iter().fold(Some(tracked.deposit.clone()), evolve);
+            let events = events.into_iter().map(Event::Deposit).collect();
             let write = Write::new(StreamName::Deposit(deposit), Expected::Exactly(tracked.version), events);
             writes.push(Write { progress: progress(after.as_ref()), ..write });
         }
@@ -60,16 +52,5 @@ impl Scanner {
             correlation: None,
             writes,
         })
-    }
-}
-
-/// What the deposit is to be told; nothing of blocks that it is not in.
-fn told(deposit: &Deposit, seen: &Seen) -> Option<Command> {
-    match *seen {
-        Seen::Mined { block } => Some(Command::ObserveMined { block }),
-        Seen::Orphaned { above } => {
-            let is_in = matches!(&deposit.sighting, Sighting::Mined(block) if block.height > above);
-            is_in.then_some(Command::ObserveOrphaned)
-        }
     }
 }

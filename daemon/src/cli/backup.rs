@@ -1,15 +1,13 @@
 //! `millrace backup`.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
 use super::client::Client;
-use super::exit::Usage;
+use crate::new_file::{self, NewFile};
 
 pub(super) const NOTES: &str = "\
 The copy is consistent although the desk goes on working. It is the desk's whole memory: to restore it, stop the
@@ -31,69 +29,43 @@ pub struct Backup {
 /// Fetches the copy. It gets its name only when it is whole and on disk.
 pub async fn fetch(client: &Client, backup: &Backup, out: &mut impl Write) -> anyhow::Result<()> {
     let path = &backup.path;
-    if path.exists() {
-        return Err(Usage(format!("{} exists already", path.display())).into());
-    }
+    new_file::check_free(path)?;
     let mut response = client.open("backup", &[]).await?;
-    let mut partial = Partial::create(path)?;
+    let mut copy = Copy { file: NewFile::create(path)?, begin: Vec::new() };
     while let Some(piece) = response.chunk().await.context("the backup broke off")? {
-        partial.write(&piece)?;
+        copy.write(&piece)?;
     }
-    let bytes = partial.finish(path)?;
+    let bytes = copy.finish()?;
     Ok(writeln!(out, "{}: {bytes} bytes", path.display())?)
 }
 
-/// A file that is removed again unless it is finished.
-struct Partial {
-    path: PathBuf,
-    file: File,
+/// What the desk sends, as long as it is a database.
+struct Copy {
+    file: NewFile,
     begin: Vec<u8>,
-    bytes: u64,
 }
 
-impl Partial {
-    fn create(target: &Path) -> anyhow::Result<Self> {
-        let mut name = target.as_os_str().to_owned();
-        name.push(".partial");
-        let path = PathBuf::from(name);
-        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
-        let file = file.with_context(|| format!("{} cannot be written", path.display()))?;
-        Ok(Self { path, file, begin: Vec::new(), bytes: 0 })
-    }
-
+impl Copy {
     fn write(&mut self, piece: &[u8]) -> anyhow::Result<()> {
         let missing = SQLITE.len() - self.begin.len();
         self.begin.extend_from_slice(&piece[..piece.len().min(missing)]);
-        self.file.write_all(piece).with_context(|| format!("{} cannot be written", self.path.display()))?;
-        self.bytes += piece.len() as u64;
-        Ok(())
+        Ok(self.file.write_all(piece)?)
     }
 
-    fn finish(self, target: &Path) -> anyhow::Result<u64> {
+    fn finish(self) -> anyhow::Result<u64> {
         if self.begin != SQLITE {
             bail!("what the desk sent is not a database");
         }
-        let keep = || -> io::Result<()> {
-            self.file.sync_all()?;
-            // A link, unlike a rename, fails when somebody else took the name meanwhile; dropping removes the other.
-            fs::hard_link(&self.path, target)?;
-            let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-        };
-        keep().with_context(|| format!("{} cannot be written", target.display()))?;
-        Ok(self.bytes)
-    }
-}
-
-impl Drop for Partial {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.path);
+        Ok(self.file.finish()?)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::cli::Usage;
     use crate::cli::testing::{Desk, Kind};
 
     #[tokio::test]

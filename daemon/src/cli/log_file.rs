@@ -5,11 +5,15 @@ pub(super) mod sample;
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::Args;
 use millrace_actors::event_store::Reader;
+use millrace_actors::import;
 use millrace_model::ids::{DepositId, StreamName};
 
+use super::import::SENTENCE_CHARS_MAX;
 use crate::config::Config;
+use crate::escape::excerpt;
 use crate::run::LOG_FILE;
 
 /// Which log to read.
@@ -18,6 +22,26 @@ pub struct LogFile {
     /// The log to read, such as a backup; left out, the one in the configured data folder. It is only read.
     #[arg(long, value_name = "PATH")]
     log: Option<PathBuf>,
+}
+
+/// Which log to read, or which export of one.
+#[derive(Debug, Args)]
+pub struct Source {
+    #[command(flatten)]
+    log: LogFile,
+    /// An export to read instead (`millrace export`). It is checked to its end first.
+    #[arg(long, value_name = "FILE", conflicts_with = "log")]
+    file: Option<PathBuf>,
+}
+
+impl Source {
+    /// Opens it.
+    pub fn open(&self, config: impl FnOnce() -> anyhow::Result<Config>) -> anyhow::Result<Reader> {
+        let Some(file) = &self.file else { return self.log.open(config) };
+        let read =
+            import::look_at(file).map_err(|error| anyhow!("{}", excerpt(&error.to_string(), SENTENCE_CHARS_MAX)))?;
+        Ok(read.0)
+    }
 }
 
 impl LogFile {

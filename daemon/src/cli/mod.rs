@@ -1,8 +1,9 @@
 //! The command line: what can be asked of the `millrace` program, and how it answers.
 //!
 //! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through
-//! its operator API; they never open its database. `why`, `replay` and `verify` read a log's files,
-//! and work without a desk. `rebuild` asks the running desk, and does it itself where none runs. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
+//! its operator API; they never open its database. `why`, `replay`, `diff`, `redecide`, `verify` and `export` read a
+//! log's files, and work without a desk; `import` makes one. `rebuild` asks the running desk, and does it itself where none
+//! runs. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
 //! `sysexits.h`).
 
 mod backup;
@@ -11,12 +12,16 @@ mod check;
 mod client;
 mod declare;
 mod deposits;
+mod diff;
 mod events;
 mod exit;
+mod export;
+mod import;
 mod ledger;
 mod log_file;
 mod parts;
 mod rebuild;
+mod redecide;
 mod replay;
 mod start;
 #[cfg(test)]
@@ -52,6 +57,7 @@ Examples:
   millrace events --follow --json              everything that happens, as it happens
   millrace verify --log copy.db                prove a backup
   millrace why DEPOSIT                         what happened to it, and why
+  millrace export --deposit ID --redact        take it home without what tells of a person
 
 Every setting can also come from the environment: MILLRACE_SECTION__KEY, see millrace.example.toml.
 Exit codes: 0 done, 1 failed, 64 command line not understood, 78 configuration refused.";
@@ -96,9 +102,21 @@ pub enum Command {
     /// Step through the events of a stream, with the state before and after each.
     #[command(after_help = replay::EXAMPLES)]
     Replay(replay::Replay),
+    /// Hold two moments of the whole desk against each other.
+    #[command(after_help = diff::NOTES)]
+    Diff(diff::Diff),
+    /// Decide recorded commands again with the rules of this version, and tell what comes out otherwise.
+    #[command(after_help = redecide::NOTES)]
+    Redecide(redecide::Redecide),
     /// Copy the running desk's log into a new file.
     #[command(after_help = backup::NOTES)]
     Backup(backup::Backup),
+    /// Write a log, or one deposit of it, down as JSON Lines.
+    #[command(after_help = export::NOTES)]
+    Export(export::Export),
+    /// Make a log of an export, for a look in the sandbox.
+    #[command(after_help = import::NOTES)]
+    Import(import::Import),
     /// Make projections, what pages and APIs show, anew from the log.
     #[command(after_help = rebuild::NOTES)]
     Rebuild(rebuild::Rebuild),

@@ -15,14 +15,14 @@ use millrace_model::ids::{StreamName, Version};
 use millrace_model::replay::{State, Until};
 use serde_json::Value;
 
-use super::log_file::{self, LogFile};
+use super::log_file::{self, Source};
 use crate::escape::escaped;
 use line::{Moment, Style};
 
 pub use pause::{Enter, Pause};
 
 pub(super) const EXAMPLES: &str = "\
-The log's file is read, and nothing else: the desk may run, be stopped, or be elsewhere (--log COPY).
+The log's file is read, and nothing else: the desk may run, be stopped, or be elsewhere (--log COPY, or --file EXPORT).
 
 Examples:
   millrace replay deposit/ID --diff              what each event of a deposit changed
@@ -40,7 +40,7 @@ pub struct Replay {
     #[arg(value_parser = log_file::stream)]
     stream: StreamName,
     #[command(flatten)]
-    pub(super) log: LogFile,
+    pub(super) source: Source,
     /// Stop after this version of the stream, and show the state there.
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
     to: Option<Version>,

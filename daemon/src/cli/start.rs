@@ -10,7 +10,10 @@ use clap::{CommandFactory, Parser};
 
 use super::client::Client;
 use super::exit::Exit;
-use super::{Cli, Command, SandboxArgs, backup, brakes, check, declare, deposits, events, ledger, parts, replay, why};
+use super::{
+    Cli, Command, SandboxArgs, backup, brakes, check, declare, deposits, diff, events, import, ledger, parts, redecide,
+    replay, why,
+};
 use crate::config::{self, Loaded};
 use crate::sandbox::cli::Command as SandboxCommand;
 use crate::{front, logging, web};
@@ -60,12 +63,16 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Declare(transfer) => ask(declare::declare(&Client::new(&load()?.config)?, &transfer, out)),
         Command::Switch(turn) => ask(brakes::turn(&Client::new(&load()?.config)?, &turn, out)),
         Command::Events(wanted) => ask(events::print(&Client::new(&load()?.config)?, &wanted, out)),
-        Command::Why(wanted) => why::tell(&wanted.log.open(|| Ok(load()?.config))?, &wanted, out),
+        Command::Why(wanted) => why::tell(&wanted.source.open(|| Ok(load()?.config))?, &wanted, out),
         Command::Replay(wanted) => {
-            let reader = wanted.log.open(|| Ok(load()?.config))?;
+            let reader = wanted.source.open(|| Ok(load()?.config))?;
             replay::print(&reader, &wanted, &mut replay::Enter::when(wanted.steps()), out)
         }
+        Command::Diff(wanted) => diff::print(&wanted.log.open(|| Ok(load()?.config))?, &wanted, out),
+        Command::Redecide(wanted) => redecide::print(&wanted.source.open(|| Ok(load()?.config))?, &wanted, out),
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
+        Command::Export(export) => export.run(|| Ok(load()?.config), out),
+        Command::Import(wanted) => import::run(&wanted, out),
         Command::Rebuild(rebuild) => rebuild.run(&load()?.config, out),
         Command::Verify(verify) => verify.run(|| Ok(load()?.config), out),
         Command::Version => Ok(writeln!(out, "millrace {}", env!("CARGO_PKG_VERSION"))?),

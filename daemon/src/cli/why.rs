@@ -8,11 +8,11 @@ use millrace_actors::event_store::Reader;
 use millrace_model::ids::{DepositId, StreamName};
 use millrace_model::story::{Elapsed, Story};
 
-use super::log_file::LogFile;
+use super::log_file::Source;
 use crate::escape::escaped;
 
 pub(super) const NOTES: &str = "\
-The log's file is read, and nothing else: the desk may run, be stopped, or be elsewhere (--log COPY).
+The log's file is read, and nothing else: the desk may run, be stopped, or be elsewhere (--log COPY, or --file EXPORT).
 
 Example:
   millrace why 0199d6c1-3f0e-7aa2-9d51-7c1f0e6b2a44";
@@ -23,7 +23,7 @@ pub struct Why {
     /// The deposit's id, as `millrace deposits` prints it.
     deposit: uuid::Uuid,
     #[command(flatten)]
-    pub(super) log: LogFile,
+    pub(super) source: Source,
     /// JSON instead of text.
     #[arg(long)]
     json: bool,

@@ -23,7 +23,7 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
-use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
+use millrace_actors::event_store::{Execution, Log, Opening, Reader, Settings as StoreSettings, Store};
 use millrace_actors::exchange::{Exchange, RequestsPerMinute};
 use millrace_actors::finality;
 use millrace_actors::head_file::{self, Foreign, HeadFile, Settings as HeadSettings};
@@ -160,7 +160,7 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     let settings =
         StoreSettings { path: data_dir.join(LOG_FILE), execution: Execution::Thread, clock: Arc::clone(&clock) };
     let head_file = head_file(config, &clock);
-    let store = Store::start_after(&desk, settings, head_file.opening())?;
+    let store = Store::start_after(&desk, settings, opening(config, &head_file))?;
     let followers = desk.group(FOLLOWERS, Group::new(Strategy::OneForOne))?;
     head_file::start(&followers, &head_file, store.clone())?;
     let views = Views::new(&data_dir.join(VIEWS_FILE));
@@ -170,6 +170,18 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();
     Ok(Core { tree, followers, store, head_file, views, operations, health, clock, reconciliation, sandbox })
+}
+
+/// What is done with the log before anybody has it. One that was made of an export is another desk's: outside the sandbox
+/// nobody gets it.
+fn opening(config: &Config, head_file: &HeadFile) -> Option<Opening> {
+    let (is_sandbox, compare) = (config.sandbox.enabled, head_file.opening());
+    Some(Arc::new(move |log: &mut Log, reader: &Reader| {
+        if !is_sandbox && reader.is_imported().map_err(|error| error.to_string())? {
+            return Err("it was imported, to be looked at in the sandbox; no desk pays or buys by it".to_owned());
+        }
+        compare.as_ref().map_or(Ok(()), |compare| compare(log, reader))
+    }))
 }
 
 /// By which a restored or copied log is told from the desk's own. A sandbox may be thrown away, a desk may not.

@@ -1,6 +1,6 @@
 //! What can be asked of a deposit, and which rule answers no.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::decide::DecisionTerms;
 use super::event::*;
@@ -11,7 +11,7 @@ use crate::ids::Hash32;
 use crate::purchase::Fact;
 
 /// A command on one deposit. Times and answers of the outside world are in it; deciding asks nobody.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Command {
     /// Its transaction is in this block of the best chain.
     ObserveMined {

@@ -1,6 +1,6 @@
 //! Deciding: direct or passthrough, by the configuration of the moment; or held, with the reason.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::command::Rejection;
 use super::event::*;
@@ -9,7 +9,7 @@ use crate::money::{Amount, Btc, Rate, Sky};
 use crate::purchase::Price;
 
 /// The desk's terms at the moment of the decision.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DecisionTerms {
     /// How the desk comes by the coins.
     pub terms: Terms,
@@ -22,7 +22,7 @@ pub struct DecisionTerms {
 }
 
 /// What a payout may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PayoutTerms {
     /// Its decimals, at most those of the coin.
     pub decimals: u32,
@@ -31,7 +31,7 @@ pub struct PayoutTerms {
 }
 
 /// How the desk comes by the coins, with what that needs.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Terms {
     /// Sell from stock.
     Direct {

@@ -4,6 +4,7 @@
 //! follow or with the rule that forbids the command; [`evolve`] takes the state forward. What is decided lies in one file
 //! a subject: receiving, deciding, purchasing, paying out, operating.
 
+mod aside;
 mod command;
 mod decide;
 mod event;
@@ -25,3 +26,4 @@ pub use purchasing::RemainderPolicy;
 pub use receive::confirmations_required;
 pub use state::{Deposit, Limits, Outcome, Payout, Sighting, Stage, StageName, evolve};
 pub use step::{ImpossibleStep, check_step};
+pub use write_off::OWN_WORDS;

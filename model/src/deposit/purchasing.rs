@@ -1,6 +1,6 @@
 //! Buying: the steps of a purchase as they are recorded, and its end.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::command::Rejection;
 use super::decide::{PayoutTerms, owe};
@@ -10,7 +10,7 @@ use crate::money::{Amount, Btc};
 use crate::purchase::{Fact, Purchase};
 
 /// What becomes of what no order could spend, and how payouts are cut.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RemainderPolicy {
     /// Up to this much goes to the desk's rounding account; more is owed back to the customer.
     pub rounding_maximum: Amount<Btc>,

@@ -3,7 +3,7 @@
 use super::command::Rejection;
 use super::event::*;
 use super::state::{Deposit, Outcome, Sighting, Stage};
-use super::write_off::SPENT_ELSEWHERE;
+use super::write_off::{MINED_AGAIN, SPENT_ELSEWHERE};
 use crate::ids::{DepositId, Hash32};
 
 /// How deep a block's reward must be before anybody can spend it: Bitcoin's consensus rule.
@@ -107,7 +107,7 @@ impl Deposit {
             Stage::Pending => events.push(StatusWaitDecide {}.into()),
             // Another reason to hold it stands, unless there is a better one now.
             Stage::Held { .. } if self.is_held_as_orphaned() || seen_before.is_some() => {
-                events.push(Released { note: "mined again".to_owned() }.into());
+                events.push(Released { note: MINED_AGAIN.to_owned() }.into());
             }
             _ => return Ok(events),
         }

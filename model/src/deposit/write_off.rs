@@ -12,6 +12,11 @@ use crate::purchase::Purchase;
 
 /// Why a deposit ends by itself.
 pub(super) const SPENT_ELSEWHERE: &str = "its coins were spent elsewhere";
+/// Why it goes on by itself.
+pub(super) const MINED_AGAIN: &str = "mined again";
+
+/// What the rules say in their own words where an operator would say something in his.
+pub const OWN_WORDS: [&str; 2] = [SPENT_ELSEWHERE, MINED_AGAIN];
 
 impl Deposit {
     /// These events, and the end if they leave nothing that anybody has to wait for or look at.

@@ -7,12 +7,14 @@ pub(crate) mod customers;
 pub(crate) mod full_desk;
 mod http;
 mod kept_log;
+mod moment;
 mod outside;
 mod passthrough;
 mod pipeline;
 mod real;
 mod rebuild;
 mod replay;
+mod timed;
 
 use std::process::ExitCode;
 
@@ -91,6 +93,20 @@ const BENCHMARKS: &[Benchmark] = &[
             ("replay_lens", "the same million read by one thread for a view that needs a few fields"),
         ],
         run: replay::run,
+    },
+    Benchmark {
+        figures: &[
+            ("state_at_version_ms", "p99 of a deposit of the million events at one of its versions"),
+            (
+                "desk_at_position_ms",
+                "the slowest of two hundred looks at the whole desk, each at a position of the million",
+            ),
+        ],
+        run: moment::run,
+    },
+    Benchmark {
+        figures: &[("verify_rate", "what `millrace verify` proves of the million, and the chain of hashes alone")],
+        run: moment::verify,
     },
 ];
 

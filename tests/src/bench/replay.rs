@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use millrace_actors::event_store::{Names, ReadError, Reader, Stored};
@@ -12,9 +11,9 @@ use millrace_actors::projection::DepositRow;
 use millrace_model::ids::{DepositId, Position, StreamName};
 use millrace_model::money::{Amount, Btc, Sky};
 use rusqlite::{Connection, OpenFlags};
-use rustix::time::{ClockId, clock_gettime};
 use serde::Deserialize;
 
+use super::timed::Timed;
 use super::{Figure, kept_log};
 
 /// The median of so many turns counts.
@@ -24,7 +23,8 @@ pub(super) fn run() -> anyhow::Result<Vec<Figure>> {
     let log = kept_log::of_a_million()?;
     let payload_bytes = payload_bytes(&log)?;
     let turns = (0..TURNS).map(|_| turn(&log)).collect::<anyhow::Result<Vec<_>>>()?;
-    let [raw, fold, fold_2, lens] = [0, 1, 2, 3].map(|which| median(turns.iter().map(|turn| turn[which]).collect()));
+    let [raw, fold, fold_2, lens] =
+        [0, 1, 2, 3].map(|which| Timed::median(turns.iter().map(|turn| turn[which]).collect()));
     let figure = |name, timed: Timed, what: &str| Figure {
         name,
         value: timed.rate(),
@@ -51,11 +51,6 @@ fn turn(log: &Path) -> anyhow::Result<[Timed; 4]> {
         Timed::of(|| fold(log, 2))?,
         Timed::of(|| through_lens(log, 1))?,
     ])
-}
-
-fn median(mut turns: Vec<Timed>) -> Timed {
-    turns.sort_by(|one, other| one.rate().total_cmp(&other.rate()));
-    turns[turns.len() / 2]
 }
 
 fn connection(log: &Path) -> anyhow::Result<Connection> {
@@ -143,33 +138,4 @@ fn through_lens(log: &Path, threads: usize) -> anyhow::Result<u64> {
     let paid = rows.values().filter(|row| row.is_done && row.amount.is_some() && row.payout.is_some()).count();
     ensure!(paid > 0, "no deposit came to its end");
     Ok(events)
-}
-
-/// How long work on so many events took.
-#[derive(Clone, Copy)]
-struct Timed {
-    events: u64,
-    wall: Duration,
-    cpu: Duration,
-}
-
-impl Timed {
-    fn of(work: impl FnOnce() -> anyhow::Result<u64>) -> anyhow::Result<Self> {
-        let (begin, before) = (Instant::now(), cpu());
-        let events = work()?;
-        Ok(Self { events, wall: begin.elapsed(), cpu: cpu() - before })
-    }
-
-    fn rate(&self) -> f64 {
-        self.events as f64 / self.wall.as_secs_f64()
-    }
-
-    fn cpu_ns(&self) -> f64 {
-        self.cpu.as_nanos() as f64 / self.events as f64
-    }
-}
-
-/// What all threads of this process have used so far.
-fn cpu() -> Duration {
-    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).expect("time used is not negative")
 }

@@ -19,7 +19,7 @@ const TOO_SMALL: u32 = 200;
 /// What a deposit may bring, in satoshi.
 const SATOSHI: std::ops::Range<u64> = 100_000..50_000_000;
 /// How many of the hot wallet's outputs a payout spends: their hashes and signatures are most of what is stored.
-const INPUTS: std::ops::RangeInclusive<usize> = 4..=10;
+const INPUTS: std::ops::RangeInclusive<usize> = 6..=11;
 /// A signed Skycoin transaction with two outputs, without its inputs.
 const TRANSACTION_BYTES: usize = 123;
 /// Each input with its signature.

@@ -13,6 +13,7 @@ mod bitcoind;
 mod c2cx;
 mod config;
 mod events;
+mod export_lines;
 mod log_file;
 mod money;
 mod skycoin;
@@ -24,12 +25,13 @@ use std::path::PathBuf;
 pub type Body = fn(&[u8]);
 
 /// Every target's name and body.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [(&str, Body); 12] = [
     ("addresses", addresses::run),
     ("bitcoind", bitcoind::run),
     ("c2cx", c2cx::run),
     ("config", config::run),
     ("events", events::run),
+    ("export_lines", export_lines::run),
     ("log_file", log_file::run),
     ("money", money::run),
     ("operator_api", api::operator),

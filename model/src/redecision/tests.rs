@@ -1,0 +1,248 @@
+//! Lives of deposits decided again: the same when nothing changed, and every difference with its place.
+
+use std::convert::Infallible;
+
+use chrono::DateTime;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Outcome, *};
+use crate::chain::Seen;
+use crate::deposit::*;
+use crate::event::Unreadable;
+use crate::ids::{CommandId, Hash32, Outpoint, StreamName};
+
+const ID: DepositId = DepositId(Uuid::from_u128(7));
+const EARLIER: DepositId = DepositId(Uuid::from_u128(3));
+
+/// What the rest of the log says.
+struct Says(Option<Option<DepositId>>);
+
+impl Elsewhere for Says {
+    type Error = Infallible;
+    fn seen_before(&self, _: &Deposit, _: Position) -> Result<Option<Option<DepositId>>, Infallible> {
+        Ok(self.0)
+    }
+}
+
+/// A deposit's stream as it is stored.
+#[derive(Default)]
+struct Life {
+    events: Vec<Happened>,
+    deposit: Option<Deposit>,
+    commands: u8,
+}
+
+impl Life {
+    fn stored(mut self, name: &str, body: Value, events: Vec<Event>) -> Self {
+        self.commands += 1;
+        self.deposit = events.iter().fold(self.deposit, evolve);
+        for event in events {
+            let version = self.events.len() as u64 + 1;
+            let recorded = Recorded {
+                position: 10 * version,
+                stream: StreamName::Deposit(ID),
+                version,
+                event: event::Event::Deposit(event),
+                causation: None,
+                correlation: None,
+                command_id: CommandId([self.commands; 16]),
+                recorded_at: DateTime::UNIX_EPOCH,
+            };
+            let asked = Some(Asked { name: name.to_owned(), body: body.to_string() });
+            self.events.push(Happened { recorded, older: None, asked });
+        }
+        self
+    }
+
+    /// As the scanner and everybody else store it.
+    fn command(self, name: &str, body: Value, command: &Command) -> Self {
+        let events = self.deposit.as_ref().unwrap().decide(command).unwrap();
+        self.stored(name, body, events)
+    }
+
+    fn own(self, command: &Command) -> Self {
+        let body = serde_json::to_value(command).unwrap();
+        self.command(command.name(), body, command)
+    }
+
+    fn seen() -> Self {
+        Self::default().stored("RecordSightings", json!({ "outpoints": 1 }), vec![detected().into()])
+    }
+
+    fn mined(self) -> Self {
+        let body = json!({ "block": block(7), "payments": 1 });
+        self.command("RecordBlock", body, &Command::ObserveMined { block: block(7) })
+    }
+
+    fn deep(self, seen_before: Option<DepositId>) -> Self {
+        let body = json!({ "block": block(7), "tip": block(8) });
+        self.command("RecordMaturity", body, &Command::ObserveMature { confirmations: 2, seen_before })
+    }
+
+    fn decided(self) -> Self {
+        let (minimum, maximum) = ("0.001".parse().unwrap(), "1".parse().unwrap());
+        let payout = PayoutTerms { decimals: 3, maximum: "9000".parse().unwrap() };
+        let terms = Terms::Direct { rate: "500".parse().unwrap() };
+        self.own(&Command::Decide(DecisionTerms { terms, minimum, maximum, payout }))
+    }
+
+    fn again(&self, elsewhere: Says) -> Vec<Redecided> {
+        redecide(&self.events, &elsewhere).unwrap()
+    }
+
+    fn outcomes(&self) -> Vec<Outcome> {
+        self.again(Says(Some(None))).into_iter().map(|redecided| redecided.outcome).collect()
+    }
+
+    /// The one difference there is.
+    fn difference(&self) -> (Redecided, Difference) {
+        let mut different = self.again(Says(Some(None)));
+        different.retain(|redecided| redecided.outcome != Outcome::Same);
+        let [Redecided { outcome: Outcome::Different(difference), .. }] = &different[..] else {
+            panic!("{different:?}")
+        };
+        (different[0].clone(), (**difference).clone())
+    }
+
+    fn change(mut self, version: usize, event: Event) -> Self {
+        self.events[version - 1].recorded.event = event::Event::Deposit(event);
+        self
+    }
+}
+
+fn block(height: u64) -> BlockRef {
+    BlockRef { height, hash: Hash32([height as u8; 32]) }
+}
+
+fn detected() -> Detected {
+    Detected {
+        id: ID,
+        outpoint: Outpoint { txid: Hash32([1; 32]), index: 0 },
+        address: "bcrt1qdeposit".into(),
+        amount: "0.05".parse().unwrap(),
+        customer: Some(Customer { target: "2Gcustomer".into(), bound_method: Method::Direct }),
+        spends: vec![],
+        coinbase: false,
+    }
+}
+
+fn received() -> Life {
+    let body = json!({ "block": block(7), "payments": 1 });
+    let in_block = vec![detected().into(), Mined { block: block(7) }.into()];
+    Life::default().stored("RecordBlock", body, in_block).deep(None)
+}
+
+#[test]
+fn what_the_rules_decided_they_decide_again() {
+    let hold = Command::Hold { reason: HoldReason::Operator { note: "look".into() } };
+    let life = received().own(&hold).own(&Command::Release { note: "fine".into() }).decided();
+    assert_eq!(life.outcomes(), vec![Outcome::Same; 5]);
+    let again = life.again(Says(None));
+    let named: Vec<_> = again.iter().map(|it| (it.version, it.command.as_deref().unwrap())).collect();
+    assert_eq!(named, [(1, "RecordBlock"), (3, "RecordMaturity"), (5, "Hold"), (6, "Release"), (7, "Decide")]);
+}
+
+#[test]
+fn the_scanners_commands_are_decided_by_what_they_told_the_deposit() {
+    let replaced_by = Some(Hash32([9; 32]));
+    let reorganised = json!({ "fork": block(6), "abandoned": block(7) });
+    let orphaned = received().command("RecordReorganisation", reorganised, &Command::ObserveOrphaned);
+    let gone = orphaned.command("RecordGone", json!({ "deposits": 1 }), &Command::ObserveVanished { replaced_by });
+    assert_eq!(gone.outcomes(), vec![Outcome::Same; 4]);
+
+    let seen = [Seen::Orphaned { above: 6 }, Seen::Mined { block: block(9) }];
+    let life = received();
+    let told = life.deposit.as_ref().unwrap().take_up(&seen).unwrap();
+    assert_eq!(told.len(), 3, "undone, held and mined again");
+    let life = life.stored("TakeUpSightings", json!({ "deposit": ID, "seen": seen }), told);
+    assert_eq!(life.outcomes(), vec![Outcome::Same; 3]);
+}
+
+#[test]
+fn a_sighting_is_a_fact_and_is_counted_as_such() {
+    let outcomes = Life::seen().mined().deep(None).outcomes();
+    let [Outcome::Undecidable { why }, Outcome::Same, Outcome::Same] = &outcomes[..] else { panic!("{outcomes:?}") };
+    assert_eq!(why, "what was seen is a fact, and nothing was decided");
+}
+
+/// Whether coins came a second time is said by the chain's stream, and by the events where that is not at hand.
+#[test]
+fn coins_that_came_before_are_looked_up_in_the_rest_of_the_log() {
+    let life = Life::seen().mined().deep(Some(EARLIER));
+    let outcome = |says| life.again(says).pop().unwrap().outcome;
+    assert_eq!([outcome(Says(None)), outcome(Says(Some(Some(EARLIER))))], [Outcome::Same, Outcome::Same]);
+    let Outcome::Different(difference) = outcome(Says(Some(None))) else { panic!("the log says another thing") };
+    assert_eq!((difference.index, difference.recorded.len(), difference.decided.len()), (2, 3, 2));
+}
+
+#[test]
+fn a_changed_amount_is_told_with_its_field() {
+    let owed = StatusWaitSend {
+        basis: PayoutBasis::Direct { rate: "500".parse().unwrap() },
+        amount: "25.001".parse().unwrap(),
+        rounding: "0".parse().unwrap(),
+    };
+    let (redecided, difference) = received().decided().change(5, owed.into()).difference();
+    assert_eq!((redecided.version, redecided.position, redecided.command.as_deref()), (5, 50, Some("Decide")));
+    let field = difference.field.unwrap();
+    assert_eq!(field.path, "amount");
+    assert_eq!((field.before.unwrap(), field.after.unwrap()), (json!("25.001000"), json!("25.000000")));
+    assert_eq!((difference.index, difference.forbidden), (0, None));
+}
+
+#[test]
+fn another_kind_and_what_is_forbidden_today_are_told() {
+    let held = Held { reason: HoldReason::BelowMinimum };
+    let (_, difference) = received().decided().change(5, held.into()).difference();
+    assert_eq!((difference.field, difference.decided[0].kind.as_str()), (None, "StatusWaitSend"));
+
+    let released = received().stored(
+        "Release",
+        json!({ "Release": { "note": "go" } }),
+        vec![Released { note: "go".into() }.into()],
+    );
+    let (_, difference) = released.difference();
+    assert_eq!(difference.forbidden.as_deref(), Some("the deposit is not held"));
+    assert_eq!((difference.recorded.len(), difference.decided.len()), (1, 0));
+}
+
+#[test]
+fn what_an_older_schema_did_not_have_is_not_compared_and_the_rest_is() {
+    let hold = Command::Hold { reason: HoldReason::Operator { note: "look".into() } };
+    let due = Command::MarkRefundDue { note: "by hand".into() };
+    let mut life = received().own(&hold).own(&due);
+    let last = life.events.last_mut().unwrap();
+    let (amount, note) = ("0.05".parse().unwrap(), String::new());
+    last.recorded.event = event::Event::Deposit(RefundDue { amount, note }.into());
+    let (_, difference) = life.difference();
+    assert_eq!(difference.field.unwrap().path, "note", "as long as it is the newest schema");
+    life.events.last_mut().unwrap().older = Some(json!({ "amount": "0.05000000" }));
+    assert_eq!(life.outcomes(), vec![Outcome::Same; 4]);
+    let (amount, note) = ("0.04".parse().unwrap(), String::new());
+    let mut life = life.change(6, RefundDue { amount, note }.into());
+    life.events.last_mut().unwrap().older = Some(json!({ "amount": "0.04000000" }));
+    assert_eq!(life.difference().1.field.unwrap().path, "amount");
+}
+
+#[test]
+fn what_cannot_be_decided_again_says_why() {
+    let why = |life: &Life| match life.outcomes().pop().unwrap() {
+        Outcome::Undecidable { why } => why,
+        other => panic!("{other:?}"),
+    };
+    let mut life = received();
+    life.events[3].asked = None;
+    life.events[2].asked = None;
+    assert_eq!(why(&life), "the log does not have the command");
+    life.events[2].asked = Some(Asked { name: "RecordMaturity".into(), body: "{}".into() });
+    assert!(why(&life).starts_with("the body of RecordMaturity cannot be read: missing field `block`"));
+    life.events[2].asked = Some(Asked { name: "Dance".into(), body: r#""RecordSent""#.into() });
+    assert_eq!(why(&life), "the body of Dance is one of RecordSent");
+    let unreadable = Unreadable { kind: "Beamed".into(), schema: 1, payload: "{}".into(), why: "is unknown".into() };
+    life.events[3].recorded.event = event::Event::Unreadable(unreadable);
+    assert_eq!(why(&life), "is unknown");
+    life.events.remove(0);
+    assert_eq!(why(&life), "version 1 is missing, so it is not known where the deposit stood");
+    assert_eq!(life.again(Says(None)).len(), 1, "nothing is known from there on");
+}
