@@ -12,8 +12,9 @@ use super::append::{Append, AppendError};
 use super::log::{Log, Outcome, Ownership};
 use super::reader::Reader;
 use super::schema::OpenError;
+use super::segment::Segment;
 use super::store::Shared;
-use super::writer::{self, Request, Turn};
+use super::writer::{self, Between, Request, Turn};
 use crate::clock::Clock;
 use crate::supervision::{Alarm, Reporter};
 
@@ -51,7 +52,7 @@ pub struct Actor {
 
 enum Backend {
     Thread(SyncSender<Request>),
-    Inline(Box<Log>, Alarm),
+    Inline(Box<Log>, Turn, Alarm),
 }
 
 /// Why the store does not start.
@@ -80,7 +81,7 @@ impl Actor {
                 TrySendError::Full(_) => refuse(AppendError::Busy),
                 TrySendError::Disconnected(_) => refuse(AppendError::Unavailable("its writer ended".to_owned())),
             }),
-            Some(Backend::Inline(log, disk)) => {
+            Some(Backend::Inline(log, turn, disk)) => {
                 match request {
                     Request::Append(append, reply) => {
                         let clock = &*self.settings.clock;
@@ -88,7 +89,7 @@ impl Actor {
                         let _ = reply.send(outcome.expect("every append has an outcome"));
                         writer::show(log, disk);
                     }
-                    Request::Own(stream, reply) => drop(reply.send(log.own(&stream))),
+                    Request::Between(between) => between.done_by(log, turn),
                 }
                 Ok(())
             }
@@ -115,7 +116,7 @@ impl xtra::Actor for Actor {
                     let (feed, clock) = (Arc::clone(&self.shared.feed), Arc::clone(&self.settings.clock));
                     Backend::Thread(writer::spawn(log, turn, feed, clock, disk)?)
                 }
-                Execution::Inline => Backend::Inline(Box::new(log), disk),
+                Execution::Inline => Backend::Inline(Box::new(log), turn, disk),
             })
         };
         self.backend = Some(open().map_err(Err)?);
@@ -148,7 +149,20 @@ impl Handler<Own> for Actor {
 
     async fn handle(&mut self, Own(stream): Own, _: &mut Context<Self>) -> Self::Return {
         let (reply, ownership) = oneshot::channel();
-        self.submit(Request::Own(stream, reply), |error| error)?;
+        self.submit(Request::Between(Between::Own(stream, reply)), |error| error)?;
         Ok(ownership)
+    }
+}
+
+/// Keep this segment.
+pub(super) struct Keep(pub(super) Segment);
+
+impl Handler<Keep> for Actor {
+    type Return = Result<oneshot::Receiver<Result<(), AppendError>>, AppendError>;
+
+    async fn handle(&mut self, Keep(segment): Keep, _: &mut Context<Self>) -> Self::Return {
+        let (reply, kept) = oneshot::channel();
+        self.submit(Request::Between(Between::Keep(Box::new(segment), reply)), |error| error)?;
+        Ok(kept)
     }
 }

@@ -122,6 +122,23 @@ impl Log {
         }
     }
 
+    /// Writes something besides events, all of it or nothing.
+    pub(super) fn in_transaction<T>(
+        &mut self,
+        write: impl FnOnce(&Connection) -> rusqlite::Result<Result<T, AppendError>>,
+    ) -> Result<T, AppendError> {
+        self.know_end().map_err(AppendError::Unavailable)?;
+        let written = self.connection.execute_batch("BEGIN IMMEDIATE").and_then(|()| {
+            let written = write(&self.connection)?;
+            self.connection.execute_batch(if written.is_ok() { "COMMIT" } else { "ROLLBACK" })?;
+            Ok(written)
+        });
+        written.unwrap_or_else(|error| {
+            self.recover();
+            Err(AppendError::Unavailable(told(&error, &self.path)))
+        })
+    }
+
     /// Why nothing could be written the last time; `None` when something could.
     pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()

@@ -21,6 +21,8 @@ mod reader;
 mod rows;
 mod scan;
 mod schema;
+mod sealed;
+mod segment;
 mod store;
 mod stored;
 #[cfg(test)]
@@ -44,6 +46,7 @@ pub use reader::{ReadError, Reader, Snapshot};
 pub use rows::{CommandRow, EventRow};
 pub use scan::{Lens, Names, Scan};
 pub use schema::{NEWEST_LAYOUT, OpenError};
+pub use segment::{Segment, SegmentError, SegmentProblem};
 pub use store::Store;
 pub use stored::Stored;
 pub use together::StoredCommand;

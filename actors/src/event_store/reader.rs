@@ -8,9 +8,10 @@ use millrace_model::event::{DecodeError, Recorded};
 use millrace_model::ids::{Category, CommandId, Hash32, Position, StreamName, UnknownStream, Version};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
-use super::chain_hash::snapshot_hash;
+use super::chain_hash::{ChainHash, snapshot_hash};
 use super::onlooker::{Onlooker, Watch};
 use super::schema::{OpenError, back_up, check_known, is_imported, open_reader};
+use super::segment::SegmentError;
 use super::stored::Stored;
 
 /// Why the log cannot be read.
@@ -57,6 +58,9 @@ pub enum ReadError {
         /// The number of its stream.
         stream: i64,
     },
+    /// A sealed part of the log is not to be read.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
     /// The log cannot be opened once more.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -137,11 +141,7 @@ impl Reader {
 
     /// The hash of the event at a position, which covers everything before it.
     pub fn hash_at(&self, position: Position) -> Result<Option<Hash32>, ReadError> {
-        Ok(self
-            .lock()
-            .prepare_cached("SELECT hash FROM events WHERE position = ?1")?
-            .query_row([position], |row| row.get(0).map(Hash32))
-            .optional()?)
+        Ok(hash_on(&self.lock(), position)?.map(|hash| Hash32(hash.0)))
     }
 
     /// The events of a stream after a version, oldest first.
@@ -378,8 +378,16 @@ impl Reader {
     }
 }
 
+/// The hash of the event at a position.
+pub(super) fn hash_on(connection: &Connection, position: Position) -> rusqlite::Result<Option<ChainHash>> {
+    connection
+        .prepare_cached("SELECT hash FROM events WHERE position = ?1")?
+        .query_row([position], |row| row.get(0).map(ChainHash))
+        .optional()
+}
+
 /// The newest position as this connection sees it.
-fn head_on(connection: &Connection) -> rusqlite::Result<Position> {
+pub(super) fn head_on(connection: &Connection) -> rusqlite::Result<Position> {
     connection.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
 }
 

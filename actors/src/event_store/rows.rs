@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use millrace_model::ids::{DepositId, Position, StreamName, Version};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::reader::{ReadError, Reader};
 use super::verify::CHAIN;
@@ -13,6 +13,8 @@ use super::verify::CHAIN;
 pub struct EventRow {
     /// Its place in the log.
     pub position: Position,
+    /// The number of its stream in this file.
+    pub stream_id: i64,
     /// The name of its stream.
     pub stream: String,
     /// Its place there.
@@ -75,12 +77,7 @@ const CAUSE: &str = "
 impl Reader {
     /// Events after a position, oldest first, at most `events_max`.
     pub fn stored_after(&self, position: Position, events_max: usize) -> Result<Vec<EventRow>, ReadError> {
-        let stored = {
-            let connection = self.lock();
-            let mut statement = connection.prepare_cached(CHAIN)?;
-            let rows = statement.query_map(params![position, events_max as i64], stored)?;
-            rows.collect::<Result<_, _>>()?
-        };
+        let stored = stored_on(&self.lock(), position, events_max)?;
         self.check_still_alone()?;
         Ok(stored)
     }
@@ -123,12 +120,24 @@ impl Reader {
     }
 }
 
+/// The same on any connection.
+pub(super) fn stored_on(
+    connection: &Connection,
+    position: Position,
+    events_max: usize,
+) -> rusqlite::Result<Vec<EventRow>> {
+    let mut statement = connection.prepare_cached(CHAIN)?;
+    let rows = statement.query_map(params![position, events_max as i64], stored)?;
+    rows.collect()
+}
+
 fn stored(row: &Row<'_>) -> rusqlite::Result<EventRow> {
     let command = row.get::<_, Option<String>>(11)?.map(|name| -> rusqlite::Result<CommandRow> {
         Ok(CommandRow { name, body: row.get(12)?, first: row.get(14)?, last: row.get(15)? })
     });
     Ok(EventRow {
         position: row.get(0)?,
+        stream_id: row.get(13)?,
         stream: row.get(1)?,
         version: row.get(2)?,
         kind: row.get(3)?,

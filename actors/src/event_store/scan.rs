@@ -2,7 +2,7 @@
 //!
 //! Pages are shared out among the threads in turn, each thread reads and decodes its own, and they come back in the order of
 //! the log. Nobody is more than two pages ahead, so that memory has a bound. One that is read by a single thread is read by
-//! the caller's.
+//! the caller's. As far as the log is sealed its segments are read, and from there on its rows.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -14,10 +14,12 @@ use millrace_model::ids::{Position, StreamName};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::reader::{ReadError, Reader};
+use super::sealed::{sealed_until, unpacked};
+use super::segment::{self, SEGMENT_EVENTS};
 use super::stored::Stored;
 
-/// How many events are in a page.
-const PAGE_EVENTS: Position = 512;
+/// How many events are in a page: one segment, so that no two threads unpack the same.
+const PAGE_EVENTS: Position = SEGMENT_EVENTS;
 /// How many events are read at one look at the log: each look has its price, and a desk's write-ahead log grows while one lasts.
 const STRETCH_EVENTS: Position = 65_536;
 /// How many pages of a thread wait to be taken.
@@ -87,6 +89,8 @@ struct Looker<L> {
     known: Known,
     /// How many more events are read before the log is looked at anew.
     look: Position,
+    /// How far the log is sealed, as it was then.
+    sealed_until: Position,
 }
 
 impl Reader {
@@ -118,7 +122,7 @@ impl Reader {
         let lens = Arc::new(lens);
         let looker = || {
             let (connection, lens, known) = (self.another()?, Arc::clone(&lens), Known::none());
-            Ok::<_, ReadError>(Looker { connection, columns, lens, known, look: 0 })
+            Ok::<_, ReadError>(Looker { connection, columns, lens, known, look: 0, sealed_until: 0 })
         };
         let source = if threads <= 1 {
             Source::Here(Box::new(looker()?))
@@ -230,6 +234,7 @@ impl<L> Looker<L> {
                 self.connection.execute_batch("COMMIT")?;
             }
             self.connection.execute_batch("BEGIN")?;
+            self.sealed_until = sealed_until(&self.connection)?;
             self.look = STRETCH_EVENTS;
         }
         self.look = self.look.saturating_sub(events);
@@ -244,6 +249,27 @@ impl<T, L: Lens<T>> Read<T> for Looker<L> {
         take: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), ReadError> {
         self.look_anew_at_times(last + 1 - first)?;
+        let mut next = first;
+        while next <= last.min(self.sealed_until) {
+            let until = last.min(segment::last_of(next));
+            if self.each_packed((next, until), take)?.is_break() {
+                return Ok(());
+            }
+            next = until + 1;
+        }
+        self.each_row((next, last), take)
+    }
+}
+
+impl<L> Looker<L> {
+    fn each_row<T>(
+        &mut self,
+        (first, last): (Position, Position),
+        take: &mut dyn FnMut(T) -> ControlFlow<()>,
+    ) -> Result<(), ReadError>
+    where
+        L: Lens<T>,
+    {
         let mut statement = self.connection.prepare_cached(self.columns)?;
         let mut names = Names { connection: &self.connection, statement: None, known: &mut self.known };
         let mut rows = statement.query([first, last])?;
@@ -255,6 +281,27 @@ impl<T, L: Lens<T>> Read<T> for Looker<L> {
             }
         }
         Ok(())
+    }
+
+    /// The same of a segment.
+    fn each_packed<T>(
+        &mut self,
+        (first, last): (Position, Position),
+        take: &mut dyn FnMut(T) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ReadError>
+    where
+        L: Lens<T>,
+    {
+        let unpacked = unpacked(&self.connection, first)?;
+        let mut names = Names { connection: &self.connection, statement: None, known: &mut self.known };
+        let (lens, mut flow) = (&self.lens, ControlFlow::Continue(()));
+        unpacked.each::<ReadError>(first, &mut |packed| {
+            if let Some(made) = lens(&Stored::packed(packed), &mut names)? {
+                flow = take(made);
+            }
+            Ok(if packed.position == last { ControlFlow::Break(()) } else { flow })
+        })?;
+        Ok(flow)
     }
 }
 
@@ -285,7 +332,11 @@ impl Names<'_> {
         {
             return Ok(name.clone());
         }
-        let name = self.look_up(id, stored.position())?;
+        let position = stored.position();
+        let name = match stored.stream() {
+            Some(name) => name.parse().map_err(|source| ReadError::StreamAt { position, source })?,
+            None => self.look_up(id, position)?,
+        };
         self.known.0[place] = Some((id, name.clone()));
         Ok(name)
     }

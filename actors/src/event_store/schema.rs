@@ -13,6 +13,7 @@ use crate::canary::{self, Canary};
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/log/0001_log.sql"),
     include_str!("../../../migrations/sqlite/log/0002_commands_in_order.sql"),
+    include_str!("../../../migrations/sqlite/log/0003_segments.sql"),
 ];
 
 /// What SQLite keeps in the header of a log that was made of an export; a backup of it has it too.

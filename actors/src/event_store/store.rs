@@ -7,12 +7,13 @@ use std::time::Duration;
 use millrace_model::ids::{Position, StreamName};
 use tokio::sync::{oneshot, watch};
 
-use super::actor::{Actor, Opening, Own, Settings, Submit};
+use super::actor::{Actor, Keep, Opening, Own, Settings, Submit};
 use super::append::{Append, AppendError, Committed};
 use super::bell::Bell;
 use super::feed::{Feed, Page};
 use super::log::Ownership;
 use super::reader::{ReadError, Reader};
+use super::segment::Segment;
 use super::writer::Turns;
 use crate::supervision::{Address, AskError, Incarnation, Policy, Reporter, Tree, TreeError, ask};
 
@@ -96,6 +97,12 @@ impl Store {
     /// Makes the caller the owner of a stream.
     pub async fn own(&self, stream: StreamName) -> Result<Ownership, AppendError> {
         let pending = ask(&self.address, Own(stream), APPEND_WITHIN).await.map_err(not_asked)??;
+        answer(pending).await?
+    }
+
+    /// Keeps a segment that [`Reader::next_segment`] made.
+    pub async fn keep(&self, segment: Segment) -> Result<(), AppendError> {
+        let pending = ask(&self.address, Keep(segment), APPEND_WITHIN).await.map_err(not_asked)??;
         answer(pending).await?
     }
 

@@ -1,4 +1,4 @@
-//! An event as its row holds it, and the one way from there to the event itself.
+//! An event as its row or its segment holds it, and the one way from there to the event itself.
 
 use chrono::{DateTime, Utc};
 use millrace_model::event::{DecodeError, Event, Recorded};
@@ -7,17 +7,28 @@ use rusqlite::Row;
 use serde::Deserialize;
 
 use super::reader::{ReadError, text};
+use super::segment::Packed;
 
-/// A row of events. Nothing of it is decoded, nor even looked at, before it is asked for.
+/// An event as it is stored. Nothing of it is decoded, and of a row nothing is looked at, before it is asked for.
 #[derive(Debug, Clone, Copy)]
 pub struct Stored<'r> {
-    row: &'r Row<'r>,
+    source: Source<'r>,
     position: Position,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Source<'r> {
+    Row(&'r Row<'r>),
+    Packed(&'r Packed<'r>),
 }
 
 impl<'r> Stored<'r> {
     pub(super) fn new(row: &'r Row<'r>) -> Result<Self, ReadError> {
-        Ok(Self { row, position: row.get(0)? })
+        Ok(Self { source: Source::Row(row), position: row.get(0)? })
+    }
+
+    pub(super) fn packed(packed: &'r Packed<'r>) -> Self {
+        Self { source: Source::Packed(packed), position: packed.position }
     }
 
     /// Its place in the log.
@@ -27,27 +38,50 @@ impl<'r> Stored<'r> {
 
     /// The number of its stream in this file; as long as one reads the same file, one stream has one number.
     pub fn stream_id(&self) -> Result<i64, ReadError> {
-        self.at(self.row.get(1))
+        match self.source {
+            Source::Row(row) => self.at(row.get(1)),
+            Source::Packed(packed) => Ok(packed.stream_id),
+        }
+    }
+
+    /// The name of its stream, where it stands with the event.
+    pub(super) fn stream(&self) -> Option<&'r str> {
+        match self.source {
+            Source::Row(_) => None,
+            Source::Packed(packed) => Some(packed.stream),
+        }
     }
 
     /// Its place in its stream.
     pub fn version(&self) -> Result<Version, ReadError> {
-        self.at(self.row.get(2))
+        match self.source {
+            Source::Row(row) => self.at(row.get(2)),
+            Source::Packed(packed) => Ok(packed.version),
+        }
     }
 
     /// What it is.
     pub fn kind(&self) -> Result<&'r str, ReadError> {
-        self.at(text(self.row, 3))
+        match self.source {
+            Source::Row(row) => self.at(text(row, 3)),
+            Source::Packed(packed) => Ok(packed.kind),
+        }
     }
 
     /// The schema of its payload.
     pub fn schema(&self) -> Result<u32, ReadError> {
-        self.at(self.row.get(4))
+        match self.source {
+            Source::Row(row) => self.at(row.get(4)),
+            Source::Packed(packed) => Ok(packed.schema),
+        }
     }
 
     /// Its payload.
     pub fn payload(&self) -> Result<&'r str, ReadError> {
-        self.at(text(self.row, 5))
+        match self.source {
+            Source::Row(row) => self.at(text(row, 5)),
+            Source::Packed(packed) => Ok(packed.payload),
+        }
     }
 
     /// Those fields of the payload that `F` names. `kind` is what it is; its schema must be one in which these fields are as they are now.
@@ -62,17 +96,19 @@ impl<'r> Stored<'r> {
     pub(super) fn recorded(&self, stream: StreamName) -> Result<Recorded, ReadError> {
         let event = Event::read(stream.category(), self.kind()?, self.schema()?, self.payload()?)
             .map_err(|source| ReadError::Decode { position: self.position, source })?;
-        // Nothing stands at position 0 and nothing has the nil id: the chain of hashes takes both for none, and so do we.
-        let causation = self.at(self.row.get::<_, Option<Position>>(6))?.filter(|position| *position > 0);
-        let correlation = self.at(self.row.get::<_, Option<[u8; 16]>>(7))?.map(uuid::Uuid::from_bytes);
+        let (causation, correlation, command_id, recorded_at) = match self.source {
+            Source::Row(row) => self.at((|| Ok((row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?)))())?,
+            Source::Packed(packed) => (packed.causation, packed.correlation, packed.command.id, packed.recorded_at),
+        };
         Ok(Recorded {
             position: self.position,
             version: self.version()?,
             event,
-            causation,
-            correlation: correlation.filter(|id| !id.is_nil()),
-            command_id: CommandId(self.at(self.row.get(8))?),
-            recorded_at: DateTime::<Utc>::from_timestamp_micros(self.at(self.row.get(9))?).unwrap_or_default(),
+            // Nothing stands at position 0 and nothing has the nil id: the chain of hashes takes both for none, and so do we.
+            causation: causation.filter(|position: &Position| *position > 0),
+            correlation: correlation.map(uuid::Uuid::from_bytes).filter(|id| !id.is_nil()),
+            command_id: CommandId(command_id),
+            recorded_at: DateTime::<Utc>::from_timestamp_micros(recorded_at).unwrap_or_default(),
             stream,
         })
     }

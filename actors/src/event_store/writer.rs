@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use super::append::{Append, AppendError};
 use super::feed::Feed;
 use super::log::{Log, Outcome, Ownership};
+use super::segment::Segment;
 use crate::clock::Clock;
 use crate::supervision::Alarm;
 
@@ -29,8 +30,17 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 pub(super) enum Request {
     /// Store this.
     Append(Box<Append>, oneshot::Sender<Outcome>),
+    /// Do this between two commits.
+    Between(Between),
+}
+
+/// What shares no commit with others.
+#[derive(Debug)]
+pub(super) enum Between {
     /// Take over this stream.
     Own(StreamName, oneshot::Sender<Result<Ownership, AppendError>>),
+    /// Keep this.
+    Keep(Box<Segment>, oneshot::Sender<Result<(), AppendError>>),
 }
 
 /// Whose turn it is to write. A writer that was replaced while requests waited commits none of them: it would accept
@@ -90,17 +100,38 @@ fn run(mut log: Log, turn: &Turn, feed: &Feed, clock: &dyn Clock, requests: &Rec
                 continue;
             }
         };
-        if let Request::Own(stream, reply) = first {
-            // Nobody who gave up on the answer needs it.
-            let _ = reply.send(log.own(&stream));
-            continue;
+        let between = match first {
+            Request::Between(between) => Some(between),
+            append @ Request::Append(..) => {
+                let mut group = Group::new(append, requests, pace);
+                group.commit(&mut log, turn, feed, clock);
+                pace = group.pace();
+                let between = group.answer();
+                show(&log, disk);
+                between
+            }
+        };
+        if let Some(between) = between {
+            between.done_by(&mut log, turn);
         }
-        let mut group = Group::new(first, requests, pace);
-        group.commit(&mut log, turn, feed, clock);
-        pace = group.pace();
-        group.answer(&mut log);
-        show(&log, disk);
     }
+}
+
+impl Between {
+    pub(super) fn done_by(self, log: &mut Log, turn: &Turn) {
+        // Nobody who gave up on the answer needs it.
+        match self {
+            Self::Own(stream, reply) => drop(reply.send(log.own(&stream))),
+            Self::Keep(segment, reply) => {
+                let held = turn.hold().ok_or_else(replaced);
+                drop(reply.send(held.and_then(|_held| log.keep(&segment))));
+            }
+        }
+    }
+}
+
+fn replaced() -> AppendError {
+    AppendError::Unavailable("its writer was replaced".to_owned())
 }
 
 /// The next request; for ever, while all is well.
@@ -137,15 +168,15 @@ struct Group<'r> {
     outcomes: Vec<Outcome>,
     /// When the wait for stragglers ends.
     linger_until: Option<Instant>,
-    /// Came after the last append, and is answered after the commit.
-    owner: Option<(StreamName, oneshot::Sender<Result<Ownership, AppendError>>)>,
+    /// Came after the last append, and is done after the commit.
+    between: Option<Between>,
 }
 
 impl Iterator for Group<'_> {
     type Item = Append;
 
     fn next(&mut self) -> Option<Append> {
-        if self.owner.is_some() || self.replies.len() == GROUP_MAX {
+        if self.between.is_some() || self.replies.len() == GROUP_MAX {
             return None;
         }
         match self.first.take().or_else(|| self.waiting())? {
@@ -153,8 +184,8 @@ impl Iterator for Group<'_> {
                 self.replies.push(reply);
                 Some(*append)
             }
-            Request::Own(stream, reply) => {
-                self.owner = Some((stream, reply));
+            Request::Between(between) => {
+                self.between = Some(between);
                 None
             }
         }
@@ -171,7 +202,7 @@ impl<'r> Group<'r> {
             replies: Vec::new(),
             outcomes: Vec::new(),
             linger_until: None,
-            owner: None,
+            between: None,
         }
     }
 
@@ -197,18 +228,17 @@ impl<'r> Group<'r> {
     fn commit(&mut self, log: &mut Log, turn: &Turn, feed: &Feed, clock: &dyn Clock) {
         self.outcomes = match turn.hold() {
             Some(_held) => commit(log, &mut *self, feed, clock),
-            None => self.map(|_| Err(AppendError::Unavailable("its writer was replaced".to_owned()))).collect(),
+            None => self.map(|_| Err(replaced())).collect(),
         };
     }
 
-    fn answer(self, log: &mut Log) {
+    /// Tells everybody what became of it; what is still to be done comes back.
+    fn answer(self) -> Option<Between> {
         for (reply, outcome) in self.replies.into_iter().zip(self.outcomes) {
             // Whoever gave up reads the outcome from the log.
             let _ = reply.send(outcome);
         }
-        if let Some((stream, reply)) = self.owner {
-            let _ = reply.send(log.own(&stream));
-        }
+        self.between
     }
 }
 
@@ -267,7 +297,7 @@ mod tests {
             let (reply, mut outcome) = oneshot::channel();
             let mut group = Group::new(Request::Append(Box::new(issue(ownership)), reply), &requests, Pace::default());
             group.commit(log, turn, &feed, &clock);
-            group.answer(log);
+            group.answer();
             outcome.try_recv().unwrap()
         };
         let (first, mut log) = (Turn::begin(&turns), Log::open(&path).unwrap());

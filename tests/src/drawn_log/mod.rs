@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use chrono::{DateTime, TimeDelta, Utc};
-use millrace_actors::event_store::{Append, Expected, Log, Progress, Write};
+use millrace_actors::event_store::{Append, Expected, Log, Progress, Reader, Write};
 use millrace_model::address_book::AddressIssued;
 use millrace_model::binding::Bound;
 use millrace_model::chain::BlockScanned;
@@ -33,7 +33,7 @@ const DEPOSITS_AN_ADDRESS: u32 = 8;
 /// The time of the first event: 2026-01-01.
 const BEGIN_S: i64 = 1_767_225_600;
 /// To be raised when other logs are drawn from the same seed: those that are kept are drawn anew.
-const DRAWN_AS: u32 = 2;
+const DRAWN_AS: u32 = 3;
 
 /// A log of at least so many events, and at most a few thousand more, under this name.
 pub fn draw(log: &Path, events: u64, drawn_from: u64) -> anyhow::Result<()> {
@@ -44,13 +44,24 @@ pub fn draw(log: &Path, events: u64, drawn_from: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The same from seed 1, drawn once and kept under this folder. It is not to be written to.
+/// Seals all of a log that can be sealed, as a desk does with what is old.
+pub fn seal(log: &Path) -> anyhow::Result<()> {
+    let (mut writer, reader) = (Log::open(log)?, Reader::open(log)?);
+    while let Some(segment) = reader.next_segment(DateTime::<Utc>::MAX_UTC)? {
+        writer.keep(&segment)?;
+    }
+    Ok(())
+}
+
+/// A log from seed 1, sealed, drawn once and kept under this folder. It is not to be written to.
 pub fn kept(folder: &Path, events: u64) -> anyhow::Result<PathBuf> {
     let kept = folder.join(format!("drawn-{DRAWN_AS}-{events}"));
     if !kept.try_exists()? {
         std::fs::create_dir_all(folder)?;
         let partial = tempfile::tempdir_in(folder)?;
-        draw(&partial.path().join("log.db"), events, 1)?;
+        let log = partial.path().join("log.db");
+        draw(&log, events, 1)?;
+        seal(&log)?;
         std::fs::rename(partial.keep(), &kept).with_context(|| kept.display().to_string())?;
     }
     Ok(kept.join("log.db"))
