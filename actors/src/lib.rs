@@ -30,6 +30,7 @@ pub mod proof;
 pub mod reconciler;
 pub mod redecision;
 pub mod scanner;
+pub mod sealer;
 pub mod sender;
 pub mod skycoin_node;
 pub mod stations;

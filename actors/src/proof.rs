@@ -166,11 +166,14 @@ impl Proof {
                 let more = if last > position { format!(", and so is everything up to {last}") } else { String::new() };
                 self.findings.add(Finding::at(position, format!("it is missing{more}")));
             }
-            Some(Damage::Changed { .. }) => {
+            Some(Damage::Changed { .. } | Damage::Segment { .. }) => {
                 let problem = "it is not what was stored: its hash does not fit".to_owned();
                 self.findings.add(Finding::of(examined, problem));
             }
             None => {}
+        }
+        if let Some(damage) = examined.segment {
+            self.findings.add(Finding::Head { problem: damage.to_string() });
         }
         if let Some(version) = examined.version() {
             let due = self.versions.get(&examined.stream_id).map_or(1, |version| version + 1);

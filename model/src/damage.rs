@@ -22,4 +22,10 @@ pub enum Damage {
         /// The first position that is not there.
         position: Position,
     },
+    /// A sealed part, which repeats events, is not what was made of them.
+    #[error("the segment that begins at position {position} is not what was sealed there")]
+    Segment {
+        /// Its first position.
+        position: Position,
+    },
 }

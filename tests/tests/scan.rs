@@ -3,16 +3,21 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use millrace_actors::event_store::{Names, ReadError, Reader, Stored};
+use chrono::{DateTime, Utc};
+use millrace_actors::event_store::{Log, Names, ReadError, Reader, Stored, VerifyError};
+use millrace_actors::proof::{Subject, prove};
+use millrace_model::damage::Damage;
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::Position;
-use millrace_tests::drawn_log::draw;
+use millrace_tests::drawn_log::{draw, seal};
 use millrace_tests::tampering::change;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 /// More than a page for each of three threads, and no whole number of pages.
-const EVENTS: u64 = 1_600;
+const EVENTS: u64 = 2_600;
+/// How many events a segment has.
+const SEGMENT: u64 = 1_024;
 
 fn drawn() -> Result<(TempDir, PathBuf)> {
     let folder = tempfile::tempdir()?;
@@ -153,5 +158,106 @@ fn whoever_has_seen_enough_lets_the_threads_go() -> Result<()> {
         if recorded.position < 1_000 { Ok(()) } else { anyhow::bail!("enough at {}", recorded.position) }
     });
     ensure!(stopped.err().context("it was stopped")?.to_string() == "enough at 1000");
+    Ok(())
+}
+
+/// A log with sealed parts, and what it was before.
+fn sealed(events: u64) -> Result<(TempDir, PathBuf, Vec<Recorded>)> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log.db");
+    draw(&log, events, 5)?;
+    let before = slowly(&Reader::open(&log)?, 1, Position::MAX)?;
+    seal(&log)?;
+    Ok((folder, log, before))
+}
+
+#[test]
+fn what_is_sealed_is_read_like_what_is_not() -> Result<()> {
+    let (folder, log, before) = sealed(3 * SEGMENT + 100)?;
+    let reader = Reader::open(&log)?;
+    ensure!(reader.sealed_until()? == 2 * SEGMENT, "{}", reader.sealed_until()?);
+    is_alike(&reader)?;
+    is_alike(&Reader::look_at(&log)?)?;
+    // That segments are what is read: the rows say something else now.
+    change(folder.path(), "UPDATE events SET version = version + 1000 WHERE position <= 2048")?;
+    for threads in 1..=3 {
+        for (first, last) in [(1, Position::MAX), (1_000, 1_100), (1_025, 2_048), (2_000, 2_500), (2_049, 2_050)] {
+            let scanned = scanned(&reader, first, last, threads)?;
+            let expected = before.iter().filter(|event| (first..=last).contains(&event.position));
+            ensure!(scanned.iter().eq(expected), "{first} to {last} by {threads}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_a_segment_is_found_and_named() -> Result<()> {
+    let (folder, log, _) = sealed(3 * SEGMENT + 100)?;
+    let whole = std::fs::read(&log)?;
+    ensure!(Reader::open(&log)?.verify().is_ok());
+    for wrong in [
+        "UPDATE segments SET body = substr(body, 1, 900) || x'00' || substr(body, 902) WHERE first = 1025",
+        "UPDATE segments SET body = (SELECT body FROM segments WHERE first = 1) WHERE first = 1025",
+        "UPDATE segments SET tip = zeroblob(32) WHERE first = 1025",
+        "UPDATE segments SET format = 9 WHERE first = 1025",
+        "UPDATE segments SET bytes = 1 << 40 WHERE first = 1025",
+        "UPDATE segments SET first = 1026 WHERE first = 1025",
+    ] {
+        std::fs::write(&log, &whole)?;
+        change(folder.path(), wrong)?;
+        let found = Reader::open(&log)?.verify();
+        let expected = Damage::Segment { position: SEGMENT + 1 };
+        ensure!(matches!(&found, Err(VerifyError::Damaged(damage)) if *damage == expected), "{wrong}: {found:?}");
+        let subject = Subject { log: log.clone(), views: Err(String::new()), head_file: Err(String::new()) };
+        let findings = prove(&subject, &mut |_, _| {})?.findings;
+        let said: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        ensure!(
+            matches!(&said[..], [one] if one.contains("segment that begins at position 1025")),
+            "{wrong}: {said:?}"
+        );
+    }
+    // A segment of other events that is sound in itself tells nothing of this log.
+    let unreadable = scanned(&Reader::open(&log)?, 1, Position::MAX, 2);
+    ensure!(matches!(&unreadable, Err(ReadError::Segment(error)) if error.first == SEGMENT + 1), "{unreadable:?}");
+    Ok(())
+}
+
+#[test]
+fn only_what_is_old_enough_and_whole_is_sealed_and_each_part_once() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log.db");
+    draw(&log, 2 * SEGMENT + 10, 5)?;
+    let (mut writer, reader) = (Log::open(&log)?, Reader::open(&log)?);
+    let recorded_at = |position| -> Result<_> { Ok(reader.event_at(position)?.context("an event")?.recorded_at) };
+    ensure!(reader.next_segment(recorded_at(SEGMENT)?)?.is_none(), "its last event is too young");
+    let segment = reader.next_segment(DateTime::<Utc>::MAX_UTC)?.context("a segment")?;
+    writer.keep(&segment)?;
+    writer.keep(&segment)?;
+    ensure!(reader.sealed_until()? == SEGMENT);
+    ensure!(reader.next_segment(DateTime::<Utc>::MAX_UTC)?.is_none(), "the newest events stay as they are");
+
+    let other = folder.path().join("other.db");
+    draw(&other, 2 * SEGMENT + 10, 6)?;
+    let refused = Log::open(&other)?.keep(&segment).err().context("it is another log's")?;
+    ensure!(refused.to_string().contains("is not of this log"), "{refused}");
+    let guarded = Connection::open(&log)?.execute("UPDATE segments SET tip = zeroblob(32)", []);
+    ensure!(guarded.is_err_and(|error| error.to_string().contains("never changed")));
+    Ok(())
+}
+
+#[test]
+fn rows_that_are_not_what_was_stored_are_not_sealed() -> Result<()> {
+    for wrong in [
+        "UPDATE events SET payload = replace(payload, '0', '1') WHERE position = 700",
+        "DELETE FROM events WHERE position = 700",
+        "UPDATE commands SET body = '{}' WHERE first_position = (SELECT min(first_position) FROM commands WHERE first_position > 600)",
+    ] {
+        let folder = tempfile::tempdir()?;
+        let log = folder.path().join("log.db");
+        draw(&log, 2 * SEGMENT + 10, 5)?;
+        change(folder.path(), wrong)?;
+        let refused = Reader::open(&log)?.next_segment(DateTime::<Utc>::MAX_UTC);
+        ensure!(matches!(&refused, Err(ReadError::Segment(error)) if error.first == 1), "{wrong}: {refused:?}");
+    }
     Ok(())
 }

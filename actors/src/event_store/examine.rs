@@ -11,11 +11,11 @@ use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Hash32, Position, StreamName, Version};
 use rusqlite::{OptionalExtension, Row};
 
-use super::chain_hash::{ChainHash, snapshot_hash};
+use super::chain_hash::snapshot_hash;
 use super::onlooker::Onlooker;
 use super::reader::{ReadError, STREAM_BEFORE, query_on, recorded};
 use super::schema::{OpenError, check_known};
-use super::verify::{CHAIN, Step, Verified, follow};
+use super::verify::{CHAIN, Course, Step, Verified};
 
 /// What the log says of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,8 @@ pub struct Examined {
     pub position: Position,
     /// What its hash says.
     pub damage: Option<Damage>,
+    /// What is wrong with the segment that ends with it.
+    pub segment: Option<Damage>,
     /// The hash that is stored with it.
     pub hash: Option<Hash32>,
     /// The number of its stream in this file.
@@ -94,7 +96,7 @@ pub struct Illegible {
 #[derive(Debug)]
 pub struct Examination {
     log: Onlooker,
-    so_far: Verified,
+    course: Course,
     end: Position,
 }
 
@@ -107,7 +109,7 @@ impl Examination {
             .connection()
             .query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
             .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
-        Ok(Self { log, so_far: Verified { head: 0, tip: ChainHash::GENESIS }, end })
+        Ok(Self { log, course: Course::begin(), end })
     }
 
     /// The newest position when it began.
@@ -117,7 +119,7 @@ impl Examination {
 
     /// How far it is.
     pub fn so_far(&self) -> Verified {
-        self.so_far
+        self.course.so_far()
     }
 
     /// Whether somebody began to write to the log although nobody seemed to.
@@ -128,15 +130,15 @@ impl Examination {
     /// The next events up to the end.
     pub fn page(&mut self, events_max: usize, each: &mut dyn FnMut(Examined)) -> Result<Step, ReadError> {
         let mut statement = self.log.connection().prepare_cached(CHAIN)?;
-        let mut rows = statement.query((self.so_far.head, events_max as i64))?;
+        let mut rows = statement.query((self.course.so_far().head, events_max as i64))?;
         for _ in 0..events_max {
             let Some(row) = rows.next()? else { return Ok(Step::End) };
             if row.get::<_, Position>(0)? > self.end {
                 return Ok(Step::End);
             }
-            let (reached, damage) = follow(self.so_far, row)?;
-            self.so_far = reached;
-            each(examined(row, damage)?);
+            let damage = self.course.follow(row)?;
+            let segment = self.course.segment(self.log.connection())?;
+            each(Examined { segment, ..examined(row, damage)? });
         }
         Ok(Step::More)
     }
@@ -205,7 +207,7 @@ fn examined(row: &Row<'_>, damage: Option<Damage>) -> Result<Examined, ReadError
         },
     });
     let hash = row.get(10).map(Hash32).ok();
-    Ok(Examined { position: row.get(0)?, damage, hash, stream_id: row.get(13)?, command, event })
+    Ok(Examined { position: row.get(0)?, damage, segment: None, hash, stream_id: row.get(13)?, command, event })
 }
 
 impl Examined {

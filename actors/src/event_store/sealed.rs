@@ -12,7 +12,7 @@ use super::chain_hash::ChainHash;
 use super::log::Log;
 use super::reader::{ReadError, Reader, hash_on, head_on};
 use super::rows::stored_on;
-use super::segment::{SEGMENT_EVENTS, Segment, Unpacked, first_of};
+use super::segment::{SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, first_of};
 
 impl Reader {
     /// The segment that is to be made next, of events that were all recorded before a time; nothing while there are too few. The
@@ -76,15 +76,17 @@ pub(super) fn sealed_until(connection: &Connection) -> rusqlite::Result<Position
 }
 
 /// The segment that has a position which is sealed.
-pub(super) fn segment_of(connection: &Connection, position: Position) -> rusqlite::Result<Segment> {
+pub(super) fn segment_of(connection: &Connection, position: Position) -> rusqlite::Result<Option<Segment>> {
     connection
         .prepare_cached("SELECT first, last, format, bytes, tip, body FROM segments WHERE first = ?1")?
         .query_row([first_of(position)], segment)
+        .optional()
 }
 
 /// The contents of the segment that has a position which is sealed.
 pub(super) fn unpacked(connection: &Connection, position: Position) -> Result<Unpacked, ReadError> {
-    Ok(segment_of(connection, position)?.unpack()?)
+    let missing = || SegmentError { first: first_of(position), problem: SegmentProblem::Missing };
+    Ok(segment_of(connection, position)?.ok_or_else(missing)?.unpack()?)
 }
 
 fn segment(row: &Row<'_>) -> rusqlite::Result<Segment> {

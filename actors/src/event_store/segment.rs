@@ -39,6 +39,9 @@ pub enum SegmentProblem {
     /// An event without its command.
     #[error("the command of position {0} is missing")]
     NoCommand(Position),
+    /// There is none.
+    #[error("it is missing")]
+    Missing,
     /// More or fewer, or others.
     #[error("it does not hold the events that it should")]
     Range,

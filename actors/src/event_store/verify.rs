@@ -8,6 +8,8 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::chain_hash::{ChainHash, Link};
 use super::reader::{ReadError, Reader, text};
+use super::sealed::{sealed_until, segment_of};
+use super::segment::{first_of, last_of};
 
 /// Why the log was not verified.
 #[derive(Debug, thiserror::Error)]
@@ -50,14 +52,14 @@ impl Reader {
     pub fn verify(&self) -> Result<Verified, VerifyError> {
         let mut audit = self.audit()?;
         while audit.page(PAGE_EVENTS)? == Step::More {}
-        Ok(audit.so_far)
+        Ok(audit.so_far())
     }
 
     /// Begins to verify the log, page by page; on a connection of its own, since it takes its time.
     pub fn audit(&self) -> Result<Audit, ReadError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(self.path(), flags)?;
-        Ok(Audit { connection, so_far: Verified { head: 0, tip: ChainHash::GENESIS } })
+        Ok(Audit { connection, course: Course::begin() })
     }
 }
 
@@ -74,24 +76,29 @@ pub enum Step {
 #[derive(Debug)]
 pub struct Audit {
     connection: Connection,
-    so_far: Verified,
+    course: Course,
 }
 
 impl Audit {
     /// How far it is.
     pub fn so_far(&self) -> Verified {
-        self.so_far
+        self.course.so_far()
     }
 
     /// Verifies the next events. It stops behind damage; whoever goes on learns of the next, by the hashes that are stored.
     pub fn page(&mut self, events_max: usize) -> Result<Step, VerifyError> {
+        if let Some(damage) = self.course.segment(&self.connection)? {
+            return Err(damage.into());
+        }
         let mut statement = self.connection.prepare_cached(CHAIN)?;
-        let mut rows = statement.query((self.so_far.head, events_max as i64))?;
+        let mut rows = statement.query((self.course.so_far.head, events_max as i64))?;
         let mut events = 0;
         while let Some(row) = rows.next()? {
             events += 1;
-            let (reached, damage) = follow(self.so_far, row)?;
-            self.so_far = reached;
+            let damage = match self.course.follow(row)? {
+                None => self.course.segment(&self.connection)?,
+                damage => damage,
+            };
             if let Some(damage) = damage {
                 return Err(damage.into());
             }
@@ -100,18 +107,55 @@ impl Audit {
     }
 }
 
-/// Where the log is after this event, and what is wrong with it.
-pub(super) fn follow(before: Verified, row: &Row<'_>) -> Result<(Verified, Option<Damage>), ReadError> {
-    let position: Position = row.get(0)?;
-    // What cannot even be read is not what was stored.
-    let computed = tip_after(before.tip, row).ok();
-    let stored = row.get(10).map(ChainHash).ok();
-    let damage = match position {
-        _ if position != before.head + 1 => Some(Damage::Missing { position: before.head + 1 }),
-        _ if computed.is_none() || computed != stored => Some(Damage::Changed { position }),
-        _ => None,
-    };
-    Ok((Verified { head: position, tip: stored.or(computed).unwrap_or(before.tip) }, damage))
+/// How far a log was followed, and where the segment began that would end next.
+#[derive(Debug)]
+pub(super) struct Course {
+    so_far: Verified,
+    /// The hash before the first event that a segment may have next.
+    before_segment: ChainHash,
+    /// The end of a segment that is still to be proved.
+    at_end: bool,
+}
+
+impl Course {
+    pub(super) fn begin() -> Self {
+        let (so_far, before_segment) = (Verified { head: 0, tip: ChainHash::GENESIS }, ChainHash::GENESIS);
+        Self { so_far, before_segment, at_end: false }
+    }
+
+    pub(super) fn so_far(&self) -> Verified {
+        self.so_far
+    }
+
+    /// Goes on to the next event, and says what is wrong with it.
+    pub(super) fn follow(&mut self, row: &Row<'_>) -> Result<Option<Damage>, ReadError> {
+        let (before, position) = (self.so_far, row.get::<_, Position>(0)?);
+        // What cannot even be read is not what was stored.
+        let computed = tip_after(before.tip, row).ok();
+        let stored = row.get(10).map(ChainHash).ok();
+        self.so_far = Verified { head: position, tip: stored.or(computed).unwrap_or(before.tip) };
+        self.at_end = position == last_of(position);
+        Ok(match position {
+            _ if position != before.head + 1 => Some(Damage::Missing { position: before.head + 1 }),
+            _ if computed.is_none() || computed != stored => Some(Damage::Changed { position }),
+            _ => None,
+        })
+    }
+
+    /// Proves the segment that ends here, if there is one, and says what is wrong with it; once.
+    pub(super) fn segment(&mut self, connection: &Connection) -> Result<Option<Damage>, ReadError> {
+        if !std::mem::take(&mut self.at_end) {
+            return Ok(None);
+        }
+        let before = std::mem::replace(&mut self.before_segment, self.so_far.tip);
+        if self.so_far.head > sealed_until(connection)? {
+            return Ok(None);
+        }
+        let position = first_of(self.so_far.head);
+        let segment = segment_of(connection, position)?;
+        let is_sound = segment.is_some_and(|segment| segment.tip == self.so_far.tip && segment.prove(before).is_ok());
+        Ok((!is_sound).then_some(Damage::Segment { position }))
+    }
 }
 
 pub(super) fn tip_after(before: ChainHash, row: &Row<'_>) -> rusqlite::Result<ChainHash> {

@@ -106,6 +106,8 @@ pub struct Desk {
     pub max_addresses_per_target: u32,
     /// How long between two comparisons of the books with the hot wallet and the exchange (`reconcile_every_ms`).
     pub reconcile_every: Duration,
+    /// How long after its events were recorded a part of the log is sealed (`seal_after_hours`).
+    pub seal_after: Duration,
     /// Which lines are logged.
     pub log: LogFilter,
     /// How they look.
@@ -135,6 +137,7 @@ impl Desk {
             send_enabled: section.value("send_enabled", true),
             max_addresses_per_target: section.within("max_addresses_per_target", 1..=100_000, 5),
             reconcile_every: section.millis("reconcile_every_ms", 100..=3_600_000, 60_000),
+            seal_after: Duration::from_hours(section.within("seal_after_hours", 0..=87_600, 24)),
             log: section.value("log", LogFilter("info".to_owned())),
             log_format: section.value("log_format", LogFormat::Auto),
         }

@@ -33,6 +33,7 @@ use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{self, Views};
 use millrace_actors::reconciler::{self, Compared, Openings};
 use millrace_actors::scanner::{self, Mempool};
+use millrace_actors::sealer;
 use millrace_actors::sender;
 use millrace_actors::stock::{self, Stock};
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
@@ -167,6 +168,7 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     projection::start(&followers, store.clone(), views.clone())?;
     let operations = operations::start(&followers, Deposits::new(store.clone()))?;
     auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
+    sealer::start(&followers, store.clone(), Arc::clone(&clock), config.desk.seal_after)?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();
     Ok(Core { tree, followers, store, head_file, views, operations, health, clock, reconciliation, sandbox })

@@ -1,0 +1,101 @@
+//! Seals what is old of the log: packs it into segments, which whoever goes through the whole log reads several times as fast.
+//!
+//! It does so in the background, a segment at a time with a rest between. A log that cannot be sealed is read by its rows, as what
+//! is young is anyway; nothing waits for the sealer.
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+use xtra::Mailbox;
+
+use crate::clock::Clock;
+use crate::event_store::{AppendError, ReadError, Store};
+use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
+
+/// The part's name in the tree.
+pub const PART: &str = "sealer";
+/// How often it is looked for something that has become old enough.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+/// The rest after a segment, in the time that it took: others need the disk and the processor too.
+const REST: u32 = 9;
+
+/// Adds the part to the tree; what was recorded so long ago is sealed.
+pub fn start(tree: &Tree, store: Store, clock: Arc<dyn Clock>, after: Duration) -> Result<(), TreeError> {
+    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
+        sealer: Sealer { store: store.clone(), clock: Arc::clone(&clock), after, report: seat.report.clone() },
+        seat,
+    })
+    .map(drop)
+}
+
+/// The actor: its work is one task of its incarnation.
+pub struct Actor {
+    sealer: Sealer,
+    seat: Incarnation<Self>,
+}
+
+impl xtra::Actor for Actor {
+    type Stop = ();
+
+    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
+        self.seat.scope.spawn(self.sealer.clone().run());
+        Ok(())
+    }
+
+    async fn stopped(self) -> Self::Stop {}
+}
+
+/// Why a segment was not made.
+#[derive(Debug, thiserror::Error)]
+enum Obstacle {
+    #[error("the log is not sealed: {0}")]
+    Read(#[from] ReadError),
+    #[error("a segment cannot be kept: {0}")]
+    NotKept(#[from] AppendError),
+}
+
+#[derive(Clone)]
+struct Sealer {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    after: Duration,
+    report: Reporter,
+}
+
+impl Sealer {
+    async fn run(self) {
+        self.store.ready_for(&self.report).await;
+        loop {
+            let begun = Instant::now();
+            let pause = match self.seal().await {
+                Ok(is_more) => {
+                    self.report.clear(PART);
+                    if is_more { begun.elapsed() * REST } else { LOOK_EVERY }
+                }
+                Err(obstacle) => {
+                    tracing::warn!(%obstacle, "a part of the log was not sealed");
+                    self.report.set(PART, obstacle.to_string());
+                    LOOK_EVERY
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Makes the next segment, if there is one to be made.
+    async fn seal(&self) -> Result<bool, Obstacle> {
+        let (reader, before) = (self.store.reader()?, self.clock.now() - self.after);
+        let packing = tokio::task::spawn_blocking(move || reader.next_segment(before));
+        match packing.await.expect("packing neither panics nor is aborted")? {
+            Some(segment) => {
+                self.store.keep(segment).await?;
+                Ok(true)
+            }
+            None => Ok(false),
+        }
+    }
+}
