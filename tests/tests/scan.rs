@@ -196,11 +196,12 @@ fn what_is_wrong_with_a_segment_is_found_and_named() -> Result<()> {
     let whole = std::fs::read(&log)?;
     ensure!(Reader::open(&log)?.verify().is_ok());
     for wrong in [
-        "UPDATE segments SET body = substr(body, 1, 900) || x'00' || substr(body, 902) WHERE first = 1025",
-        "UPDATE segments SET body = (SELECT body FROM segments WHERE first = 1) WHERE first = 1025",
+        "UPDATE segments SET events = substr(events, 1, 900) || x'00' || substr(events, 902) WHERE first = 1025",
+        "UPDATE segments SET commands = substr(commands, 1, 900) || x'00' || substr(commands, 902) WHERE first = 1025",
+        "UPDATE segments SET events = (SELECT events FROM segments WHERE first = 1) WHERE first = 1025",
         "UPDATE segments SET tip = zeroblob(32) WHERE first = 1025",
         "UPDATE segments SET format = 9 WHERE first = 1025",
-        "UPDATE segments SET bytes = 1 << 40 WHERE first = 1025",
+        "UPDATE segments SET event_bytes = 1 << 40 WHERE first = 1025",
         "UPDATE segments SET first = 1026 WHERE first = 1025",
     ] {
         std::fs::write(&log, &whole)?;

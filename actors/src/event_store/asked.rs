@@ -3,9 +3,10 @@
 use millrace_model::event::Recorded;
 use millrace_model::ids::{Category, StreamName};
 use millrace_model::redecision::{Asked, Happened};
-use rusqlite::params;
+use rusqlite::{Row, params};
 
-use super::reader::{ReadError, Reader, query_on, recorded, text};
+use super::reader::{ReadError, Reader, query_on, recorded};
+use super::sealed::Shelf;
 
 /// The columns of an event.
 macro_rules! with_commands {
@@ -25,17 +26,10 @@ impl Reader {
         let read = {
             let connection = self.lock();
             let mut statement = connection.prepare_cached(with_commands!("WHERE s.name = ?1 ORDER BY e.version"))?;
-            let mut rows = statement.query([stream.to_string()])?;
+            let (mut rows, shelf) = (statement.query([stream.to_string()])?, Shelf::of(&connection));
             let mut read = Vec::new();
             while let Some(row) = rows.next()? {
-                let body: Option<String> = row.get(11)?;
-                let asked = row.get::<_, Option<String>>(10)?.zip(body).map(|(name, body)| Asked { name, body });
-                let recorded = recorded(row)?;
-                let is_older = row.get::<_, u32>(4)? < recorded.event.schema();
-                // It was just read, so it is JSON.
-                let older =
-                    is_older.then(|| text(row, 5)).transpose()?.and_then(|text| serde_json::from_str(text).ok());
-                read.push(Happened { recorded, older, asked });
+                read.push(happened(row, &shelf)?);
             }
             read
         };
@@ -69,4 +63,15 @@ impl Reader {
         let sql = "SELECT count(*) = coalesce(max(position), 0) FROM events";
         Ok(self.lock().query_row(sql, [], |row| row.get(0))?)
     }
+}
+
+fn happened(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Happened, ReadError> {
+    let recorded = recorded(row, shelf)?;
+    let body = shelf.body(recorded.position, row.get(11)?)?;
+    let asked = row.get::<_, Option<String>>(10)?.zip(body).map(|(name, body)| Asked { name, body });
+    let is_older = row.get::<_, u32>(4)? < recorded.event.schema();
+    let older = is_older.then(|| shelf.payload(recorded.position, row.get(5)?)).transpose()?;
+    // It was just read, so it is JSON.
+    let older = older.and_then(|text| serde_json::from_str(&text).ok());
+    Ok(Happened { recorded, older, asked })
 }

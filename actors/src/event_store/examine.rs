@@ -15,6 +15,7 @@ use super::chain_hash::snapshot_hash;
 use super::onlooker::Onlooker;
 use super::reader::{ReadError, STREAM_BEFORE, query_on, recorded};
 use super::schema::{OpenError, check_known};
+use super::sealed::Shelf;
 use super::verify::{CHAIN, Course, Step, Verified};
 
 /// What the log says of a stream.
@@ -129,16 +130,16 @@ impl Examination {
 
     /// The next events up to the end.
     pub fn page(&mut self, events_max: usize, each: &mut dyn FnMut(Examined)) -> Result<Step, ReadError> {
-        let mut statement = self.log.connection().prepare_cached(CHAIN)?;
+        let (mut statement, shelf) = (self.log.connection().prepare_cached(CHAIN)?, Shelf::of(self.log.connection()));
         let mut rows = statement.query((self.course.so_far().head, events_max as i64))?;
         for _ in 0..events_max {
             let Some(row) = rows.next()? else { return Ok(Step::End) };
             if row.get::<_, Position>(0)? > self.end {
                 return Ok(Step::End);
             }
-            let damage = self.course.follow(row)?;
+            let damage = self.course.follow(row, &shelf)?;
             let segment = self.course.segment(self.log.connection())?;
-            each(Examined { segment, ..examined(row, damage)? });
+            each(Examined { segment, ..examined(row, &shelf, damage)? });
         }
         Ok(Step::More)
     }
@@ -192,9 +193,9 @@ fn stream_row(row: &Row<'_>) -> rusqlite::Result<StreamRow> {
     })
 }
 
-fn examined(row: &Row<'_>, damage: Option<Damage>) -> Result<Examined, ReadError> {
+fn examined(row: &Row<'_>, shelf: &Shelf<'_>, damage: Option<Damage>) -> Result<Examined, ReadError> {
     let command = row.get(14).and_then(|first| Ok((first, row.get(15)?))).ok();
-    let event = recorded(row).map_err(|error| Illegible {
+    let event = recorded(row, shelf).map_err(|error| Illegible {
         stream: row.get(1).ok(),
         version: row.get(2).ok(),
         kind: row.get(3).ok(),

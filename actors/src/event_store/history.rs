@@ -5,6 +5,7 @@ use millrace_model::ids::{Position, StreamName, Version};
 use rusqlite::{Row, params};
 
 use super::reader::{ReadError, Reader, recorded};
+use super::sealed::Shelf;
 
 /// One event and what led to it.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,20 +46,20 @@ impl Reader {
         )?;
         let events_max = i64::try_from(events_max).unwrap_or(i64::MAX);
         let mut rows = statement.query(params![stream.to_string(), after, events_max])?;
-        let mut entries = Vec::new();
+        let (mut entries, shelf) = (Vec::new(), Shelf::of(&connection));
         while let Some(row) = rows.next()? {
-            entries.push(entry(row));
+            entries.push(entry(row, &shelf));
         }
         drop(rows);
-        drop(statement);
+        drop((statement, shelf));
         drop(connection);
         self.check_still_alone()?;
         Ok(entries)
     }
 }
 
-fn entry(row: &Row<'_>) -> Result<Entry, ReadError> {
-    let recorded = recorded(row)?;
+fn entry(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Entry, ReadError> {
+    let recorded = recorded(row, shelf)?;
     let cause = recorded.causation.map(|position| Ok::<_, ReadError>(Cause { position, event: caused_by(row)? }));
     Ok(Entry { command: row.get(10)?, cause: cause.transpose()?, recorded })
 }

@@ -6,6 +6,7 @@ use millrace_model::ids::{Position, StreamName, Version};
 use rusqlite::{Connection, params};
 
 use super::chain_hash::ChainHash;
+use super::sealed::Shelf;
 use super::verify::{CHAIN, tip_after};
 
 /// Gives a stored event another kind, and leaves its hash as it was. Nobody may have the log open.
@@ -28,9 +29,9 @@ pub(crate) fn mend_hashes(log: &Path) {
     unguarded(log, |log| {
         let mut events = log.prepare(CHAIN).unwrap();
         let mut rows = events.query((0, i64::MAX)).unwrap();
-        let mut tip = ChainHash::GENESIS;
+        let (mut tip, shelf) = (ChainHash::GENESIS, Shelf::of(log));
         while let Some(row) = rows.next().unwrap() {
-            tip = tip_after(tip, row).unwrap();
+            tip = tip_after(tip, row, &shelf).unwrap();
             let position: Position = row.get(0).unwrap();
             log.execute("UPDATE events SET hash = ?2 WHERE position = ?1", params![position, tip.0]).unwrap();
         }

@@ -7,10 +7,14 @@ use chrono::{DateTime, Utc};
 use millrace_model::event::{DecodeError, Recorded};
 use millrace_model::ids::{Category, CommandId, Hash32, Position, StreamName, UnknownStream, Version};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
+use serde::Deserialize;
+use serde_json::Value;
 
 use super::chain_hash::{ChainHash, snapshot_hash};
 use super::onlooker::{Onlooker, Watch};
+use super::scan::Names;
 use super::schema::{OpenError, back_up, check_known, is_imported, open_reader};
+use super::sealed::Shelf;
 use super::segment::SegmentError;
 use super::stored::Stored;
 
@@ -265,15 +269,21 @@ impl Reader {
 
     /// The payouts signed after a position and up to another. Looks at every event between.
     pub fn payouts_signed(&self, after: Position, to: Position) -> Result<Vec<Hash32>, ReadError> {
-        let connection = self.lock();
-        let mut statement = connection.prepare_cached(
-            "SELECT CASE WHEN json_valid(payload) THEN payload ->> 'txid' END FROM events
-             WHERE position > ?1 AND position <= ?2 AND kind = 'PayoutSigned'",
-        )?;
-        // One that cannot be read names nothing.
-        let txids: Vec<Option<String>> =
-            statement.query_map([after, to], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
-        Ok(txids.into_iter().flatten().filter_map(|txid| txid.parse().ok()).collect())
+        #[derive(Deserialize)]
+        struct Signed {
+            txid: Hash32,
+        }
+        let signed = |stored: &Stored<'_>, _: &mut Names<'_>| {
+            // One that cannot be read names nothing.
+            let is_signed = stored.kind().is_ok_and(|kind| kind == "PayoutSigned");
+            Ok(if is_signed { stored.fields::<Signed>("PayoutSigned").ok().map(|signed| signed.txid) } else { None })
+        };
+        let mut txids = Vec::new();
+        self.scan_through(after + 1, to, 1, signed)?.each::<ReadError>(|txid| {
+            txids.push(txid);
+            Ok(())
+        })?;
+        Ok(txids)
     }
 
     /// What was signed and what was found void of payouts after a position, oldest first, and the position this is complete
@@ -315,18 +325,21 @@ impl Reader {
         let view = connection.transaction()?;
         let head = head_on(&view)?;
         let mut statement = view.prepare_cached(
-            "SELECT CASE WHEN json_valid(s.payload) THEN s.payload ->> 'bytes' END,
-                    CASE WHEN json_valid(v.payload) THEN v.payload ->> 'conflicting_txid' END
+            "SELECT v.position, v.payload, s.position, s.payload
              FROM events v JOIN events s ON s.stream = v.stream AND s.version = (
                  SELECT max(version) FROM events
                  WHERE stream = v.stream AND kind = 'PayoutSigned' AND version < v.version)
              WHERE v.position > ?1 AND v.kind = 'PayoutVoided'",
         )?;
-        // Here too, one that cannot be read names nothing.
-        let voided: Vec<(Option<String>, Option<String>)> =
-            statement.query_map([position], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
-        let named = voided.into_iter().filter_map(|(bytes, txid)| Some((bytes?, txid?.parse().ok()?)));
-        Ok((head, named.collect()))
+        let (mut rows, shelf, mut voided) = (statement.query([position])?, Shelf::of(&view), Vec::new());
+        while let Some(row) = rows.next()? {
+            let void: Value = shelf.fields(row.get(0)?, row.get(1).ok())?;
+            let signed: Value = shelf.fields(row.get(2)?, row.get(3).ok())?;
+            // Here too, one that cannot be read names nothing.
+            let conflicting = void["conflicting_txid"].as_str().and_then(|txid| txid.parse().ok());
+            voided.extend(signed["bytes"].as_str().map(str::to_owned).zip(conflicting));
+        }
+        Ok((head, voided))
     }
 
     /// The stored state of a stream; a damaged one is passed over, since the events hold everything.
@@ -396,21 +409,25 @@ pub(super) fn query_on(
     sql: &'static str,
     params: impl rusqlite::Params,
 ) -> Result<Vec<Recorded>, ReadError> {
-    let mut statement = connection.prepare_cached(sql)?;
+    let (mut statement, shelf) = (connection.prepare_cached(sql)?, Shelf::of(connection));
     let mut rows = statement.query(params)?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
-        events.push(recorded(row)?);
+        events.push(recorded(row, &shelf)?);
     }
     Ok(events)
 }
 
 /// The event of a row that has its stream's name in place of its number.
-pub(super) fn recorded(row: &Row<'_>) -> Result<Recorded, ReadError> {
+pub(super) fn recorded(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Recorded, ReadError> {
     let stored = Stored::new(row)?;
     let position = stored.position();
     let name = text(row, 1).map_err(|source| ReadError::Row { position, source })?;
-    stored.recorded(name.parse().map_err(|source| ReadError::StreamAt { position, source })?)
+    let stream = name.parse().map_err(|source| ReadError::StreamAt { position, source })?;
+    match stored.payload()? {
+        "" => shelf.at(position, |packed| stored.recorded_of(stream, packed.payload))?,
+        payload => stored.recorded_of(stream, payload),
+    }
 }
 
 pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, rusqlite::Error> {

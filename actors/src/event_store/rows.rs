@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use millrace_model::ids::{DepositId, Position, StreamName, Version};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
 
 use super::reader::{ReadError, Reader};
+use super::sealed::Shelf;
 use super::verify::CHAIN;
 
 /// An event as it is stored, with its command.
@@ -52,15 +54,9 @@ pub struct CommandRow {
     pub last: Position,
 }
 
-/// The events of the streams of one deposit and of its customer, and what was recorded in its name.
+/// The events of the streams of a deposit, of its address and of its customer, and what was recorded in its name.
 const OF_DEPOSIT: &str = "
-    WITH begun AS (SELECT CASE WHEN json_valid(e.payload) THEN e.payload END AS payload
-                   FROM streams s JOIN events e ON e.stream = s.id WHERE s.name = ?1 AND e.version = 1)
-    SELECT e.position FROM streams s JOIN events e ON e.stream = s.id WHERE s.name = ?1
-    UNION SELECT e.position FROM begun b JOIN streams s ON s.name = 'binding/' || (b.payload ->> 'address')
-                 JOIN events e ON e.stream = s.id
-    UNION SELECT e.position FROM begun b JOIN streams s ON s.label = b.payload ->> '$.customer.target'
-                 JOIN events e ON e.stream = s.id
+    SELECT e.position FROM streams s JOIN events e ON e.stream = s.id WHERE s.name IN (?1, ?3) OR s.label = ?4
     UNION SELECT position FROM events WHERE correlation = ?2";
 /// What else came of the command of an event, in the streams that all share; nothing of other deposits.
 const BESIDES: &str = "
@@ -91,15 +87,13 @@ impl Reader {
     /// The positions of everything that belongs to a deposit: its events, the bindings of its customer, what came of the
     /// same commands and what led to them; nothing of other deposits. Nothing if there is no such deposit.
     pub fn positions_of(&self, deposit: DepositId) -> Result<BTreeSet<Position>, ReadError> {
-        let (stream, id) = (StreamName::Deposit(deposit).to_string(), deposit.to_string());
+        let name = StreamName::Deposit(deposit);
+        let (stream, id) = (name.to_string(), deposit.to_string());
+        let Some([address, target]) = self.beginning(&name)? else { return Ok(BTreeSet::new()) };
         let connection = self.lock();
-        let known = "SELECT 1 FROM streams WHERE name = ?1";
-        if connection.query_row(known, [&stream], |_| Ok(())).optional()?.is_none() {
-            return Ok(BTreeSet::new());
-        }
         let mut found = BTreeSet::new();
         let mut seeds = connection.prepare(OF_DEPOSIT)?;
-        let seeds = seeds.query_map(params![stream, deposit.0.into_bytes()], |row| row.get(0))?;
+        let seeds = seeds.query_map(params![stream, deposit.0.into_bytes(), address, target], |row| row.get(0))?;
         let mut new: Vec<Position> = seeds.collect::<Result<_, _>>()?;
         while let Some(position) = new.pop() {
             if !found.insert(position) {
@@ -114,6 +108,19 @@ impl Reader {
         Ok(found)
     }
 
+    /// The stream of a deposit's address, and whose it is, as far as its first event can be read; nothing if there is none.
+    fn beginning(&self, deposit: &StreamName) -> Result<Option<[Option<String>; 2]>, ReadError> {
+        let connection = self.lock();
+        let first = "SELECT e.position, e.payload FROM streams s JOIN events e ON e.stream = s.id
+                     WHERE s.name = ?1 AND e.version = 1";
+        let mut statement = connection.prepare_cached(first)?;
+        let first = statement.query_row([deposit.to_string()], |row| Ok((row.get(0)?, row.get(1).ok())));
+        let Some((position, payload)) = first.optional()? else { return Ok(None) };
+        let fields = Shelf::of(&connection).fields(position, payload)?;
+        let text = |at: &str| fields.pointer(at).and_then(Value::as_str);
+        Ok(Some([text("/address").map(|at| format!("binding/{at}")), text("/customer/target").map(str::to_owned)]))
+    }
+
     /// The layout of the log's tables.
     pub fn layout(&self) -> Result<u32, ReadError> {
         Ok(self.lock().pragma_query_value(None, "user_version", |row| row.get(0))?)
@@ -125,24 +132,30 @@ pub(super) fn stored_on(
     connection: &Connection,
     position: Position,
     events_max: usize,
-) -> rusqlite::Result<Vec<EventRow>> {
-    let mut statement = connection.prepare_cached(CHAIN)?;
-    let rows = statement.query_map(params![position, events_max as i64], stored)?;
-    rows.collect()
+) -> Result<Vec<EventRow>, ReadError> {
+    let (mut statement, shelf) = (connection.prepare_cached(CHAIN)?, Shelf::of(connection));
+    let mut rows = statement.query(params![position, events_max as i64])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(stored(row, &shelf)?);
+    }
+    Ok(events)
 }
 
-fn stored(row: &Row<'_>) -> rusqlite::Result<EventRow> {
-    let command = row.get::<_, Option<String>>(11)?.map(|name| -> rusqlite::Result<CommandRow> {
-        Ok(CommandRow { name, body: row.get(12)?, first: row.get(14)?, last: row.get(15)? })
+fn stored(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<EventRow, ReadError> {
+    let position = row.get(0)?;
+    let body = shelf.body(position, row.get(12)?)?;
+    let command = row.get::<_, Option<String>>(11)?.zip(body).map(|(name, body)| -> rusqlite::Result<CommandRow> {
+        Ok(CommandRow { name, body, first: row.get(14)?, last: row.get(15)? })
     });
     Ok(EventRow {
-        position: row.get(0)?,
+        position,
         stream_id: row.get(13)?,
         stream: row.get(1)?,
         version: row.get(2)?,
         kind: row.get(3)?,
         schema: row.get(4)?,
-        payload: row.get(5)?,
+        payload: shelf.payload(position, row.get(5)?)?,
         causation: row.get::<_, Option<Position>>(6)?.filter(|position| *position > 0),
         correlation: row.get::<_, Option<[u8; 16]>>(7)?.filter(|id| *id != [0; 16]),
         command_id: row.get(8)?,

@@ -14,7 +14,7 @@ use millrace_model::ids::{Position, StreamName};
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::reader::{ReadError, Reader};
-use super::sealed::{sealed_until, unpacked};
+use super::sealed::{events_at, sealed_until};
 use super::segment::{self, SEGMENT_EVENTS};
 use super::stored::Stored;
 
@@ -292,7 +292,7 @@ impl<L> Looker<L> {
     where
         L: Lens<T>,
     {
-        let unpacked = unpacked(&self.connection, first)?;
+        let unpacked = events_at(&self.connection, first)?;
         let mut names = Names { connection: &self.connection, statement: None, known: &mut self.known };
         let (lens, mut flow) = (&self.lens, ControlFlow::Continue(()));
         unpacked.each::<ReadError>(first, &mut |packed| {

@@ -1,18 +1,23 @@
 //! The part of the log that is sealed: its segments, kept in its own file beside the rows that they repeat.
 //!
 //! Whoever goes through the log reads segments as far as they reach, and rows from there on. A segment is made of rows whose
-//! hashes fit, and is proved before it is kept.
+//! hashes fit, and is proved before it is kept. Rows of deposits that have ended are lean from then on: what is bulky of them,
+//! payload and command's body, is in the segment only. Their places, ids and hashes stay, so that everything that orders, finds
+//! and tells twice from once goes by rows, sealed or not.
+
+use std::cell::RefCell;
 
 use chrono::{DateTime, Utc};
-use millrace_model::ids::Position;
+use millrace_model::ids::{Category, Position};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use serde_json::Value;
 
 use super::append::AppendError;
 use super::chain_hash::ChainHash;
 use super::log::Log;
 use super::reader::{ReadError, Reader, hash_on, head_on};
 use super::rows::stored_on;
-use super::segment::{SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, first_of};
+use super::segment::{Frame, Packed, SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, first_of};
 
 impl Reader {
     /// The segment that is to be made next, of events that were all recorded before a time; nothing while there are too few. The
@@ -53,17 +58,43 @@ impl Log {
             if hash_on(connection, segment.last)? != Some(segment.tip) {
                 return Ok(Err(unfit("is not of this log")));
             }
-            insert(connection, segment).map(Ok)
+            insert(connection, segment)?;
+            make_lean(connection, segment).map(Ok)
         })
     }
 }
 
 fn insert(connection: &Connection, segment: &Segment) -> rusqlite::Result<()> {
-    let Segment { first, last, format, bytes, tip, body } = segment;
+    let Segment { first, last, format, tip, events, commands } = segment;
+    let (event_bytes, command_bytes) = (events.bytes as i64, commands.bytes as i64);
     connection
-        .prepare_cached("INSERT INTO segments (first, last, format, bytes, tip, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![first, last, format, *bytes as i64, tip.0, body])
+        .prepare_cached(
+            "INSERT INTO segments (first, last, format, tip, event_bytes, events, command_bytes, commands)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?
+        .execute(params![first, last, format, tip.0, event_bytes, events.packed, command_bytes, commands.packed])
         .map(drop)
+}
+
+/// Empties what the segment, or one before it, has of deposits that have ended.
+fn make_lean(connection: &Connection, segment: &Segment) -> rusqlite::Result<()> {
+    let mut ended = connection.prepare_cached(
+        "SELECT DISTINCT e.stream FROM events e JOIN streams s ON s.id = e.stream
+         WHERE e.position BETWEEN ?1 AND ?2 AND s.category = ?3 AND s.open = 0",
+    )?;
+    let ended = ended.query_map(params![segment.first, segment.last, Category::Deposit.code()], |row| row.get(0))?;
+    for stream in ended.collect::<rusqlite::Result<Vec<i64>>>()? {
+        connection
+            .prepare_cached(
+                "UPDATE commands SET body = '' WHERE last_position <= ?2 AND body <> ''
+                 AND id IN (SELECT command_id FROM events WHERE stream = ?1 AND position <= ?2)",
+            )?
+            .execute(params![stream, segment.last])?;
+        connection
+            .prepare_cached("UPDATE events SET payload = '' WHERE stream = ?1 AND position <= ?2 AND payload <> ''")?
+            .execute(params![stream, segment.last])?;
+    }
+    Ok(())
 }
 
 /// Up to which position the log is sealed. A log of an older layout, which is only looked at, is not sealed at all.
@@ -75,18 +106,22 @@ pub(super) fn sealed_until(connection: &Connection) -> rusqlite::Result<Position
     connection.prepare_cached("SELECT coalesce(max(last), 0) FROM segments")?.query_row([], |row| row.get(0))
 }
 
-/// The segment that has a position which is sealed.
+/// The segment that has a position, if it is there.
 pub(super) fn segment_of(connection: &Connection, position: Position) -> rusqlite::Result<Option<Segment>> {
-    connection
-        .prepare_cached("SELECT first, last, format, bytes, tip, body FROM segments WHERE first = ?1")?
-        .query_row([first_of(position)], segment)
-        .optional()
+    let whole = "SELECT first, last, format, tip, event_bytes, events, command_bytes, commands
+                 FROM segments WHERE first = ?1";
+    connection.prepare_cached(whole)?.query_row([first_of(position)], segment).optional()
 }
 
-/// The contents of the segment that has a position which is sealed.
-pub(super) fn unpacked(connection: &Connection, position: Position) -> Result<Unpacked, ReadError> {
-    let missing = || SegmentError { first: first_of(position), problem: SegmentProblem::Missing };
-    Ok(segment_of(connection, position)?.ok_or_else(missing)?.unpack()?)
+/// The events of the segment that has a position, which must be there.
+pub(super) fn events_at(connection: &Connection, position: Position) -> Result<Unpacked, ReadError> {
+    let in_part = "SELECT first, last, format, tip, event_bytes, events, 0, x'' FROM segments WHERE first = ?1";
+    let segment = connection.prepare_cached(in_part)?.query_row([first_of(position)], segment).optional()?;
+    Ok(segment.ok_or(missing(position))?.unpack()?)
+}
+
+fn missing(position: Position) -> SegmentError {
+    SegmentError { first: first_of(position), problem: SegmentProblem::Missing }
 }
 
 fn segment(row: &Row<'_>) -> rusqlite::Result<Segment> {
@@ -94,8 +129,64 @@ fn segment(row: &Row<'_>) -> rusqlite::Result<Segment> {
         first: row.get(0)?,
         last: row.get(1)?,
         format: row.get(2)?,
-        bytes: row.get::<_, u64>(3)? as usize,
-        tip: ChainHash(row.get(4)?),
-        body: row.get(5)?,
+        tip: ChainHash(row.get(3)?),
+        events: Frame { bytes: row.get::<_, u64>(4)? as usize, packed: row.get(5)? },
+        commands: Frame { bytes: row.get::<_, u64>(6)? as usize, packed: row.get(7)? },
     })
+}
+
+/// Knows what lean rows lack; the segment that was asked last stays unpacked, as a stream's events lie close together.
+#[derive(Debug)]
+pub(super) struct Shelf<'c> {
+    connection: &'c Connection,
+    newest: RefCell<Option<(Segment, Unpacked)>>,
+}
+
+impl<'c> Shelf<'c> {
+    pub(super) fn of(connection: &'c Connection) -> Self {
+        Self { connection, newest: RefCell::new(None) }
+    }
+
+    /// The event that is sealed at a position.
+    pub(super) fn at<T>(&self, position: Position, look: impl FnOnce(&Packed<'_>) -> T) -> Result<T, ReadError> {
+        let mut newest = self.newest.borrow_mut();
+        let (_, unpacked) = match newest.take() {
+            Some(newer) if (newer.1.first..=newer.1.last).contains(&position) => newest.insert(newer),
+            _ => {
+                let segment = segment_of(self.connection, position)?.ok_or(missing(position))?;
+                let unpacked = segment.unpack()?;
+                newest.insert((segment, unpacked))
+            }
+        };
+        Ok(unpacked.at(position, look)?)
+    }
+
+    /// The body of its command.
+    pub(super) fn sealed_body(&self, position: Position) -> Result<String, ReadError> {
+        let place = self.at(position, |packed| packed.command)?;
+        let newest = self.newest.borrow();
+        let (segment, _) = newest.as_ref().expect("it was just looked at");
+        let body = segment.commands(|commands| commands.get(place).map(|command| command.body.to_owned()))?;
+        let first = segment.first;
+        Ok(body.ok_or(SegmentError { first, problem: SegmentProblem::Reference(position) })?)
+    }
+
+    /// The payload of the event at a position, of which its row has this.
+    pub(super) fn payload(&self, position: Position, in_row: String) -> Result<String, ReadError> {
+        if in_row.is_empty() { self.at(position, |packed| packed.payload.to_owned()) } else { Ok(in_row) }
+    }
+
+    /// The fields of the event at a position, of which its row has this; nothing of one that cannot be read.
+    pub(super) fn fields(&self, position: Position, in_row: Option<String>) -> Result<Value, ReadError> {
+        let payload = in_row.map(|payload| self.payload(position, payload)).transpose()?;
+        Ok(payload.and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default())
+    }
+
+    /// The body of the command of the event at a position, of which its row, if there is one, has this.
+    pub(super) fn body(&self, position: Position, in_row: Option<String>) -> Result<Option<String>, ReadError> {
+        match in_row {
+            Some(empty) if empty.is_empty() => self.sealed_body(position).map(Some),
+            body => Ok(body),
+        }
+    }
 }

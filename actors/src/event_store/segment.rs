@@ -1,8 +1,9 @@
 //! A finished range of the log in one piece: its events and their commands, packed.
 //!
-//! Format 1 is a zstd frame, with the frame's own checksum, around what postcard writes: first the tables of streams, kinds and
-//! commands, then the events in their order, each with its places in these tables. Hashes are not in it, as they follow from the
-//! rest: a segment is what was stored if the chain through it ends at its tip.
+//! Format 1 is two zstd frames with the frame's own checksum, events and commands, around what postcard writes. In the first the
+//! tables of streams, kinds, commands' ids and correlations come before the events, each of which has its places in these tables; in
+//! the second are the commands in the order of their ids, so that whoever wants events only unpacks half of it. Hashes are not in
+//! it, as they follow from the rest: a segment is what was stored if the chain through it ends at its tip.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -12,7 +13,7 @@ use millrace_model::ids::{Position, Version};
 use serde::{Deserialize, Serialize};
 
 use super::chain_hash::{ChainHash, Link};
-use super::rows::{CommandRow, EventRow};
+use super::rows::EventRow;
 
 /// How many events a segment has; the first begins at position 1.
 pub(super) const SEGMENT_EVENTS: Position = 1_024;
@@ -71,28 +72,32 @@ pub struct Segment {
     pub(super) first: Position,
     pub(super) last: Position,
     pub(super) format: u32,
-    pub(super) bytes: usize,
     pub(super) tip: ChainHash,
-    pub(super) body: Vec<u8>,
+    pub(super) events: Frame,
+    pub(super) commands: Frame,
+}
+
+/// Something packed, and how large it is when it is unpacked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) bytes: usize,
+    pub(super) packed: Vec<u8>,
 }
 
 /// What the events of a segment share.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Tables<'a> {
     #[serde(borrow)]
     streams: Vec<(i64, &'a str)>,
     #[serde(borrow)]
     kinds: Vec<(&'a str, u32)>,
-    #[serde(borrow)]
-    commands: Vec<Command<'a>>,
+    commands: Vec<[u8; 16]>,
+    correlations: Vec<[u8; 16]>,
 }
 
-/// A command in a segment.
+/// A command in a segment; its id is in the events' table.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Command<'a> {
-    pub(super) id: [u8; 16],
-    pub(super) first: Position,
-    pub(super) last: Position,
     pub(super) name: &'a str,
     pub(super) body: &'a str,
 }
@@ -106,12 +111,12 @@ struct Event<'a> {
     command: usize,
     /// How far before it its cause is; 0 is none.
     back: u64,
-    correlation: Option<[u8; 16]>,
+    correlation: Option<usize>,
     recorded_at: i64,
     payload: &'a str,
 }
 
-/// An event of a segment with everything that its hash covers.
+/// An event of a segment.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packed<'a> {
     pub(super) position: Position,
@@ -123,11 +128,13 @@ pub(super) struct Packed<'a> {
     pub(super) payload: &'a str,
     pub(super) causation: Option<Position>,
     pub(super) correlation: Option<[u8; 16]>,
-    pub(super) command: Command<'a>,
+    pub(super) command_id: [u8; 16],
+    /// Its command's place among those of the segment.
+    pub(super) command: usize,
     pub(super) recorded_at: i64,
 }
 
-/// A segment, unpacked.
+/// The events of a segment, unpacked.
 #[derive(Debug)]
 pub(super) struct Unpacked {
     pub(super) first: Position,
@@ -157,32 +164,37 @@ impl Segment {
         packed(events).map_err(|problem| SegmentError { first, problem })
     }
 
-    /// Its contents.
+    /// Its events.
     pub(super) fn unpack(&self) -> Result<Unpacked, SegmentError> {
-        let contents = self.contents().map_err(|problem| self.unsound(problem))?;
+        let contents = self.contents(&self.events)?;
         Ok(Unpacked { first: self.first, last: self.last, contents })
     }
 
-    fn contents(&self) -> Result<Vec<u8>, SegmentProblem> {
-        match self.format {
+    /// Looks at its commands.
+    pub(super) fn commands<T>(&self, look: impl FnOnce(&[Command<'_>]) -> T) -> Result<T, SegmentError> {
+        let contents = self.contents(&self.commands)?;
+        let commands: Vec<Command<'_>> =
+            postcard::from_bytes(&contents).map_err(|error| self.unsound(SegmentProblem::Contents(error)))?;
+        Ok(look(&commands))
+    }
+
+    fn contents(&self, frame: &Frame) -> Result<Vec<u8>, SegmentError> {
+        let contents = match self.format {
             _ if !is_range(self.first, self.last) => Err(SegmentProblem::Range),
-            _ if self.bytes > UNPACKED_MAX_BYTES => Err(SegmentProblem::TooLarge(self.bytes)),
-            FORMAT => Ok(zstd::bulk::decompress(&self.body, self.bytes)?),
+            FORMAT => frame.unpack(),
             newer => Err(SegmentProblem::Format(newer)),
-        }
+        };
+        contents.map_err(|problem| self.unsound(problem))
     }
 
     /// Whether it is what was stored, if the log before it ends with this hash.
     pub(super) fn prove(&self, before: ChainHash) -> Result<(), SegmentError> {
+        let digest = |command: &Command<'_>| ChainHash::of_command(command.name, command.body);
+        let commands: Vec<_> = self.commands(|commands| commands.iter().map(digest).collect())?;
         let mut tip = before;
-        let mut known: Option<([u8; 16], ChainHash)> = None;
         self.unpack()?.each::<SegmentError>(self.first, &mut |event| {
-            let command = match known {
-                Some((id, digest)) if id == event.command.id => digest,
-                _ => ChainHash::of_command(event.command.name, event.command.body),
-            };
-            known = Some((event.command.id, command));
-            tip = event.link(&command).after(&tip);
+            let unknown = || self.unsound(SegmentProblem::Reference(event.position));
+            tip = event.link(commands.get(event.command).ok_or_else(unknown)?).after(&tip);
             Ok(ControlFlow::Continue(()))
         })?;
         if tip == self.tip { Ok(()) } else { Err(self.unsound(SegmentProblem::Changed)) }
@@ -190,6 +202,24 @@ impl Segment {
 
     fn unsound(&self, problem: SegmentProblem) -> SegmentError {
         SegmentError { first: self.first, problem }
+    }
+}
+
+impl Frame {
+    fn pack(contents: &[u8]) -> Result<Self, SegmentProblem> {
+        if contents.len() > UNPACKED_MAX_BYTES {
+            return Err(SegmentProblem::TooLarge(contents.len()));
+        }
+        let mut packer = zstd::bulk::Compressor::new(LEVEL)?;
+        packer.include_checksum(true)?;
+        Ok(Self { bytes: contents.len(), packed: packer.compress(contents)? })
+    }
+
+    fn unpack(&self) -> Result<Vec<u8>, SegmentProblem> {
+        if self.bytes > UNPACKED_MAX_BYTES {
+            return Err(SegmentProblem::TooLarge(self.bytes));
+        }
+        Ok(zstd::bulk::decompress(&self.packed, self.bytes)?)
     }
 }
 
@@ -201,14 +231,23 @@ fn packed(events: &[EventRow]) -> Result<Segment, SegmentProblem> {
     if events.len() as Position != SEGMENT_EVENTS || !is_range(first, last.position) {
         return Err(SegmentProblem::Range);
     }
-    let contents = contents_of(events)?;
-    if contents.len() > UNPACKED_MAX_BYTES {
-        return Err(SegmentProblem::TooLarge(contents.len()));
+    let (mut places, mut commands, mut contents) = (Tabled::default(), Vec::new(), Vec::new());
+    for event in events {
+        contents = postcard::to_extend(&places.event(event, &mut commands)?, contents)?;
     }
-    let mut packer = zstd::bulk::Compressor::new(LEVEL)?;
-    packer.include_checksum(true)?;
-    let body = packer.compress(&contents)?;
-    Ok(Segment { first, last: last.position, format: FORMAT, bytes: contents.len(), tip: ChainHash(last.hash), body })
+    let Tabled { streams, kinds, ids, correlations } = places;
+    let (streams, kinds, ids) = (streams.order, kinds.order, ids.order);
+    let tables = Tables { streams, kinds, commands: ids, correlations: correlations.order };
+    let mut before = postcard::to_stdvec(&tables)?;
+    before.append(&mut contents);
+    Ok(Segment {
+        first,
+        last: last.position,
+        format: FORMAT,
+        tip: ChainHash(last.hash),
+        events: Frame::pack(&before)?,
+        commands: Frame::pack(&postcard::to_stdvec(&commands)?)?,
+    })
 }
 
 impl Packed<'_> {
@@ -222,7 +261,7 @@ impl Packed<'_> {
             payload: self.payload,
             causation: self.causation,
             correlation: self.correlation,
-            command_id: self.command.id,
+            command_id: self.command_id,
             recorded_at: self.recorded_at,
             command,
         }
@@ -255,11 +294,27 @@ impl Unpacked {
     }
 }
 
+impl Unpacked {
+    /// Looks at the event at a position.
+    pub(super) fn at<T>(&self, position: Position, look: impl FnOnce(&Packed<'_>) -> T) -> Result<T, SegmentError> {
+        let (mut look, mut seen) = (Some(look), None);
+        self.each::<SegmentError>(position, &mut |packed| {
+            seen = look.take().map(|look| look(packed));
+            Ok(ControlFlow::Break(()))
+        })?;
+        seen.ok_or(SegmentError { first: self.first, problem: SegmentProblem::Reference(position) })
+    }
+}
+
 impl<'a> Tables<'a> {
     /// Nothing where it speaks of what is in no table.
     fn resolve(&self, position: Position, event: &Event<'a>) -> Option<Packed<'a>> {
         let (stream_id, stream) = *self.streams.get(event.stream)?;
         let (kind, schema) = *self.kinds.get(event.kind)?;
+        let correlation = match event.correlation {
+            Some(place) => Some(*self.correlations.get(place)?),
+            None => None,
+        };
         let causation = if event.back == 0 { None } else { Some(position.checked_sub(event.back)?) };
         Some(Packed {
             position,
@@ -270,24 +325,27 @@ impl<'a> Tables<'a> {
             schema,
             payload: event.payload,
             causation,
-            correlation: event.correlation,
-            command: *self.commands.get(event.command)?,
+            correlation,
+            command_id: *self.commands.get(event.command)?,
+            command: event.command,
             recorded_at: event.recorded_at,
         })
     }
 }
 
-/// What is in the order in which it came first, and where.
+/// Things in the order in which they came first, and their places in it.
 struct Places<T> {
     order: Vec<T>,
     places: HashMap<T, usize>,
 }
 
-impl<T: Copy + Eq + Hash> Places<T> {
-    fn new() -> Self {
+impl<T> Default for Places<T> {
+    fn default() -> Self {
         Self { order: Vec::new(), places: HashMap::new() }
     }
+}
 
+impl<T: Copy + Eq + Hash> Places<T> {
     fn of(&mut self, thing: T) -> usize {
         *self.places.entry(thing).or_insert_with(|| {
             self.order.push(thing);
@@ -296,36 +354,32 @@ impl<T: Copy + Eq + Hash> Places<T> {
     }
 }
 
-fn contents_of(events: &[EventRow]) -> Result<Vec<u8>, SegmentProblem> {
-    let (mut streams, mut kinds, mut ids) = (Places::new(), Places::new(), Places::new());
-    let mut commands = Vec::new();
-    let mut packed = Vec::new();
-    for event in events {
-        let command = event.command.as_ref().ok_or(SegmentProblem::NoCommand(event.position))?;
-        let place = ids.of(event.command_id);
-        if place == commands.len() {
-            commands.push(command_of(event.command_id, command));
-        }
-        let back = event.causation.map_or(Some(0), |cause| event.position.checked_sub(cause));
-        packed.push(Event {
-            stream: streams.of((event.stream_id, event.stream.as_str())),
-            version: event.version,
-            kind: kinds.of((event.kind.as_str(), event.schema)),
-            command: place,
-            back: back.ok_or(SegmentProblem::Reference(event.position))?,
-            correlation: event.correlation,
-            recorded_at: event.recorded_at,
-            payload: &event.payload,
-        });
-    }
-    let tables = Tables { streams: streams.order, kinds: kinds.order, commands };
-    let mut contents = postcard::to_stdvec(&tables)?;
-    for event in &packed {
-        contents = postcard::to_extend(event, contents)?;
-    }
-    Ok(contents)
+/// The tables of a segment that is being made.
+#[derive(Default)]
+struct Tabled<'a> {
+    streams: Places<(i64, &'a str)>,
+    kinds: Places<(&'a str, u32)>,
+    ids: Places<[u8; 16]>,
+    correlations: Places<[u8; 16]>,
 }
 
-fn command_of(id: [u8; 16], command: &CommandRow) -> Command<'_> {
-    Command { id, first: command.first, last: command.last, name: &command.name, body: &command.body }
+impl<'a> Tabled<'a> {
+    fn event(&mut self, row: &'a EventRow, commands: &mut Vec<Command<'a>>) -> Result<Event<'a>, SegmentProblem> {
+        let asked = row.command.as_ref().ok_or(SegmentProblem::NoCommand(row.position))?;
+        let command = self.ids.of(row.command_id);
+        if command == commands.len() {
+            commands.push(Command { name: &asked.name, body: &asked.body });
+        }
+        let back = row.causation.map_or(Some(0), |cause| row.position.checked_sub(cause));
+        Ok(Event {
+            stream: self.streams.of((row.stream_id, row.stream.as_str())),
+            version: row.version,
+            kind: self.kinds.of((row.kind.as_str(), row.schema)),
+            command,
+            back: back.ok_or(SegmentProblem::Reference(row.position))?,
+            correlation: row.correlation.map(|id| self.correlations.of(id)),
+            recorded_at: row.recorded_at,
+            payload: &row.payload,
+        })
+    }
 }

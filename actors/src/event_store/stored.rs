@@ -94,11 +94,16 @@ impl<'r> Stored<'r> {
 
     /// The event, which belongs to this stream; of a row that was read whole.
     pub(super) fn recorded(&self, stream: StreamName) -> Result<Recorded, ReadError> {
-        let event = Event::read(stream.category(), self.kind()?, self.schema()?, self.payload()?)
+        self.recorded_of(stream, self.payload()?)
+    }
+
+    /// The same of a row that has its payload elsewhere.
+    pub(super) fn recorded_of(&self, stream: StreamName, payload: &str) -> Result<Recorded, ReadError> {
+        let event = Event::read(stream.category(), self.kind()?, self.schema()?, payload)
             .map_err(|source| ReadError::Decode { position: self.position, source })?;
         let (causation, correlation, command_id, recorded_at) = match self.source {
             Source::Row(row) => self.at((|| Ok((row.get(6)?, row.get(7)?, row.get(8)?, row.get(9)?)))())?,
-            Source::Packed(packed) => (packed.causation, packed.correlation, packed.command.id, packed.recorded_at),
+            Source::Packed(packed) => (packed.causation, packed.correlation, packed.command_id, packed.recorded_at),
         };
         Ok(Recorded {
             position: self.position,

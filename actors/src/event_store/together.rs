@@ -5,6 +5,7 @@ use millrace_model::ids::{CommandId, Position};
 use rusqlite::OptionalExtension;
 
 use super::reader::{ReadError, Reader};
+use super::sealed::Shelf;
 
 /// A command as it was stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +27,11 @@ impl Reader {
         let command = statement.query_row([id.0], |row| {
             Ok(StoredCommand { name: row.get(0)?, body: row.get(1)?, positions: (row.get(2)?, row.get(3)?) })
         });
-        Ok(command.optional()?)
+        let Some(mut command) = command.optional()? else { return Ok(None) };
+        if command.body.is_empty() {
+            command.body = Shelf::of(&connection).sealed_body(command.positions.0)?;
+        }
+        Ok(Some(command))
     }
 
     /// The event at a position; nothing behind the log's end.

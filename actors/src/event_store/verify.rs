@@ -8,7 +8,7 @@ use rusqlite::{Connection, OpenFlags, Row};
 
 use super::chain_hash::{ChainHash, Link};
 use super::reader::{ReadError, Reader, text};
-use super::sealed::{sealed_until, segment_of};
+use super::sealed::{Shelf, sealed_until, segment_of};
 use super::segment::{first_of, last_of};
 
 /// Why the log was not verified.
@@ -92,10 +92,10 @@ impl Audit {
         }
         let mut statement = self.connection.prepare_cached(CHAIN)?;
         let mut rows = statement.query((self.course.so_far.head, events_max as i64))?;
-        let mut events = 0;
+        let (mut events, shelf) = (0, Shelf::of(&self.connection));
         while let Some(row) = rows.next()? {
             events += 1;
-            let damage = match self.course.follow(row)? {
+            let damage = match self.course.follow(row, &shelf)? {
                 None => self.course.segment(&self.connection)?,
                 damage => damage,
             };
@@ -128,10 +128,10 @@ impl Course {
     }
 
     /// Goes on to the next event, and says what is wrong with it.
-    pub(super) fn follow(&mut self, row: &Row<'_>) -> Result<Option<Damage>, ReadError> {
+    pub(super) fn follow(&mut self, row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Option<Damage>, ReadError> {
         let (before, position) = (self.so_far, row.get::<_, Position>(0)?);
         // What cannot even be read is not what was stored.
-        let computed = tip_after(before.tip, row).ok();
+        let computed = tip_after(before.tip, row, shelf).ok();
         let stored = row.get(10).map(ChainHash).ok();
         self.so_far = Verified { head: position, tip: stored.or(computed).unwrap_or(before.tip) };
         self.at_end = position == last_of(position);
@@ -158,19 +158,29 @@ impl Course {
     }
 }
 
-pub(super) fn tip_after(before: ChainHash, row: &Row<'_>) -> rusqlite::Result<ChainHash> {
+pub(super) fn tip_after(before: ChainHash, row: &Row<'_>, shelf: &Shelf<'_>) -> Result<ChainHash, ReadError> {
+    let (position, payload, body) = (row.get(0)?, text(row, 5)?, text(row, 12)?);
+    if !payload.is_empty() && !body.is_empty() {
+        return Ok(tip_of(before, row, payload, body)?);
+    }
+    let payload = shelf.payload(position, payload.to_owned())?;
+    let body = shelf.body(position, Some(body.to_owned()))?.unwrap_or_default();
+    Ok(tip_of(before, row, &payload, &body)?)
+}
+
+fn tip_of(before: ChainHash, row: &Row<'_>, payload: &str, body: &str) -> rusqlite::Result<ChainHash> {
     let link = Link {
         position: row.get(0)?,
         stream: text(row, 1)?,
         version: row.get(2)?,
         kind: text(row, 3)?,
         schema: row.get(4)?,
-        payload: text(row, 5)?,
+        payload,
         causation: row.get(6)?,
         correlation: row.get(7)?,
         command_id: row.get(8)?,
         recorded_at: row.get(9)?,
-        command: &ChainHash::of_command(text(row, 11)?, text(row, 12)?),
+        command: &ChainHash::of_command(text(row, 11)?, body),
     };
     Ok(link.after(&before))
 }

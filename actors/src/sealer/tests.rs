@@ -59,7 +59,7 @@ async fn a_part_of_the_log_is_sealed_once_it_is_old() {
     clock.advance(TimeDelta::minutes(31));
     until_sealed(&store, SEGMENT).await;
     tokio::time::sleep(3 * LOOK_EVERY).await;
-    assert_eq!(store.reader().unwrap().sealed_until().unwrap(), SEGMENT.into(), "the second is half an hour old");
+    assert_eq!(store.reader().unwrap().sealed_until().unwrap(), u64::from(SEGMENT), "the second is half an hour old");
     clock.advance(TimeDelta::minutes(30));
     until_sealed(&store, 2 * SEGMENT).await;
     assert_eq!(store.reader().unwrap().verify().unwrap().head, u64::from(3 * SEGMENT));
