@@ -25,6 +25,11 @@ pub fn change(data_dir: &Path, change: &str) -> Result<()> {
     })
 }
 
+/// The same of as many as it may be.
+pub fn damage(data_dir: &Path, damage: &str) -> Result<()> {
+    unguarded(data_dir, |log| Ok(log.execute_batch(damage)?))
+}
+
 /// Gives the one event of this kind in a stream another kind, one that this version does not know or does again, with hashes
 /// and a head file to match. The desk must be down.
 pub fn rename(data_dir: &Path, stream: &str, from: &str, to: &str) -> Result<()> {
@@ -42,11 +47,13 @@ pub fn rename(data_dir: &Path, stream: &str, from: &str, to: &str) -> Result<()>
 fn unguarded(data_dir: &Path, change: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
     let mut log = Connection::open(data_dir.join("log.db"))?;
     let log = log.transaction()?;
-    let guard = "SELECT sql FROM sqlite_schema WHERE name = 'events_are_never_changed'";
-    let guard: String = log.query_row(guard, [], |row| row.get(0))?;
-    log.execute_batch("DROP TRIGGER events_are_never_changed")?;
+    let guards = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' AND name LIKE '%are_never%'";
+    let guards: Vec<(String, String)> =
+        log.prepare(guards)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?;
+    ensure!(!guards.is_empty(), "a log guards what is stored");
+    guards.iter().try_for_each(|(name, _)| log.execute_batch(&format!("DROP TRIGGER {name}")))?;
     change(&log)?;
-    log.execute_batch(&guard)?;
+    guards.iter().try_for_each(|(_, guard)| log.execute_batch(guard))?;
     Ok(log.commit()?)
 }
 

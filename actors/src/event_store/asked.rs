@@ -67,7 +67,7 @@ impl Reader {
 
 fn happened(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Happened, ReadError> {
     let recorded = recorded(row, shelf)?;
-    let body = shelf.body(recorded.position, row.get(11)?)?;
+    let body = row.get::<_, Option<String>>(11)?.map(|body| shelf.body(recorded.position, body)).transpose()?;
     let asked = row.get::<_, Option<String>>(10)?.zip(body).map(|(name, body)| Asked { name, body });
     let is_older = row.get::<_, u32>(4)? < recorded.event.schema();
     let older = is_older.then(|| shelf.payload(recorded.position, row.get(5)?)).transpose()?;

@@ -425,7 +425,7 @@ pub(super) fn recorded(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Recorded, Rea
     let name = text(row, 1).map_err(|source| ReadError::Row { position, source })?;
     let stream = name.parse().map_err(|source| ReadError::StreamAt { position, source })?;
     match stored.payload()? {
-        "" => shelf.at(position, |packed| stored.recorded_of(stream, packed.payload))?,
+        "" => stored.recorded_of(stream, &shelf.payload(position, String::new())?),
         payload => stored.recorded_of(stream, payload),
     }
 }

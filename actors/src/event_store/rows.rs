@@ -144,7 +144,7 @@ pub(super) fn stored_on(
 
 fn stored(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<EventRow, ReadError> {
     let position = row.get(0)?;
-    let body = shelf.body(position, row.get(12)?)?;
+    let body = row.get::<_, Option<String>>(12)?.map(|body| shelf.body(position, body)).transpose()?;
     let command = row.get::<_, Option<String>>(11)?.zip(body).map(|(name, body)| -> rusqlite::Result<CommandRow> {
         Ok(CommandRow { name, body, first: row.get(14)?, last: row.get(15)? })
     });

@@ -6,6 +6,7 @@
 //! and tells twice from once goes by rows, sealed or not.
 
 use std::cell::RefCell;
+use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{Category, Position};
@@ -17,7 +18,7 @@ use super::chain_hash::ChainHash;
 use super::log::Log;
 use super::reader::{ReadError, Reader, hash_on, head_on};
 use super::rows::stored_on;
-use super::segment::{Frame, Packed, SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, first_of};
+use super::segment::{Frame, SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, first_of};
 
 impl Reader {
     /// The segment that is to be made next, of events that were all recorded before a time; nothing while there are too few. The
@@ -135,45 +136,34 @@ fn segment(row: &Row<'_>) -> rusqlite::Result<Segment> {
     })
 }
 
-/// Knows what lean rows lack; the segment that was asked last stays unpacked, as a stream's events lie close together.
+/// Knows what lean rows lack; the segment that was asked last stays open, as a stream's events lie close together.
 #[derive(Debug)]
 pub(super) struct Shelf<'c> {
     connection: &'c Connection,
-    newest: RefCell<Option<(Segment, Unpacked)>>,
+    open: RefCell<Option<Opened>>,
+}
+
+/// What is bulky of a segment.
+#[derive(Debug)]
+struct Opened {
+    segment: Segment,
+    /// The payload of each event, and the place of its command.
+    events: Vec<(String, usize)>,
+    /// The bodies of the commands, once somebody asked for one.
+    bodies: Option<Vec<String>>,
 }
 
 impl<'c> Shelf<'c> {
     pub(super) fn of(connection: &'c Connection) -> Self {
-        Self { connection, newest: RefCell::new(None) }
-    }
-
-    /// The event that is sealed at a position.
-    pub(super) fn at<T>(&self, position: Position, look: impl FnOnce(&Packed<'_>) -> T) -> Result<T, ReadError> {
-        let mut newest = self.newest.borrow_mut();
-        let (_, unpacked) = match newest.take() {
-            Some(newer) if (newer.1.first..=newer.1.last).contains(&position) => newest.insert(newer),
-            _ => {
-                let segment = segment_of(self.connection, position)?.ok_or(missing(position))?;
-                let unpacked = segment.unpack()?;
-                newest.insert((segment, unpacked))
-            }
-        };
-        Ok(unpacked.at(position, look)?)
-    }
-
-    /// The body of its command.
-    pub(super) fn sealed_body(&self, position: Position) -> Result<String, ReadError> {
-        let place = self.at(position, |packed| packed.command)?;
-        let newest = self.newest.borrow();
-        let (segment, _) = newest.as_ref().expect("it was just looked at");
-        let body = segment.commands(|commands| commands.get(place).map(|command| command.body.to_owned()))?;
-        let first = segment.first;
-        Ok(body.ok_or(SegmentError { first, problem: SegmentProblem::Reference(position) })?)
+        Self { connection, open: RefCell::new(None) }
     }
 
     /// The payload of the event at a position, of which its row has this.
     pub(super) fn payload(&self, position: Position, in_row: String) -> Result<String, ReadError> {
-        if in_row.is_empty() { self.at(position, |packed| packed.payload.to_owned()) } else { Ok(in_row) }
+        if !in_row.is_empty() {
+            return Ok(in_row);
+        }
+        self.at(position, |opened, place| Ok(opened.events.get(place).map(|(payload, _)| payload.clone())))
     }
 
     /// The fields of the event at a position, of which its row has this; nothing of one that cannot be read.
@@ -182,11 +172,43 @@ impl<'c> Shelf<'c> {
         Ok(payload.and_then(|payload| serde_json::from_str(&payload).ok()).unwrap_or_default())
     }
 
-    /// The body of the command of the event at a position, of which its row, if there is one, has this.
-    pub(super) fn body(&self, position: Position, in_row: Option<String>) -> Result<Option<String>, ReadError> {
-        match in_row {
-            Some(empty) if empty.is_empty() => self.sealed_body(position).map(Some),
-            body => Ok(body),
+    /// The body of the command of the event at a position, of which its row has this.
+    pub(super) fn body(&self, position: Position, in_row: String) -> Result<String, ReadError> {
+        if !in_row.is_empty() {
+            return Ok(in_row);
         }
+        self.at(position, |opened, place| {
+            let Some((_, command)) = opened.events.get(place) else { return Ok(None) };
+            let bodies = match opened.bodies.take() {
+                Some(bodies) => opened.bodies.insert(bodies),
+                None => opened.bodies.insert(opened.segment.bodies()?),
+            };
+            Ok(bodies.get(*command).cloned())
+        })
+    }
+
+    fn at(
+        &self,
+        position: Position,
+        look: impl FnOnce(&mut Opened, usize) -> Result<Option<String>, SegmentError>,
+    ) -> Result<String, ReadError> {
+        let mut open = self.open.borrow_mut();
+        let opened = match open.take() {
+            Some(opened) if opened.segment.first == first_of(position) => open.insert(opened),
+            _ => open.insert(self.opened(position)?),
+        };
+        let first = opened.segment.first;
+        let found = look(opened, (position - first) as usize)?;
+        Ok(found.ok_or(SegmentError { first, problem: SegmentProblem::Reference(position) })?)
+    }
+
+    fn opened(&self, position: Position) -> Result<Opened, ReadError> {
+        let segment = segment_of(self.connection, position)?.ok_or(missing(position))?;
+        let mut events = Vec::new();
+        segment.unpack()?.each::<SegmentError>(segment.first, &mut |packed| {
+            events.push((packed.payload.to_owned(), packed.command));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(Opened { segment, events, bodies: None })
     }
 }

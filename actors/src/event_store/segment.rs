@@ -97,9 +97,9 @@ struct Tables<'a> {
 
 /// A command in a segment; its id is in the events' table.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(super) struct Command<'a> {
-    pub(super) name: &'a str,
-    pub(super) body: &'a str,
+struct Command<'a> {
+    name: &'a str,
+    body: &'a str,
 }
 
 /// An event in a segment. What it has in common with others stands in the tables.
@@ -170,12 +170,17 @@ impl Segment {
         Ok(Unpacked { first: self.first, last: self.last, contents })
     }
 
-    /// Looks at its commands.
-    pub(super) fn commands<T>(&self, look: impl FnOnce(&[Command<'_>]) -> T) -> Result<T, SegmentError> {
+    /// The bodies of its commands.
+    pub(super) fn bodies(&self) -> Result<Vec<String>, SegmentError> {
+        self.commands(|command| command.body.to_owned())
+    }
+
+    /// What is made of each of its commands.
+    fn commands<T>(&self, make: impl Fn(&Command<'_>) -> T) -> Result<Vec<T>, SegmentError> {
         let contents = self.contents(&self.commands)?;
         let commands: Vec<Command<'_>> =
             postcard::from_bytes(&contents).map_err(|error| self.unsound(SegmentProblem::Contents(error)))?;
-        Ok(look(&commands))
+        Ok(commands.iter().map(make).collect())
     }
 
     fn contents(&self, frame: &Frame) -> Result<Vec<u8>, SegmentError> {
@@ -189,8 +194,7 @@ impl Segment {
 
     /// Whether it is what was stored, if the log before it ends with this hash.
     pub(super) fn prove(&self, before: ChainHash) -> Result<(), SegmentError> {
-        let digest = |command: &Command<'_>| ChainHash::of_command(command.name, command.body);
-        let commands: Vec<_> = self.commands(|commands| commands.iter().map(digest).collect())?;
+        let commands = self.commands(|command| ChainHash::of_command(command.name, command.body))?;
         let mut tip = before;
         self.unpack()?.each::<SegmentError>(self.first, &mut |event| {
             let unknown = || self.unsound(SegmentProblem::Reference(event.position));
@@ -291,18 +295,6 @@ impl Unpacked {
             }
         }
         if rest.is_empty() { Ok(()) } else { Err(unsound(SegmentProblem::Range)) }
-    }
-}
-
-impl Unpacked {
-    /// Looks at the event at a position.
-    pub(super) fn at<T>(&self, position: Position, look: impl FnOnce(&Packed<'_>) -> T) -> Result<T, SegmentError> {
-        let (mut look, mut seen) = (Some(look), None);
-        self.each::<SegmentError>(position, &mut |packed| {
-            seen = look.take().map(|look| look(packed));
-            Ok(ControlFlow::Break(()))
-        })?;
-        seen.ok_or(SegmentError { first: self.first, problem: SegmentProblem::Reference(position) })
     }
 }
 

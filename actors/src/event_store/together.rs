@@ -28,9 +28,7 @@ impl Reader {
             Ok(StoredCommand { name: row.get(0)?, body: row.get(1)?, positions: (row.get(2)?, row.get(3)?) })
         });
         let Some(mut command) = command.optional()? else { return Ok(None) };
-        if command.body.is_empty() {
-            command.body = Shelf::of(&connection).sealed_body(command.positions.0)?;
-        }
+        command.body = Shelf::of(&connection).body(command.positions.0, command.body)?;
         Ok(Some(command))
     }
 

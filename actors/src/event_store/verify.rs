@@ -164,7 +164,7 @@ pub(super) fn tip_after(before: ChainHash, row: &Row<'_>, shelf: &Shelf<'_>) -> 
         return Ok(tip_of(before, row, payload, body)?);
     }
     let payload = shelf.payload(position, payload.to_owned())?;
-    let body = shelf.body(position, Some(body.to_owned()))?.unwrap_or_default();
+    let body = shelf.body(position, body.to_owned())?;
     Ok(tip_of(before, row, &payload, &body)?)
 }
 
