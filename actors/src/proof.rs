@@ -160,6 +160,9 @@ impl Proof {
 
     /// Its hash, its version, its command.
     fn check_place(&mut self, examined: &Examined) {
+        if let Some(damage) = examined.segment {
+            self.findings.add(Finding::at(examined.position, damage.to_string()));
+        }
         match examined.damage {
             Some(Damage::Missing { position }) => {
                 let last = examined.position - 1;
@@ -171,9 +174,6 @@ impl Proof {
                 self.findings.add(Finding::of(examined, problem));
             }
             None => {}
-        }
-        if let Some(damage) = examined.segment {
-            self.findings.add(Finding::Head { problem: damage.to_string() });
         }
         if let Some(version) = examined.version() {
             let due = self.versions.get(&examined.stream_id).map_or(1, |version| version + 1);

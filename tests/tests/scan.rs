@@ -8,16 +8,16 @@ use millrace_actors::event_store::{Log, Names, ReadError, Reader, Stored, Verify
 use millrace_actors::proof::{Subject, prove};
 use millrace_model::damage::Damage;
 use millrace_model::event::{Event, Recorded};
-use millrace_model::ids::Position;
+use millrace_model::ids::{Category, DepositId, Position, StreamName};
 use millrace_tests::drawn_log::{draw, seal};
 use millrace_tests::tampering::{change, damage};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
 /// More than a page for each of three threads, and no whole number of pages.
-const EVENTS: u64 = 2_600;
+const EVENTS: u64 = 1_600;
 /// How many events a segment has.
-const SEGMENT: u64 = 1_024;
+const SEGMENT: u64 = 512;
 
 fn drawn() -> Result<(TempDir, PathBuf)> {
     let folder = tempfile::tempdir()?;
@@ -179,14 +179,52 @@ fn what_is_sealed_is_read_like_what_is_not() -> Result<()> {
     is_alike(&reader)?;
     is_alike(&Reader::look_at(&log)?)?;
     // That segments are what is read: the rows say something else now.
-    damage(folder.path(), "UPDATE events SET version = version + 1000 WHERE position <= 2048")?;
+    damage(folder.path(), "UPDATE events SET version = version + 1000 WHERE position <= 1024")?;
     for threads in 1..=3 {
-        for (first, last) in [(1, Position::MAX), (1_000, 1_100), (1_025, 2_048), (2_000, 2_500), (2_049, 2_050)] {
+        for (first, last) in [(1, Position::MAX), (500, 600), (513, 1_024), (1_000, 1_300), (1_025, 1_026)] {
             let scanned = scanned(&reader, first, last, threads)?;
             let expected = before.iter().filter(|event| (first..=last).contains(&event.position));
             ensure!(scanned.iter().eq(expected), "{first} to {last} by {threads}");
         }
     }
+    Ok(())
+}
+
+/// All that can be asked about one deposit.
+fn told_of(reader: &Reader, id: DepositId) -> Result<String> {
+    let stream = StreamName::Deposit(id);
+    let positions = reader.positions_of(id)?;
+    let stored: Vec<_> = positions.iter().map(|position| reader.stored_at(*position)).collect::<Result<_, _>>()?;
+    let events = reader.stream(&stream, 0)?;
+    let commands: Vec<_> =
+        events.iter().map(|recorded| reader.command(recorded.command_id)).collect::<Result<_, _>>()?;
+    let (history, asked) = (reader.history(&stream, 0, 100)?, reader.with_commands(&stream)?);
+    Ok(format!("{positions:?} {stored:?} {events:?} {commands:?} {history:?} {asked:?}"))
+}
+
+#[test]
+fn a_deposit_whose_rows_are_lean_is_told_of_as_before() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log.db");
+    draw(&log, 3 * SEGMENT, 8)?;
+    let reader = Reader::open(&log)?;
+    let (_, deposits) = reader.stream_names(Category::Deposit)?;
+    let ids = deposits.iter().filter_map(|name| if let StreamName::Deposit(id) = name { Some(*id) } else { None });
+    let ids: Vec<_> = ids.collect();
+    let told = || -> Result<Vec<String>> { ids.iter().map(|id| told_of(&reader, *id)).collect() };
+    let whole = || -> Result<_> {
+        let (stored, events) = (reader.stored_after(0, usize::MAX >> 1)?, reader.after(0, usize::MAX >> 1)?);
+        let payouts = (reader.payouts_signed(0, Position::MAX)?, reader.payouts_after(0)?);
+        Ok(format!("{stored:?} {events:?} {payouts:?} {:?}", reader.payouts_voided_after(0)?))
+    };
+    let before = (told()?, whole()?);
+    seal(&log)?;
+    let lean =
+        "SELECT (SELECT count(*) FROM events WHERE payload = ''), (SELECT count(*) FROM commands WHERE body = '')";
+    let lean: (u64, u64) = Connection::open(&log)?.query_row(lean, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    ensure!(lean.0 > SEGMENT / 2 && lean.1 > SEGMENT / 4, "too few are lean: {lean:?}");
+    ensure!((told()?, whole()?) == before, "sealed, it tells something else");
+    ensure!(reader.verify()?.head == reader.head()?);
     Ok(())
 }
 
@@ -196,13 +234,191 @@ fn what_is_wrong_with_a_segment_is_found_and_named() -> Result<()> {
     let whole = std::fs::read(&log)?;
     ensure!(Reader::open(&log)?.verify().is_ok());
     for wrong in [
-        "UPDATE segments SET events = CAST(substr(events, 1, 900) || x'00' || substr(events, 902) AS BLOB) WHERE first = 1025",
-        "UPDATE segments SET commands = CAST(substr(commands, 1, 900) || x'00' || substr(commands, 902) AS BLOB) WHERE first = 1025",
-        "UPDATE segments SET events = (SELECT events FROM segments WHERE first = 1) WHERE first = 1025",
-        "UPDATE segments SET tip = zeroblob(32) WHERE first = 1025",
-        "UPDATE segments SET format = 9 WHERE first = 1025",
-        "UPDATE segments SET event_bytes = 1 << 40 WHERE first = 1025",
-        "UPDATE segments SET first = 1026 WHERE first = 1025",
+        "UPDATE segments SET events = CAST(substr(events, 1, 900) || x'00' || substr(events, 902) AS BLOB) WHERE first = 513",
+        "UPDATE segments SET commands = CAST(substr(commands, 1, 900) || x'00' || substr(commands, 902) AS BLOB) WHERE first = 513",
+        "UPDATE segments SET events = (SELECT events FROM segments WHERE first = 1) WHERE first = 513",
+        "UPDATE segments SET tip = zeroblob(32) WHERE first = 513",
+        "UPDATE segments SET format = 9 WHERE first = 513",
+        "UPDATE segments SET event_bytes = 1 << 40 WHERE first = 513",
+        "UPDATE segments SET first = 514 WHERE first = 513",
+    ] {
+        std::fs::write(&log, &whole)?;
+        damage(folder.path(), wrong)?;
+        let found = Reader::open(&log)?.verify();
+        let expected = Damage::Segment { position: SEGMENT + 1 };
+        ensure!(matches!(&found, Err(VerifyError::Damaged(found)) if *found == expected), "{wrong}: {found:?}");
+        let subject = Subject { log: log.clone(), views: Err(String::new()), head_file: Err(String::new()) };
+        let findings = prove(&subject, &mut |_, _| {})?.findings;
+        let said: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        ensure!(said[0].contains("segment that begins at position 513"), "{wrong}: {said:?}");
+    }
+    let unreadable = |recorded: &Recorded| matches!(recorded.event, Event::Unreadable(_));
+    ensure!(scanned(&reader, 1, Position::MAX, 2)?.iter().filter(|recorded| unreadable(recorded)).count() == 1);
+    Ok(())
+}
+
+#[test]
+fn a_lens_sees_each_event_as_it_is_stored() -> Result<()> {
+    let (_folder, log) = drawn()?;
+    let reader = Reader::open(&log)?;
+    let lens = |stored: &Stored<'_>, names: &mut Names<'_>| {
+        let is_wanted = stored.kind()? == "Detected";
+        let seen = (stored.position(), names.of(stored)?, stored.version()?, stored.payload()?.to_owned());
+        Ok(is_wanted.then_some(seen))
+    };
+    let seen: Vec<_> = reader.scan_through(1, Position::MAX, 2, lens)?.collect::<Result<_, _>>()?;
+    let expected =
+        slowly(&reader, 1, Position::MAX)?.into_iter().filter(|recorded| recorded.event.kind() == "Detected");
+    let expected: Vec<_> =
+        expected.map(|event| (event.position, event.stream, event.version, event.event.payload())).collect();
+    ensure!(!expected.is_empty() && seen.concat() == expected);
+    Ok(())
+}
+
+#[test]
+fn where_something_is_wrong_the_position_is_said_and_nothing_behind_it_comes() -> Result<()> {
+    type Fits = fn(&ReadError, Position) -> bool;
+    let wrongs: [(&str, &str, Fits); 4] = [
+        (
+            "kind = 'BlockScanned'",
+            "UPDATE events SET kind = 'Beamed' WHERE position = {at}",
+            |error, at| matches!(error, ReadError::Decode { position, .. } if *position == at),
+        ),
+        (
+            "kind = 'Mined'",
+            "UPDATE events SET payload = CAST(x'ff' AS TEXT) WHERE position = {at}",
+            |error, at| matches!(error, ReadError::Row { position, .. } if *position == at),
+        ),
+        (
+            "kind = 'Detected'",
+            "DELETE FROM streams WHERE id = (SELECT stream FROM events WHERE position = {at})",
+            |error, at| matches!(error, ReadError::NoStream { position, .. } if *position == at),
+        ),
+        (
+            "kind = 'Bound'",
+            "UPDATE streams SET name = 'elsewhere' WHERE id = (SELECT stream FROM events WHERE position = {at})",
+            |error, at| matches!(error, ReadError::StreamAt { position, .. } if *position == at),
+        ),
+    ];
+    for (which, wrong, fits) in wrongs {
+        let (folder, log) = drawn()?;
+        let at = format!("SELECT max(position) FROM events WHERE {which} AND position < 1500");
+        let at: Position = Connection::open(&log)?.query_row(&at, [], |row| row.get(0))?;
+        change(folder.path(), &wrong.replace("{at}", &at.to_string()))?;
+        let reader = Reader::open(&log)?;
+        for threads in 1..=3 {
+            let mut last = 0;
+            let scan = reader.scan(1, Position::MAX, threads)?.each::<ReadError>(|recorded| {
+                last = recorded.position;
+                Ok(())
+            });
+            let error = scan.err().context("nothing is wrong")?;
+            ensure!(fits(&error, at) && last < at, "{which} at {at} by {threads}: {error:?} after {last}");
+            let mut pages = reader.scan(1, Position::MAX, threads)?.skip_while(Result::is_ok);
+            ensure!(matches!(pages.next(), Some(Err(error)) if fits(&error, at)) && pages.next().is_none(), "{which}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn whoever_has_seen_enough_lets_the_threads_go() -> Result<()> {
+    let (_folder, log) = drawn()?;
+    let reader = Reader::open(&log)?;
+    let first = reader.scan(1, Position::MAX, 3)?.next().context("a page")??;
+    ensure!(first.first().is_some_and(|recorded| recorded.position == 1));
+    let stopped = reader.scan(1, Position::MAX, 2)?.each(|recorded| {
+        if recorded.position < 1_000 { Ok(()) } else { anyhow::bail!("enough at {}", recorded.position) }
+    });
+    ensure!(stopped.err().context("it was stopped")?.to_string() == "enough at 1000");
+    Ok(())
+}
+
+/// A log with sealed parts, and what it was before.
+fn sealed(events: u64) -> Result<(TempDir, PathBuf, Vec<Recorded>)> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log.db");
+    draw(&log, events, 5)?;
+    let before = slowly(&Reader::open(&log)?, 1, Position::MAX)?;
+    seal(&log)?;
+    Ok((folder, log, before))
+}
+
+#[test]
+fn what_is_sealed_is_read_like_what_is_not() -> Result<()> {
+    let (folder, log, before) = sealed(3 * SEGMENT)?;
+    let reader = Reader::open(&log)?;
+    ensure!(reader.sealed_until()? >= 2 * SEGMENT, "{}", reader.sealed_until()?);
+    is_alike(&reader)?;
+    is_alike(&Reader::look_at(&log)?)?;
+    // That segments are what is read: the rows say something else now.
+    damage(folder.path(), "UPDATE events SET version = version + 1000 WHERE position <= 1024")?;
+    for threads in 1..=3 {
+        for (first, last) in [(1, Position::MAX), (500, 600), (513, 1_024), (1_000, 1_300), (1_025, 1_026)] {
+            let scanned = scanned(&reader, first, last, threads)?;
+            let expected = before.iter().filter(|event| (first..=last).contains(&event.position));
+            ensure!(scanned.iter().eq(expected), "{first} to {last} by {threads}");
+        }
+    }
+    Ok(())
+}
+
+/// Whether a position is in the second segment.
+fn is_in_second(position: Position) -> bool {
+    (SEGMENT + 1..=2 * SEGMENT).contains(&position)
+}
+
+/// All that can be asked about one deposit.
+fn told_of(reader: &Reader, id: DepositId) -> Result<String> {
+    let stream = StreamName::Deposit(id);
+    let positions = reader.positions_of(id)?;
+    let stored: Vec<_> = positions.iter().map(|position| reader.stored_at(*position)).collect::<Result<_, _>>()?;
+    let events = reader.stream(&stream, 0)?;
+    let commands: Vec<_> =
+        events.iter().map(|recorded| reader.command(recorded.command_id)).collect::<Result<_, _>>()?;
+    let (history, asked) = (reader.history(&stream, 0, 100)?, reader.with_commands(&stream)?);
+    Ok(format!("{positions:?} {stored:?} {events:?} {commands:?} {history:?} {asked:?}"))
+}
+
+#[test]
+fn a_deposit_whose_rows_are_lean_is_told_of_as_before() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log.db");
+    draw(&log, 3 * SEGMENT, 8)?;
+    let reader = Reader::open(&log)?;
+    let (_, deposits) = reader.stream_names(Category::Deposit)?;
+    let ids = deposits.iter().filter_map(|name| if let StreamName::Deposit(id) = name { Some(*id) } else { None });
+    let ids: Vec<_> = ids.collect();
+    let told = || -> Result<Vec<String>> { ids.iter().map(|id| told_of(&reader, *id)).collect() };
+    let whole = || -> Result<_> {
+        let (stored, events) = (reader.stored_after(0, usize::MAX >> 1)?, reader.after(0, usize::MAX >> 1)?);
+        let payouts = (reader.payouts_signed(0, Position::MAX)?, reader.payouts_after(0)?);
+        Ok(format!("{stored:?} {events:?} {payouts:?} {:?}", reader.payouts_voided_after(0)?))
+    };
+    let before = (told()?, whole()?);
+    seal(&log)?;
+    let lean =
+        "SELECT (SELECT count(*) FROM events WHERE payload = ''), (SELECT count(*) FROM commands WHERE body = '')";
+    let lean: (u64, u64) = Connection::open(&log)?.query_row(lean, [], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    ensure!(lean.0 > SEGMENT / 2 && lean.1 > SEGMENT / 4, "too few are lean: {lean:?}");
+    ensure!((told()?, whole()?) == before, "sealed, it tells something else");
+    ensure!(reader.verify()?.head == reader.head()?);
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_a_segment_is_found_and_named() -> Result<()> {
+    let (folder, log, _) = sealed(3 * SEGMENT)?;
+    let whole = std::fs::read(&log)?;
+    ensure!(Reader::open(&log)?.verify().is_ok());
+    for wrong in [
+        "UPDATE segments SET events = CAST(substr(events, 1, 900) || x'00' || substr(events, 902) AS BLOB) WHERE first = 513",
+        "UPDATE segments SET commands = CAST(substr(commands, 1, 900) || x'00' || substr(commands, 902) AS BLOB) WHERE first = 513",
+        "UPDATE segments SET events = (SELECT events FROM segments WHERE first = 1) WHERE first = 513",
+        "UPDATE segments SET tip = zeroblob(32) WHERE first = 513",
+        "UPDATE segments SET format = 9 WHERE first = 513",
+        "UPDATE segments SET event_bytes = 1 << 40 WHERE first = 513",
+        "UPDATE segments SET first = 514 WHERE first = 513",
     ] {
         std::fs::write(&log, &whole)?;
         damage(folder.path(), wrong)?;
@@ -253,9 +469,9 @@ fn only_what_is_old_enough_and_whole_is_sealed_and_each_part_once() -> Result<()
 #[test]
 fn rows_that_are_not_what_was_stored_are_not_sealed() -> Result<()> {
     for wrong in [
-        "UPDATE events SET payload = replace(payload, '0', '1') WHERE position = 700",
-        "DELETE FROM events WHERE position = 700",
-        "UPDATE commands SET body = '{}' WHERE first_position = (SELECT min(first_position) FROM commands WHERE first_position > 600)",
+        "UPDATE events SET payload = replace(payload, '0', '1') WHERE position = 300",
+        "DELETE FROM events WHERE position = 300",
+        "UPDATE commands SET body = '{}' WHERE first_position = (SELECT min(first_position) FROM commands WHERE first_position > 200)",
     ] {
         let folder = tempfile::tempdir()?;
         let log = folder.path().join("log.db");

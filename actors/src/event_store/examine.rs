@@ -68,7 +68,7 @@ pub struct Examined {
     pub position: Position,
     /// What its hash says.
     pub damage: Option<Damage>,
-    /// What is wrong with the segment that ends with it.
+    /// What is wrong with the segment that begins with it.
     pub segment: Option<Damage>,
     /// The hash that is stored with it.
     pub hash: Option<Hash32>,
@@ -137,8 +137,8 @@ impl Examination {
             if row.get::<_, Position>(0)? > self.end {
                 return Ok(Step::End);
             }
-            let damage = self.course.follow(row, &shelf)?;
             let segment = self.course.segment(self.log.connection())?;
+            let damage = self.course.follow(row, &shelf)?;
             each(Examined { segment, ..examined(row, &shelf, damage)? });
         }
         Ok(Step::More)

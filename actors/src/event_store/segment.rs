@@ -16,7 +16,7 @@ use super::chain_hash::{ChainHash, Link};
 use super::rows::EventRow;
 
 /// How many events a segment has; the first begins at position 1.
-pub(super) const SEGMENT_EVENTS: Position = 1_024;
+pub(super) const SEGMENT_EVENTS: Position = 512;
 /// How segments are packed today.
 const FORMAT: u32 = 1;
 /// Higher ones hardly gain anything, and take longer.

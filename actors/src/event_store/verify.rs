@@ -7,9 +7,9 @@ use millrace_model::ids::Position;
 use rusqlite::{Connection, OpenFlags, Row};
 
 use super::chain_hash::{ChainHash, Link};
-use super::reader::{ReadError, Reader, text};
+use super::reader::{ReadError, Reader, hash_on, text};
 use super::sealed::{Shelf, sealed_until, segment_of};
-use super::segment::{first_of, last_of};
+use super::segment::{Segment, first_of, last_of};
 
 /// Why the log was not verified.
 #[derive(Debug, thiserror::Error)]
@@ -87,16 +87,13 @@ impl Audit {
 
     /// Verifies the next events. It stops behind damage; whoever goes on learns of the next, by the hashes that are stored.
     pub fn page(&mut self, events_max: usize) -> Result<Step, VerifyError> {
-        if let Some(damage) = self.course.segment(&self.connection)? {
-            return Err(damage.into());
-        }
         let mut statement = self.connection.prepare_cached(CHAIN)?;
         let mut rows = statement.query((self.course.so_far.head, events_max as i64))?;
         let (mut events, shelf) = (0, Shelf::of(&self.connection));
         while let Some(row) = rows.next()? {
             events += 1;
-            let damage = match self.course.follow(row, &shelf)? {
-                None => self.course.segment(&self.connection)?,
+            let damage = match self.course.segment(&self.connection)? {
+                None => self.course.follow(row, &shelf)?,
                 damage => damage,
             };
             if let Some(damage) = damage {
@@ -107,24 +104,38 @@ impl Audit {
     }
 }
 
-/// How far a log was followed, and where the segment began that would end next.
+/// How far a log was followed.
 #[derive(Debug)]
 pub(super) struct Course {
     so_far: Verified,
-    /// The hash before the first event that a segment may have next.
-    before_segment: ChainHash,
-    /// The end of a segment that is still to be proved.
-    at_end: bool,
+    /// The first position of the segment that was proved last.
+    proved: Position,
+    /// Whether it was not what was sealed.
+    is_broken: bool,
 }
 
 impl Course {
     pub(super) fn begin() -> Self {
-        let (so_far, before_segment) = (Verified { head: 0, tip: ChainHash::GENESIS }, ChainHash::GENESIS);
-        Self { so_far, before_segment, at_end: false }
+        Self { so_far: Verified { head: 0, tip: ChainHash::GENESIS }, proved: 0, is_broken: false }
     }
 
     pub(super) fn so_far(&self) -> Verified {
         self.so_far
+    }
+
+    /// Proves the segment that begins with the next event, if one does, and says what is wrong with it; once.
+    pub(super) fn segment(&mut self, connection: &Connection) -> Result<Option<Damage>, ReadError> {
+        let position = self.so_far.head + 1;
+        if position != first_of(position) || position == self.proved {
+            return Ok(None);
+        }
+        (self.proved, self.is_broken) = (position, false);
+        if position <= sealed_until(connection)? {
+            let tip = hash_on(connection, last_of(position))?;
+            let is_sound = |segment: &Segment| Some(segment.tip) == tip && segment.prove(self.so_far.tip).is_ok();
+            self.is_broken = !segment_of(connection, position)?.as_ref().is_some_and(is_sound);
+        }
+        Ok(self.is_broken.then_some(Damage::Segment { position }))
     }
 
     /// Goes on to the next event, and says what is wrong with it.
@@ -134,28 +145,18 @@ impl Course {
         let computed = tip_after(before.tip, row, shelf).ok();
         let stored = row.get(10).map(ChainHash).ok();
         self.so_far = Verified { head: position, tip: stored.or(computed).unwrap_or(before.tip) };
-        self.at_end = position == last_of(position);
         Ok(match position {
             _ if position != before.head + 1 => Some(Damage::Missing { position: before.head + 1 }),
+            // What it has in its segment is said of the segment.
+            _ if self.is_broken && is_lean(row) => None,
             _ if computed.is_none() || computed != stored => Some(Damage::Changed { position }),
             _ => None,
         })
     }
+}
 
-    /// Proves the segment that ends here, if there is one, and says what is wrong with it; once.
-    pub(super) fn segment(&mut self, connection: &Connection) -> Result<Option<Damage>, ReadError> {
-        if !std::mem::take(&mut self.at_end) {
-            return Ok(None);
-        }
-        let before = std::mem::replace(&mut self.before_segment, self.so_far.tip);
-        if self.so_far.head > sealed_until(connection)? {
-            return Ok(None);
-        }
-        let position = first_of(self.so_far.head);
-        let segment = segment_of(connection, position)?;
-        let is_sound = segment.is_some_and(|segment| segment.tip == self.so_far.tip && segment.prove(before).is_ok());
-        Ok((!is_sound).then_some(Damage::Segment { position }))
-    }
+fn is_lean(row: &Row<'_>) -> bool {
+    [5, 12].iter().any(|column| text(row, *column).is_ok_and(str::is_empty))
 }
 
 pub(super) fn tip_after(before: ChainHash, row: &Row<'_>, shelf: &Shelf<'_>) -> Result<ChainHash, ReadError> {

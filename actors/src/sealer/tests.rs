@@ -11,7 +11,7 @@ use crate::event_store::{Append, Execution, Expected, Settings, Write};
 use crate::supervision::Registry;
 
 /// How many events a segment has.
-const SEGMENT: u32 = 1_024;
+const SEGMENT: u32 = 512;
 const AFTER: Duration = Duration::from_hours(1);
 const WITHIN: Duration = Duration::from_secs(3_600);
 
