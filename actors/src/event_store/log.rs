@@ -139,6 +139,12 @@ impl Log {
         })
     }
 
+    /// Does what cannot be done within a transaction.
+    pub(super) fn alone(&mut self, sql: &str) -> Result<(), AppendError> {
+        self.know_end().map_err(AppendError::Unavailable)?;
+        self.connection.execute_batch(sql).map_err(|error| AppendError::Unavailable(told(&error, &self.path)))
+    }
+
     /// Why nothing could be written the last time; `None` when something could.
     pub(super) fn trouble(&self) -> Option<&str> {
         self.trouble.as_deref()

@@ -65,6 +65,13 @@ impl Log {
     }
 }
 
+impl Log {
+    /// Writes the file anew, without the gaps that emptied rows left.
+    pub fn compact(&mut self) -> Result<(), AppendError> {
+        self.alone("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
+    }
+}
+
 fn insert(connection: &Connection, segment: &Segment) -> rusqlite::Result<()> {
     let Segment { first, last, format, tip, events, commands } = segment;
     let (event_bytes, command_bytes) = (events.bytes as i64, commands.bytes as i64);

@@ -2,7 +2,7 @@
 //!
 //! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through
 //! its operator API; they never open its database. `why`, `replay`, `diff`, `redecide`, `verify` and `export` read a
-//! log's files, and work without a desk; `import` makes one. `rebuild` asks the running desk, and does it itself where none
+//! log's files, and work without a desk; `import` makes one, and `compact` makes one smaller. `rebuild` asks the running desk, and does it itself where none
 //! runs. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
 //! `sysexits.h`).
 
@@ -10,6 +10,7 @@ mod backup;
 mod brakes;
 mod check;
 mod client;
+mod compact;
 mod declare;
 mod deposits;
 mod diff;
@@ -117,6 +118,9 @@ pub enum Command {
     /// Make a log of an export, for a look in the sandbox.
     #[command(after_help = import::NOTES)]
     Import(import::Import),
+    /// Pack what is old of a stopped desk's log, and give back the room.
+    #[command(after_help = compact::NOTES)]
+    Compact(compact::Compact),
     /// Make projections, what pages and APIs show, anew from the log.
     #[command(after_help = rebuild::NOTES)]
     Rebuild(rebuild::Rebuild),

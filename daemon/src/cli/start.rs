@@ -73,6 +73,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
         Command::Export(export) => export.run(|| Ok(load()?.config), out),
         Command::Import(wanted) => import::run(&wanted, out),
+        Command::Compact(compact) => compact.run(&load()?.config, out),
         Command::Rebuild(rebuild) => rebuild.run(&load()?.config, out),
         Command::Verify(verify) => verify.run(|| Ok(load()?.config), out),
         Command::Version => Ok(writeln!(out, "millrace {}", env!("CARGO_PKG_VERSION"))?),

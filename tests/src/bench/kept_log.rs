@@ -29,7 +29,16 @@ pub(super) fn start(tree: &Tree, data_dir: &Path) -> anyhow::Result<(Store, Head
 
 /// A log of a million drawn events, kept in the target folder for the next run; it is not to be written to.
 pub(super) fn of_a_million() -> anyhow::Result<PathBuf> {
+    drawn_log::kept(&folder()?, MILLION)
+}
+
+/// The same log sealed, as a desk has it of which all but the newest is old.
+pub(super) fn of_a_million_sealed() -> anyhow::Result<PathBuf> {
+    drawn_log::kept_sealed(&folder()?, MILLION)
+}
+
+fn folder() -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let target = own.ancestors().nth(2).context("the benchmarks run from a target folder")?;
-    drawn_log::kept(&target.join("drawn-logs"), MILLION)
+    Ok(target.join("drawn-logs"))
 }

@@ -1,4 +1,4 @@
-//! `state_at_version_ms`, `desk_at_position_ms`, `verify_rate`: what can be asked of a log of a million events.
+//! `state_at_version_ms`, `desk_at_position_ms`, `verify_rate`: what can be asked of a log of a million events, sealed as a desk has it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -20,7 +20,7 @@ use crate::seed;
 const ASKED: usize = 200;
 
 pub(super) fn run() -> anyhow::Result<Vec<Figure>> {
-    let log = kept_log::of_a_million()?;
+    let log = kept_log::of_a_million_sealed()?;
     Ok(vec![state(&log)?, desk(&log)?])
 }
 
@@ -92,7 +92,7 @@ fn desk(log: &Path) -> anyhow::Result<Figure> {
 }
 
 pub(super) fn verify() -> anyhow::Result<Vec<Figure>> {
-    let log = kept_log::of_a_million()?;
+    let log = kept_log::of_a_million_sealed()?;
     let chain = Timed::of(|| Ok(Reader::open(&log)?.verify()?.head))?;
     let none = || "it has none".to_owned();
     let subject = Subject { log, views: Err(none()), head_file: Err(none()) };

@@ -53,15 +53,28 @@ pub fn seal(log: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A log from seed 1, sealed, drawn once and kept under this folder. It is not to be written to.
+/// A log from seed 1, drawn once and kept under this folder. It is not to be written to.
 pub fn kept(folder: &Path, events: u64) -> anyhow::Result<PathBuf> {
-    let kept = folder.join(format!("drawn-{DRAWN_AS}-{events}"));
+    kept_as(folder, &format!("drawn-{DRAWN_AS}-{events}"), |log| draw(log, events, 1))
+}
+
+/// The same log as a desk has it that is old: sealed and compact.
+pub fn kept_sealed(folder: &Path, events: u64) -> anyhow::Result<PathBuf> {
+    let rows = kept(folder, events)?;
+    kept_as(folder, &format!("drawn-{DRAWN_AS}-{events}-sealed"), |log| {
+        std::fs::copy(&rows, log)?;
+        seal(log)?;
+        Ok(Log::open(log)?.compact()?)
+    })
+}
+
+/// A log that is made once; one that is not made whole is not kept.
+fn kept_as(folder: &Path, name: &str, make: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<PathBuf> {
+    let kept = folder.join(name);
     if !kept.try_exists()? {
         std::fs::create_dir_all(folder)?;
         let partial = tempfile::tempdir_in(folder)?;
-        let log = partial.path().join("log.db");
-        draw(&log, events, 1)?;
-        seal(&log)?;
+        make(&partial.path().join("log.db"))?;
         std::fs::rename(partial.keep(), &kept).with_context(|| kept.display().to_string())?;
     }
     Ok(kept.join("log.db"))
