@@ -4,9 +4,10 @@
 //! log, never more than that: one that is missing, damaged, of another log or made by a version that reads the log otherwise
 //! is passed over and made anew, and all of them can be thrown away at any time.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 use millrace_model::deposit::Deposit;
 use millrace_model::event::{Event, Recorded};
@@ -20,6 +21,8 @@ use crate::event_store::{ReadError, Reader};
 
 /// How many events lie between two stations.
 const EVERY: Position = 65_536;
+/// The folder of a log's stations, beside the log.
+const FOLDER: &str = "stations";
 /// To be raised whenever the same events come to another overview, or an overview to another text.
 const FOLDED_AS: u32 = 1;
 /// The largest file that is taken for a station.
@@ -48,6 +51,7 @@ pub enum OverviewError {
 pub struct Stations {
     folder: PathBuf,
     every: Position,
+    is_only_read: bool,
 }
 
 /// What is kept of a station.
@@ -64,7 +68,17 @@ struct Station {
 impl Stations {
     /// The stations in this folder, which need not exist yet.
     pub fn new(folder: PathBuf) -> Self {
-        Self { folder, every: EVERY }
+        Self { folder, every: EVERY, is_only_read: false }
+    }
+
+    /// The stations of the log in this file.
+    pub fn beside(log: &Path) -> Self {
+        Self::new(log.with_file_name(FOLDER))
+    }
+
+    /// The same, of which none is made: for whoever looks at what may be somebody else's.
+    pub fn only_read(self) -> Self {
+        Self { is_only_read: true, ..self }
     }
 
     /// The same with another distance between two of them.
@@ -72,20 +86,20 @@ impl Stations {
         Self { every: events.max(1), ..self }
     }
 
-    /// The newest station that is not behind a position.
-    fn nearest(&self, reader: &Reader, position: Position) -> Result<Overview, ReadError> {
+    /// The newest station after a position and up to another.
+    fn nearest(&self, reader: &Reader, after: Position, until: Position) -> Result<Option<Overview>, ReadError> {
         let mut known = self.known();
-        known.retain(|known| *known <= position);
+        known.retain(|known| (after + 1..=until).contains(known));
         known.sort_unstable();
         for at in known.into_iter().rev() {
             let log = reader.hash_at(at)?;
             match self.read(at) {
-                Ok(station) if Some(station.log) == log && station.fits(at) => return Ok(station.overview),
+                Ok(station) if Some(station.log) == log && station.fits(at) => return Ok(Some(station.overview)),
                 Ok(_) => tracing::debug!(position = at, "the station is of another log or version"),
                 Err(error) => tracing::warn!(position = at, %error, "the station cannot be used"),
             }
         }
-        Ok(Overview::default())
+        Ok(None)
     }
 
     /// The positions of which there is a station, as far as their names say.
@@ -121,7 +135,7 @@ impl Stations {
     }
 
     fn write(&self, station: &Station) -> io::Result<()> {
-        fs::create_dir_all(&self.folder)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.folder)?;
         let path = self.path(station.overview.position);
         let body = serde_json::to_string(station)?;
         // Two who fold at once write the same.
@@ -145,24 +159,44 @@ pub fn overview_at(
     stations: Option<&Stations>,
     position: Position,
 ) -> Result<Overview, OverviewError> {
+    overview_after(reader, stations, Overview::default(), position)
+}
+
+/// The same, where the desk at an earlier position is at hand.
+pub fn overview_after(
+    reader: &Reader,
+    stations: Option<&Stations>,
+    earlier: Overview,
+    position: Position,
+) -> Result<Overview, OverviewError> {
     let head = reader.head()?;
     if position > head {
         return Err(OverviewError::Beyond { position, head });
     }
-    let mut overview =
-        stations.map_or_else(|| Ok(Overview::default()), |stations| stations.nearest(reader, position))?;
-    let first = overview.position + 1;
-    let threads = if position + 1 - first < THREADS_FROM { 1 } else { 2 };
-    reader.scan(first, position, threads)?.each::<ReadError>(|recorded| {
+    let nearer = stations.map(|stations| stations.nearest(reader, earlier.position, position)).transpose()?.flatten();
+    let mut overview = nearer.unwrap_or(earlier);
+    let threads = if position - overview.position < THREADS_FROM { 1 } else { 2 };
+    fold_on(reader, &mut overview, position, threads, stations.filter(|stations| !stations.is_only_read))?;
+    reader.check_still_alone()?;
+    Ok(overview)
+}
+
+/// Takes in the events up to a position, and leaves a station where there is to be one.
+fn fold_on(
+    reader: &Reader,
+    overview: &mut Overview,
+    until: Position,
+    threads: usize,
+    stations: Option<&Stations>,
+) -> Result<(), ReadError> {
+    reader.scan(overview.position + 1, until, threads)?.each(|recorded| {
         let earlier = if overview.needs(&recorded).is_some() { before(reader, &recorded)? } else { None };
         overview.take_in(&recorded, earlier);
         if let Some(stations) = stations.filter(|stations| overview.position.is_multiple_of(stations.every)) {
-            stations.keep(&overview, reader.hash_at(overview.position)?);
+            stations.keep(overview, reader.hash_at(overview.position)?);
         }
         Ok(())
-    })?;
-    reader.check_still_alone()?;
-    Ok(overview)
+    })
 }
 
 /// The deposit as it was before this event.
