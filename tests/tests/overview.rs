@@ -145,7 +145,7 @@ fn the_stations_of_another_log_are_not_taken() -> Result<()> {
     Ok(())
 }
 
-/// Whoever changes what an overview holds, or how events come to it, raises `FOLDED_AS` in `actors/src/stations.rs` so that no
+/// Whoever changes what an overview holds, or how events come to it, raises `FOLDED_AS` in `actors/src/stations/folder.rs` so that no
 /// station from before is taken, and puts what this says here.
 #[test]
 fn an_overview_that_changes_is_folded_as_another() -> Result<()> {

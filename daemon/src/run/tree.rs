@@ -34,6 +34,7 @@ use millrace_actors::projection::{self, Views};
 use millrace_actors::reconciler::{self, Compared, Openings};
 use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::sender;
+use millrace_actors::stations::{self, Stations};
 use millrace_actors::stock::{self, Stock};
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
@@ -167,6 +168,7 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     projection::start(&followers, store.clone(), views.clone())?;
     let operations = operations::start(&followers, Deposits::new(store.clone()))?;
     auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
+    stations::keeper::start(&followers, store.clone(), Stations::beside(&data_dir.join(LOG_FILE)))?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();
     Ok(Core { tree, followers, store, head_file, views, operations, health, clock, reconciliation, sandbox })
