@@ -3,6 +3,7 @@
 //! Nobody needs this part. It reads on a connection of its own, a little at a time with a rest after each, on one thread; and it
 //! begins only when there are events enough for a station. What goes wrong is told to the log and tried again later.
 
+use std::path::Path;
 use std::time::Duration;
 
 use millrace_model::ids::Position;
@@ -67,6 +68,9 @@ enum Obstacle {
     Open(#[from] OpenError),
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Told by the auditor as well, who halts the desk for it.
+    #[error("the log has no event at position {position}")]
+    Missing { position: Position },
     #[error("a station cannot be kept: {0}")]
     Keep(#[from] std::io::Error),
     /// The fold panicked: a desk that works must not end for what it can do without.
@@ -109,7 +113,7 @@ impl Keeper {
         }
     }
 
-    /// Makes the stations there are to be, but for those that an older one is near enough to.
+    /// Goes on from the newest station, and makes those that come after it. Gives back where the last one is.
     async fn make(&self) -> Result<Position, Obstacle> {
         let (store, stations, newest) = (self.store.clone(), self.stations.clone(), self.newest());
         let begin = move || Fold::begin(store.reader()?.path(), stations, newest);
@@ -132,7 +136,7 @@ impl Keeper {
 }
 
 impl Fold {
-    fn begin(log: &std::path::Path, stations: Stations, newest: Position) -> Result<Self, Obstacle> {
+    fn begin(log: &Path, stations: Stations, newest: Position) -> Result<Self, Obstacle> {
         stations.remove_unfinished();
         let reader = Reader::open(log)?;
         let overview = stations.nearest(&reader, 1..=newest)?.unwrap_or_default();
@@ -145,9 +149,8 @@ impl Fold {
         let station = overview.position - overview.position % stations.every + stations.every;
         let until = newest.min(station).min(overview.position + PAGE_EVENTS);
         fold_on(reader, overview, until, 1, |_| Ok(()))?;
-        if until == station
-            && let Some(log) = reader.hash_at(until)?
-        {
+        let log = reader.hash_at(until)?.ok_or(Obstacle::Missing { position: until })?;
+        if until == station {
             stations.keep(overview, log)?;
         }
         Ok(self)

@@ -9,6 +9,7 @@ use millrace_model::ids::Position;
 
 use super::keeper::{self, Kept};
 use super::*;
+use crate::event_store::poison;
 use crate::sender::tests::rig::Rig;
 use crate::supervision::State;
 
@@ -88,6 +89,17 @@ async fn a_start_goes_on_from_the_newest_and_removes_what_is_of_no_use() {
     owe(&rig, 6..=7).await;
     until_kept(&mut keep(&rig), 25).await;
     assert_eq!(files(&rig), named(&[5, 20, 25]), "what lies far back is made when somebody looks there");
+}
+
+/// What is missing in a log is the auditor's to tell.
+#[tokio::test(start_paused = true)]
+async fn where_the_log_has_a_hole_they_end_before_it() {
+    let rig = Rig::new().await;
+    owe(&rig, 1..=5).await;
+    let rig = rig.between(|log| poison::damage(log, "DELETE FROM events WHERE position BETWEEN 8 AND 10")).await;
+    let kept = keep(&rig);
+    tokio::time::sleep(Duration::from_secs(200)).await;
+    assert_eq!((*kept.borrow(), files(&rig)), (None, named(&[5])));
 }
 
 /// The desk can do without them.

@@ -19,7 +19,8 @@ use crate::escape::escaped;
 
 pub(super) const NOTES: &str = "\
 What stands on the accounts, how many deposits stand where, which of them came, ended or moved, switches and halt: what of
-this is another at the second moment than at the first. The log's file is read, and nothing else.
+this is another at the second moment than at the first. The log's file is read, and what the desk keeps beside it to be
+quick at this (`stations`); nothing is written.
 
 Examples:
   millrace diff --from 2026-11-21T20:00:00Z --to 2026-11-21T21:00:00Z      what happened in that hour
