@@ -27,5 +27,7 @@ pub mod replay;
 pub mod spend;
 pub mod story;
 pub mod stray;
+#[cfg(test)]
+mod testing;
 mod upcast;
 pub mod wallet;

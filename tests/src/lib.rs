@@ -6,6 +6,7 @@
 //! * [`house`] reads our own sources, so that a rule is a test and not a wish.
 //! * [`desk`] is the real program in a folder of its own, [`operator`] its operator's API, [`world`] what it deals with
 //!   when it is configured as in production.
+//! * [`command_line`] runs the program for one command.
 //! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
 //! * [`drawn_log`] draws logs of any length with histories that could have happened.
 //! * [`drill`] does to the real program what machines, disks and networks do; [`process`] and [`sandbox`] serve it.
@@ -16,6 +17,7 @@
 //! `tests/run` sets everything up and runs everything; `tests/README.md` says what it needs.
 
 pub mod bench;
+pub mod command_line;
 pub mod desk;
 pub mod drawn_log;
 pub mod drill;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use bitcoin::hashes::{Hash, sha256};
 use millrace_actors::event_store::Reader;
+use millrace_actors::moments::compare;
 use millrace_actors::stations::{OverviewError, Stations, overview_at};
 use millrace_model::ids::Position;
 use millrace_model::overview::Overview;
@@ -63,7 +64,11 @@ fn stations(folder: &Path) -> Stations {
 }
 
 fn kept(folder: &Path) -> Result<Vec<PathBuf>> {
-    Ok(fs::read_dir(folder.join("stations"))?.map(|file| Ok(file?.path())).collect::<std::io::Result<_>>()?)
+    let stations = folder.join("stations");
+    if !stations.exists() {
+        return Ok(Vec::new());
+    }
+    Ok(fs::read_dir(stations)?.map(|file| Ok(file?.path())).collect::<std::io::Result<_>>()?)
 }
 
 #[test]
@@ -102,6 +107,27 @@ fn at_every_position_it_is_the_same_with_stations_and_without_and_whatever_becam
     Ok(())
 }
 
+#[test]
+fn two_moments_are_held_against_each_other_from_whatever_stations_there_are() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log.db");
+    draw(&log, EVENTS, 7)?;
+    let reader = Reader::open(&log)?;
+    let (stations, head) = (stations(folder.path()), reader.head()?);
+    let moments = [(0, 0), (0, head), (EVERY, EVERY + 1), (EVERY - 10, 3 * EVERY + 10), (777, head), (head, head)];
+    let plain = moments.map(|(from, to)| compare(&reader, None, from, to));
+    let plain = plain.into_iter().collect::<Result<Vec<_>, _>>()?;
+    ensure!(plain[3].moved.len() > 10 && plain[3].deposits.len() > 2 && plain[0].moved.is_empty(), "{:#?}", plain[3]);
+    for (looks, made) in [(stations.clone().only_read(), 0), (stations.clone(), head / EVERY), (stations, head / EVERY)]
+    {
+        for ((from, to), plain) in moments.iter().zip(&plain) {
+            ensure!(compare(&reader, Some(&looks), *from, *to)? == *plain, "another from {from} to {to}");
+        }
+        ensure!(kept(folder.path())?.len() as u64 == made, "{:?}", kept(folder.path())?);
+    }
+    Ok(())
+}
+
 /// As when a log was put back and went on otherwise.
 #[test]
 fn the_stations_of_another_log_are_not_taken() -> Result<()> {
@@ -119,7 +145,7 @@ fn the_stations_of_another_log_are_not_taken() -> Result<()> {
     Ok(())
 }
 
-/// Whoever changes what an overview holds, or how events come to it, raises `FOLDED_AS` in `actors/src/stations.rs` so that no
+/// Whoever changes what an overview holds, or how events come to it, raises `FOLDED_AS` in `actors/src/stations/folder.rs` so that no
 /// station from before is taken, and puts what this says here.
 #[test]
 fn an_overview_that_changes_is_folded_as_another() -> Result<()> {

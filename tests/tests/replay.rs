@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use millrace_tests::desk::{Desk, fresh_target, program};
+use millrace_tests::command_line::{json_lines, said};
+use millrace_tests::desk::{Desk, fresh_target};
 use millrace_tests::operator::OperatorApi;
 use millrace_tests::tampering;
 use serde_json::Value;
@@ -22,18 +22,6 @@ fn log_files(data: &Path) -> Result<BTreeMap<String, Vec<u8>>> {
         }
     }
     Ok(files)
-}
-
-/// Runs the program without any desk; gives back its exit code and what it said on either stream.
-async fn said(arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
-    let mut command = tokio::process::Command::new(program()?);
-    let output = command.args(arguments).stdin(Stdio::null()).output().await?;
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes);
-    Ok((output.status.code(), text(output.stdout)?, text(output.stderr)?))
-}
-
-fn json_lines(text: &str) -> Result<Vec<Value>> {
-    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
 }
 
 #[tokio::test]

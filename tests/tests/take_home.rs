@@ -355,7 +355,7 @@ fn two_moments_of_a_desk_are_held_against_each_other() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let reader = Reader::look_at(&restore("schema-2", folder.path())?)?;
     // The deposit that waited for its decision at 163 was paid out by 176; others came later.
-    let compared = moments::compare(&reader, 163, 176)?;
+    let compared = moments::compare(&reader, None, 163, 176)?;
     let moved: Vec<_> =
         compared.moved.iter().map(|it| (it.before.map(Place::as_str), it.after.map(Place::as_str))).collect();
     assert_eq!(moved, [(Some("wait_decide"), Some("paid"))]);
@@ -363,11 +363,11 @@ fn two_moments_of_a_desk_are_held_against_each_other() -> Result<()> {
         |account: Account| compared.balances.iter().find(|row| row.account == account).map(|row| row.change.as_str());
     assert_eq!(change(Account::HotWallet), Some("-26.450000"));
     assert_eq!(change(Account::DepositAddresses), None, "nothing came in");
-    let all = moments::compare(&reader, 0, reader.head()?)?;
+    let all = moments::compare(&reader, None, 0, reader.head()?)?;
     let stands: Vec<_> = all.deposits.iter().map(|row| (row.place.as_str(), row.before, row.after)).collect();
     assert_eq!(stands, [("held", 0, 1), ("paid", 0, 3), ("refunded", 0, 1)]);
     ensure!(all.moved.len() == 5 && all.halt.is_none(), "halted and resumed in between: {all:#?}");
-    let halted = moments::compare(&reader, 223, 224)?;
+    let halted = moments::compare(&reader, None, 223, 224)?;
     assert_eq!(halted.halt, Some((None, Some("by an operator: a look".to_owned()))));
     let expected: serde_json::Value = serde_json::from_str(&millrace_tests::golden::text("schema-2", "json")?)?;
     for row in expected["ledger"].as_array().context("balances")? {

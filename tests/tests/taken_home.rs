@@ -2,28 +2,15 @@
 //! a log of, decided again, and shown by a desk in the sandbox that does nothing with it; a real desk does not open it.
 
 use std::fs;
-use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use millrace_tests::desk::{Desk, fresh_target, program};
+use millrace_tests::command_line::{json_lines, said};
+use millrace_tests::desk::{Desk, fresh_target};
 use millrace_tests::operator::OperatorApi;
 use millrace_tests::{golden, tampering};
-use serde_json::Value;
 
 const WITHIN: Duration = Duration::from_secs(60);
-
-/// Runs the program without any desk; gives back its exit code and what it said on either stream.
-async fn said(arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
-    let mut command = tokio::process::Command::new(program()?);
-    let output = command.args(arguments).stdin(Stdio::null()).output().await?;
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes);
-    Ok((output.status.code(), text(output.stdout)?, text(output.stderr)?))
-}
-
-fn json_lines(text: &str) -> Result<Vec<Value>> {
-    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
-}
 
 #[tokio::test]
 async fn a_deposit_of_a_running_desk_is_taken_home_and_stepped_through_there() -> Result<()> {

@@ -88,6 +88,16 @@ async fn made_anew(rig: &Rig, views: &Views) {
     .unwrap();
 }
 
+/// A desk of which something is shown, the rows of that, and their file.
+async fn shown() -> (Rig, Vec<Vec<String>>, PathBuf) {
+    let rig = Rig::new().await;
+    live(&rig).await;
+    let views = views(&rig);
+    caught_up(&rig, &views).await;
+    let path = path(&rig);
+    (rig, all_rows(&path), path)
+}
+
 #[tokio::test]
 async fn what_is_made_anew_is_what_was_followed() {
     let rig = Rig::new().await;
@@ -117,11 +127,7 @@ async fn what_is_made_anew_is_what_was_followed() {
 
 #[tokio::test]
 async fn one_of_another_version_is_made_anew_at_the_start_and_shown_as_it_is_until_then() {
-    let rig = Rig::new().await;
-    live(&rig).await;
-    let shown = views(&rig);
-    caught_up(&rig, &shown).await;
-    let (before, path_of_views) = (all_rows(&path(&rig)), path(&rig));
+    let (rig, before, path_of_views) = shown().await;
     let rig = rig
         .between(|_| {
             change(&path_of_views, "UPDATE projections SET version = 0 WHERE name IN ('ledger', 'deposits')");
@@ -146,11 +152,7 @@ async fn one_of_another_version_is_made_anew_at_the_start_and_shown_as_it_is_unt
 /// The file as the first version of the desk left it: tables of these names, and nothing that is known about them.
 #[tokio::test]
 async fn a_file_of_an_older_shape_is_taken_over() {
-    let rig = Rig::new().await;
-    live(&rig).await;
-    let shown = views(&rig);
-    caught_up(&rig, &shown).await;
-    let (before, path) = (all_rows(&path(&rig)), path(&rig));
+    let (rig, before, path) = shown().await;
     let rig = rig
         .between(|_| {
             let older = "DROP TABLE projections; DROP TABLE ledger; DROP TABLE statistics; CREATE TABLE totals (name);
@@ -165,11 +167,7 @@ async fn a_file_of_an_older_shape_is_taken_over() {
 
 #[tokio::test]
 async fn views_of_a_longer_log_are_emptied_and_made_anew() {
-    let rig = Rig::new().await;
-    live(&rig).await;
-    let shown = views(&rig);
-    caught_up(&rig, &shown).await;
-    let (before, path) = (all_rows(&path(&rig)), path(&rig));
+    let (rig, before, path) = shown().await;
     let rig = rig.between(|_| change(&path, "UPDATE projections SET position = 9999")).await;
     let views = views(&rig);
     caught_up(&rig, &views).await;

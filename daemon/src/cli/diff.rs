@@ -5,13 +5,13 @@ use std::io::Write;
 use std::str::FromStr;
 
 use anyhow::ensure;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use millrace_actors::event_store::Reader;
-use millrace_actors::moments::compare;
+use millrace_actors::moments::{compare, position_at};
+use millrace_actors::stations::Stations;
 use millrace_model::comparison::{Comparison, Moment, Moved, Place};
 use millrace_model::ids::Position;
-use millrace_model::replay::Until;
 
 use super::exit::Usage;
 use super::log_file::LogFile;
@@ -19,7 +19,8 @@ use crate::escape::escaped;
 
 pub(super) const NOTES: &str = "\
 What stands on the accounts, how many deposits stand where, which of them came, ended or moved, switches and halt: what of
-this is another at the second moment than at the first. The log's file is read, and nothing else.
+this is another at the second moment than at the first. The log's file is read, and what the desk keeps beside it to be
+quick at this (`stations`); nothing is written.
 
 Examples:
   millrace diff --from 2026-11-21T20:00:00Z --to 2026-11-21T21:00:00Z      what happened in that hour
@@ -68,8 +69,7 @@ impl At {
                 ensure!(position <= head, "there is no position {position}: the log reaches to {head}");
                 Ok(position)
             }
-            // What was recorded at this very moment counts.
-            Self::Time(at) => Ok(reader.position_before(Until::time(at) + TimeDelta::microseconds(1))?),
+            Self::Time(at) => Ok(position_at(reader, at)?),
         }
     }
 }
@@ -82,7 +82,9 @@ pub fn print(reader: &Reader, wanted: &Diff, out: &mut impl Write) -> anyhow::Re
     if from > to {
         return Err(Usage(format!("position {from} comes after position {to}")).into());
     }
-    let comparison = compare(reader, from, to)?;
+    // The desk makes its stations itself; nobody else writes into its folder.
+    let stations = Stations::beside(reader.path()).only_read();
+    let comparison = compare(reader, Some(&stations), from, to)?;
     match wanted.json {
         true => writeln!(out, "{}", serde_json::to_string(&comparison)?)?,
         false => text(&comparison, out)?,

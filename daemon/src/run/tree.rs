@@ -35,6 +35,7 @@ use millrace_actors::reconciler::{self, Compared, Openings};
 use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::sealer;
 use millrace_actors::sender;
+use millrace_actors::stations::{self, Stations};
 use millrace_actors::stock::{self, Stock};
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
@@ -169,6 +170,7 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     let operations = operations::start(&followers, Deposits::new(store.clone()))?;
     auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
     sealer::start(&followers, store.clone(), Arc::clone(&clock), config.desk.seal_after)?;
+    stations::keeper::start(&followers, store.clone(), Stations::beside(&data_dir.join(LOG_FILE)))?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();
     Ok(Core { tree, followers, store, head_file, views, operations, health, clock, reconciliation, sandbox })

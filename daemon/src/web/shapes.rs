@@ -6,6 +6,7 @@
 //! | `GET deposits/{id}` | [`DepositDetail`] |
 //! | `GET deposits/{id}/state?version=&at=` | the deposit's state at that moment |
 //! | `GET ledger` | [`Ledger`] |
+//! | `GET overview?position=&at=&limit=&after=` | the whole desk at that moment, its open deposits in pages |
 //! | `GET projections` | [`ProjectionPage`] |
 //! | `GET projections/live` | the same as server-sent events, after every change |
 //! | `POST projections/{name}/rebuild` | [`ProjectionPage`]; the name may be [`ALL_PROJECTIONS`] |

@@ -1,56 +1,16 @@
 //! What is another between two moments is told, and nothing else.
 
-use chrono::DateTime;
-use uuid::Uuid;
-
 use super::*;
-use crate::deposit::{BlockRef, Customer, Detected, Method, Mined, PayoutBasis, StatusWaitDecide, StatusWaitSend};
 use crate::desk::{HaltCause, Halted, SwitchSet};
 use crate::event::Unreadable;
-use crate::ids::{CommandId, Hash32, Outpoint, StreamName};
-
-fn id(number: u8) -> DepositId {
-    DepositId(Uuid::from_u128(number.into()))
-}
-
-fn recorded(position: Position, stream: StreamName, version: u64, event: Event) -> Recorded {
-    Recorded {
-        position,
-        stream,
-        version,
-        event,
-        causation: None,
-        correlation: None,
-        command_id: CommandId([0; 16]),
-        recorded_at: DateTime::from_timestamp(position as i64, 0).unwrap(),
-    }
-}
-
-fn of_deposit(number: u8) -> Vec<crate::deposit::Event> {
-    let detected = Detected {
-        id: id(number),
-        outpoint: Outpoint { txid: Hash32([number; 32]), index: 0 },
-        address: "bcrt1qdeposit".into(),
-        amount: "1".parse().unwrap(),
-        customer: Some(Customer { target: "target".into(), bound_method: Method::Direct }),
-        spends: vec![],
-        coinbase: false,
-    };
-    let basis = PayoutBasis::Direct { rate: "500".parse().unwrap() };
-    let amount = "500".parse().unwrap();
-    vec![
-        detected.into(),
-        Mined { block: BlockRef { height: 7, hash: Hash32([7; 32]) } }.into(),
-        StatusWaitDecide {}.into(),
-        StatusWaitSend { basis, amount, rounding: "0".parse().unwrap() }.into(),
-    ]
-}
+use crate::ids::StreamName;
+use crate::testing::{deposit as id, recorded, up_to_wait_send};
 
 /// Two deposits, a switch and a halt: positions 1 to 10.
 fn log() -> Vec<Recorded> {
     let mut log = Vec::new();
     for number in [1, 2] {
-        for (version, event) in (1..).zip(of_deposit(number)) {
+        for (version, event) in (1..).zip(up_to_wait_send(number)) {
             let position = log.len() as u64 + 1;
             log.push(recorded(position, StreamName::Deposit(id(number)), version, Event::Deposit(event)));
         }

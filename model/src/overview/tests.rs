@@ -1,62 +1,32 @@
 //! The overview is what its events say, and comes back from its text.
 
-use chrono::DateTime;
-
 use super::*;
-use crate::deposit::{
-    BlockRef, Confirmed, Customer, Detected, Event as DepositEvent, Method, Mined, PayoutBasis, PayoutIntended,
-    PayoutReorged, PayoutSigned, Sent, StatusWaitDecide, StatusWaitSend,
-};
+use crate::deposit::{Confirmed, Event as DepositEvent, PayoutIntended, PayoutReorged, PayoutSigned, Sent};
 use crate::event::Unreadable;
-use crate::ids::{CommandId, Hash32, Outpoint};
+use crate::ids::Hash32;
 use crate::ledger::{Account, Ticker};
-use crate::money::Amount;
-
-fn id(number: u8) -> DepositId {
-    DepositId(uuid::Uuid::from_u128(number.into()))
-}
+use crate::testing::{deposit as id, recorded, up_to_wait_send};
 
 /// A deposit of 1 BTC, sold for 500 SKY and paid out.
 fn paid_out(number: u8) -> Vec<DepositEvent> {
-    let detected = Detected {
-        id: id(number),
-        outpoint: Outpoint { txid: Hash32([number; 32]), index: 0 },
-        address: "bcrt1qdeposit".into(),
-        amount: "1".parse().unwrap(),
-        customer: Some(Customer { target: "target".into(), bound_method: Method::Direct }),
-        spends: vec![],
-        coinbase: false,
-    };
-    let basis = PayoutBasis::Direct { rate: "500".parse().unwrap() };
     let signed = PayoutSigned {
         txid: Hash32([5; 32]),
         inner_hash: Hash32([6; 32]),
         inputs: vec![Hash32([4; 32])],
         bytes: "00".into(),
     };
-    vec![
-        detected.into(),
-        Mined { block: BlockRef { height: 7, hash: Hash32([7; 32]) } }.into(),
-        StatusWaitDecide {}.into(),
-        StatusWaitSend { basis, amount: "500".parse().unwrap(), rounding: Amount::ZERO }.into(),
+    let mut events = up_to_wait_send(number);
+    events.extend([
         PayoutIntended { attempt: 1 }.into(),
         signed.into(),
         Sent {}.into(),
         Confirmed { block_seq: 5, confirmations: 1 }.into(),
-    ]
+    ]);
+    events
 }
 
 fn take_in(overview: &mut Overview, number: u8, version: u64, event: Event, earlier: Option<Deposit>) {
-    let recorded = Recorded {
-        position: overview.position + 1,
-        stream: StreamName::Deposit(id(number)),
-        version,
-        event,
-        causation: None,
-        correlation: None,
-        command_id: CommandId([0; 16]),
-        recorded_at: DateTime::UNIX_EPOCH,
-    };
+    let recorded = recorded(overview.position + 1, StreamName::Deposit(id(number)), version, event);
     assert_eq!(overview.needs(&recorded), earlier.is_some().then(|| id(number)));
     overview.take_in(&recorded, earlier);
 }

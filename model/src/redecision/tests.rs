@@ -2,18 +2,17 @@
 
 use std::convert::Infallible;
 
-use chrono::DateTime;
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use super::{Outcome, *};
 use crate::chain::Seen;
 use crate::deposit::*;
 use crate::event::Unreadable;
-use crate::ids::{CommandId, Hash32, Outpoint, StreamName};
+use crate::ids::{CommandId, Hash32};
+use crate::testing::{self, recorded_of};
 
-const ID: DepositId = DepositId(Uuid::from_u128(7));
-const EARLIER: DepositId = DepositId(Uuid::from_u128(3));
+const ID: DepositId = testing::deposit(1);
+const EARLIER: DepositId = testing::deposit(3);
 
 /// What the rest of the log says.
 struct Says(Option<Option<DepositId>>);
@@ -39,16 +38,8 @@ impl Life {
         self.deposit = events.iter().fold(self.deposit, evolve);
         for event in events {
             let version = self.events.len() as u64 + 1;
-            let recorded = Recorded {
-                position: 10 * version,
-                stream: StreamName::Deposit(ID),
-                version,
-                event: event::Event::Deposit(event),
-                causation: None,
-                correlation: None,
-                command_id: CommandId([self.commands; 16]),
-                recorded_at: DateTime::UNIX_EPOCH,
-            };
+            let command_id = CommandId([self.commands; 16]);
+            let recorded = Recorded { command_id, ..recorded_of(ID, version, event) };
             let asked = Some(Asked { name: name.to_owned(), body: body.to_string() });
             self.events.push(Happened { recorded, older: None, asked });
         }
@@ -116,15 +107,7 @@ fn block(height: u64) -> BlockRef {
 }
 
 fn detected() -> Detected {
-    Detected {
-        id: ID,
-        outpoint: Outpoint { txid: Hash32([1; 32]), index: 0 },
-        address: "bcrt1qdeposit".into(),
-        amount: "0.05".parse().unwrap(),
-        customer: Some(Customer { target: "2Gcustomer".into(), bound_method: Method::Direct }),
-        spends: vec![],
-        coinbase: false,
-    }
+    testing::detected(1, "0.05")
 }
 
 fn received() -> Life {

@@ -3,35 +3,22 @@
 use std::collections::BTreeSet;
 
 use chrono::TimeZone;
-use uuid::Uuid;
 
 use super::*;
 use crate::deposit::{
-    BlockRef, Command, Customer, DecisionTerms, Detected, HoldReason, Method, PayoutTerms, RemainderPolicy,
-    SignedPayout, Terms,
+    BlockRef, Command, DecisionTerms, Detected, HoldReason, PayoutTerms, RemainderPolicy, SignedPayout, Terms,
 };
 use crate::event::Unreadable;
-use crate::ids::{CommandId, Hash32, Outpoint, StreamName};
+use crate::ids::Hash32;
 use crate::purchase::{ClientOrderId, Fact, OrderIntent, OrderObservation, OrderState};
+use crate::testing::{self, detected, recorded_of};
 
-const ID: DepositId = DepositId(Uuid::from_u128(7));
+const ID: DepositId = testing::deposit(1);
 
 /// A deposit that lives by the rules, a second a command.
 struct Life {
     deposit: Deposit,
     recorded: Vec<Recorded>,
-}
-
-fn detected(amount: &str) -> Detected {
-    Detected {
-        id: ID,
-        outpoint: Outpoint { txid: Hash32([1; 32]), index: 0 },
-        address: "bcrt1qdeposit".into(),
-        amount: amount.parse().unwrap(),
-        customer: Some(Customer { target: "2Gcustomer".into(), bound_method: Method::Direct }),
-        spends: vec![],
-        coinbase: false,
-    }
 }
 
 impl Life {
@@ -43,7 +30,7 @@ impl Life {
 
     /// A deposit that is received.
     fn received(amount: &str) -> Self {
-        Self::of(detected(amount)).mined(7).mature()
+        Self::of(detected(1, amount)).mined(7).mature()
     }
 
     fn command(mut self, command: &Command) -> Self {
@@ -56,16 +43,8 @@ impl Life {
         let seconds = self.recorded.last().map_or(0, |last| last.recorded_at.timestamp() - start().timestamp() + 1);
         for event in events {
             let version = self.recorded.len() as u64 + 1;
-            self.recorded.push(Recorded {
-                position: 10 * version,
-                stream: StreamName::Deposit(ID),
-                version,
-                event: event::Event::Deposit(event),
-                causation: None,
-                correlation: None,
-                command_id: CommandId([0; 16]),
-                recorded_at: start() + TimeDelta::seconds(seconds),
-            });
+            let recorded_at = start() + TimeDelta::seconds(seconds);
+            self.recorded.push(Recorded { recorded_at, ..recorded_of(ID, version, event) });
         }
         self
     }
@@ -283,7 +262,7 @@ fn coins_that_were_spent_elsewhere_end_the_story_with_what_is_the_desks() {
     assert_eq!(story.steps.last().unwrap().sentence, expected);
     assert_eq!(story.stands.status, "done");
 
-    let never = Life::of(detected("0.05")).command(&Command::ObserveVanished { replaced_by: None }).story();
+    let never = Life::of(detected(1, "0.05")).command(&Command::ObserveVanished { replaced_by: None }).story();
     let expected = "Its transaction left the node's mempool and is in no block; nothing was ordered or signed for it, and \
         it ends.";
     assert_eq!(never.steps.last().unwrap().sentence, expected);
@@ -291,7 +270,7 @@ fn coins_that_were_spent_elsewhere_end_the_story_with_what_is_the_desks() {
 
 #[test]
 fn what_belongs_to_nobody_is_told_up_to_its_refund() {
-    let unbound = Detected { customer: None, coinbase: true, ..detected("0.05") };
+    let unbound = Detected { customer: None, coinbase: true, ..detected(1, "0.05") };
     let due = Life::of(unbound).mined(7).mature().command(&Command::MarkRefundDue { note: "asked".to_owned() });
     let txid = Hash32([3; 32]);
     let story = due.command(&Command::MarkRefunded { txid, note: "by hand".to_owned() }).story();

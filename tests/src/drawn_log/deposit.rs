@@ -1,5 +1,8 @@
 //! What happens next to a deposit of a drawn log.
 
+use std::sync::LazyLock;
+
+use bitcoin::secp256k1::{Secp256k1, SecretKey, SignOnly};
 use millrace_model::chain::SpentCoin;
 use millrace_model::deposit::{
     BlockRef, Command, Customer, DecisionTerms, Deposit, Detected, Method, PayoutTerms, RemainderPolicy, Sighting,
@@ -11,6 +14,7 @@ use millrace_model::purchase::{
     ClientOrderId, Fact, OrderIntent, OrderObservation, OrderPhase, OrderState, Price, Purchase,
 };
 use millrace_model::wallet::{self, InputsReserved, InputsSpent};
+use millrace_protocols::wire::skycoin::address::SkyAddress;
 use rand::Rng;
 use rand::rngs::SmallRng;
 
@@ -31,10 +35,16 @@ pub(super) struct Step {
     pub(super) wallet: Option<wallet::Event>,
 }
 
-/// A Skycoin address, by its looks.
+/// A Skycoin address of which nobody knows the key.
 pub(super) fn target(chance: &mut SmallRng) -> String {
-    const BASE58: &[u8] = b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
-    (0..34).map(|_| char::from(BASE58[chance.random_range(0..BASE58.len())])).collect()
+    static SECP: LazyLock<Secp256k1<SignOnly>> = LazyLock::new(Secp256k1::signing_only);
+    let key = loop {
+        // Some very few numbers are no keys.
+        if let Ok(key) = SecretKey::from_slice(&chance.random::<[u8; 32]>()) {
+            break key;
+        }
+    };
+    SkyAddress::from_public_key(&key.public_key(&SECP)).to_string()
 }
 
 /// A new deposit.

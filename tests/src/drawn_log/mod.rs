@@ -37,9 +37,16 @@ const DRAWN_AS: u32 = 3;
 
 /// A log of at least so many events, and at most a few thousand more, under this name.
 pub fn draw(log: &Path, events: u64, drawn_from: u64) -> anyhow::Result<()> {
-    let mut drawing = Drawing::begin(log, drawn_from)?;
+    let mut log = Log::open(log)?;
+    ensure!(log.head() == 0, "the log is there already");
+    let mut drawing = Drawing::begin(drawn_from)?;
     while drawing.position < events {
-        drawing.go_on()?;
+        let group = drawing.group()?;
+        let mut last = 0;
+        for outcome in log.commit(group, drawing.now).0 {
+            last = outcome?.last;
+        }
+        ensure!(last == drawing.position, "the log is at {last}, not at {}", drawing.position);
     }
     Ok(())
 }
@@ -87,9 +94,8 @@ struct Moving {
     newest: Position,
 }
 
-/// A log that is being drawn.
-struct Drawing {
-    log: Log,
+/// A history that is being drawn, and is to be stored as it is handed out.
+pub struct Drawing {
     chance: SmallRng,
     moving: Vec<Moving>,
     /// The address that was given out last.
@@ -105,10 +111,10 @@ struct Drawing {
 }
 
 impl Drawing {
-    fn begin(log: &Path, drawn_from: u64) -> anyhow::Result<Self> {
+    /// One of a desk that has just begun.
+    pub fn begin(drawn_from: u64) -> anyhow::Result<Self> {
         let mut chance = seed::chance(drawn_from, "drawn log");
-        let mut drawing = Self {
-            log: Log::open(log)?,
+        Ok(Self {
             moving: Vec::new(),
             address: String::new(),
             customer: None,
@@ -120,10 +126,18 @@ impl Drawing {
             now: DateTime::from_timestamp(BEGIN_S, 0).context("a time")?,
             group: Vec::new(),
             chance,
-        };
-        ensure!(drawing.log.head() == 0, "the log is there already");
-        drawing.open_books()?;
-        Ok(drawing)
+        })
+    }
+
+    /// What is stored next, in this order: some thousand events after the first three.
+    pub fn group(&mut self) -> anyhow::Result<Vec<Append>> {
+        if self.position == 0 {
+            self.open_books()?
+        } else {
+            self.go_on()?
+        }
+        self.now += TimeDelta::microseconds(self.chance.random_range(1..20_000_000));
+        Ok(std::mem::take(&mut self.group))
     }
 
     /// What lay where when the desk began.
@@ -141,7 +155,7 @@ impl Drawing {
             let write = Write::new(StreamName::Desk, Expected::Exactly(version), vec![Event::Desk(transfer.into())]);
             self.append("DeclareTransfer", body, None, vec![write]);
         }
-        self.commit()
+        Ok(())
     }
 
     /// Each deposit moves a few times, and a block is read.
@@ -164,7 +178,7 @@ impl Drawing {
                 }
             }
         }
-        self.commit()
+        Ok(())
     }
 
     /// A new deposit, sometimes to a new address.
@@ -253,17 +267,5 @@ impl Drawing {
             correlation: cause.map(|(_, id)| id.0),
             writes,
         });
-    }
-
-    fn commit(&mut self) -> anyhow::Result<()> {
-        self.now += TimeDelta::microseconds(self.chance.random_range(1..20_000_000));
-        let group = std::mem::take(&mut self.group);
-        let (outcomes, _) = self.log.commit(group, self.now);
-        let mut last = 0;
-        for outcome in outcomes {
-            last = outcome?.last;
-        }
-        ensure!(last == self.position, "the log is at {last}, not at {}", self.position);
-        Ok(())
     }
 }

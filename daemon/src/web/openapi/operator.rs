@@ -103,6 +103,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
         Answer::Json("Ledger"),
     ),
     Operation {
+        query: &["position", "at:time", "after:uuid", "limit"],
+        refusals: &[QUERY, MOMENT_OF_DESK, LOG],
+        ..get(
+            "/operator/v1/overview",
+            "The whole desk as it was after a position of the log, at a time, or, without either, as it is.",
+            Answer::Json("DeskOverview"),
+        )
+    },
+    Operation {
         refusals: &[LOG],
         ..get("/operator/v1/switches", "Where the switches stand.", Answer::Json("Switches"))
     },
@@ -213,6 +222,7 @@ const UNKNOWN_PROJECTION: &[Refusal] = &[(404, &["unknown_projection"])];
 const UNKNOWN_DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"])];
 const UNKNOWN_EVENT: &[Refusal] = &[(404, &["unknown_event"])];
 const MOMENT_OF_DEPOSIT: &[Refusal] = &[(404, &["unknown_moment"]), (409, &["unreadable_deposit"])];
+const MOMENT_OF_DESK: &[Refusal] = &[(404, &["unknown_moment"]), (503, &["busy"])];
 const INVALID_TXID: &[Refusal] = &[(422, &["invalid_txid"])];
 const FILTER: &[Refusal] = &[(400, &["unknown_kind", "unknown_stream"])];
 const TRANSFER: &[Refusal] = &[(422, &["invalid_amount", "unknown_coin", "wrong_place"])];

@@ -156,7 +156,12 @@ fn reason(row: &Row) -> Option<String> {
         let parts = [row.outcome.clone(), row.refund_note.clone()];
         return parts.into_iter().flatten().reduce(|outcome, note| format!("{outcome}: {note}"));
     };
-    Some(match held {
+    Some(why_held(held))
+}
+
+/// Why a deposit is held: the word, and what belongs to it.
+pub(super) fn why_held(held: &HoldReason) -> String {
+    match held {
         HoldReason::BelowMinimum => "below_minimum".to_owned(),
         HoldReason::AboveMaximum => "above_maximum".to_owned(),
         HoldReason::NothingToSend => "nothing_to_send".to_owned(),
@@ -170,5 +175,5 @@ fn reason(row: &Row) -> Option<String> {
         HoldReason::PaidBefore { txid } => format!("paid_before: {txid}"),
         HoldReason::WalletMisbehaved => "wallet_misbehaved".to_owned(),
         HoldReason::Operator { note } => format!("operator: {note}"),
-    })
+    }
 }

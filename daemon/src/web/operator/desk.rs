@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode};
 use millrace_actors::operations::Transfer;
 use millrace_actors::projection::{BindingRow, Line, PAGE_ROWS_MAX};
-use millrace_model::desk::{Coins, HaltCause, Place, Setting, Switch, TransferKind};
+use millrace_model::desk::{Coins, Desk, HaltCause, Place, Setting, Switch, TransferKind};
 use millrace_model::ids::Position;
 use millrace_model::money::{Amount, Btc, MoneyError, Sky};
 use serde::{Deserialize, Serialize};
@@ -137,13 +137,18 @@ pub(super) async fn switches(State(state): State<Arc<OperatorState>>) -> Result<
     if !state.store.is_ready() {
         return Err(Problem::unavailable("log_unavailable", "The log is not open yet; everything is off until then."));
     }
-    let desk = state.operations.switches().borrow().clone();
-    Ok(Reply(Switches {
-        binds: desk.setting(Switch::Binds),
-        purchases: desk.setting(Switch::Purchases),
-        sends: desk.setting(Switch::Sends),
-        halted: desk.halt().map(ToString::to_string),
-    }))
+    Ok(Reply(Switches::from(&*state.operations.switches().borrow())))
+}
+
+impl From<&Desk> for Switches {
+    fn from(desk: &Desk) -> Self {
+        Self {
+            binds: desk.setting(Switch::Binds),
+            purchases: desk.setting(Switch::Purchases),
+            sends: desk.setting(Switch::Sends),
+            halted: desk.halt().map(ToString::to_string),
+        }
+    }
 }
 
 /// Where a switch is to stand, and why.

@@ -21,16 +21,14 @@ use crate::web::shapes::{BalanceRow, Ledger, PlaceRow};
 
 pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledger> {
     let cut = state.views.ledger();
-    let row = |Balance { account, coin, units }: &Balance| BalanceRow {
-        account: *account,
-        nature: account.nature(),
-        coin: *coin,
-        amount: coin.amount(*units),
-    };
     let places = state.reconciliation.borrow().iter().map(place_row).collect();
-    let balances = cut.balances.all().iter().map(row).collect();
+    let balances = cut.balances.all().iter().map(balance_row).collect();
     let unreadable = cut.unreadable.keys().map(|id| id.0).collect();
     Reply(Ledger { position: cut.position, unreadable, balances, places })
+}
+
+pub(super) fn balance_row(Balance { account, coin, units }: &Balance) -> BalanceRow {
+    BalanceRow { account: *account, nature: account.nature(), coin: *coin, amount: coin.amount(*units) }
 }
 
 fn place_row(Compared { comparison, at }: &Compared) -> PlaceRow {

@@ -13,6 +13,7 @@ mod ledger;
 mod log;
 mod metrics;
 mod moment;
+mod overview;
 mod parts;
 mod probes;
 mod projections;
@@ -29,8 +30,10 @@ use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::reconciler::Reconciliation;
+use millrace_actors::stations::Stations;
 use millrace_actors::supervision::Tree;
 use millrace_model::ids::Position;
+use tokio::sync::Semaphore;
 
 pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
@@ -50,6 +53,9 @@ pub struct OperatorState {
     log_file: PathBuf,
     backups: PathBuf,
     reader: OnceLock<Arc<Reader>>,
+    stations: Stations,
+    /// One for each look at the whole desk's past.
+    looks: Arc<Semaphore>,
     world: World,
 }
 
@@ -73,8 +79,9 @@ impl OperatorState {
         log_file: PathBuf,
         backups: PathBuf,
     ) -> Self {
-        let (reader, world) = (OnceLock::new(), World::Real);
-        Self { operations, views, store, tree, reconciliation, log_file, backups, reader, world }
+        let (reader, stations, world) = (OnceLock::new(), Stations::beside(&log_file), World::Real);
+        let looks = Arc::new(Semaphore::new(overview::LOOKS_AT_ONCE_MAX));
+        Self { operations, views, store, tree, reconciliation, log_file, backups, reader, stations, looks, world }
     }
 
     /// The same, in this world.
@@ -134,6 +141,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
         .route("/operator/v1/ledger", get(ledger::show))
+        .route("/operator/v1/overview", get(overview::show))
         .route("/operator/v1/switches", get(desk::switches))
         .route("/operator/v1/switches/{switch}", post(desk::turn))
         .route("/operator/v1/halt", post(desk::halt))

@@ -5,6 +5,7 @@ mod causes;
 mod desk;
 mod ledger;
 mod moments;
+mod overview;
 mod projections;
 mod reads;
 
@@ -43,6 +44,7 @@ struct Desk {
     store: Store,
     views: Views,
     tree: Tree,
+    state: Arc<OperatorState>,
     folder: TempDir,
 }
 
@@ -68,10 +70,11 @@ impl Desk {
         let reconciliation = tokio::sync::watch::channel(Vec::new()).1;
         let state =
             OperatorState::new(operations, views.clone(), store.clone(), tree.clone(), reconciliation, path, backups);
+        let state = Arc::new(state);
         let frame =
             Frame { proxies: vec![], cors: vec![], transport: Transport::Plain, stop: CancellationToken::new() };
-        let router = framed(routes(Arc::new(state), Arc::clone(&token)), frame);
-        Self { router, token, store, views, tree, folder }
+        let router = framed(routes(Arc::clone(&state), Arc::clone(&token)), frame);
+        Self { router, token, store, views, tree, state, folder }
     }
 
     async fn ask(&self, request: http::request::Builder, body: &str) -> http::Response<Body> {

@@ -9,6 +9,7 @@ const CAUSES: &str = include_str!("../../operator/causes.rs");
 const DESK: &str = include_str!("../../operator/desk.rs");
 const LEDGER: &str = include_str!("../../operator/ledger.rs");
 const MOMENT: &str = include_str!("../../operator/moment.rs");
+const OVERVIEW: &str = include_str!("../../operator/overview.rs");
 const PARTS: &str = include_str!("../../operator/parts.rs");
 const PROBES: &str = include_str!("../../operator/probes.rs");
 
@@ -193,6 +194,61 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
             ("at", "time"),
         ],
         source: Source::Struct("PlaceRow", SHAPES_OF_CLI),
+    },
+    Shape {
+        name: "DeskOverview",
+        fields: &[
+            ("position", "integer"),
+            ("recorded_at", "time?"),
+            ("head", "integer"),
+            ("balances", "[BalanceRow]"),
+            ("deposits", "integer"),
+            ("open", "integer"),
+            ("standing", "[StandingLine]"),
+            ("open_deposits", "[OpenDeposit]"),
+            ("more", "integer"),
+            ("next", "uuid?"),
+            ("unreadable", "[UnreadableDeposit]"),
+            ("more_unreadable", "integer"),
+            ("addresses", "integer"),
+            ("block", "object?"),
+            ("switches", "Switches"),
+            ("restorations", "integer"),
+            ("reserved_outputs", "integer"),
+        ],
+        source: Source::Struct("DeskOverview", OVERVIEW),
+    },
+    Shape {
+        name: "StandingLine",
+        fields: &[
+            ("status", "string"),
+            ("outcome", "string?"),
+            ("deposits", "integer"),
+            ("received_btc", "decimal"),
+            ("payout_sky", "decimal"),
+        ],
+        source: Source::Struct("StandingLine", OVERVIEW),
+    },
+    Shape {
+        name: "OpenDeposit",
+        fields: &[
+            ("id", "uuid"),
+            ("status", "string"),
+            ("reason", "string?"),
+            ("target", "string?"),
+            ("address", "string"),
+            ("received", "decimal"),
+            ("txid", "string"),
+            ("output", "integer"),
+            ("payout", "decimal?"),
+            ("payout_txid", "string?"),
+        ],
+        source: Source::Struct("OpenDeposit", OVERVIEW),
+    },
+    Shape {
+        name: "UnreadableDeposit",
+        fields: &[("id", "uuid"), ("position", "integer"), ("why", "string")],
+        source: Source::Struct("UnreadableDeposit", OVERVIEW),
     },
     Shape {
         name: "Postings",

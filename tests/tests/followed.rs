@@ -1,0 +1,152 @@
+//! Rebuilt equals followed: projections that came up with their log, in whatever steps and with whatever happened on the way, are
+//! those that are made of the whole log at once.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use millrace_actors::clock::SystemClock;
+use millrace_actors::event_store::{Append, Execution, Settings, Store};
+use millrace_actors::projection::{self, Projection, Views, compare, rebuild};
+use millrace_actors::supervision::{Registry, Tree};
+use millrace_model::ids::Position;
+use millrace_tests::drawn_log::Drawing;
+use millrace_tests::seed;
+use rand::Rng;
+use rand::rngs::SmallRng;
+use rusqlite::Connection;
+use rusqlite::types::Value;
+use tokio::runtime;
+
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=2;
+/// How many groups of each log are stored: the books' opening, and more than a thousand events.
+const GROUPS: usize = 2;
+/// How many commands are stored between two looks, at most.
+const AT_ONCE: usize = 64;
+const WITHIN: Duration = Duration::from_secs(120);
+
+/// A log and those who follow it.
+struct Desk {
+    tree: Tree,
+    store: Store,
+    views: Views,
+}
+
+impl Desk {
+    async fn start(folder: &Path) -> Result<Self> {
+        let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 1);
+        let (execution, clock) = (Execution::Thread, Arc::new(SystemClock));
+        let store = Store::start(&tree, Settings { path: folder.join("log.db"), execution, clock })?;
+        let views = Views::new(&folder.join("views.db"));
+        projection::start(&tree, store.clone(), views.clone())?;
+        store.ready().await;
+        Ok(Self { tree, store, views })
+    }
+
+    async fn store(&self, appends: Vec<Append>) -> Result<()> {
+        for append in appends {
+            self.store.append(append).await?;
+        }
+        Ok(())
+    }
+
+    async fn caught_up(&self) -> Result<()> {
+        let head = self.store.head();
+        self.views.caught_up(head, WITHIN).await;
+        ensure!(self.views.position() == head, "at {} of {head}", self.views.position());
+        Ok(())
+    }
+
+    async fn made_anew(&self) -> Result<()> {
+        let all = async {
+            while self.views.projections(0).iter().any(|status| status.rebuild.is_some()) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        Ok(tokio::time::timeout(WITHIN, all).await?)
+    }
+
+    async fn stop(self) {
+        self.tree.shutdown(WITHIN).await;
+    }
+}
+
+/// What can happen between two commits.
+async fn happens(mut desk: Desk, folder: &Path, chance: &mut SmallRng) -> Result<Desk> {
+    match chance.random_range(0..12) {
+        0..=4 => desk.caught_up().await?,
+        5..=6 => {
+            let projection = Projection::ALL[chance.random_range(0..Projection::ALL.len())];
+            desk.views.rebuild(projection);
+        }
+        7 => {
+            desk.stop().await;
+            desk = Desk::start(folder).await?;
+        }
+        _ => {}
+    }
+    Ok(desk)
+}
+
+/// Every row of every projection, but for how often and when it was made.
+fn rows(views: &Path) -> Result<Vec<Vec<Value>>> {
+    let views = Connection::open(views)?;
+    let mut rows = Vec::new();
+    let mut tables = views.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name")?;
+    let tables: Vec<String> = tables.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    ensure!(tables.len() == Projection::ALL.len() + 1, "{tables:?}");
+    for table in tables.iter().filter(|table| *table != "projections") {
+        let mut statement = views.prepare(&format!("SELECT * FROM {table} ORDER BY 1"))?;
+        let columns = statement.column_count();
+        let row = |row: &rusqlite::Row<'_>| (0..columns).map(|column| row.get(column)).collect();
+        for row in statement.query_map([], row)? {
+            rows.push(row?);
+        }
+    }
+    Ok(rows)
+}
+
+/// A log that was followed while it came to be, as far as that.
+async fn live(folder: &Path, drawn_from: u64) -> Result<Position> {
+    let mut chance = seed::chance(drawn_from, "followed");
+    let mut drawing = Drawing::begin(drawn_from)?;
+    let mut desk = Desk::start(folder).await?;
+    for _ in 0..GROUPS {
+        let mut group = drawing.group()?;
+        while !group.is_empty() {
+            let rest = group.split_off(chance.random_range(1..=AT_ONCE).min(group.len()));
+            desk.store(std::mem::replace(&mut group, rest)).await?;
+            desk = happens(desk, folder, &mut chance).await?;
+        }
+    }
+    desk.made_anew().await?;
+    desk.caught_up().await?;
+    let head = desk.store.head();
+    desk.stop().await;
+    Ok(head)
+}
+
+fn is_as_made_anew(folder: &Path, head: Position, drawn_from: u64) -> Result<()> {
+    let [log, followed, made] = ["log.db", "views.db", "made.db"].map(|name| folder.join(name));
+    ensure!(rebuild((&log, &made), &Projection::ALL, &mut |_| {})? == head);
+    let [followed_rows, made_rows] = [rows(&followed)?, rows(&made)?];
+    ensure!(followed_rows.len() > 50, "seed {drawn_from}: of {} rows nothing can be said", followed_rows.len());
+    for (followed, made) in followed_rows.iter().zip(&made_rows) {
+        ensure!(followed == made, "seed {drawn_from}: {followed:?} was followed, {made:?} is made");
+    }
+    ensure!(followed_rows.len() == made_rows.len(), "seed {drawn_from}");
+    ensure!(compare((&log, &followed), &Projection::ALL, &mut |_| {})? == Ok(head), "seed {drawn_from}");
+    Ok(())
+}
+
+#[test]
+fn what_was_followed_in_any_steps_is_what_is_made_of_the_whole_log() -> Result<()> {
+    for drawn_from in SEEDS {
+        let folder = tempfile::tempdir()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let head = runtime.block_on(live(folder.path(), drawn_from))?;
+        is_as_made_anew(folder.path(), head, drawn_from)?;
+    }
+    Ok(())
+}
