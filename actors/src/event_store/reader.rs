@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use super::chain_hash::snapshot_hash;
 use super::onlooker::{Onlooker, Watch};
-use super::schema::{OpenError, back_up, check_known, is_imported, open_reader};
+use super::schema::{OpenError, back_up, check_known, is_imported, open_reader, refuse_newer};
 use super::stored::Stored;
 
 /// Why the log cannot be read.
@@ -110,6 +110,11 @@ impl Reader {
         let (connection, watch) = Onlooker::open(path, true)?.into_parts();
         check_known(&connection, path)?;
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), watch: Some(watch) })
+    }
+
+    /// Refuses a log of a newer version, for whoever would make something wrong of what he cannot read.
+    pub fn refuse_newer(&self) -> Result<(), OpenError> {
+        refuse_newer(&self.lock(), &self.path)
     }
 
     /// A log that nobody else has, on its one connection.

@@ -218,7 +218,7 @@ fn log_of_the_first_version(path: &Path) {
 fn an_older_log_is_copied_and_migrated_and_knows_its_commands() {
     let (folder, path) = folder();
     log_of_the_first_version(&path);
-    let copies = ["log.before-2.partial", "log.before-2.db"].map(|name| folder.path().join(name));
+    let copies = ["log.before-3.partial", "log.before-3.db"].map(|name| folder.path().join(name));
     std::fs::write(&copies[0], "of a start that was interrupted").unwrap();
     let mut log = Log::open(&path).unwrap();
     let repeated = commit(&mut log, vec![command(1, vec![write(StreamName::AddressBook, 0, vec![issued(0)])])]);
