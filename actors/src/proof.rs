@@ -279,6 +279,10 @@ impl Proof {
         if let Err(error) = streams::all(&self.log, (&self.versions, &self.deposits), &mut self.findings) {
             self.findings.add(Finding::Head { problem: format!("the streams cannot be read: {error}") });
         }
+        for wrong in self.log.wrong_kinds() {
+            let (shown, expected) = (wrong.noted, wrong.first);
+            self.findings.add(Finding::Kind { kind: wrong.kind, schema: wrong.schema, shown, expected });
+        }
         let head_file = self.compare_head(verified.head);
         let views = match self.views {
             Views::Compared(compared, _) => compared,

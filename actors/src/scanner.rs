@@ -452,6 +452,11 @@ fn load_chain(reader: &Reader) -> Result<Chain, ScannerError> {
     }))
 }
 
+/// A command's body.
+fn body(facts: &impl serde::Serialize) -> String {
+    serde_json::to_string(facts).expect("facts have text keys")
+}
+
 fn chain_events(append: &Append) -> Vec<chain::Event> {
     let events = append.writes.iter().flat_map(|write| &write.events);
     let chain = events.filter_map(|event| match event {

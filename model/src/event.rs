@@ -207,6 +207,11 @@ impl Event {
         Category::ALL.into_iter().flat_map(of).copied()
     }
 
+    /// Whether events of this kind and schema can be read.
+    pub fn knows(kind: &str, schema: u32) -> bool {
+        Self::kinds().any(|(known, newest)| known == kind && schema <= newest)
+    }
+
     /// Reads an event of a stream back from the log. A deposit's comes back as it is stored when it is not understood, so
     /// that its neighbours can go on; of a stream that all share, that is an error.
     pub fn read(category: Category, kind: &str, schema: u32, payload: &str) -> Result<Self, DecodeError> {

@@ -1,8 +1,9 @@
 //! What is recorded of a deposit decided once more, by the rules of today: whatever comes out otherwise is a difference.
 //!
-//! A command holds what its decision rested on. Where it does not, the events themselves or the rest of the log say it: what
-//! took a vanished transaction's coins is in the event as it was told, and which coins were paid for before is in the chain's
-//! stream. What is said by nothing cannot be decided again, and is counted with the reason.
+//! A command holds what its decision rested on. Those of the scanner that an earlier version stored do not hold all of it: then the
+//! events themselves say what took a vanished transaction's coins, as they were told, and which coins came before. Where the
+//! whole log is at hand the chain's stream says the latter, whoever told it. What is said by nothing cannot be decided again,
+//! and is counted with the reason.
 
 mod command;
 #[cfg(test)]
@@ -161,7 +162,12 @@ fn one<E: Elsewhere>(
     (group, recorded): (&[Happened], &[&Event]),
     elsewhere: &E,
 ) -> Result<Outcome, E::Error> {
-    let Order { given, mut told } = match command::order(asked, recorded) {
+    let deposit = match recorded.first() {
+        Some(Event::Detected(detected)) => Some(detected.id),
+        _ => before.map(|before| before.receipt.id),
+    };
+    let Some(deposit) = deposit else { return Ok(not_detected()) };
+    let Order { given, mut told } = match command::order(asked, deposit, recorded) {
         Ok(order) => order,
         Err(why) => return Ok(Outcome::Undecidable { why }),
     };
@@ -169,10 +175,12 @@ fn one<E: Elsewhere>(
         let why = "what was seen is a fact, and nothing was decided".to_owned();
         return Ok(Outcome::Undecidable { why });
     }
+    if let (Told::Seen(seen), [Event::Detected(detected), ..]) = (&told, recorded) {
+        let decided: Vec<Event> = command::detect(*seen, detected).into_iter().collect();
+        return Ok(compare(recorded, group, &decided, None));
+    }
     let start = recorded[..given].iter().copied().fold(before.cloned(), evolve);
-    let Some(start) = start else {
-        return Ok(Outcome::Undecidable { why: "the deposit was not detected before".to_owned() });
-    };
+    let Some(start) = start else { return Ok(not_detected()) };
     if let Some(seen_before) = told.seen_before()
         && let Some(known) = elsewhere.seen_before(&start, group[0].recorded.position)?
     {
@@ -181,6 +189,10 @@ fn one<E: Elsewhere>(
     let decided = told.decide(&start);
     let forbidden = decided.as_ref().err().map(ToString::to_string);
     Ok(compare(&recorded[given..], &group[given..], &decided.unwrap_or_default(), forbidden))
+}
+
+fn not_detected() -> Outcome {
+    Outcome::Undecidable { why: "the deposit was not detected before".to_owned() }
 }
 
 fn compare(recorded: &[&Event], group: &[Happened], decided: &[Event], forbidden: Option<String>) -> Outcome {

@@ -43,6 +43,25 @@ pub fn rename(data_dir: &Path, stream: &str, from: &str, to: &str) -> Result<()>
     })
 }
 
+/// Does the same as a newer version of the program would, which notes every kind that it stores.
+pub fn rename_by_newer(data_dir: &Path, stream: &str, from: &str, to: &str) -> Result<()> {
+    rename(data_dir, stream, from, to)?;
+    let note = "INSERT INTO kinds SELECT kind, schema, min(position) FROM events WHERE kind = ?1 GROUP BY kind, schema";
+    unguarded(data_dir, |log| {
+        ensure!(log.execute(note, [to])? == 1, "there is one such event");
+        Ok(())
+    })
+}
+
+/// Takes back what [`rename_by_newer`] did.
+pub fn rename_back(data_dir: &Path, stream: &str, from: &str, to: &str) -> Result<()> {
+    rename(data_dir, stream, from, to)?;
+    unguarded(data_dir, |log| {
+        ensure!(log.execute("DELETE FROM kinds WHERE kind = ?1", [from])? == 1, "it was noted");
+        Ok(())
+    })
+}
+
 /// What forbids changes is gone for a moment.
 fn unguarded(data_dir: &Path, change: impl FnOnce(&Connection) -> Result<()>) -> Result<()> {
     let mut log = Connection::open(data_dir.join("log.db"))?;

@@ -4,16 +4,18 @@
 //! The end is taken once, at the beginning; an event is never changed, so pages that are read one after the other up to that
 //! end are the log of that moment.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use millrace_model::damage::Damage;
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Hash32, Position, StreamName, Version};
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::chain_hash::snapshot_hash;
+use super::kinds::{self, Shape, Tally, WrongKind};
 use super::onlooker::Onlooker;
-use super::reader::{ReadError, STREAM_BEFORE, query_on, recorded};
+use super::reader::{ReadError, STREAM_BEFORE, query_on, recorded, text};
 use super::schema::{OpenError, check_known};
 use super::sealed::Shelf;
 use super::verify::{CHAIN, Course, Step, Verified};
@@ -99,6 +101,7 @@ pub struct Examination {
     log: Onlooker,
     course: Course,
     end: Position,
+    kinds: Option<Tally>,
 }
 
 impl Examination {
@@ -106,11 +109,10 @@ impl Examination {
     pub fn begin(path: &Path, may_be_alone: bool) -> Result<Self, OpenError> {
         let log = Onlooker::open(path, may_be_alone)?;
         check_known(log.connection(), path)?;
-        let end = log
-            .connection()
-            .query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))
-            .map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
-        Ok(Self { log, course: Course::begin(), end })
+        let (end, kinds) =
+            end_and_kinds(log.connection()).map_err(|source| OpenError::Database { path: path.to_owned(), source })?;
+        let kinds = kinds.map(Tally::begin);
+        Ok(Self { log, course: Course::begin(), end, kinds })
     }
 
     /// The newest position when it began.
@@ -139,9 +141,17 @@ impl Examination {
             }
             let segment = self.course.segment(self.log.connection())?;
             let damage = self.course.follow(row, &shelf)?;
+            if let (None, Some(kinds)) = (damage, &mut self.kinds) {
+                kinds.take_in((text(row, 3)?, row.get(4)?), self.course.so_far().head);
+            }
             each(Examined { segment, ..examined(row, &shelf, damage)? });
         }
         Ok(Step::More)
+    }
+
+    /// At the end: the kinds of which the log notes something else than its events say.
+    pub fn wrong_kinds(&self) -> Vec<WrongKind> {
+        self.kinds.as_ref().map(|kinds| kinds.wrong(self.end)).unwrap_or_default()
     }
 
     /// The events of a stream, by its number, before a version.
@@ -179,6 +189,16 @@ impl Examination {
         })?;
         Ok(snapshots.collect::<Result<_, _>>()?)
     }
+}
+
+/// The newest position and what is noted of kinds, at one moment; a log of an older layout notes nothing.
+fn end_and_kinds(log: &Connection) -> rusqlite::Result<(Position, Option<BTreeMap<Shape, Position>>)> {
+    let moment = log.unchecked_transaction()?;
+    let end = moment.query_row("SELECT coalesce(max(position), 0) FROM events", [], |row| row.get(0))?;
+    let layout: usize = moment.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let kinds = if layout < kinds::SINCE_LAYOUT { None } else { Some(kinds::all(&moment)?) };
+    moment.finish()?;
+    Ok((end, kinds))
 }
 
 fn stream_row(row: &Row<'_>) -> rusqlite::Result<StreamRow> {

@@ -13,6 +13,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::append::Progress;
 use super::chain_hash::{ChainHash, Link};
+use super::kinds;
 use super::reader::{ReadError, Reader, query_on};
 use super::schema::lay_out_imported;
 use crate::deposits::{fold, key_of, progress};
@@ -200,6 +201,7 @@ impl ImportedLog {
             }
             after = stream;
         }
+        kinds::note_what_is_there(&self.connection)?;
         self.connection.execute_batch("COMMIT")?;
         Ok(())
     }

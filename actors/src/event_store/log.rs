@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
 use super::chain_hash::{ChainHash, Link, snapshot_hash};
 use super::disk::told;
+use super::kinds::Noted;
 use super::schema::{OpenError, open_writer};
 use crate::canary::{self, Canary};
 
@@ -44,8 +45,9 @@ pub struct Log {
     position: Position,
     tip: ChainHash,
     next_stream_id: i64,
-    /// Whether the three above are the log's; nothing is written before they are.
+    /// Whether the three above, and what is noted, are the log's; nothing is written before they are.
     is_end_known: bool,
+    noted: Noted,
     /// Why the last attempt to write failed; nothing after one that did not.
     trouble: Option<String>,
     /// After a failed commit nothing is written by the same connection.
@@ -73,6 +75,7 @@ impl Log {
             tip: ChainHash::GENESIS,
             next_stream_id: 1,
             is_end_known: false,
+            noted: Noted::default(),
             trouble: None,
             is_trusted: true,
             heads: HashMap::new(),
@@ -231,6 +234,7 @@ impl Log {
         (self.position, self.tip) = tip.map_or((0, ChainHash::GENESIS), |(position, hash)| (position, ChainHash(hash)));
         self.next_stream_id =
             self.connection.query_row("SELECT coalesce(max(id), 0) + 1 FROM streams", [], |row| row.get(0))?;
+        self.noted = Noted::read(&self.connection)?;
         self.is_end_known = true;
         Ok(())
     }
@@ -420,7 +424,7 @@ impl Log {
                 recorded_at,
                 self.tip.0
             ])?;
-        Ok(())
+        self.noted.note(&self.connection, (link.kind, link.schema), link.position)
     }
 
     fn insert_snapshot(&self, head: Head, stream: &StreamName, state: &str) -> rusqlite::Result<()> {

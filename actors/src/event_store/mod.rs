@@ -13,6 +13,7 @@ mod examine;
 mod feed;
 mod history;
 mod imported;
+mod kinds;
 mod log;
 mod onlooker;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use examine::{Examination, Examined, Illegible, StoredSnapshot, StreamRow};
 pub use feed::{Feed, Page};
 pub use history::{Cause, Entry};
 pub use imported::{ImportedLog, Unfit};
+pub use kinds::{NewerEvent, WrongKind};
 pub use log::{Log, Ownership};
 pub use onlooker::Onlooker;
 pub use reader::{ReadError, Reader, Snapshot};

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::chain_hash::{ChainHash, snapshot_hash};
 use super::onlooker::{Onlooker, Watch};
 use super::scan::Names;
-use super::schema::{OpenError, back_up, check_known, is_imported, open_reader};
+use super::schema::{OpenError, back_up, check_known, is_imported, open_reader, refuse_newer};
 use super::sealed::Shelf;
 use super::segment::SegmentError;
 use super::stored::Stored;
@@ -118,6 +118,11 @@ impl Reader {
         let (connection, watch) = Onlooker::open(path, true)?.into_parts();
         check_known(&connection, path)?;
         Ok(Self { path: path.to_owned(), connection: Mutex::new(connection), watch: Some(watch) })
+    }
+
+    /// Refuses a log of a newer version, for whoever would make something wrong of what he cannot read.
+    pub fn refuse_newer(&self) -> Result<(), OpenError> {
+        refuse_newer(&self.lock(), &self.path)
     }
 
     /// A log that nobody else has, on its one connection.

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use super::disk::{Ailment, told, told_io};
+use super::kinds::{self, NewerEvent};
 use crate::canary::{self, Canary};
 
 /// The log's migrations; the database's `user_version` counts those applied.
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/log/0001_log.sql"),
     include_str!("../../../migrations/sqlite/log/0002_commands_in_order.sql"),
-    include_str!("../../../migrations/sqlite/log/0003_segments.sql"),
+    include_str!("../../../migrations/sqlite/log/0003_kinds.sql"),
+    include_str!("../../../migrations/sqlite/log/0004_segments.sql"),
 ];
 
 /// What SQLite keeps in the header of a log that was made of an export; a backup of it has it too.
@@ -74,6 +76,14 @@ pub enum OpenError {
         /// The newest schema known.
         known: usize,
     },
+    /// Of a layout that is known, with events that a newer version of the desk wrote.
+    #[error("{path} {}{event}{}; {}", OpenError::WRITTEN_BY_NEWER, OpenError::UNKNOWN, OpenError::NEWER)]
+    NewerEvent {
+        /// The file.
+        path: PathBuf,
+        /// The first of them.
+        event: NewerEvent,
+    },
     /// The end of the log does not fit together.
     #[error("{path}: {problem}")]
     Damaged {
@@ -86,10 +96,18 @@ pub enum OpenError {
 
 impl OpenError {
     const NEWER: &str = "start the newer version again";
+    const WRITTEN_BY_NEWER: &str = "was written by a newer version: ";
+    const UNKNOWN: &str = ", which this version does not know";
 
     /// Whether a text, or one around it, speaks of a log that a newer version wrote.
     pub fn tells_of_newer(text: &str) -> bool {
         text.contains(Self::NEWER)
+    }
+
+    /// What such a text says of the first event that this version does not know.
+    pub fn newer_event_in(text: &str) -> Option<&str> {
+        let (_, event) = text.split_once(Self::WRITTEN_BY_NEWER)?;
+        event.split_once(Self::UNKNOWN).map(|(event, _)| event)
     }
 }
 
@@ -114,6 +132,7 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     require(&connection, path, "journal_mode", "wal")?;
     require(&connection, path, "synchronous", "2")?;
     connection.set_prepared_statement_cache_capacity(32);
+    refuse_newer(&connection, path)?;
     migrate(&mut connection, path)?;
     Ok(connection)
 }
@@ -156,6 +175,22 @@ pub(super) fn check_known(connection: &Connection, path: &Path) -> Result<(), Op
     }
 }
 
+/// Refuses a log of a newer version.
+pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    let failed = |source| OpenError::Database { path: path.to_owned(), source };
+    let found: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
+    if found > MIGRATIONS.len() {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() });
+    }
+    if found < kinds::SINCE_LAYOUT {
+        return Ok(());
+    }
+    match kinds::first_newer(connection).map_err(failed)? {
+        Some(event) => Err(OpenError::NewerEvent { path: path.to_owned(), event }),
+        None => Ok(()),
+    }
+}
+
 /// The newest layout of a log that is known.
 pub const NEWEST_LAYOUT: usize = MIGRATIONS.len();
 
@@ -188,15 +223,15 @@ fn require(connection: &Connection, path: &Path, setting: &'static str, wanted: 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let applied: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(failed)?;
-    if applied > MIGRATIONS.len() {
-        return Err(OpenError::Newer { path: path.to_owned(), found: applied, known: MIGRATIONS.len() });
-    }
     if applied > 0 && applied < MIGRATIONS.len() {
         back_up_before_migrating(connection, path)?;
     }
     for (index, migration) in MIGRATIONS.iter().enumerate().skip(applied) {
         let transaction = connection.transaction().map_err(failed)?;
         transaction.execute_batch(migration).map_err(failed)?;
+        if index + 1 == kinds::SINCE_LAYOUT {
+            kinds::note_what_is_there(&transaction).map_err(failed)?;
+        }
         transaction.pragma_update(None, "user_version", index + 1).map_err(failed)?;
         transaction.commit().map_err(failed)?;
     }

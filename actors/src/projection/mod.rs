@@ -9,6 +9,7 @@
 //! start finds that other deposits can be read than before, what rests on deposits is made anew.
 
 mod aside;
+mod background;
 mod board;
 mod build;
 mod catalog;
@@ -41,6 +42,7 @@ use xtra::Mailbox;
 use crate::event_store::{OpenError, ReadError, Reader, Store};
 use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
+use background::in_the_background;
 pub use board::{Asked, ProjectionStatus, Rebuild};
 use build::{Build, Ended, Source};
 pub use catalog::{Projection, UnknownProjection};
@@ -244,7 +246,7 @@ impl Work {
         let is_over = Arc::new(AtomicBool::new(false));
         let (store, views, wanted, stop) =
             (self.store.clone(), self.views.clone(), projections.clone(), Arc::clone(&is_over));
-        let outcome = tokio::task::spawn_blocking(move || build(&store, &views, &wanted, &stop));
+        let outcome = tokio::task::spawn_blocking(move || in_the_background(|| build(&store, &views, &wanted, &stop)));
         Some(Building { projections, outcome, is_over })
     }
 

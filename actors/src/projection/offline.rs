@@ -28,6 +28,7 @@ pub fn rebuild(
     told: &mut dyn FnMut(Rebuild),
 ) -> Result<Position, ProjectionError> {
     let log = Reader::look_at(log)?;
+    log.refuse_newer()?;
     let head = log.head()?;
     let (turn, began) = (Arc::new(Mutex::new(())), Instant::now());
     let mut build = Build::begin(views, projections, head, turn)?;

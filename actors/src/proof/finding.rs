@@ -41,6 +41,19 @@ pub enum Finding {
         /// What the events say.
         expected: String,
     },
+    /// What the log notes of a kind of events.
+    Kind {
+        /// The kind.
+        kind: String,
+        /// Its schema.
+        schema: u32,
+        /// Where it is first by what is noted.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shown: Option<Position>,
+        /// Where it is first.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        expected: Option<Position>,
+    },
     /// The log's end.
     Head {
         /// What is wrong with it.
@@ -96,6 +109,13 @@ impl fmt::Display for Finding {
             }
             Self::Stream { stream, field, shown, expected } => {
                 write!(f, "{stream}: {field} is {shown}, and by the events it is {expected}")
+            }
+            Self::Kind { kind, schema, shown, expected } => {
+                let at = |first: &Option<Position>| match first {
+                    Some(first) => format!("first at position {first}"),
+                    None => "nowhere".to_owned(),
+                };
+                write!(f, "{kind} of schema {schema}: noted as {}, and by the events it is {}", at(shown), at(expected))
             }
             Self::Head { problem } => write!(f, "the log's end: {problem}"),
             Self::View { table, row, field, shown, expected } => {

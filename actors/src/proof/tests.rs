@@ -194,6 +194,30 @@ async fn a_log_that_was_cut_is_found_out() {
     assert!(cut.contains(&"views: they show the log up to position 22, and it ends at 14".to_owned()), "{cut:?}");
 }
 
+/// By these a version knows whether it can read a log.
+#[tokio::test]
+async fn what_is_noted_of_kinds_is_held_against_the_events() {
+    let desk = stopped().await;
+    for (how, expected) in [
+        (
+            "DELETE FROM kinds WHERE kind = 'Bound'",
+            "Bound of schema 1: noted as nowhere, and by the events it is first at position 2",
+        ),
+        (
+            "UPDATE kinds SET first_position = 4 WHERE kind = 'Bound'",
+            "Bound of schema 1: noted as first at position 4, and by the events it is first at position 2",
+        ),
+        (
+            "INSERT INTO kinds VALUES ('Beamed', 1, 3)",
+            "Beamed of schema 1: noted as first at position 3, and by the events it is nowhere",
+        ),
+    ] {
+        assert_eq!(desk.damaged(how).found(), [expected], "{how}");
+    }
+    let found = desk.damaged("UPDATE events SET kind = 'Beamed' WHERE position = 2").found();
+    assert!(found.iter().all(|finding| !finding.contains("noted as")), "{found:?}");
+}
+
 /// A log whose hashes all fit, as a fault of the desk itself would leave it.
 #[tokio::test]
 async fn what_is_stored_whole_and_makes_no_sense_is_found() {

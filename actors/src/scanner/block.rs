@@ -25,7 +25,7 @@ const SNAPSHOT_EVERY: u64 = 100;
 pub(super) struct Payment {
     pub(super) outpoint: Outpoint,
     address: String,
-    satoshis: u64,
+    pub(super) satoshis: u64,
     spends: Vec<SpentCoin>,
     coinbase: bool,
 }

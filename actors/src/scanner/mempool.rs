@@ -3,18 +3,17 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::block::Payment;
+use super::sightings::Gone;
+use super::{Course, Interruption, Scanner, ScannerError, body};
+use crate::event_store::Append;
+use crate::ports::{BitcoinNode, PortError};
 use bitcoin::{Transaction, Txid};
 use futures::{StreamExt, TryStreamExt};
 use millrace_model::deposit::Command;
 use millrace_model::ids::{CommandId, Hash32};
+use millrace_model::observation::{self, Replaced, SeenOutput};
 use millrace_protocols::chain_watch::txid32;
-use serde_json::json;
-
-use super::block::Payment;
-use super::sightings::Gone;
-use super::{Course, Interruption, Scanner, ScannerError};
-use crate::event_store::Append;
-use crate::ports::{BitcoinNode, PortError};
 
 /// How many unknown transactions are looked up in one round; the rest comes in the next.
 const LOOK_UPS_MAX: usize = 500;
@@ -44,17 +43,18 @@ impl Scanner {
 
     fn sightings_append(&mut self, payments: &[Payment]) -> Result<Option<Append>, ScannerError> {
         let mut writes = Vec::new();
-        let mut outpoints = Vec::new();
+        let (mut outpoints, mut seen) = (Vec::new(), Vec::new());
         for payment in payments {
             if self.reader.stream_of_key(&payment.key())?.is_none() {
                 writes.extend(self.detected(payment)?);
                 outpoints.push(payment.outpoint.to_string());
+                seen.push(SeenOutput { output: payment.outpoint, satoshis: payment.satoshis });
             }
         }
         Ok((!writes.is_empty()).then(|| Append {
             command_id: command_id("seen", &outpoints),
             command: "RecordSightings",
-            body: json!({ "outpoints": outpoints.len() }).to_string(),
+            body: body(&observation::Sightings::of(seen)),
             causation: None,
             correlation: None,
             writes,
@@ -72,16 +72,17 @@ impl Scanner {
 
     fn gone_append(&mut self, gone: &[Gone]) -> Result<Option<Append>, ScannerError> {
         let mut writes = Vec::new();
-        let mut parts = Vec::new();
+        let (mut parts, mut replaced) = (Vec::new(), Vec::new());
         for Gone { deposit, replaced_by } in gone {
             let Some(tracked) = self.outside.deposits.get(*deposit)? else { continue };
             writes.extend(self.observed(&tracked, &Command::ObserveVanished { replaced_by: *replaced_by })?);
             parts.push(format!("{deposit}/{}", tracked.version));
+            replaced.extend(replaced_by.map(|by| Replaced { deposit: *deposit, by }));
         }
         Ok((!writes.is_empty()).then(|| Append {
             command_id: command_id("gone", &parts),
             command: "RecordGone",
-            body: json!({ "deposits": parts.len() }).to_string(),
+            body: body(&observation::Gone::of(parts.len(), replaced)),
             causation: None,
             correlation: None,
             writes,

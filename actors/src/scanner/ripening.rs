@@ -3,15 +3,14 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use super::{Interruption, Scanner, ScannerError, body};
+use crate::deposits::Tracked;
+use crate::event_store::Append;
 use bitcoin::Txid;
 use millrace_model::deposit::{BlockRef, Command, Deposit};
 use millrace_model::ids::{CommandId, DepositId};
+use millrace_model::observation::{CameBefore, Maturity};
 use millrace_protocols::chain_watch::{block_hash, txid};
-use serde_json::json;
-
-use super::{Interruption, Scanner, ScannerError};
-use crate::deposits::Tracked;
-use crate::event_store::Append;
 
 /// Deposits in blocks that are not deep enough yet, by the height at which they will be. What a reorganisation or an
 /// operator made of one meanwhile is seen when its time comes.
@@ -69,7 +68,7 @@ impl Scanner {
     async fn mature_block(&mut self, block: BlockRef, cursor: BlockRef, entries: &[Entry]) -> Result<(), Interruption> {
         let txids = self.read_again(block).await?;
         self.commit(|scanner| {
-            let mut writes = Vec::new();
+            let (mut writes, mut came_before) = (Vec::new(), Vec::new());
             for entry in entries {
                 // An operator may have held it since it was found to be due.
                 if scanner.ripe(*entry)? != Some(block) {
@@ -82,6 +81,7 @@ impl Scanner {
                 }
                 let confirmations = cursor.height - block.height + 1;
                 let seen_before = scanner.seen_before(&tracked)?;
+                came_before.extend(seen_before.map(|earlier| CameBefore { deposit: entry.1, earlier }));
                 writes.extend(scanner.observed(&tracked, &Command::ObserveMature { confirmations, seen_before })?);
             }
             let first = entries.first().map(|(_, id)| id.to_string()).unwrap_or_default();
@@ -91,7 +91,7 @@ impl Scanner {
             Ok((!writes.is_empty()).then(|| Append {
                 command_id: CommandId::of_fact(&["mature", &block_hash, &cursor.hash.to_string(), &first, &version]),
                 command: "RecordMaturity",
-                body: json!({ "block": block, "tip": cursor }).to_string(),
+                body: body(&Maturity::of((block, cursor), came_before)),
                 causation: None,
                 correlation: None,
                 writes,

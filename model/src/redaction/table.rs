@@ -148,10 +148,14 @@ pub(super) const EVENTS: &[Fields] = &[
 /// Every command.
 pub(super) const COMMANDS: &[Fields] = &[
     row("BindAddress", BOUND, BOUND_PLAIN),
-    row("RecordSightings", NOBODY, &["outpoints"]),
+    row("RecordSightings", &[("seen[].output.txid", Hex)], &["outpoints", "seen[].output.index", "seen[].satoshis"]),
     row("RecordBlock", NOBODY, &["block.height", "block.hash", "payments"]),
-    row("RecordMaturity", NOBODY, &["block.height", "block.hash", "tip.height", "tip.hash"]),
-    row("RecordGone", NOBODY, &["deposits"]),
+    row(
+        "RecordMaturity",
+        NOBODY,
+        &["block.height", "block.hash", "tip.height", "tip.hash", "seen_before[].deposit", "seen_before[].earlier"],
+    ),
+    row("RecordGone", &[("replaced[].by", Hex)], &["deposits", "replaced[].deposit"]),
     row("RecordReorganisation", NOBODY, REORGANISED),
     row(
         "TakeUpSightings",

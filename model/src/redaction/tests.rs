@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ids::Category;
+use crate::deposit::BlockRef;
+use crate::ids::{Category, DepositId, Hash32, Outpoint};
+use crate::observation::{CameBefore, Gone, Maturity, Replaced, SeenOutput, Sightings};
 
 fn pseudonyms() -> Pseudonyms {
     Pseudonyms::new([7; 32])
@@ -61,6 +63,24 @@ fn nothing_personal_comes_through_and_the_rest_is_readable_as_before() {
         command(sample.name(), &mut body, &pseudonyms()).unwrap();
         let text = body.to_string();
         assert!(samples::PERSONAL.iter().all(|personal| !text.contains(personal)), "{text}");
+    }
+}
+
+#[test]
+fn what_the_scanner_saw_is_in_the_table_and_names_nobody() {
+    let (deposit, by) = (DepositId(uuid::Uuid::from_u128(7)), Hash32([0xab; 32]));
+    let block = BlockRef { height: 7, hash: Hash32([7; 32]) };
+    let output = Outpoint { txid: by, index: 1 };
+    for (name, body) in [
+        ("RecordSightings", json!(Sightings::of(vec![SeenOutput { output, satoshis: 7 }]))),
+        ("RecordGone", json!(Gone::of(1, vec![Replaced { deposit, by }]))),
+        ("RecordMaturity", json!(Maturity::of((block, block), vec![CameBefore { deposit, earlier: deposit }]))),
+        ("RecordSightings", json!(Sightings::of(vec![]))),
+    ] {
+        let mut redacted = body.clone();
+        command(name, &mut redacted, &pseudonyms()).unwrap_or_else(|error| panic!("{error}"));
+        assert!(!redacted.to_string().contains(&by.to_string()), "{redacted}");
+        assert_eq!(redacted.as_object().map(|it| it.len()), body.as_object().map(|it| it.len()));
     }
 }
 

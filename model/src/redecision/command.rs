@@ -4,8 +4,10 @@ use serde::Deserialize;
 
 use super::Asked;
 use crate::chain::Seen;
-use crate::deposit::{BlockRef, Command, Deposit, Event, HoldReason, Rejection};
+use crate::deposit::{BlockRef, Command, Deposit, Detected, Event, HoldReason, Rejection};
 use crate::ids::{DepositId, Hash32};
+use crate::money::Amount;
+use crate::observation::{Gone, Maturity, SeenOutput, Sightings};
 
 /// What a deposit was asked.
 #[derive(Debug, Clone, PartialEq)]
@@ -19,8 +21,10 @@ pub(super) struct Order {
 /// What a deposit was told.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Told {
-    /// Nothing more than that it is there.
+    /// That it is there, and no more is known of how it was seen.
     Nothing,
+    /// That it is there, as it was seen if it was.
+    Seen(Option<SeenOutput>),
     /// One thing.
     One(Box<Command>),
     /// What had been seen of it while it could not be read.
@@ -31,7 +35,7 @@ impl Told {
     /// What follows from it by the rules of today.
     pub(super) fn decide(&self, deposit: &Deposit) -> Result<Vec<Event>, Rejection> {
         match self {
-            Self::Nothing => Ok(Vec::new()),
+            Self::Nothing | Self::Seen(_) => Ok(Vec::new()),
             Self::One(command) => deposit.decide(command),
             Self::TakenUp(seen) => deposit.take_up(seen),
         }
@@ -44,7 +48,7 @@ impl Told {
                 Command::ObserveMature { seen_before, .. } => Some(seen_before),
                 _ => None,
             },
-            Self::Nothing | Self::TakenUp(_) => None,
+            Self::Nothing | Self::Seen(_) | Self::TakenUp(_) => None,
         }
     }
 }
@@ -55,38 +59,51 @@ struct InBlock {
 }
 
 #[derive(Deserialize)]
-struct Deep {
-    block: BlockRef,
-    tip: BlockRef,
-}
-
-#[derive(Deserialize)]
 struct SetAside {
     seen: Vec<Seen>,
 }
 
 /// Reads a command; says why it cannot be decided again if it cannot.
-pub(super) fn order(asked: &Asked, recorded: &[&Event]) -> Result<Order, String> {
+pub(super) fn order(asked: &Asked, deposit: DepositId, recorded: &[&Event]) -> Result<Order, String> {
     let given = recorded.iter().take_while(|event| matches!(event, Event::Detected(_))).count();
     let one = |command| Told::One(Box::new(command));
     let told = match asked.name.as_str() {
-        "RecordSightings" => Told::Nothing,
+        "RecordSightings" => seen(&read(asked)?, recorded),
         "RecordBlock" => one(Command::ObserveMined { block: read::<InBlock>(asked)?.block }),
         "RecordMaturity" => {
-            let Deep { block, tip } = read(asked)?;
-            let depth = tip.height.checked_sub(block.height).and_then(|depth| depth.checked_add(1));
+            let facts: Maturity = read(asked)?;
+            let depth = facts.tip.height.checked_sub(facts.block.height).and_then(|depth| depth.checked_add(1));
             let confirmations = depth.ok_or("the block lies above the tip")?;
-            one(Command::ObserveMature { confirmations, seen_before: told_seen_before(recorded) })
+            let seen_before = facts.seen_before(deposit).unwrap_or_else(|| told_seen_before(recorded));
+            one(Command::ObserveMature { confirmations, seen_before })
         }
         "RecordReorganisation" => one(Command::ObserveOrphaned),
-        "RecordGone" => one(Command::ObserveVanished { replaced_by: told_replaced_by(recorded)? }),
+        "RecordGone" => {
+            let told = read::<Gone>(asked)?.replaced_by(deposit);
+            one(Command::ObserveVanished { replaced_by: told.map_or_else(|| told_replaced_by(recorded), Ok)? })
+        }
         "TakeUpSightings" => Told::TakenUp(read::<SetAside>(asked)?.seen),
         _ => one(read_own(asked)?),
     };
     Ok(Order { given, told })
 }
 
-/// The earlier deposit that the events themselves name.
+fn seen(facts: &Sightings, recorded: &[&Event]) -> Told {
+    let output = recorded.iter().find_map(|event| match event {
+        Event::Detected(detected) => Some(detected.outpoint),
+        _ => None,
+    });
+    output.and_then(|output| facts.of_output(output)).map_or(Told::Nothing, Told::Seen)
+}
+
+/// The deposit that comes of an output as it was seen; the rest of it is told as it is recorded. Nothing where none comes of it.
+pub(super) fn detect(seen: Option<SeenOutput>, recorded: &Detected) -> Option<Event> {
+    let SeenOutput { output, satoshis } = seen.filter(|seen| seen.satoshis > 0)?;
+    let amount = Amount::from_units(satoshis)?;
+    Some(Detected { outpoint: output, amount, ..recorded.clone() }.into())
+}
+
+/// The earlier deposit that the events themselves name, of a command that does not tell.
 fn told_seen_before(recorded: &[&Event]) -> Option<DepositId> {
     recorded.iter().find_map(|event| match event {
         Event::Held(held) => match held.reason {
@@ -97,7 +114,7 @@ fn told_seen_before(recorded: &[&Event]) -> Option<DepositId> {
     })
 }
 
-/// The transaction that the events themselves name: it was told, and nothing decides on it.
+/// The transaction that the events themselves name, of a command that does not tell: nothing decides on it.
 fn told_replaced_by(recorded: &[&Event]) -> Result<Option<Hash32>, String> {
     let told = recorded.iter().find_map(|event| match event {
         Event::Vanished(vanished) => Some(vanished.replaced_by),

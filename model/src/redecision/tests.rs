@@ -9,6 +9,7 @@ use crate::chain::Seen;
 use crate::deposit::*;
 use crate::event::Unreadable;
 use crate::ids::{CommandId, Hash32};
+use crate::observation::{self, CameBefore, Replaced, SeenOutput};
 use crate::testing::{self, recorded_of};
 
 const ID: DepositId = testing::deposit(1);
@@ -147,6 +148,61 @@ fn a_sighting_is_a_fact_and_is_counted_as_such() {
     let outcomes = Life::seen().mined().deep(None).outcomes();
     let [Outcome::Undecidable { why }, Outcome::Same, Outcome::Same] = &outcomes[..] else { panic!("{outcomes:?}") };
     assert_eq!(why, "what was seen is a fact, and nothing was decided");
+}
+
+/// A body that says how the output was seen is held against what was made of it.
+#[test]
+fn a_sighting_with_its_output_is_decided_again() {
+    let seen = |satoshis| {
+        let body = observation::Sightings::of(vec![SeenOutput { output: detected().outpoint, satoshis }]);
+        Life::default().stored("RecordSightings", json!(body), vec![detected().into()])
+    };
+    assert_eq!(seen(5_000_000).outcomes(), [Outcome::Same]);
+    let (_, difference) = seen(4_000_000).difference();
+    let field = difference.field.unwrap();
+    assert_eq!((field.path.as_str(), field.after.unwrap()), ("amount", json!("0.04000000")));
+    for nothing in [
+        seen(0),
+        seen(u64::MAX),
+        Life::default().stored("RecordSightings", json!({ "outpoints": 1, "seen": [] }), vec![detected().into()]),
+    ] {
+        assert_eq!(nothing.difference().1.decided, []);
+    }
+}
+
+/// A body that names what took the coins is believed, and not the event.
+#[test]
+fn what_took_the_coins_is_taken_from_the_command() {
+    let by = Hash32([9; 32]);
+    let gone = |replaced: Vec<Replaced>, recorded: Option<Hash32>| {
+        let body = observation::Gone::of(1, replaced);
+        Life::seen().stored("RecordGone", json!(body), vec![Vanished { replaced_by: recorded }.into()])
+    };
+    let told = vec![Replaced { deposit: ID, by }];
+    assert_eq!(gone(told.clone(), Some(by)).outcomes().last(), Some(&Outcome::Same));
+    assert_eq!(gone(vec![], None).outcomes().last(), Some(&Outcome::Same));
+    for life in [gone(told, None), gone(vec![Replaced { deposit: EARLIER, by }], Some(by))] {
+        assert!(matches!(life.outcomes().last(), Some(Outcome::Different(_))));
+    }
+}
+
+/// So is one that names the earlier deposit, where the chain's stream is not at hand.
+#[test]
+fn coins_that_came_before_are_taken_from_the_command_of_a_part() {
+    let deep = |told: Vec<CameBefore>, seen_before| {
+        let body = observation::Maturity::of((block(7), block(8)), told);
+        Life::seen().mined().command(
+            "RecordMaturity",
+            json!(body),
+            &Command::ObserveMature { confirmations: 2, seen_before },
+        )
+    };
+    let last = |life: &Life, says| life.again(says).pop().unwrap().outcome;
+    let told = vec![CameBefore { deposit: ID, earlier: EARLIER }];
+    assert_eq!(last(&deep(told.clone(), Some(EARLIER)), Says(None)), Outcome::Same);
+    assert!(matches!(last(&deep(told.clone(), None), Says(None)), Outcome::Different(_)));
+    assert!(matches!(last(&deep(vec![], Some(EARLIER)), Says(None)), Outcome::Different(_)));
+    assert!(matches!(last(&deep(told, Some(EARLIER)), Says(Some(None))), Outcome::Different(_)), "the chain says no");
 }
 
 /// Whether coins came a second time is said by the chain's stream, and by the events where that is not at hand.

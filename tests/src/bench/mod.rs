@@ -7,6 +7,7 @@ pub(crate) mod customers;
 pub(crate) mod full_desk;
 mod http;
 mod kept_log;
+mod live_rebuild;
 mod moment;
 mod outside;
 mod passthrough;
@@ -76,6 +77,13 @@ const BENCHMARKS: &[Benchmark] = &[
     Benchmark {
         figures: &[("rebuild_all", "events a second, all projections made anew from a million of them")],
         run: rebuild::run,
+    },
+    Benchmark {
+        figures: &[(
+            "rebuild_live_loss",
+            "what a desk under the load of pipeline_direct loses of it while all projections are made anew",
+        )],
+        run: live_rebuild::run,
     },
     Benchmark {
         figures: &[

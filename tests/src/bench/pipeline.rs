@@ -1,6 +1,7 @@
 //! `pipeline_direct`: from a block with deposits to their confirmed payouts, through the real actors, store and protocols
 //! with ports answered in memory. `bind_rate`: addresses given out, durably, to 64 clients at once.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ use millrace_actors::{decider, sender};
 use millrace_model::deposit::{DecisionTerms, Event as DepositEvent, Method, PayoutTerms, Terms};
 use millrace_model::desk::Desk;
 use millrace_model::event::Event;
-use millrace_model::ids::StreamName;
+use millrace_model::ids::{Position, StreamName};
 use millrace_model::money::Amount;
 use millrace_model::outflow::Limits;
 use millrace_protocols::chain_watch::Start;
@@ -39,7 +40,7 @@ const ACCOUNT: &str =
 const TARGET: &str = "2GgFvqoyk9RjwVzj8tqfcXVXB4orBwoc9qv";
 /// What each deposit is paid: 0.01 BTC at 500 SKY a bitcoin.
 const PAYOUT: &str = "5";
-const ADDRESSES: usize = 500;
+pub(super) const ADDRESSES: usize = 500;
 const BLOCKS: u32 = 40;
 /// Deposits one after the other, for the latency of an unloaded desk.
 const SINGLE: u32 = 200;
@@ -47,7 +48,7 @@ const POLL: Duration = Duration::from_millis(1);
 /// After its first block the desk sees that there is no other.
 const AT_TIP_WITHIN: Duration = Duration::from_millis(100);
 /// What the payments of the first measured block are kept apart by.
-const FIRST: u32 = 2;
+pub(super) const FIRST: u32 = 2;
 
 pub(super) fn direct() -> anyhow::Result<Vec<Figure>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -55,14 +56,9 @@ pub(super) fn direct() -> anyhow::Result<Vec<Figure>> {
         let folder = tempfile::tempdir()?;
         let desk = Running::start(folder.path(), 30_000)?;
         let scripts = desk.bind_all().await?;
-        desk.begin(&scripts[..1]).await?;
+        let mut paid = desk.begin(&scripts[..1]).await?;
         let deposits = ADDRESSES * BLOCKS as usize;
-        let begin = Instant::now();
-        for block in 0..BLOCKS {
-            desk.chain.mine(&scripts, FIRST + block);
-        }
-        desk.paid(1 + deposits).await?;
-        let rate = deposits as f64 / begin.elapsed().as_secs_f64();
+        let rate = desk.rate(&scripts, FIRST..FIRST + BLOCKS, &mut paid).await?;
         let p99_ms = desk.unloaded_p99_ms(&scripts[..1]).await?;
         ensure!(
             desk.wallet.payouts() == 1 + deposits + SINGLE as usize,
@@ -100,22 +96,31 @@ pub(super) fn bind() -> anyhow::Result<Vec<Figure>> {
 }
 
 /// A desk in this process.
-struct Running {
-    tree: Tree,
-    store: Store,
+pub(super) struct Running {
+    pub(super) tree: Tree,
+    pub(super) store: Store,
+    pub(super) views: Views,
     binder: Door<BindRequest>,
     chain: Arc<Chain>,
-    wallet: Arc<Wallet>,
+    pub(super) wallet: Arc<Wallet>,
+}
+
+/// How many payouts are confirmed, and up to where the log was looked at for them.
+#[derive(Debug, Default)]
+pub(super) struct Paid {
+    deposits: usize,
+    position: Position,
 }
 
 impl Running {
-    fn start(folder: &Path, outputs: u32) -> anyhow::Result<Self> {
+    pub(super) fn start(folder: &Path, outputs: u32) -> anyhow::Result<Self> {
         let clock = Arc::new(SystemClock);
         let tree = Tree::new(Registry::new(clock.clone()), 1);
         let folder = folder.join("data");
         std::fs::create_dir(&folder)?;
         let (store, head_file) = kept_log::start(&tree, &folder)?;
-        projection::start(&tree, store.clone(), Views::new(&folder.join("views.db")))?;
+        let views = Views::new(&folder.join("views.db"));
+        projection::start(&tree, store.clone(), views.clone())?;
         let deposits = Deposits::new(store.clone());
         let source = Arc::new(AddressSource::account(AccountKey::parse(ACCOUNT, Network::Regtest)?));
         let switches = watch::Sender::new(Desk::default()).subscribe();
@@ -160,10 +165,10 @@ impl Running {
             execution: Execution::Thread,
         };
         sender::start(&tree, deposits, wallet.clone(), settings)?;
-        Ok(Self { tree, store, binder, chain, wallet })
+        Ok(Self { tree, store, views, binder, chain, wallet })
     }
 
-    async fn bind_all(&self) -> anyhow::Result<Vec<ScriptBuf>> {
+    pub(super) async fn bind_all(&self) -> anyhow::Result<Vec<ScriptBuf>> {
         let binds = (0..ADDRESSES).map(|_| self.bind(TARGET.to_owned()));
         let bound = futures::future::try_join_all(binds).await?;
         bound
@@ -195,7 +200,7 @@ impl Running {
 
     /// Has one deposit paid out in a block after the first tip: what was mined before the desk began would be looked for in
     /// the wallet's history.
-    async fn begin(&self, script: &[ScriptBuf]) -> anyhow::Result<()> {
+    pub(super) async fn begin(&self, script: &[ScriptBuf]) -> anyhow::Result<Paid> {
         let mut bell = self.store.bell();
         let reader = self.store.reader()?;
         while reader.stream(&StreamName::Chain, 0)?.is_empty() {
@@ -203,23 +208,35 @@ impl Running {
         }
         tokio::time::sleep(AT_TIP_WITHIN).await;
         self.chain.mine(script, FIRST - 1);
-        self.paid(1).await
+        let mut paid = Paid::default();
+        self.until_paid(&mut paid, 1).await?;
+        Ok(paid)
+    }
+
+    /// Deposits a second, from blocks of one for each script to the payouts of all.
+    pub(super) async fn rate(&self, scripts: &[ScriptBuf], blocks: Range<u32>, paid: &mut Paid) -> anyhow::Result<f64> {
+        let deposits = scripts.len() * blocks.len();
+        let begin = Instant::now();
+        for block in blocks {
+            self.chain.mine(scripts, block);
+        }
+        self.until_paid(paid, paid.deposits + deposits).await?;
+        Ok(deposits as f64 / begin.elapsed().as_secs_f64())
     }
 
     /// Waits until so many payouts are confirmed, by the log.
-    async fn paid(&self, deposits: usize) -> anyhow::Result<()> {
+    async fn until_paid(&self, paid: &mut Paid, deposits: usize) -> anyhow::Result<()> {
         let mut bell = self.store.bell();
-        let (mut position, mut confirmed) = (0, 0);
-        while confirmed < deposits {
-            while position < self.store.head() {
-                let page = self.store.after(position, 4_096)?;
+        while paid.deposits < deposits {
+            while paid.position < self.store.head() {
+                let page = self.store.after(paid.position, 4_096)?;
                 let Some(last) = page.last() else { break };
                 let done = |event: &Event| matches!(event, Event::Deposit(DepositEvent::Confirmed(_)));
-                confirmed += page.events().filter(|recorded| done(&recorded.event)).count();
-                position = last;
+                paid.deposits += page.events().filter(|recorded| done(&recorded.event)).count();
+                paid.position = last;
                 tokio::task::yield_now().await;
             }
-            if confirmed < deposits {
+            if paid.deposits < deposits {
                 tokio::time::timeout(Duration::from_secs(30), bell.changed()).await??;
             }
         }

@@ -3,6 +3,7 @@
 mod addresses;
 mod aside;
 mod node;
+mod told;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
