@@ -20,6 +20,7 @@ use millrace_actors::binder::{self, BindRequest};
 use millrace_actors::brakes;
 use millrace_actors::buyer;
 use millrace_actors::clock::{Clock, SystemClock};
+use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
@@ -165,7 +166,8 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     head_file::start(&followers, &head_file, store.clone())?;
     let views = Views::new(&data_dir.join(VIEWS_FILE));
     projection::start(&followers, store.clone(), views.clone())?;
-    let operations = operations::start(&followers, Deposits::new(store.clone()))?;
+    let operations =
+        operations::start(&followers, Deposits::new(store.clone()), CustomerKeys::at(&config.desk.keys_file))?;
     auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();
