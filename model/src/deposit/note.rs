@@ -6,7 +6,8 @@ use super::command::Command;
 use super::event::{Event, Held, HoldReason, RefundDue, RefundMarked, Released, WrittenOff};
 
 impl HoldReason {
-    fn note_mut(&mut self) -> Option<&mut String> {
+    /// The operator's note in it.
+    pub fn note_mut(&mut self) -> Option<&mut String> {
         match self {
             Self::Operator { note } => Some(note),
             Self::BelowMinimum
