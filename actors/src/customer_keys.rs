@@ -77,8 +77,8 @@ impl fmt::Display for Subject {
 /// What became of a wish to forget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Forgot {
-    /// The key is destroyed.
-    Now,
+    /// The key is destroyed, and this is when.
+    Now(DateTime<Utc>),
     /// It was destroyed then, and there was none since.
     Before(DateTime<Utc>),
     /// Nothing was ever sealed for him.

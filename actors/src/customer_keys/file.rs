@@ -131,7 +131,7 @@ impl KeyFile {
     /// made up for.
     pub(super) fn open_or_create(path: &Path) -> Result<Self, KeysError> {
         match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Ok(_) => tracing::warn!(path = %path.display(), "a new file for the customers' keys is made"),
+            Ok(_) => tracing::info!(path = %path.display(), "a new file for the customers' keys is made"),
             Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
             Err(cause) => return Err(KeysError::NotMade { path: path.to_owned(), cause }),
         }
@@ -185,10 +185,11 @@ impl KeyFile {
         };
         let destroy = "UPDATE keys SET secret = zeroblob(length(secret)) WHERE number = ?1";
         writing.execute(destroy, [number]).map_err(failed)?;
+        let at_us = at.timestamp_micros();
         let remember = "INSERT INTO forgotten (number, at_us) VALUES (?1, ?2)";
-        writing.execute(remember, params![number, at.timestamp_micros()]).map_err(failed)?;
+        writing.execute(remember, params![number, at_us]).map_err(failed)?;
         writing.commit().map_err(failed)?;
-        Ok(Forgot::Now)
+        Ok(Forgot::Now(time(at_us)))
     }
 
     /// Whether it is whole.

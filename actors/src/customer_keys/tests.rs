@@ -147,14 +147,14 @@ fn who_is_forgotten_stays_so_and_gets_another_key_when_he_comes_back() {
     assert_eq!(desk.forget("alice"), Forgot::Nothing, "there is no file yet, and none is made");
     assert!(!desk.keys.path().exists());
     let (before, bobs) = (desk.seal("alice", "before"), desk.seal("bob", "his"));
-    assert_eq!((desk.forget("alice"), desk.forget("alice")), (Forgot::Now, Forgot::Before(day(1))));
+    assert_eq!((desk.forget("alice"), desk.forget("alice")), (Forgot::Now(day(1)), Forgot::Before(day(1))));
     assert_eq!(desk.open(&before), Opened::Forgotten(day(1)));
     assert_eq!(desk.keys.reading().shown(PLACE, &before), "(forgotten on 2026-03-01)");
     assert_eq!((desk.open(&bobs), desk.forget("carol")), (text("his"), Forgot::Nothing));
 
     let after = desk.seal("alice", "after");
     assert_eq!((desk.open(&after), desk.open(&before)), (text("after"), Opened::Forgotten(day(1))));
-    assert_eq!(desk.keys.forget(&of("alice"), day(9)).unwrap(), Forgot::Now);
+    assert_eq!(desk.keys.forget(&of("alice"), day(9)).unwrap(), Forgot::Now(day(9)));
     assert_eq!((desk.open(&after), desk.open(&before)), (Opened::Forgotten(day(9)), Opened::Forgotten(day(1))));
     assert_eq!(desk.forget("alice"), Forgot::Before(day(9)));
 }
@@ -170,7 +170,7 @@ fn a_destroyed_key_is_nowhere_in_the_file_however_many_there_are() {
     assert!(secrets.iter().all(|(_, secret)| desk.holds(secret)), "this is how a key is searched for");
     let (gone, kept): (Vec<_>, Vec<_>) = secrets.into_iter().enumerate().partition(|(number, _)| number % 3 == 1);
     for (_, (subject, secret)) in &gone {
-        assert_eq!(desk.forget(subject), Forgot::Now);
+        assert_eq!(desk.forget(subject), Forgot::Now(day(1)));
         assert!(!desk.holds(secret), "{subject}");
     }
     assert!(gone.iter().all(|(_, (_, secret))| !desk.holds(secret)));

@@ -45,7 +45,7 @@ impl Forget {
             return Err(Usage(what).into());
         }
         match keys.forget(whom, now)? {
-            Forgot::Now => {
+            Forgot::Now(_) => {
                 writeln!(out, "{whom} is forgotten: the key is destroyed, and what was sealed with it is unreadable.")?;
                 writeln!(out, "Coin addresses, amounts and transactions stay.")?;
                 writeln!(out, "Throw older copies of {} away; they still have the key.", keys.path().display())?;

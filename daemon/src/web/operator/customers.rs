@@ -32,10 +32,10 @@ pub(super) async fn forget(
     let forgot = tokio::task::spawn_blocking(move || keys.forget(&whom, now)).await.map_err(Problem::internal)?;
     let answer = |at, now| Reply(Forgotten { customer: subject.to_string(), at, now });
     match forgot.map_err(unusable)? {
-        Forgot::Now => {
+        Forgot::Now(at) => {
             // Whom, is nobody's to find in lines that cannot be taken back.
             tracing::info!("a customer was forgotten: his key is destroyed");
-            Ok(answer(now, true))
+            Ok(answer(at, true))
         }
         Forgot::Before(at) => Ok(answer(at, false)),
         Forgot::Nothing => Err(Problem::not_found("nothing_sealed", "Nothing was ever sealed for this customer.")),
