@@ -113,6 +113,14 @@ impl Deposits {
         Ok(Some(tracked))
     }
 
+    /// The same, or why there is none.
+    pub fn known(&self, id: DepositId) -> Result<Arc<Tracked>, ExecuteError> {
+        match self.get(id)? {
+            Some(tracked) => Ok(tracked),
+            None => Err(self.why_not(id)?),
+        }
+    }
+
     /// The ids of all deposits for which something is still expected to happen and that can be read, and the position this
     /// is true for.
     pub fn open(&self) -> Result<(Position, Vec<DepositId>), ReadError> {
@@ -140,10 +148,7 @@ impl Deposits {
         let body = serde_json::to_string(command).expect("commands have text keys");
         let mut conflicts = 0;
         loop {
-            let tracked = match self.get(id)? {
-                Some(tracked) => tracked,
-                None => return Err(self.why_not(id)?),
-            };
+            let tracked = self.known(id)?;
             let events = tracked.deposit.decide(command)?;
             let append = self.prepare(&tracked, command, body.clone(), events, besides.clone());
             match self.store.append(append).await {

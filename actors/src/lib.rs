@@ -9,6 +9,7 @@ pub mod brakes;
 pub mod buyer;
 pub mod canary;
 pub mod clock;
+pub mod customer_keys;
 pub mod decider;
 pub mod deposits;
 pub mod door;

@@ -7,6 +7,7 @@
 
 mod desk;
 mod note;
+mod sealing;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use millrace_model::spend::Spend;
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
 
+use crate::customer_keys::CustomerKeys;
 use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::door::{Door, Inside, door};
 use crate::event_store::{AppendError, ReadError};
@@ -49,6 +51,9 @@ pub enum OperateError {
     /// A rule forbids it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// The note cannot be made ciphertext; nothing was done.
+    #[error("the note cannot be sealed, nothing was done: {0}")]
+    NotSealed(String),
     /// Too much is waiting; nothing was done.
     #[error("the desk is busy; nothing was done, try again")]
     Busy,
@@ -81,11 +86,12 @@ pub type Declared = Result<Position, OperateError>;
 pub struct Operations {
     door: Door<Request>,
     switches: watch::Receiver<Desk>,
+    keys: CustomerKeys,
 }
 
 #[derive(Debug)]
 enum Request {
-    Deposit { id: DepositId, command: Command, note: Note, reply: oneshot::Sender<Operated> },
+    Deposit { id: DepositId, command: Command, reply: oneshot::Sender<Operated> },
     Switch { switch: Switch, setting: Setting, note: Note, reply: oneshot::Sender<Declared> },
     Halt { cause: HaltCause, reply: oneshot::Sender<Declared> },
     Resume { note: Note, reply: oneshot::Sender<Declared> },
@@ -94,14 +100,15 @@ enum Request {
     SpendsMatched { block_seq: u64, reply: oneshot::Sender<Declared> },
 }
 
-/// Adds the service to the tree.
-pub fn start(tree: &Tree, deposits: Deposits) -> Result<Operations, TreeError> {
+/// Adds the service to the tree. What operators say of a deposit is sealed with these keys.
+pub fn start(tree: &Tree, deposits: Deposits, keys: CustomerKeys) -> Result<Operations, TreeError> {
     let (door, inside) = door(REQUESTS_MAX);
     let switches = watch::Sender::new(closed());
-    let operations = Operations { door, switches: switches.subscribe() };
+    let operations = Operations { door, switches: switches.subscribe(), keys: keys.clone() };
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         inside: inside.clone(),
         deposits: deposits.clone(),
+        keys: keys.clone(),
         desk: DeskStream::new(deposits.store().clone(), switches.clone()),
         report: incarnation.report,
         scope: incarnation.scope,
@@ -113,23 +120,23 @@ impl Operations {
     /// Stops a deposit that is to be decided, bought or sent.
     pub async fn hold(&self, id: DepositId, note: Note) -> Operated {
         let reason = HoldReason::Operator { note: note.as_str().to_owned() };
-        self.deposit(id, Command::Hold { reason }, note).await
+        self.deposit(id, Command::Hold { reason }).await
     }
 
     /// Lets a held deposit go on where it was stopped. Where the desk's own limits stopped it, they are waived for it;
     /// anything else may stop it again.
     pub async fn release(&self, id: DepositId, note: Note) -> Operated {
-        self.deposit(id, Command::Release { note: note.as_str().to_owned() }, note).await
+        self.deposit(id, Command::Release { note: note.as_str().to_owned() }).await
     }
 
     /// Declares that a held or quarantined deposit is to be paid back.
     pub async fn mark_refund_due(&self, id: DepositId, note: Note) -> Operated {
-        self.deposit(id, Command::MarkRefundDue { note: note.as_str().to_owned() }, note).await
+        self.deposit(id, Command::MarkRefundDue { note: note.as_str().to_owned() }).await
     }
 
     /// Declares that a deposit was paid back by this Bitcoin transaction.
     pub async fn mark_refunded(&self, id: DepositId, txid: Hash32, note: Note) -> Operated {
-        self.deposit(id, Command::MarkRefunded { txid, note: note.as_str().to_owned() }, note).await
+        self.deposit(id, Command::MarkRefunded { txid, note: note.as_str().to_owned() }).await
     }
 
     /// Turns a switch; nothing is stored when it stands there already.
@@ -170,8 +177,13 @@ impl Operations {
         self.switches.clone()
     }
 
-    async fn deposit(&self, id: DepositId, command: Command, note: Note) -> Operated {
-        self.call(|reply| Request::Deposit { id, command, note, reply }).await
+    /// The keys that open the notes of these operators.
+    pub fn keys(&self) -> &CustomerKeys {
+        &self.keys
+    }
+
+    async fn deposit(&self, id: DepositId, command: Command) -> Operated {
+        self.call(|reply| Request::Deposit { id, command, reply }).await
     }
 
     async fn call<T>(
@@ -186,10 +198,11 @@ impl Operations {
     }
 }
 
-/// The actor: its work is two tasks of its incarnation, and ends with it.
+/// The actor: its work is three tasks of its incarnation, and ends with it.
 pub struct Actor {
     inside: Inside<Request>,
     deposits: Deposits,
+    keys: CustomerKeys,
     desk: DeskStream,
     report: Reporter,
     scope: Scope,
@@ -204,9 +217,15 @@ impl xtra::Actor for Actor {
             store.ready_for(&report).await;
             follower.follow(&report).await.map(|never| match never {})
         });
-        let (inside, deposits, desk) = (self.inside.clone(), self.deposits.clone(), self.desk.clone());
+        let (keys, store, report) = (self.keys.clone(), self.deposits.store().clone(), self.report.clone());
         self.scope.spawn(async move {
-            inside.serve(AT_ONCE_MAX, |request| carry_out(&deposits, &desk, request)).await;
+            store.ready().await;
+            sealing::watch(keys, store, report).await
+        });
+        let (inside, deposits, desk) = (self.inside.clone(), self.deposits.clone(), self.desk.clone());
+        let keys = self.keys.clone();
+        self.scope.spawn(async move {
+            inside.serve(AT_ONCE_MAX, |request| carry_out(&deposits, &keys, &desk, request)).await;
             // Every handle is gone; the switches are still to be followed.
             std::future::pending::<()>().await
         });
@@ -219,16 +238,17 @@ impl xtra::Actor for Actor {
 }
 
 /// A caller who has given up is not served: he was told that the outcome is unknown, and nothing is what it became.
-async fn carry_out(deposits: &Deposits, desk: &DeskStream, request: Request) {
+async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, request: Request) {
     match request {
-        Request::Deposit { id, command, note, reply } if !reply.is_closed() => {
-            let done = deposits.execute(id, &command).await.map_err(OperateError::from);
-            told(command.name(), Some(id), &note, done.as_ref().err());
+        Request::Deposit { id, command, reply } if !reply.is_closed() => {
+            let name = command.name();
+            let done = execute(deposits, keys, id, command).await;
+            told(name, Some(id), None, done.as_ref().err());
             let _ = reply.send(done);
         }
         Request::Switch { switch, setting, note, reply } if !reply.is_closed() => {
             let done = desk.set_switch(switch, setting, &note).await;
-            told(&format!("switch {switch:?} {setting:?}"), None, &note, done.as_ref().err());
+            told(&format!("switch {switch:?} {setting:?}"), None, Some(&note), done.as_ref().err());
             let _ = reply.send(done);
         }
         Request::Halt { cause, reply } if !reply.is_closed() => {
@@ -237,12 +257,12 @@ async fn carry_out(deposits: &Deposits, desk: &DeskStream, request: Request) {
         }
         Request::Resume { note, reply } if !reply.is_closed() => {
             let done = desk.resume(&note).await;
-            told("resume", None, &note, done.as_ref().err());
+            told("resume", None, Some(&note), done.as_ref().err());
             let _ = reply.send(done);
         }
         Request::Transfer { transfer, note, key, reply } if !reply.is_closed() => {
             let done = desk.declare(transfer, &note, key.as_deref()).await;
-            told(&format!("transfer {transfer:?}"), None, &note, done.as_ref().err());
+            told(&format!("transfer {transfer:?}"), None, Some(&note), done.as_ref().err());
             let _ = reply.send(done);
         }
         Request::SweepSeen { spend, reply } if !reply.is_closed() => {
@@ -262,8 +282,14 @@ async fn carry_out(deposits: &Deposits, desk: &DeskStream, request: Request) {
     }
 }
 
-fn told(operation: &str, deposit: Option<DepositId>, note: &Note, error: Option<&OperateError>) {
-    let (deposit, note) = (deposit.map(tracing::field::display), note.as_str());
+async fn execute(deposits: &Deposits, keys: &CustomerKeys, id: DepositId, command: Command) -> Operated {
+    let command = sealing::sealed(deposits, keys, id, command).await?;
+    Ok(deposits.execute(id, &command).await?)
+}
+
+/// What is said of a customer's deposit is not said again in lines that nobody can take back.
+fn told(operation: &str, deposit: Option<DepositId>, note: Option<&Note>, error: Option<&OperateError>) {
+    let (deposit, note) = (deposit.map(tracing::field::display), note.map(Note::as_str));
     match error {
         None => tracing::info!(operation, deposit, note, "an operator's request was carried out"),
         Some(error) => tracing::warn!(operation, deposit, note, %error, "an operator's request was not"),

@@ -21,7 +21,7 @@ struct Desk {
 
 /// A desk whose log is verified all the time.
 fn audited(rig: Rig) -> Desk {
-    let operations = operations::start(&rig.tree, rig.deposits.clone()).unwrap();
+    let operations = operations::start(&rig.tree, rig.deposits.clone(), rig.keys()).unwrap();
     let store = rig.deposits.store().clone();
     let audited = start(&rig.tree, store, operations.clone(), Duration::from_millis(10)).unwrap();
     Desk { rig, operations, audited }

@@ -17,6 +17,7 @@ use super::*;
 use crate::binder::{self, AddressSource, Bind, BindError, BindRequest, Bound};
 use crate::brakes;
 use crate::clock::ManualClock;
+use crate::customer_keys::CustomerKeys;
 use crate::deposits::Deposits;
 use crate::door::Door;
 use crate::event_store::Settings as StoreSettings;
@@ -57,7 +58,8 @@ impl Desk {
         let settings = StoreSettings { path: log(dir), execution, clock };
         let store = Store::start_after(&tree, settings, head_file.opening()).unwrap();
         start(&tree, &head_file, store.clone()).unwrap();
-        let operations = operations::start(&tree, Deposits::new(store.clone())).unwrap();
+        let operations =
+            operations::start(&tree, Deposits::new(store.clone()), CustomerKeys::at(dir.join("data/keys.db"))).unwrap();
         let settings = binder::Settings {
             source: Arc::new(source),
             addresses_max_per_target: 1_000,

@@ -1,7 +1,10 @@
 //! Operators at work on a real log.
 
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::DateTime;
 use millrace_model::deposit::{self, BlockRef, Customer, Detected, Method, Mined, Stage, StatusWaitDecide};
 use millrace_model::desk::Closed;
 use millrace_model::event::Event;
@@ -11,6 +14,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::clock::SystemClock;
+use crate::customer_keys::Forgot;
 use crate::event_store::{Append, Execution, Expected, Settings, Store, Write};
 use crate::supervision::Registry;
 
@@ -18,19 +22,25 @@ struct Desks {
     tree: Tree,
     deposits: Deposits,
     operations: Operations,
-    _folder: TempDir,
+    keys: CustomerKeys,
+    folder: TempDir,
 }
 
 async fn desk() -> Desks {
+    desk_with_keys(|folder| folder.join("keys.db")).await
+}
+
+async fn desk_with_keys(keys: impl FnOnce(&Path) -> PathBuf) -> Desks {
     let folder = tempfile::tempdir().unwrap();
     let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 1);
     let path = folder.path().join("log.db");
+    let keys = CustomerKeys::at(keys(folder.path()));
     let store =
         Store::start(&tree, Settings { path, execution: Execution::Inline, clock: Arc::new(SystemClock) }).unwrap();
     let deposits = Deposits::new(store.clone());
-    let operations = start(&tree, deposits.clone()).unwrap();
+    let operations = start(&tree, deposits.clone(), keys.clone()).unwrap();
     store.ready().await;
-    Desks { tree, deposits, operations, _folder: folder }
+    Desks { tree, deposits, operations, keys, folder }
 }
 
 fn note(text: &str) -> Note {
@@ -71,14 +81,95 @@ async fn a_deposit_is_held_and_released_by_the_rules() {
     let desk = desk().await;
     let id = received(&desk, 1).await;
     let held = desk.operations.hold(id, note("look at it")).await.unwrap();
-    let reason = HoldReason::Operator { note: "look at it".to_owned() };
-    assert!(matches!(&held.deposit.stage, Stage::Held { reason: found, .. } if *found == reason));
+    let Stage::Held { reason: HoldReason::Operator { note: sealed }, .. } = &held.deposit.stage else {
+        panic!("{:?}", held.deposit.stage)
+    };
+    assert_eq!(desk.keys.reading().shown(&StreamName::Deposit(id).to_string(), sealed), "look at it");
     let again = desk.operations.hold(id, note("again")).await.unwrap_err();
     assert!(matches!(again, OperateError::Rejected(_)), "{again}");
     let released = desk.operations.release(id, note("fine")).await.unwrap();
     assert_eq!(released.deposit.stage, Stage::WaitDecide);
     let unknown = DepositId(Uuid::from_u128(99));
     assert_eq!(desk.operations.release(unknown, note("who")).await.unwrap_err(), OperateError::NoSuchDeposit(unknown));
+}
+
+/// Whether any file of the desk holds these bytes.
+fn holds(desk: &Desks, bytes: &[u8]) -> bool {
+    let files = fs::read_dir(desk.folder.path()).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    files.into_iter().any(|content| content.windows(bytes.len()).any(|window| window == bytes))
+}
+
+#[tokio::test]
+async fn no_file_has_a_note_as_it_was_written() {
+    let desk = desk().await;
+    let id = received(&desk, 1).await;
+    desk.operations.hold(id, note("his sister called")).await.unwrap();
+    desk.operations.mark_refund_due(id, note("his sister called")).await.unwrap();
+    desk.operations.mark_refunded(id, Hash32([3; 32]), note("his sister called")).await.unwrap();
+    assert!(holds(&desk, b"MarkRefundDue") && holds(&desk, b"sealed:1:"), "this is how the log is searched");
+    assert!(!holds(&desk, b"his sister"));
+}
+
+#[tokio::test]
+async fn nothing_is_sealed_for_what_is_not_done() {
+    let desk = desk().await;
+    let id = received(&desk, 1).await;
+    desk.operations.release(id, note("it is not held")).await.unwrap_err();
+    assert_eq!(desk.keys.forget(&"target".parse().unwrap(), DateTime::UNIX_EPOCH).unwrap(), Forgot::Nothing);
+}
+
+#[tokio::test]
+async fn the_same_request_again_is_no_second_one_although_its_ciphertext_is_another() {
+    let desk = desk().await;
+    let id = received(&desk, 1).await;
+    let (one, other) = tokio::join!(desk.operations.hold(id, note("look")), desk.operations.hold(id, note("look")));
+    assert!(matches!(
+        (&one, &other),
+        (Ok(_), Err(OperateError::Rejected(_))) | (Err(OperateError::Rejected(_)), Ok(_))
+    ));
+    assert_eq!(desk.deposits.known(id).unwrap().version, 4);
+}
+
+#[tokio::test]
+async fn without_a_place_for_keys_a_note_is_refused_with_the_reason_and_the_health_says_so() {
+    let desk = desk_with_keys(|folder| folder.join("not mounted/keys.db")).await;
+    let id = received(&desk, 1).await;
+    let refused = desk.operations.hold(id, note("look")).await.unwrap_err();
+    assert!(matches!(&refused, OperateError::NotSealed(why) if why.contains("not mounted/keys.db cannot be made")));
+    assert_eq!(desk.deposits.known(id).unwrap().deposit.stage, Stage::WaitDecide);
+    condition(&desk, |told| told.is_some_and(|told| told.contains("not mounted/keys.db cannot be made"))).await;
+}
+
+#[tokio::test]
+async fn keys_that_are_gone_are_missed_and_made_anew_for_the_next_note() {
+    let desk = desk().await;
+    let id = received(&desk, 1).await;
+    desk.operations.hold(id, note("before")).await.unwrap();
+    desk.tree.stop(PART).await.unwrap();
+    fs::remove_file(desk.keys.path()).unwrap();
+    desk.tree.start(PART).await.unwrap();
+    condition(&desk, |told| told.is_some_and(|told| told.contains("keys.db is not there"))).await;
+    let released = desk.operations.release(id, note("after")).await.unwrap();
+    assert_eq!(released.deposit.stage, Stage::WaitDecide);
+
+    let events = desk.deposits.store().reader().unwrap().stream(&StreamName::Deposit(id), 3).unwrap();
+    let shown = events.into_iter().map(|recorded| desk.keys.reading().event(recorded).event.payload());
+    assert_eq!(shown.collect::<Vec<_>>(), [r#"{"reason":{"operator":{"note":"(sealed)"}}}"#, r#"{"note":"after"}"#]);
+}
+
+/// Waits until what the health says of the keys is such.
+async fn condition(desk: &Desks, is_such: impl Fn(Option<&str>) -> bool) {
+    let look = async {
+        loop {
+            let part = desk.tree.health().part(PART).unwrap();
+            let told = part.conditions.iter().find(|condition| condition.kind == "customer_keys");
+            if is_such(told.map(|condition| condition.text.as_str())) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), look).await.unwrap();
 }
 
 #[tokio::test]
@@ -116,7 +207,7 @@ async fn everything_is_off_until_the_log_was_read() {
     let path = folder.path().join("no such folder/log.db");
     let settings = Settings { path, execution: Execution::Inline, clock: Arc::new(SystemClock) };
     let store = Store::start(&tree, settings).unwrap();
-    let operations = start(&tree, Deposits::new(store)).unwrap();
+    let operations = start(&tree, Deposits::new(store), CustomerKeys::at("/nowhere/keys.db")).unwrap();
     let switches = operations.switches();
     assert_eq!(switches.borrow().setting(Switch::Sends), Setting::Off);
     assert_eq!(switches.borrow().setting(Switch::Binds), Setting::Off);

@@ -96,7 +96,7 @@ fn desk_on(rig: Rig, exchange: Option<Arc<dyn Exchange>>, openings: Openings) ->
     let views = Views::new(&folder.path().join("views.db"));
     let deposits = rig.deposits.clone();
     projection::start(&rig.tree, deposits.store().clone(), views.clone()).unwrap();
-    let operations = operations::start(&rig.tree, rig.deposits.clone()).unwrap();
+    let operations = operations::start(&rig.tree, rig.deposits.clone(), rig.keys()).unwrap();
     let inside = Inside { deposits, views, operations: operations.clone(), clock: Arc::new(SystemClock) };
     let outside = Outside { skycoin: rig.node.clone(), exchange };
     let settings = Settings { every: Duration::from_millis(10), openings, confirmations: 2 };

@@ -14,7 +14,8 @@ The copy is consistent although the desk goes on working. It is the desk's whole
 desk and put the copy in place of log.db in the data folder (log.db-wal and log.db-shm go). Leave the head file
 (desk.head_file) where it is: by it the desk knows the copy, and starts halted, new addresses included, until you say
 `millrace resume NOTE`. What the copy lacks of payouts and orders is read back from the nodes and the exchange; an
-address that may have been given out after the copy is not given out again.";
+address that may have been given out after the copy is not given out again. The customers' keys (desk.keys_file) are not
+in it: copy that file by itself, and keep those copies for days, since who was forgotten is in them.";
 
 /// What every SQLite database begins with.
 const SQLITE: &[u8] = b"SQLite format 3\0";

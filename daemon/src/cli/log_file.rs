@@ -5,8 +5,9 @@ pub(super) mod sample;
 
 use std::path::PathBuf;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use clap::Args;
+use millrace_actors::customer_keys::{self, CustomerKeys, Reading};
 use millrace_actors::event_store::Reader;
 use millrace_actors::import;
 use millrace_model::ids::{DepositId, StreamName};
@@ -41,6 +42,31 @@ impl Source {
         let read =
             import::look_at(file).map_err(|error| anyhow!("{}", excerpt(&error.to_string(), SENTENCE_CHARS_MAX)))?;
         Ok(read.0)
+    }
+}
+
+/// By which keys sealed notes are opened.
+#[derive(Debug, Args)]
+pub struct Keys {
+    /// The file of the customers' keys, which open sealed notes; left out, the configured one. With --log it is the one that
+    /// lies beside that log, if any, and with --file none.
+    #[arg(long, value_name = "PATH")]
+    keys: Option<PathBuf>,
+}
+
+impl Keys {
+    /// What opens the notes of a log.
+    pub fn reading(&self, source: &Source, config: impl FnOnce() -> anyhow::Result<Config>) -> anyhow::Result<Reading> {
+        Ok(match (&self.keys, &source.log.log, &source.file) {
+            (Some(path), _, _) => {
+                let keys = CustomerKeys::at(path);
+                ensure!(keys.check()?, "there are no keys in {}", path.display());
+                keys.reading()
+            }
+            (None, Some(log), _) => CustomerKeys::at(log.with_file_name(customer_keys::FILE)).reading(),
+            (None, None, Some(_)) => Reading::without_keys(),
+            (None, None, None) => CustomerKeys::at(config()?.desk.keys_file).reading(),
+        })
     }
 }
 

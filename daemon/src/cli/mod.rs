@@ -2,7 +2,8 @@
 //!
 //! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through
 //! its operator API; they never open its database. `why`, `replay`, `diff`, `redecide`, `verify` and `export` read a
-//! log's files, and work without a desk; `import` makes one, and `compact` makes one smaller. `rebuild` asks the running desk, and does it itself where none
+//! log's files, and work without a desk; `import` makes one, and `compact` makes one smaller. `forget` writes to the file of the
+//! customers' keys alone. `rebuild` asks the running desk, and does it itself where none
 //! runs. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
 //! `sysexits.h`).
 
@@ -17,6 +18,7 @@ mod diff;
 mod events;
 mod exit;
 mod export;
+mod forget;
 mod import;
 mod ledger;
 mod log_file;
@@ -115,6 +117,9 @@ pub enum Command {
     /// Write a log, or one deposit of it, down as JSON Lines.
     #[command(after_help = export::NOTES)]
     Export(export::Export),
+    /// Forget a customer: destroy the key of what operators said of him.
+    #[command(after_help = forget::NOTES)]
+    Forget(forget::Forget),
     /// Make a log of an export, for a look in the sandbox.
     #[command(after_help = import::NOTES)]
     Import(import::Import),

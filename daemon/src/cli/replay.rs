@@ -10,12 +10,13 @@ use std::io::Write;
 use anyhow::{Context, anyhow, bail, ensure};
 use chrono::{DateTime, Utc};
 use clap::Args;
+use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{Entry, Reader};
 use millrace_model::ids::{StreamName, Version};
 use millrace_model::replay::{State, Until};
 use serde_json::Value;
 
-use super::log_file::{self, Source};
+use super::log_file::{self, Keys, Source};
 use crate::escape::escaped;
 use line::{Moment, Style};
 
@@ -41,6 +42,8 @@ pub struct Replay {
     stream: StreamName,
     #[command(flatten)]
     pub(super) source: Source,
+    #[command(flatten)]
+    pub(super) keys: Keys,
     /// Stop after this version of the stream, and show the state there.
     #[arg(long, value_name = "VERSION", value_parser = clap::value_parser!(u64).range(1..))]
     to: Option<Version>,
@@ -106,7 +109,12 @@ fn told(error: &dyn std::error::Error) -> anyhow::Error {
 }
 
 /// Steps through a stream.
-pub fn print(reader: &Reader, wanted: &Replay, pause: &mut impl Pause, out: &mut impl Write) -> anyhow::Result<()> {
+pub fn print(
+    (reader, notes): (&Reader, &Reading),
+    wanted: &Replay,
+    pause: &mut impl Pause,
+    out: &mut impl Write,
+) -> anyhow::Result<()> {
     let style = if wanted.json { Style::Json } else { Style::Text };
     let mut walk = Walk::new(&wanted.stream);
     let mut next = None;
@@ -114,7 +122,8 @@ pub fn print(reader: &Reader, wanted: &Replay, pause: &mut impl Pause, out: &mut
         let page = reader.history(&wanted.stream, walk.version, PAGE_EVENTS_MAX)?;
         let is_last = page.len() < PAGE_EVENTS_MAX;
         for entry in page {
-            let entry = entry.map_err(|error| told(&error))?;
+            let mut entry = entry.map_err(|error| told(&error))?;
+            entry.recorded = notes.event(entry.recorded);
             if !wanted.until().includes(&entry.recorded) {
                 next = Some(entry.recorded);
                 break 'pages;

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use clap::{CommandFactory, Parser};
+use millrace_actors::clock::{Clock, SystemClock};
 
 use super::client::Client;
 use super::exit::Exit;
@@ -63,15 +64,21 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Declare(transfer) => ask(declare::declare(&Client::new(&load()?.config)?, &transfer, out)),
         Command::Switch(turn) => ask(brakes::turn(&Client::new(&load()?.config)?, &turn, out)),
         Command::Events(wanted) => ask(events::print(&Client::new(&load()?.config)?, &wanted, out)),
-        Command::Why(wanted) => why::tell(&wanted.source.open(|| Ok(load()?.config))?, &wanted, out),
+        Command::Why(wanted) => {
+            let reader = wanted.source.open(|| Ok(load()?.config))?;
+            let notes = wanted.keys.reading(&wanted.source, || Ok(load()?.config))?;
+            why::tell((&reader, &notes), &wanted, out)
+        }
         Command::Replay(wanted) => {
             let reader = wanted.source.open(|| Ok(load()?.config))?;
-            replay::print(&reader, &wanted, &mut replay::Enter::when(wanted.steps()), out)
+            let notes = wanted.keys.reading(&wanted.source, || Ok(load()?.config))?;
+            replay::print((&reader, &notes), &wanted, &mut replay::Enter::when(wanted.steps()), out)
         }
         Command::Diff(wanted) => diff::print(&wanted.log.open(|| Ok(load()?.config))?, &wanted, out),
         Command::Redecide(wanted) => redecide::print(&wanted.source.open(|| Ok(load()?.config))?, &wanted, out),
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
         Command::Export(export) => export.run(|| Ok(load()?.config), out),
+        Command::Forget(forget) => forget.run(&load()?.config, SystemClock.now(), out),
         Command::Import(wanted) => import::run(&wanted, out),
         Command::Compact(compact) => compact.run(&load()?.config, out),
         Command::Rebuild(rebuild) => rebuild.run(&load()?.config, out),

@@ -4,11 +4,12 @@ use std::io::Write;
 
 use anyhow::{anyhow, bail};
 use clap::Args;
+use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::Reader;
 use millrace_model::ids::{DepositId, StreamName};
 use millrace_model::story::{Elapsed, Story};
 
-use super::log_file::Source;
+use super::log_file::{Keys, Source};
 use crate::escape::escaped;
 
 pub(super) const NOTES: &str = "\
@@ -24,16 +25,19 @@ pub struct Why {
     deposit: uuid::Uuid,
     #[command(flatten)]
     pub(super) source: Source,
+    #[command(flatten)]
+    pub(super) keys: Keys,
     /// JSON instead of text.
     #[arg(long)]
     json: bool,
 }
 
 /// Tells what happened to a deposit, and why.
-pub fn tell(reader: &Reader, why: &Why, out: &mut impl Write) -> anyhow::Result<()> {
+pub fn tell((reader, notes): (&Reader, &Reading), why: &Why, out: &mut impl Write) -> anyhow::Result<()> {
     let id = DepositId(why.deposit);
     let entries = reader.history(&StreamName::Deposit(id), 0, usize::MAX)?;
-    let events = entries.into_iter().map(|entry| Ok(entry?.recorded)).collect::<anyhow::Result<Vec<_>>>()?;
+    let events =
+        entries.into_iter().map(|entry| Ok(notes.event(entry?.recorded))).collect::<anyhow::Result<Vec<_>>>()?;
     let story = Story::of(&events).map_err(|untold| anyhow!("{}", escaped(&format!("deposit {id}: {untold}"))))?;
     if why.json {
         writeln!(out, "{}", serde_json::to_string(&story)?)?;
@@ -74,7 +78,7 @@ mod tests {
     fn told(sample: &Sample, arguments: &str) -> anyhow::Result<String> {
         let why = Line::parse_from(format!("why {arguments}").split_whitespace()).why;
         let mut out = Vec::new();
-        tell(&sample.reader(), &why, &mut out)?;
+        tell((&sample.reader(), &sample.notes()), &why, &mut out)?;
         Ok(String::from_utf8(out).unwrap())
     }
 

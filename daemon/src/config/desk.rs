@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use millrace_actors::customer_keys;
 use millrace_model::deposit::Method;
 use millrace_model::money::{Amount, Btc, Rate, Sky};
 use millrace_model::outflow::Limits;
@@ -83,6 +84,8 @@ pub struct Desk {
     pub data_dir: PathBuf,
     /// The file, not in that folder, that says how far the log is and which address numbers may be in use.
     pub head_file: PathBuf,
+    /// The file of the customers' keys, by which what operators say of a deposit is sealed.
+    pub keys_file: PathBuf,
     /// How deposits that are decided from now on are served.
     pub method: Method,
     /// SKY for one BTC in direct mode; always there in direct mode.
@@ -121,6 +124,7 @@ impl Desk {
         let data_dir = section.path("data_dir", Some("millrace-data".into())).unwrap_or_default();
         Self {
             head_file: section.path("head_file", Some(head_file_of(&data_dir))).unwrap_or_default(),
+            keys_file: section.path("keys_file", Some(data_dir.join(customer_keys::FILE))).unwrap_or_default(),
             data_dir,
             method: section.value("method", Method::Direct),
             rate: section.optional_or("rate", sandbox.then(|| "500".parse().expect("500 is a rate"))),

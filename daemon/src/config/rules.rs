@@ -9,6 +9,7 @@ use super::layers::{Layers, variable_name};
 use super::problem::Origin;
 use super::sandbox::Sandbox;
 use super::{Bitcoin, C2cx, Config, Desk, Operator, Public, Skycoin};
+use crate::run::{LOG_FILE, VIEWS_FILE};
 
 /// Notes every contradiction in `layers`.
 pub(super) fn check(layers: &mut Layers<'_>, config: &Config) {
@@ -51,6 +52,12 @@ impl Rules<'_, '_> {
                             from the desk's own log"
                     .to_owned();
             self.refuse(("desk", "head_file"), Some("data_dir"), sentence);
+        }
+        if [desk.head_file.clone(), desk.data_dir.join(LOG_FILE), desk.data_dir.join(VIEWS_FILE)]
+            .contains(&desk.keys_file)
+        {
+            let sentence = "is another file of the desk's; give the customers' keys one of their own".to_owned();
+            self.refuse(("desk", "keys_file"), None, sentence);
         }
         self.payouts(desk);
     }

@@ -192,6 +192,7 @@ fn impossible_values_are_refused() {
         ("[public]\ncors_allowed = [\"example.org/x\"]", "desk.toml:2: public.cors_allowed"),
         ("[c2cx]\nmax_slippage_percent = \"51\"", "desk.toml:2: c2cx.max_slippage_percent"),
         ("[desk]\nhead_file = \"millrace-data/head\"", "desk.toml:2: desk.head_file: is in desk.data_dir"),
+        ("[desk]\nkeys_file = \"millrace-data/log.db\"", "desk.toml:2: desk.keys_file: is another file of the desk's"),
         ("[desk]\ndata_dir = \"d\"\nhead_file = \"d\"", "desk.toml:3: desk.head_file: is in desk.data_dir"),
         ("desk = 1", "desk.toml:1: desk"),
     ] {

@@ -20,6 +20,7 @@ use millrace_actors::binder::{self, BindRequest};
 use millrace_actors::brakes;
 use millrace_actors::buyer;
 use millrace_actors::clock::{Clock, SystemClock};
+use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
@@ -167,7 +168,8 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     head_file::start(&followers, &head_file, store.clone())?;
     let views = Views::new(&data_dir.join(VIEWS_FILE));
     projection::start(&followers, store.clone(), views.clone())?;
-    let operations = operations::start(&followers, Deposits::new(store.clone()))?;
+    let operations =
+        operations::start(&followers, Deposits::new(store.clone()), CustomerKeys::at(&config.desk.keys_file))?;
     auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
     sealer::start(&followers, store.clone(), Arc::clone(&clock), config.desk.seal_after)?;
     stations::keeper::start(&followers, store.clone(), Stations::beside(&data_dir.join(LOG_FILE)))?;

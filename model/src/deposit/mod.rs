@@ -8,6 +8,7 @@ mod aside;
 mod command;
 mod decide;
 mod event;
+mod note;
 mod operate;
 mod payout;
 mod purchasing;

@@ -66,6 +66,24 @@ fn nothing_personal_comes_through_and_the_rest_is_readable_as_before() {
     }
 }
 
+/// What is called a note is what is sealed on its way into the log: a new one that is not does not get past this.
+#[test]
+fn every_note_on_a_deposit_is_one_that_is_sealed() {
+    let mut notes = 0;
+    for event in samples::events() {
+        let Event::Deposit(mut event) = event else { continue };
+        let has_note = event.payload().contains(r#""note":"#);
+        assert_eq!(event.note_mut().is_some(), has_note, "{}", event.kind());
+        notes += usize::from(has_note);
+    }
+    for mut sample in samples::commands() {
+        let has_note = serde_json::to_string(&sample).unwrap().contains(r#""note":"#);
+        assert_eq!(sample.note_mut().is_some(), has_note, "{}", sample.name());
+        notes += usize::from(has_note);
+    }
+    assert!(notes >= 9, "five kinds of events and four commands have one, and {notes} samples");
+}
+
 #[test]
 fn what_the_scanner_saw_is_in_the_table_and_names_nobody() {
     let (deposit, by) = (DepositId(uuid::Uuid::from_u128(7)), Hash32([0xab; 32]));

@@ -12,6 +12,7 @@ use bitcoin::Network;
 use http::{HeaderName, HeaderValue, Method as HttpMethod, Request, Response, Uri};
 use millrace_actors::binder::{self, AddressSource};
 use millrace_actors::clock::SystemClock;
+use millrace_actors::customer_keys::{self, CustomerKeys};
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Execution, Settings, Store};
 use millrace_actors::head_file::HeadFile;
@@ -165,8 +166,9 @@ impl Rig {
         let (path, views) = (folder.path().join("log.db"), Views::new(&folder.path().join("views.db")));
         let settings = Settings { path: path.clone(), execution: Execution::Inline, clock: Arc::new(SystemClock) };
         let store = Store::start(&tree, settings)?;
+        let keys = CustomerKeys::at(folder.path().join(customer_keys::FILE));
         projection::start(&tree, store.clone(), views.clone())?;
-        let operations = operations::start(&tree, Deposits::new(store.clone()))?;
+        let operations = operations::start(&tree, Deposits::new(store.clone()), keys)?;
         let token_file = folder.path().join("token");
         let token = Arc::new(Token::load_or_create(&token_file)?);
         let backups = folder.path().join("backups");

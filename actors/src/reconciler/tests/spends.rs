@@ -21,7 +21,7 @@ struct Looks {
 
 impl Looks {
     async fn on(rig: Rig) -> Self {
-        let operations = operations::start(&rig.tree, rig.deposits.clone()).unwrap();
+        let operations = operations::start(&rig.tree, rig.deposits.clone(), rig.keys()).unwrap();
         let (_, desk) = crate::brakes::read_desk(rig.deposits.store()).unwrap();
         if !desk.is_opened(Place::HotWallet, Ticker::Sky) {
             let note = Note::new("as counted").unwrap();

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use super::node::{FakeNode, address};
 use crate::clock::ManualClock;
+use crate::customer_keys::{self, CustomerKeys};
 use crate::deposits::{Deposits, Tracked, key_of};
 use crate::event_store::{self, Append, Execution, Expected, Store, Write};
 use crate::sender::{self, Settings};
@@ -47,6 +48,10 @@ fn open(dir: &TempDir, execution: Execution, clock: Arc<ManualClock>) -> (Tree, 
 }
 
 impl Rig {
+    pub(crate) fn keys(&self) -> CustomerKeys {
+        CustomerKeys::at(self.dir.path().join(customer_keys::FILE))
+    }
+
     /// A desk whose sender has not begun.
     pub(crate) async fn new() -> Self {
         Self::on(Execution::Inline).await

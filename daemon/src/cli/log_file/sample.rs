@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::{DateTime, TimeDelta, TimeZone, Utc};
+use millrace_actors::customer_keys::{self, CustomerKeys, Reading};
 use millrace_actors::event_store::{Append, Expected, Log, Reader, Write};
 use millrace_model::deposit::{
     self, BlockRef, Customer, Detected, Held, HoldReason, Matured, Method, Mined, Released, StatusWaitDecide,
@@ -39,6 +40,11 @@ impl Sample {
 
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("log.db")
+    }
+
+    /// What opens its notes, which none of them needs: they stand there as they were written.
+    pub fn notes(&self) -> Reading {
+        CustomerKeys::at(self.folder.path().join(customer_keys::FILE)).reading()
     }
 
     pub fn reader(&self) -> Reader {

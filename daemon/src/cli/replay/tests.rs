@@ -27,7 +27,7 @@ struct Line {
 fn stepped(sample: &Sample, arguments: &str) -> (String, anyhow::Result<()>) {
     let wanted = Line::parse_from(format!("replay {arguments}").split_whitespace()).replay;
     let (mut out, mut patient) = (Vec::new(), Patient::default());
-    let outcome = print(&sample.reader(), &wanted, &mut patient, &mut out);
+    let outcome = print((&sample.reader(), &sample.notes()), &wanted, &mut patient, &mut out);
     let text = String::from_utf8(out).unwrap();
     if !wanted.json {
         assert_eq!(patient.0, text.lines().filter(|line| line.starts_with('#')).count());

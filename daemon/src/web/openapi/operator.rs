@@ -125,6 +125,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
+        refusals: &[PATH, FORGET],
+        ..post(
+            "/operator/v1/customers/{target}/forget",
+            "Destroy the key of what operators said of a customer, or of a deposit that is nobody's. There is no way back.",
+            None,
+            Answer::Json("Forgotten"),
+        )
+    },
+    Operation {
         refusals: &[BODY, refusals::ACT],
         ..post(
             "/operator/v1/halt",
@@ -220,6 +229,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
 const UNKNOWN_STATUS: &[Refusal] = &[(400, &["unknown_status"])];
 const UNKNOWN_PROJECTION: &[Refusal] = &[(404, &["unknown_projection"])];
 const UNKNOWN_DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"])];
+const FORGET: &[Refusal] = &[(400, &["invalid_customer"]), (404, &["nothing_sealed"]), (503, &["keys_unavailable"])];
 const UNKNOWN_EVENT: &[Refusal] = &[(404, &["unknown_event"])];
 const MOMENT_OF_DEPOSIT: &[Refusal] = &[(404, &["unknown_moment"]), (409, &["unreadable_deposit"])];
 const MOMENT_OF_DESK: &[Refusal] = &[(404, &["unknown_moment"]), (503, &["busy"])];

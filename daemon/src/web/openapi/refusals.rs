@@ -42,7 +42,8 @@ pub(super) const BIND: &[Refusal] = &[
 /// What an operator does.
 pub(super) const ACT: &[Refusal] = &[(422, &["invalid_note"]), (503, &["busy", "desk_unavailable", "outcome_unknown"])];
 /// What an operator does to a deposit.
-pub(super) const DEPOSIT: &[Refusal] = &[(404, &["unknown_deposit"]), (409, &["not_allowed", "unreadable_deposit"])];
+pub(super) const DEPOSIT: &[Refusal] =
+    &[(404, &["unknown_deposit"]), (409, &["not_allowed", "unreadable_deposit"]), (503, &["note_not_sealed"])];
 /// What an operator does to a part.
 pub(super) const PART: &[Refusal] = &[(404, &["unknown_part"]), (409, &["part_ended"]), (503, &["outcome_unknown"])];
 /// What breaks a part.

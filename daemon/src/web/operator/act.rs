@@ -107,6 +107,11 @@ pub(super) fn refused(error: OperateError) -> Problem {
         OperateError::Rejected(rule) => {
             Problem::conflict("not_allowed", format!("The desk's rules forbid it: {rule}."))
         }
+        OperateError::NotSealed(why) => {
+            tracing::warn!(%why, "an operator's note could not be sealed");
+            let message = format!("The note cannot be sealed, so the desk did nothing: {why}.");
+            Problem::unavailable("note_not_sealed", message)
+        }
         OperateError::Busy => Problem::unavailable("busy", "The desk is busy and did nothing; try again.")
             .retry_after(Duration::from_secs(1)),
         OperateError::Unavailable(reason) => {

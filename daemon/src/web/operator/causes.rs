@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Json as Reply;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, StoredCommand};
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName, Version};
@@ -86,7 +87,7 @@ pub(super) async fn event(
 ) -> Result<Reply<EventDetail>, Problem> {
     let unknown = || Problem::not_found("unknown_event", "There is no event at this position.");
     let position = place(Some(position)).ok().flatten().ok_or_else(unknown)?;
-    state.read(move |reader| detail(reader, position)).await?.map(Reply).ok_or_else(unknown)
+    state.read_opened(move |reader, notes| detail(reader, notes, position)).await?.map(Reply).ok_or_else(unknown)
 }
 
 pub(super) async fn of_deposit(
@@ -97,8 +98,8 @@ pub(super) async fn of_deposit(
     causes.map(Reply).ok_or_else(unknown_deposit)
 }
 
-fn detail(reader: &Reader, position: Position) -> Result<Option<EventDetail>, ReadError> {
-    let Some(recorded) = reader.event_at(position)? else { return Ok(None) };
+fn detail(reader: &Reader, notes: &Reading, position: Position) -> Result<Option<EventDetail>, ReadError> {
+    let Some(recorded) = reader.event_at(position)?.map(|recorded| notes.event(recorded)) else { return Ok(None) };
     let command = reader.command(recorded.command_id)?;
     let together = match &command {
         Some(command) => besides(reader, &recorded, command)?,
@@ -108,12 +109,12 @@ fn detail(reader: &Reader, position: Position) -> Result<Option<EventDetail>, Re
         Some(cause) => reader.event_at(cause)?.map(|cause| alone(reader, &cause)).transpose()?,
         None => None,
     };
-    let (before, after) = around(reader, &recorded)?;
+    let (before, after) = around(reader, notes, &recorded)?;
     Ok(Some(EventDetail {
         asked_by: Asker::of(command.as_ref().map(|command| command.name.as_str()), &recorded.event),
         changes: fields(&before, &after).into_iter().filter(Field::is_changed).collect(),
         event: Line::from(&recorded),
-        command: command.map(CommandLine::from),
+        command: command.map(|command| CommandLine::opened(command, &recorded.stream, notes)),
         cause,
         together,
         before,
@@ -135,13 +136,14 @@ fn alone(reader: &Reader, recorded: &Recorded) -> Result<Node, ReadError> {
 
 /// The state of the event's stream before and after it; nothing for streams that grow without end, and where something up to
 /// there cannot be read.
-fn around(reader: &Reader, recorded: &Recorded) -> Result<(Value, Value), ReadError> {
+fn around(reader: &Reader, notes: &Reading, recorded: &Recorded) -> Result<(Value, Value), ReadError> {
     if !is_short(&recorded.stream) {
         return Ok((Value::Null, Value::Null));
     }
     let mut states = (Value::Null, Value::Null);
     let mut state = Folded::before_all(recorded.stream.category());
-    for event in reader.stream(&recorded.stream, 0)?.iter().take_while(|event| event.version <= recorded.version) {
+    for event in reader.stream(&recorded.stream, 0)?.into_iter().take_while(|event| event.version <= recorded.version) {
+        let event = notes.event(event);
         let before = if event.version == recorded.version { state.to_json() } else { Value::Null };
         let Ok(after) = state.after(&event.event) else { return Ok((Value::Null, Value::Null)) };
         state = after;
@@ -200,8 +202,9 @@ impl Node {
     }
 }
 
-impl From<StoredCommand> for CommandLine {
-    fn from(command: StoredCommand) -> Self {
-        Self { name: command.name, body: stored_json(command.body) }
+impl CommandLine {
+    /// With the note of an operator opened.
+    fn opened(command: StoredCommand, stream: &StreamName, notes: &Reading) -> Self {
+        Self { name: command.name, body: stored_json(notes.body(stream, command.body)) }
     }
 }

@@ -91,10 +91,25 @@ async fn page(state: &OperatorState, wanted: Wanted, trouble: Option<Trouble>) -
     let rows_max = rows(wanted.limit, PAGE_ROWS_MAX)?;
     let filter =
         Filter { status: wanted.status, target: wanted.target, trouble, before: place(wanted.after)?, rows_max };
-    let found = state.views.deposits(&filter).await.map_err(views_unreadable)?;
+    let found = opened(state, state.views.deposits(&filter).await.map_err(views_unreadable)?).await?;
     let full = found.len() == rows_max as usize;
     let next = found.last().filter(|_| full).map(|row| row.seq.to_string());
     Ok(Reply(DepositPage { deposits: found.into_iter().map(shown).collect(), next }))
+}
+
+/// Rows of the views with their notes opened.
+async fn opened(state: &OperatorState, mut rows: Vec<Row>) -> Result<Vec<Row>, Problem> {
+    let keys = state.operations.keys().clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        let notes = keys.reading();
+        for row in &mut rows {
+            let place = StreamName::Deposit(row.id).to_string();
+            let held = row.held.as_mut().and_then(HoldReason::note_mut);
+            held.into_iter().chain(&mut row.refund_note).for_each(|note| notes.show(&place, note));
+        }
+        rows
+    });
+    opening.await.map_err(Problem::internal)
 }
 
 const STATUSES: [StageName; 9] = [
@@ -118,7 +133,7 @@ pub(super) async fn show(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<DepositId>,
 ) -> Result<Reply<Detail>, Problem> {
-    let events = state.read(move |reader| reader.stream(&StreamName::Deposit(id), 0)).await?;
+    let events = state.story(id).await?;
     let row = events.iter().fold(None, Row::after).ok_or_else(unknown_deposit)?;
     Ok(Reply(Detail { deposit: shown(row.clone()), detail: row, events: events.iter().map(Line::from).collect() }))
 }

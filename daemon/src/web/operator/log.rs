@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use http::HeaderMap;
+use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{Bell, ReadError, Reader};
 use millrace_model::event::{self, Recorded};
 use millrace_model::ids::{Category, Position, StreamName};
@@ -61,6 +62,13 @@ impl From<&Recorded> for Line {
             payload: stored_json(recorded.event.payload()),
         };
         Self { row, command_id: recorded.command_id.to_string() }
+    }
+}
+
+impl Line {
+    /// With its note opened.
+    fn opened(recorded: &Recorded, notes: &Reading) -> Self {
+        Self::from(&notes.event(recorded.clone()))
     }
 }
 
@@ -158,7 +166,7 @@ impl Follower {
 
 async fn look(state: &Arc<OperatorState>, after: Position, rows_max: usize, filter: &Filter) -> Result<Page, Problem> {
     let filter = filter.clone();
-    state.read(move |reader| filter.look(reader, after, rows_max)).await
+    state.read_opened(move |reader, notes| filter.look((reader, notes), after, rows_max)).await
 }
 
 impl Filter {
@@ -175,7 +183,7 @@ impl Filter {
             && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(recorded.event.kind()))
     }
 
-    fn look(&self, reader: &Reader, after: Position, rows_max: usize) -> Result<Page, ReadError> {
+    fn look(&self, (reader, notes): (&Reader, &Reading), after: Position, rows_max: usize) -> Result<Page, ReadError> {
         let head = reader.head()?;
         if rows_max == 0 {
             return Ok(Page { events: Vec::new(), next: after, head });
@@ -184,16 +192,23 @@ impl Filter {
             Some(stream) if is_short(stream) => {
                 let events = reader.stream(stream, 0)?;
                 let wanted = events.iter().filter(|event| event.position > after && event.position <= head);
-                let events: Vec<_> = wanted.filter(|event| self.wants(event)).take(rows_max).map(Line::from).collect();
+                let wanted = wanted.filter(|event| self.wants(event)).take(rows_max);
+                let events: Vec<_> = wanted.map(|event| Line::opened(event, notes)).collect();
                 let full = events.last().filter(|_| events.len() == rows_max);
                 let next = full.map_or(head.max(after), |last| last.row.position);
                 Ok(Page { next, head, events })
             }
-            Some(_) | None => self.walk(reader, after, rows_max, head),
+            Some(_) | None => self.walk((reader, notes), after, rows_max, head),
         }
     }
 
-    fn walk(&self, reader: &Reader, after: Position, rows_max: usize, head: Position) -> Result<Page, ReadError> {
+    fn walk(
+        &self,
+        (reader, notes): (&Reader, &Reading),
+        after: Position,
+        rows_max: usize,
+        head: Position,
+    ) -> Result<Page, ReadError> {
         let (mut events, mut next) = (Vec::new(), after);
         while events.len() < rows_max && next < head && next - after < LOOK_EVENTS_MAX {
             let read = reader.after(next, READ_EVENTS_MAX)?;
@@ -203,7 +218,7 @@ impl Filter {
             for recorded in &read {
                 next = recorded.position;
                 if self.wants(recorded) {
-                    events.push(Line::from(recorded));
+                    events.push(Line::opened(recorded, notes));
                     if events.len() == rows_max {
                         break;
                     }

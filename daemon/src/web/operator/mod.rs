@@ -7,6 +7,7 @@
 mod act;
 mod backup;
 mod causes;
+mod customers;
 mod deposits;
 mod desk;
 mod ledger;
@@ -26,13 +27,15 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::stations::Stations;
 use millrace_actors::supervision::Tree;
-use millrace_model::ids::Position;
+use millrace_model::event::Recorded;
+use millrace_model::ids::{DepositId, Position, StreamName};
 use tokio::sync::Semaphore;
 
 pub(super) use deposits::statuses as deposit_statuses;
@@ -112,6 +115,24 @@ impl OperatorState {
         read.await.map_err(Problem::internal)?
     }
 
+    /// The same, with what opens the notes in it for the operator.
+    async fn read_opened<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Reader, &Reading) -> Result<T, ReadError> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let keys = self.operations.keys().clone();
+        self.read(move |reader| read(reader, &keys.reading())).await
+    }
+
+    /// A deposit's events, with their notes opened.
+    async fn story(self: &Arc<Self>, id: DepositId) -> Result<Vec<Recorded>, Problem> {
+        let stream = StreamName::Deposit(id);
+        self.read_opened(move |reader, notes| {
+            Ok(reader.stream(&stream, 0)?.into_iter().map(|recorded| notes.event(recorded)).collect())
+        })
+        .await
+    }
+
     fn reader(&self) -> Result<Arc<Reader>, Problem> {
         if let Some(reader) = self.reader.get() {
             return Ok(Arc::clone(reader));
@@ -138,6 +159,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/deposits/{id}/retry", post(act::release))
         .route("/operator/v1/deposits/{id}/refund-due", post(act::refund_due))
         .route("/operator/v1/deposits/{id}/refunded", post(act::refunded))
+        .route("/operator/v1/customers/{target}/forget", post(customers::forget))
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
         .route("/operator/v1/ledger", get(ledger::show))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json as Reply;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use millrace_model::ids::{DepositId, Position, StreamName, Version};
+use millrace_model::ids::{DepositId, Position, Version};
 use millrace_model::replay::{Moment, NoMoment, Until, moment};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -39,7 +39,7 @@ pub(super) async fn show(
     Path(id): Path<DepositId>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Reply<DepositState>, Problem> {
-    let events = state.read(move |reader| reader.stream(&StreamName::Deposit(id), 0)).await?;
+    let events = state.story(id).await?;
     let until = Until { version: wanted.version, at: wanted.at.map(Until::time) };
     let Moment { version, position, recorded_at, state } = moment(&events, until).map_err(refused)?;
     Ok(Reply(DepositState { id, version, position, recorded_at, state: state.to_json() }))

@@ -99,11 +99,19 @@ pub(super) fn deposit(desk: &Desk, row: DepositRow) -> Deposit {
         payout: row.payout,
         payout_txid: row.payout_txid.map(|txid| txid.to_string()),
         refund: row.refund,
-        held: row.held,
+        held: row.held.map(for_customers),
         outcome: row.outcome,
         detected_at: row.detected_at,
         updated_at: row.updated_at,
     }
+}
+
+/// A reason without an operator's words, which are not for customers.
+fn for_customers(mut reason: HoldReason) -> HoldReason {
+    if let Some(note) = reason.note_mut() {
+        note.clear();
+    }
+    reason
 }
 
 fn sentence(row: &DepositRow, deep: u64, required: u64) -> String {

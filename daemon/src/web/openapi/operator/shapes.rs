@@ -6,6 +6,7 @@ const SHAPES_OF_CLI: &str = include_str!("../../shapes.rs");
 const ACT: &str = include_str!("../../operator/act.rs");
 const BACKUP: &str = include_str!("../../operator/backup.rs");
 const CAUSES: &str = include_str!("../../operator/causes.rs");
+const CUSTOMERS: &str = include_str!("../../operator/customers.rs");
 const DESK: &str = include_str!("../../operator/desk.rs");
 const LEDGER: &str = include_str!("../../operator/ledger.rs");
 const MOMENT: &str = include_str!("../../operator/moment.rs");
@@ -41,6 +42,11 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
         name: "DepositDetail",
         fields: &[("deposit", "Deposit"), ("detail", "object"), ("events", "[Event]")],
         source: Source::Answers,
+    },
+    Shape {
+        name: "Forgotten",
+        fields: &[("customer", "string"), ("at", "time"), ("now", "boolean")],
+        source: Source::Struct("Forgotten", CUSTOMERS),
     },
     Shape {
         name: "DepositState",

@@ -1,5 +1,7 @@
 //! What an operator does to deposits and parts.
 
+use millrace_actors::projection::Filter;
+
 use super::*;
 
 const WHY: &str = r#"{"note":"seen and understood"}"#;
@@ -108,4 +110,71 @@ async fn a_part_is_stopped_started_and_restarted_by_its_name() {
     assert_eq!((status.as_u16(), problem["code"].as_str()), (404, Some("unknown_part")));
     desk.tree.shutdown(Duration::from_secs(4)).await;
     assert_eq!(desk.post("/operator/v1/parts/projection/start", "").await.0, 404);
+}
+
+/// Wherever an operator reads, he reads his words; a forgotten customer's are gone in all these places.
+#[tokio::test]
+async fn notes_are_opened_where_operators_read_until_the_customer_is_forgotten() {
+    let desk = Desk::start().await;
+    let id = desk.deposit(1, Some("target"), received()).await;
+    assert_eq!(desk.post(&format!("/operator/v1/deposits/{id}/hold"), r#"{"note":"a \"friend\""}"#).await.0, 200);
+    let row = desk.views.deposits(&Filter { rows_max: 1, ..Filter::default() }).await.unwrap().remove(0);
+    let kept = serde_json::to_string(&row).unwrap();
+    assert!(kept.contains("sealed:1:") && !kept.contains("friend"), "the views have no more than the log: {kept}");
+
+    let places = [
+        (format!("deposits/{id}"), "/deposit/reason"),
+        (format!("deposits/{id}"), "/detail/held/operator/note"),
+        (format!("deposits/{id}"), "/events/3/payload/reason/operator/note"),
+        (format!("deposits/{id}/state"), "/state/stage/held/reason/operator/note"),
+        ("deposits/held".to_owned(), "/deposits/0/reason"),
+        (format!("events?stream=deposit/{id}&kind=Held"), "/events/0/payload/reason/operator/note"),
+        ("events?kind=Held".to_owned(), "/events/0/payload/reason/operator/note"),
+        ("events/4".to_owned(), "/event/payload/reason/operator/note"),
+        ("events/4".to_owned(), "/command/body/Hold/reason/operator/note"),
+        ("events/4".to_owned(), "/after/stage/held/reason/operator/note"),
+    ];
+    let read = async |expected: &str| {
+        for (path, pointer) in &places {
+            let shown = desk.got(&format!("/operator/v1/{path}")).await;
+            let note = shown.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("{pointer}: {shown}"));
+            assert!(note.strip_prefix("operator: ").unwrap_or(note).starts_with(expected), "{pointer}: {note}");
+            assert!(!shown.to_string().contains("sealed:1:"), "{path}: {shown}");
+        }
+    };
+    read("a \"friend\"").await;
+    let (status, forgotten) = desk.post("/operator/v1/customers/target/forget", "").await;
+    assert_eq!((status.as_u16(), &forgotten["customer"], &forgotten["now"]), (200, &"target".into(), &true.into()));
+    read("(forgotten on 20").await;
+    let (_, again) = desk.post("/operator/v1/customers/target/forget", "").await;
+    assert_eq!((&again["at"], &again["now"]), (&forgotten["at"], &false.into()));
+}
+
+#[tokio::test]
+async fn only_somebody_can_be_forgotten() {
+    let desk = Desk::start().await;
+    let id = desk.deposit(1, None, quarantined()).await;
+    for (whom, code) in [("nobody", "nothing_sealed"), ("two%20words", "invalid_customer")] {
+        let (_, problem) = desk.post(&format!("/operator/v1/customers/{whom}/forget"), "").await;
+        assert_eq!(problem["code"], code, "{problem}");
+    }
+    // What was said of a deposit that is nobody's is the deposit's.
+    assert_eq!(desk.post(&format!("/operator/v1/deposits/{id}/refund-due"), WHY).await.0, 200);
+    let (status, forgotten) = desk.post(&format!("/operator/v1/customers/{id}/forget"), "").await;
+    assert_eq!((status.as_u16(), &forgotten["customer"]), (200, &format!("deposit/{id}").into()));
+    let shown = desk.got(&format!("/operator/v1/deposits/{id}")).await;
+    assert!(shown["deposit"]["reason"].as_str().unwrap().starts_with("(forgotten on 20"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_note_that_cannot_be_sealed_is_refused_with_the_reason() {
+    let desk = Desk::start().await;
+    let id = desk.deposit(1, Some("target"), received()).await;
+    std::fs::write(desk.folder.path().join("keys.db"), "no database".repeat(1_000)).unwrap();
+    let (status, problem) = desk.post(&format!("/operator/v1/deposits/{id}/hold"), WHY).await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (503, Some("note_not_sealed")), "{problem}");
+    assert!(problem["message"].as_str().unwrap().contains("file is not a database"), "{problem}");
+    assert_eq!(desk.got(&format!("/operator/v1/deposits/{id}")).await["deposit"]["status"], "wait_decide");
+    let (status, problem) = desk.post("/operator/v1/customers/target/forget", "").await;
+    assert_eq!((status.as_u16(), problem["code"].as_str()), (503, Some("keys_unavailable")), "{problem}");
 }
