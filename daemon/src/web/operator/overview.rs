@@ -120,10 +120,10 @@ pub(super) async fn show(
     let stations = state.stations.clone();
     let found = state.read(move |reader| {
         let _look = look;
-        at_moment(reader, &stations, (position, wanted.at))
+        let found = at_moment(reader, &stations, (position, wanted.at))?;
+        Ok(found.map(|(head, overview)| shown(head, &overview, wanted.after, rows_max)))
     });
-    let (head, overview) = found.await?.map_err(unknown_moment)?;
-    Ok(Reply(shown(head, &overview, wanted.after, rows_max)))
+    found.await?.map(Reply).map_err(unknown_moment)
 }
 
 /// The desk at a moment and the log's head; or why there is no such moment.
