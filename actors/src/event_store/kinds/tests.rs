@@ -121,7 +121,10 @@ fn what_is_not_to_be_found_is_believed() {
 fn of_an_older_log_only_what_is_known_is_noted() {
     let (_folder, path) = folder_with_log();
     damage(&path, "UPDATE events SET kind = 'Beamed' WHERE position = 2");
-    Connection::open(&path).unwrap().execute_batch("DROP TABLE kinds; DROP TABLE segments; PRAGMA user_version = 2").unwrap();
+    Connection::open(&path)
+        .unwrap()
+        .execute_batch("DROP TABLE kinds; DROP TABLE segments; PRAGMA user_version = 2")
+        .unwrap();
     drop(Log::open(&path).unwrap());
     assert_eq!(noted(&path), [(shape("AddressIssued", 1), 1)]);
     drop(Log::open(&path).unwrap());

@@ -7,12 +7,13 @@ use std::time::Duration;
 use axum::Json as Reply;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader};
 use millrace_actors::moments::position_at;
 use millrace_actors::projection::PAGE_ROWS_MAX;
 use millrace_actors::stations::{OverviewError, Stations, overview_at};
 use millrace_model::deposit::{BlockRef, Deposit, Stage, StageName};
-use millrace_model::ids::{DepositId, Hash32, Position};
+use millrace_model::ids::{DepositId, Hash32, Position, StreamName};
 use millrace_model::ledger::Ticker;
 use millrace_model::money::{Amount, Btc, Sky};
 use millrace_model::overview::{Aside, Ended, Line, Overview};
@@ -118,10 +119,10 @@ pub(super) async fn show(
     // It is given back when the look has ended, which may be after whoever asked went away.
     let look = Arc::clone(&state.looks).try_acquire_owned().map_err(|_| too_many())?;
     let stations = state.stations.clone();
-    let found = state.read(move |reader| {
+    let found = state.read_opened(move |reader, notes| {
         let _look = look;
         let found = at_moment(reader, &stations, (position, wanted.at))?;
-        Ok(found.map(|(head, overview)| shown(head, &overview, wanted.after, rows_max)))
+        Ok(found.map(|(head, overview)| shown((head, &overview), notes, wanted.after, rows_max)))
     });
     found.await?.map(Reply).map_err(unknown_moment)
 }
@@ -151,7 +152,12 @@ fn unknown_moment(why: OverviewError) -> Problem {
     Problem::not_found("unknown_moment", format!("The desk has no such moment: {why}."))
 }
 
-fn shown(head: Position, overview: &Overview, after: Option<DepositId>, rows_max: usize) -> DeskOverview {
+fn shown(
+    (head, overview): (Position, &Overview),
+    notes: &Reading,
+    after: Option<DepositId>,
+    rows_max: usize,
+) -> DeskOverview {
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
     let mut rest = overview.open.range((from, Bound::Unbounded));
     let listed: Vec<_> = rest.by_ref().take(rows_max).collect();
@@ -170,7 +176,7 @@ fn shown(head: Position, overview: &Overview, after: Option<DepositId>, rows_max
         open: overview.open.len() as u64,
         standing: overview.lines.iter().filter(|line| line.deposits > 0).map(standing).collect(),
         next: listed.last().filter(|_| more > 0).map(|(id, _)| **id),
-        open_deposits: listed.into_iter().map(|(id, deposit)| open_deposit(*id, deposit)).collect(),
+        open_deposits: listed.into_iter().map(|(id, deposit)| open_deposit(*id, deposit, notes)).collect(),
         more,
         unreadable: unreadable.collect(),
         more_unreadable: overview.aside.len().saturating_sub(rows_max) as u64,
@@ -192,9 +198,15 @@ fn standing(line: &Line) -> StandingLine {
     }
 }
 
-fn open_deposit(id: DepositId, deposit: &Deposit) -> OpenDeposit {
+fn open_deposit(id: DepositId, deposit: &Deposit, notes: &Reading) -> OpenDeposit {
     let reason = match &deposit.stage {
-        Stage::Held { reason, .. } => Some(why_held(reason)),
+        Stage::Held { reason, .. } => {
+            let mut reason = reason.clone();
+            if let Some(note) = reason.note_mut() {
+                notes.show(&StreamName::Deposit(id).to_string(), note);
+            }
+            Some(why_held(&reason))
+        }
         _ => None,
     };
     OpenDeposit {

@@ -130,6 +130,7 @@ async fn notes_are_opened_where_operators_read_until_the_customer_is_forgotten()
         ("deposits/held".to_owned(), "/deposits/0/reason"),
         (format!("events?stream=deposit/{id}&kind=Held"), "/events/0/payload/reason/operator/note"),
         ("events?kind=Held".to_owned(), "/events/0/payload/reason/operator/note"),
+        ("overview".to_owned(), "/open_deposits/0/reason"),
         ("events/4".to_owned(), "/event/payload/reason/operator/note"),
         ("events/4".to_owned(), "/command/body/Hold/reason/operator/note"),
         ("events/4".to_owned(), "/after/stage/held/reason/operator/note"),
@@ -170,6 +171,9 @@ async fn only_somebody_can_be_forgotten() {
 async fn a_note_that_cannot_be_sealed_is_refused_with_the_reason() {
     let desk = Desk::start().await;
     let id = desk.deposit(1, Some("target"), received()).await;
+    // A desk that just started makes the file; once something is sealed it is made.
+    let other = desk.deposit(2, Some("another"), received()).await;
+    assert_eq!(desk.post(&format!("/operator/v1/deposits/{other}/hold"), WHY).await.0, 200);
     std::fs::write(desk.folder.path().join("keys.db"), "no database".repeat(1_000)).unwrap();
     let (status, problem) = desk.post(&format!("/operator/v1/deposits/{id}/hold"), WHY).await;
     assert_eq!((status.as_u16(), problem["code"].as_str()), (503, Some("note_not_sealed")), "{problem}");
