@@ -83,6 +83,8 @@ pub enum Forgot {
     Before(DateTime<Utc>),
     /// Nothing was ever sealed for him.
     Nothing,
+    /// There is no file that could say.
+    NoFile,
 }
 
 /// The keys in their file. Cheap to clone, usable from any thread; every call reads the file, and may wait for the disk.
@@ -125,7 +127,7 @@ impl CustomerKeys {
     pub fn forget(&self, subject: &Subject, at: DateTime<Utc>) -> Result<Forgot, KeysError> {
         match KeyFile::open(&self.0)? {
             Some(mut file) => file.forget(&subject.0, at),
-            None => Ok(Forgot::Nothing),
+            None => Ok(Forgot::NoFile),
         }
     }
 

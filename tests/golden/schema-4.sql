@@ -1351,14 +1351,14 @@ BEGIN SELECT RAISE(ABORT, 'segments are never changed'); END;
 CREATE TRIGGER segments_are_never_removed BEFORE DELETE ON segments
 BEGIN SELECT RAISE(ABORT, 'segments are never removed'); END;
 CREATE TRIGGER events_are_never_changed BEFORE UPDATE ON events
-WHEN NEW.payload <> '' OR OLD.position > (SELECT coalesce(max(last), 0) FROM segments)
+WHEN NEW.payload <> '' OR OLD.position > coalesce((SELECT last FROM segments ORDER BY first DESC LIMIT 1), 0)
   OR (NEW.position, NEW.stream, NEW.version, NEW.kind, NEW.schema, NEW.causation, NEW.correlation, NEW.command_id,
       NEW.recorded_at, NEW.hash)
      IS NOT (OLD.position, OLD.stream, OLD.version, OLD.kind, OLD.schema, OLD.causation, OLD.correlation, OLD.command_id,
              OLD.recorded_at, OLD.hash)
 BEGIN SELECT RAISE(ABORT, 'events are never changed'); END;
 CREATE TRIGGER commands_are_never_changed BEFORE UPDATE ON commands
-WHEN NEW.body <> '' OR OLD.last_position > (SELECT coalesce(max(last), 0) FROM segments)
+WHEN NEW.body <> '' OR OLD.last_position > coalesce((SELECT last FROM segments ORDER BY first DESC LIMIT 1), 0)
   OR (NEW.id, NEW.first_position, NEW.last_position, NEW.name)
      IS NOT (OLD.id, OLD.first_position, OLD.last_position, OLD.name)
 BEGIN SELECT RAISE(ABORT, 'commands are never changed'); END;

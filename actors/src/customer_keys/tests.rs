@@ -144,7 +144,7 @@ fn nothing_is_sealed_when_the_key_cannot_be_kept() {
 #[test]
 fn who_is_forgotten_stays_so_and_gets_another_key_when_he_comes_back() {
     let desk = Desk::new();
-    assert_eq!(desk.forget("alice"), Forgot::Nothing, "there is no file yet, and none is made");
+    assert_eq!(desk.forget("alice"), Forgot::NoFile, "there is no file yet, and none is made");
     assert!(!desk.keys.path().exists());
     let (before, bobs) = (desk.seal("alice", "before"), desk.seal("bob", "his"));
     assert_eq!((desk.forget("alice"), desk.forget("alice")), (Forgot::Now(day(1)), Forgot::Before(day(1))));

@@ -89,7 +89,7 @@ impl Actor {
                         let _ = reply.send(outcome.expect("every append has an outcome"));
                         writer::show(log, disk);
                     }
-                    Request::Between(between) => between.done_by(log, turn),
+                    Request::Between(between) => between.done_by(log, turn, &self.shared.feed),
                 }
                 Ok(())
             }

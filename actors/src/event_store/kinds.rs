@@ -50,7 +50,15 @@ impl Noted {
 /// What a log says of its kinds.
 pub(super) fn all(connection: &Connection) -> rusqlite::Result<BTreeMap<Shape, Position>> {
     let mut kinds = connection.prepare("SELECT kind, schema, first_position FROM kinds")?;
-    kinds.query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?.collect()
+    let mut rows = kinds.query([])?;
+    let mut all = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        // A note that is none tells of nothing.
+        if let (Ok(kind), Ok(schema), Ok(position)) = (row.get(0), row.get(1), row.get(2)) {
+            all.insert((kind, schema), position);
+        }
+    }
+    Ok(all)
 }
 
 /// Notes what a log holds that was not noted before. What this version does not know is left out: nobody newer wrote it, since

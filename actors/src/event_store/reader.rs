@@ -428,9 +428,13 @@ pub(super) fn recorded(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Recorded, Rea
     let stored = Stored::new(row)?;
     let position = stored.position();
     let name = text(row, 1).map_err(|source| ReadError::Row { position, source })?;
-    let stream = name.parse().map_err(|source| ReadError::StreamAt { position, source })?;
+    let stream: StreamName = name.parse().map_err(|source| ReadError::StreamAt { position, source })?;
     match stored.payload()? {
-        "" => stored.recorded_of(stream, &shelf.payload(position, String::new())?),
+        "" => match shelf.payload(position, String::new()) {
+            // One deposit of which an event is lost is set aside like one of which an event cannot be read.
+            Err(ReadError::Segment(_)) if stream.category() == Category::Deposit => stored.recorded_of(stream, ""),
+            payload => stored.recorded_of(stream, &payload?),
+        },
         payload => stored.recorded_of(stream, payload),
     }
 }

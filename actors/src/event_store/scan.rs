@@ -15,7 +15,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::reader::{ReadError, Reader};
 use super::sealed::{events_at, sealed_until};
-use super::segment::{self, SEGMENT_EVENTS};
+use super::segment::{self, SEGMENT_EVENTS, Unpacker};
 use super::stored::Stored;
 
 /// How many events are in a page: one segment, so that no two threads unpack the same.
@@ -89,6 +89,7 @@ struct Looker<L> {
     known: Known,
     /// How many more events are read before the log is looked at anew.
     look: Position,
+    unpacker: Unpacker,
     /// How far the log is sealed, as it was then.
     sealed_until: Position,
 }
@@ -122,7 +123,15 @@ impl Reader {
         let lens = Arc::new(lens);
         let looker = || {
             let (connection, lens, known) = (self.another()?, Arc::clone(&lens), Known::none());
-            Ok::<_, ReadError>(Looker { connection, columns, lens, known, look: 0, sealed_until: 0 })
+            Ok::<_, ReadError>(Looker {
+                connection,
+                columns,
+                lens,
+                known,
+                look: 0,
+                unpacker: Unpacker::default(),
+                sealed_until: 0,
+            })
         };
         let source = if threads <= 1 {
             Source::Here(Box::new(looker()?))
@@ -252,12 +261,21 @@ impl<T, L: Lens<T>> Read<T> for Looker<L> {
         let mut next = first;
         while next <= last.min(self.sealed_until) {
             let until = last.min(segment::last_of(next));
-            if self.each_packed((next, until), take)?.is_break() {
-                return Ok(());
+            match self.each_packed(&mut next, until, take) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => return Ok(()),
+                // What is not in its rows any more is lost: the rest is as good as it was.
+                Err(ReadError::Segment(error)) => {
+                    tracing::error!(%error, "rows are read in place of a segment");
+                    if self.each_row((next, until), take)?.is_break() {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(error),
             }
             next = until + 1;
         }
-        self.each_row((next, last), take)
+        self.each_row((next, last), take).map(drop)
     }
 }
 
@@ -266,7 +284,7 @@ impl<L> Looker<L> {
         &mut self,
         (first, last): (Position, Position),
         take: &mut dyn FnMut(T) -> ControlFlow<()>,
-    ) -> Result<(), ReadError>
+    ) -> Result<ControlFlow<()>, ReadError>
     where
         L: Lens<T>,
     {
@@ -277,30 +295,33 @@ impl<L> Looker<L> {
             if let Some(made) = (self.lens)(&Stored::new(row)?, &mut names)?
                 && take(made).is_break()
             {
-                break;
+                return Ok(ControlFlow::Break(()));
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
-    /// The same of a segment.
+    /// The same of a segment, as far as it goes.
     fn each_packed<T>(
         &mut self,
-        (first, last): (Position, Position),
+        next: &mut Position,
+        last: Position,
         take: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, ReadError>
     where
         L: Lens<T>,
     {
-        let unpacked = events_at(&self.connection, first)?;
+        let unpacked = events_at(&self.connection, *next, &mut self.unpacker)?;
         let mut names = Names { connection: &self.connection, statement: None, known: &mut self.known };
         let (lens, mut flow) = (&self.lens, ControlFlow::Continue(()));
-        unpacked.each::<ReadError>(first, &mut |packed| {
+        unpacked.each::<ReadError>(*next, &mut |packed| {
+            *next = packed.position + 1;
             if let Some(made) = lens(&Stored::packed(packed), &mut names)? {
                 flow = take(made);
             }
             Ok(if packed.position == last { ControlFlow::Break(()) } else { flow })
         })?;
+        self.unpacker.take_back(unpacked);
         Ok(flow)
     }
 }

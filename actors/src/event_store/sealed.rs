@@ -18,7 +18,7 @@ use super::chain_hash::ChainHash;
 use super::log::Log;
 use super::reader::{ReadError, Reader, hash_on, head_on};
 use super::rows::stored_on;
-use super::segment::{Frame, SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, first_of};
+use super::segment::{Frame, SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, Unpacker, first_of};
 
 impl Reader {
     /// The segment that is to be made next, of events that were all recorded before a time; nothing while there are too few. The
@@ -84,23 +84,32 @@ fn insert(connection: &Connection, segment: &Segment) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-/// Empties what the segment, or one before it, has of deposits that have ended.
+/// Empties what the segment, or one before it, has of deposits that have ended. What a segment does not have any more, since it was
+/// damaged, stays in its row.
 fn make_lean(connection: &Connection, segment: &Segment) -> rusqlite::Result<()> {
-    let mut ended = connection.prepare_cached(
-        "SELECT DISTINCT e.stream FROM events e JOIN streams s ON s.id = e.stream
-         WHERE e.position BETWEEN ?1 AND ?2 AND s.category = ?3 AND s.open = 0",
+    let mut bulky = connection.prepare_cached(
+        "SELECT e.position, e.payload, e.command_id, c.body
+         FROM events e JOIN commands c ON c.id = e.command_id
+         WHERE e.payload <> '' AND e.position <= ?2 AND e.stream IN (
+             SELECT DISTINCT e.stream FROM events e JOIN streams s ON s.id = e.stream
+             WHERE e.position BETWEEN ?1 AND ?2 AND s.category = ?3 AND s.open = 0)
+         ORDER BY e.position",
     )?;
-    let ended = ended.query_map(params![segment.first, segment.last, Category::Deposit.code()], |row| row.get(0))?;
-    for stream in ended.collect::<rusqlite::Result<Vec<i64>>>()? {
-        connection
-            .prepare_cached(
-                "UPDATE commands SET body = '' WHERE last_position <= ?2 AND body <> ''
-                 AND id IN (SELECT command_id FROM events WHERE stream = ?1 AND position <= ?2)",
-            )?
-            .execute(params![stream, segment.last])?;
-        connection
-            .prepare_cached("UPDATE events SET payload = '' WHERE stream = ?1 AND position <= ?2 AND payload <> ''")?
-            .execute(params![stream, segment.last])?;
+    let range = params![segment.first, segment.last, Category::Deposit.code()];
+    let bulky = bulky.query_map(range, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    let bulky: Vec<(Position, String, [u8; 16], String)> = bulky.collect::<rusqlite::Result<_>>()?;
+    let shelf = Shelf::of(connection);
+    for (position, payload, command_id, body) in bulky {
+        if shelf.payload(position, String::new()).is_ok_and(|sealed| sealed == payload) {
+            let lean = "UPDATE events SET payload = '' WHERE position = ?1";
+            connection.prepare_cached(lean)?.execute([position])?;
+        }
+        if shelf.body(position, String::new()).is_ok_and(|sealed| sealed == body) {
+            // A command goes on behind the segment where the next event is its too.
+            let lean = "UPDATE commands SET body = '' WHERE id = ?1 AND body <> '' AND last_position <= ?2
+                        AND NOT EXISTS (SELECT 1 FROM events WHERE position = ?2 + 1 AND command_id = ?1)";
+            connection.prepare_cached(lean)?.execute(params![command_id, segment.last])?;
+        }
     }
     Ok(())
 }
@@ -111,7 +120,8 @@ pub(super) fn sealed_until(connection: &Connection) -> rusqlite::Result<Position
     if connection.prepare_cached(layout)?.query_row([], |_| Ok(())).optional()?.is_none() {
         return Ok(0);
     }
-    connection.prepare_cached("SELECT coalesce(max(last), 0) FROM segments")?.query_row([], |row| row.get(0))
+    let newest = "SELECT last FROM segments ORDER BY first DESC LIMIT 1";
+    Ok(connection.prepare_cached(newest)?.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
 /// The segment that has a position, if it is there.
@@ -122,10 +132,14 @@ pub(super) fn segment_of(connection: &Connection, position: Position) -> rusqlit
 }
 
 /// The events of the segment that has a position, which must be there.
-pub(super) fn events_at(connection: &Connection, position: Position) -> Result<Unpacked, ReadError> {
+pub(super) fn events_at(
+    connection: &Connection,
+    position: Position,
+    unpacker: &mut Unpacker,
+) -> Result<Unpacked, ReadError> {
     let in_part = "SELECT first, last, format, tip, event_bytes, events, 0, x'' FROM segments WHERE first = ?1";
     let segment = connection.prepare_cached(in_part)?.query_row([first_of(position)], segment).optional()?;
-    Ok(segment.ok_or(missing(position))?.unpack()?)
+    Ok(segment.ok_or(missing(position))?.unpack_by(unpacker)?)
 }
 
 fn missing(position: Position) -> SegmentError {

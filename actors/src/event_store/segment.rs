@@ -19,8 +19,8 @@ use super::rows::EventRow;
 pub(super) const SEGMENT_EVENTS: Position = 512;
 /// How segments are packed today.
 const FORMAT: u32 = 1;
-/// Higher ones hardly gain anything, and take longer.
-const LEVEL: i32 = 3;
+/// Higher ones take longer both ways, and what they make is hardly smaller.
+const LEVEL: i32 = 1;
 /// What is larger is not packed, and not unpacked.
 const UNPACKED_MAX_BYTES: usize = 256 << 20;
 
@@ -149,7 +149,7 @@ fn is_range(first: Position, last: Position) -> bool {
 
 /// The first position of the segment that has this one.
 pub(super) fn first_of(position: Position) -> Position {
-    position - (position - 1) % SEGMENT_EVENTS
+    position - position.saturating_sub(1) % SEGMENT_EVENTS
 }
 
 /// The last position of the segment that has this one.
@@ -166,8 +166,21 @@ impl Segment {
 
     /// Its events.
     pub(super) fn unpack(&self) -> Result<Unpacked, SegmentError> {
-        let contents = self.contents(&self.events)?;
+        self.unpack_by(&mut Unpacker::default())
+    }
+
+    /// The same by somebody who unpacks many.
+    pub(super) fn unpack_by(&self, unpacker: &mut Unpacker) -> Result<Unpacked, SegmentError> {
+        let contents = self.contents(&self.events, unpacker)?;
         Ok(Unpacked { first: self.first, last: self.last, contents })
+    }
+
+    /// The streams that its events speak of, with their numbers in the file.
+    pub(super) fn streams(&self) -> Result<Vec<(i64, String)>, SegmentError> {
+        let unpacked = self.unpack()?;
+        let tables: (Tables<'_>, _) = postcard::take_from_bytes(&unpacked.contents)
+            .map_err(|error| self.unsound(SegmentProblem::Contents(error)))?;
+        Ok(tables.0.streams.iter().map(|(id, name)| (*id, (*name).to_owned())).collect())
     }
 
     /// The bodies of its commands.
@@ -177,16 +190,16 @@ impl Segment {
 
     /// What is made of each of its commands.
     fn commands<T>(&self, make: impl Fn(&Command<'_>) -> T) -> Result<Vec<T>, SegmentError> {
-        let contents = self.contents(&self.commands)?;
+        let contents = self.contents(&self.commands, &mut Unpacker::default())?;
         let commands: Vec<Command<'_>> =
             postcard::from_bytes(&contents).map_err(|error| self.unsound(SegmentProblem::Contents(error)))?;
         Ok(commands.iter().map(make).collect())
     }
 
-    fn contents(&self, frame: &Frame) -> Result<Vec<u8>, SegmentError> {
+    fn contents(&self, frame: &Frame, unpacker: &mut Unpacker) -> Result<Vec<u8>, SegmentError> {
         let contents = match self.format {
             _ if !is_range(self.first, self.last) => Err(SegmentProblem::Range),
-            FORMAT => frame.unpack(),
+            FORMAT => unpacker.unpack(frame),
             newer => Err(SegmentProblem::Format(newer)),
         };
         contents.map_err(|problem| self.unsound(problem))
@@ -218,12 +231,35 @@ impl Frame {
         packer.include_checksum(true)?;
         Ok(Self { bytes: contents.len(), packed: packer.compress(contents)? })
     }
+}
 
-    fn unpack(&self) -> Result<Vec<u8>, SegmentProblem> {
-        if self.bytes > UNPACKED_MAX_BYTES {
-            return Err(SegmentProblem::TooLarge(self.bytes));
+/// Unpacks one frame after the other; what that takes is set up once.
+#[derive(Default)]
+pub(super) struct Unpacker {
+    zstd: Option<zstd::bulk::Decompressor<'static>>,
+    /// Of a segment that nobody needs any more.
+    spare: Vec<u8>,
+}
+
+impl Unpacker {
+    fn unpack(&mut self, frame: &Frame) -> Result<Vec<u8>, SegmentProblem> {
+        if frame.bytes > UNPACKED_MAX_BYTES {
+            return Err(SegmentProblem::TooLarge(frame.bytes));
         }
-        Ok(zstd::bulk::decompress(&self.packed, self.bytes)?)
+        let zstd = match self.zstd.take() {
+            Some(zstd) => self.zstd.insert(zstd),
+            None => self.zstd.insert(zstd::bulk::Decompressor::new()?),
+        };
+        let mut contents = std::mem::take(&mut self.spare);
+        contents.clear();
+        contents.reserve(frame.bytes);
+        zstd.decompress_to_buffer(&frame.packed, &mut contents)?;
+        Ok(contents)
+    }
+
+    /// Takes back what is no longer needed.
+    pub(super) fn take_back(&mut self, unpacked: Unpacked) {
+        self.spare = unpacked.contents;
     }
 }
 

@@ -4,12 +4,12 @@
 
 use millrace_model::damage::Damage;
 use millrace_model::ids::Position;
-use rusqlite::{Connection, OpenFlags, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
 use super::chain_hash::{ChainHash, Link};
 use super::reader::{ReadError, Reader, hash_on, text};
 use super::sealed::{Shelf, sealed_until, segment_of};
-use super::segment::{Segment, first_of, last_of};
+use super::segment::{first_of, last_of};
 
 /// Why the log was not verified.
 #[derive(Debug, thiserror::Error)]
@@ -131,18 +131,38 @@ impl Course {
         }
         (self.proved, self.is_broken) = (position, false);
         if position <= sealed_until(connection)? {
-            let tip = hash_on(connection, last_of(position))?;
-            let is_sound = |segment: &Segment| Some(segment.tip) == tip && segment.prove(self.so_far.tip).is_ok();
-            self.is_broken = !segment_of(connection, position)?.as_ref().is_some_and(is_sound);
+            self.is_broken = !self.is_sound(connection, position)?;
         }
         Ok(self.is_broken.then_some(Damage::Segment { position }))
+    }
+
+    /// Whether the segment that begins here goes on from this hash to that of its last row, with streams of this log.
+    fn is_sound(&self, connection: &Connection, first: Position) -> Result<bool, ReadError> {
+        let Some(tip) = readable(hash_on(connection, last_of(first)))?.flatten() else { return Ok(false) };
+        let Some(segment) = readable(segment_of(connection, first))?.flatten() else { return Ok(false) };
+        if segment.tip != tip || segment.prove(self.so_far.tip).is_err() {
+            return Ok(false);
+        }
+        let Ok(streams) = segment.streams() else { return Ok(false) };
+        let mut name = connection.prepare_cached("SELECT name FROM streams WHERE id = ?1")?;
+        for (id, expected) in streams {
+            let found: Option<String> = readable(name.query_row([id], |row| row.get(0)).optional())?.flatten();
+            if found != Some(expected) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Goes on to the next event, and says what is wrong with it.
     pub(super) fn follow(&mut self, row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Option<Damage>, ReadError> {
         let (before, position) = (self.so_far, row.get::<_, Position>(0)?);
-        // What cannot even be read is not what was stored.
-        let computed = tip_after(before.tip, row, shelf).ok();
+        // What cannot even be read is not what was stored, unless it is SQLite that cannot.
+        let computed = match tip_after(before.tip, row, shelf) {
+            Ok(tip) => Some(tip),
+            Err(ReadError::Database(error)) => readable(Err(error))?,
+            Err(_) => None,
+        };
         let stored = row.get(10).map(ChainHash).ok();
         self.so_far = Verified { head: position, tip: stored.or(computed).unwrap_or(before.tip) };
         Ok(match position {
@@ -152,6 +172,15 @@ impl Course {
             _ if computed.is_none() || computed != stored => Some(Damage::Changed { position }),
             _ => None,
         })
+    }
+}
+
+/// What was read; nothing where it is of another shape than what is stored. That SQLite cannot read is no damage of the log.
+fn readable<T>(read: rusqlite::Result<T>) -> Result<Option<T>, ReadError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error @ (rusqlite::Error::SqliteFailure(..) | rusqlite::Error::SqlInputError { .. })) => Err(error.into()),
+        Err(_) => Ok(None),
     }
 }
 

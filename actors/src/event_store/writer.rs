@@ -112,19 +112,23 @@ fn run(mut log: Log, turn: &Turn, feed: &Feed, clock: &dyn Clock, requests: &Rec
             }
         };
         if let Some(between) = between {
-            between.done_by(&mut log, turn);
+            between.done_by(&mut log, turn, feed);
         }
     }
 }
 
 impl Between {
-    pub(super) fn done_by(self, log: &mut Log, turn: &Turn) {
+    pub(super) fn done_by(self, log: &mut Log, turn: &Turn, feed: &Feed) {
         // Nobody who gave up on the answer needs it.
         match self {
             Self::Own(stream, reply) => drop(reply.send(log.own(&stream))),
             Self::Keep(segment, reply) => {
-                let held = turn.hold().ok_or_else(replaced);
-                drop(reply.send(held.and_then(|_held| log.keep(&segment))));
+                let kept = turn.hold().ok_or_else(replaced).and_then(|_held| {
+                    let kept = log.keep(&segment);
+                    follow(feed, log);
+                    kept
+                });
+                drop(reply.send(kept));
             }
         }
     }

@@ -4,11 +4,13 @@ use std::io::Write;
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
 use clap::Args;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::event_store::{Log, Reader};
 
 use crate::config::Config;
+use crate::escape::escaped;
 use crate::lock;
 use crate::run::LOG_FILE;
 
@@ -18,7 +20,7 @@ deposits that have ended, which are in the packed part from then on. Its file do
 command seals what is left to be sealed, then writes the file anew without the gaps. Every event stays: `why`, `replay`,
 `export` and `verify` read sealed parts as they read the rest.
 
-The desk must not run, and for a while the disk must have room for the log once more. What is interrupted changes
+The desk must not run, and for a while the disk must have room for the log twice more. What is interrupted changes
 nothing. A backup has no gaps to begin with.";
 
 /// There is nothing to choose.
@@ -37,8 +39,8 @@ impl Compact {
         let before = bytes(&path)?;
         let (mut log, reader) = (Log::open(&path)?, Reader::open(&path)?);
         let old = SystemClock.now() - config.desk.seal_after;
-        while let Some(segment) = reader.next_segment(old)? {
-            log.keep(&segment)?;
+        if let Err(error) = seal(&mut log, &reader, old) {
+            writeln!(out, "{}", escaped(&format!("not everything is sealed: {error:#}")))?;
         }
         log.compact()?;
         let (sealed, head) = (reader.sealed_until()?, log.head());
@@ -46,6 +48,13 @@ impl Compact {
         let after = bytes(&path)?;
         Ok(writeln!(out, "sealed up to position {sealed} of {head}; {before} bytes before, {after} bytes now")?)
     }
+}
+
+fn seal(log: &mut Log, reader: &Reader, old: DateTime<Utc>) -> anyhow::Result<()> {
+    while let Some(segment) = reader.next_segment(old)? {
+        log.keep(&segment)?;
+    }
+    Ok(())
 }
 
 fn bytes(path: &Path) -> anyhow::Result<u64> {

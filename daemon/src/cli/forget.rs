@@ -55,6 +55,9 @@ impl Forget {
                 let at = at.format("%Y-%m-%dT%H:%M:%SZ");
                 Ok(writeln!(out, "{whom} was forgotten at {at}, and nothing was sealed for the customer since.")?)
             }
+            Forgot::NoFile => {
+                bail!("there is no {}; if there ever was one, put its backup there", keys.path().display())
+            }
             Forgot::Nothing => {
                 bail!("nothing was ever sealed for {whom}; there is no key in {}", keys.path().display())
             }

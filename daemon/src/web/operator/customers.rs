@@ -38,6 +38,10 @@ pub(super) async fn forget(
             Ok(answer(at, true))
         }
         Forgot::Before(at) => Ok(answer(at, false)),
+        Forgot::NoFile => Err(Problem::unavailable(
+            "keys_unavailable",
+            "There is no file with customers' keys; if there ever was one, put its backup in its place.",
+        )),
         Forgot::Nothing => Err(Problem::not_found("nothing_sealed", "Nothing was ever sealed for this customer.")),
     }
 }

@@ -155,6 +155,8 @@ async fn notes_are_opened_where_operators_read_until_the_customer_is_forgotten()
 async fn only_somebody_can_be_forgotten() {
     let desk = Desk::start().await;
     let id = desk.deposit(1, None, quarantined()).await;
+    let other = desk.deposit(2, Some("another"), received()).await;
+    assert_eq!(desk.post(&format!("/operator/v1/deposits/{other}/hold"), WHY).await.0, 200);
     for (whom, code) in [("nobody", "nothing_sealed"), ("two%20words", "invalid_customer")] {
         let (_, problem) = desk.post(&format!("/operator/v1/customers/{whom}/forget"), "").await;
         assert_eq!(problem["code"], code, "{problem}");
