@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use bitcoin::hashes::{Hash, sha256};
-use millrace_actors::event_store::{ReadError, Reader};
+use millrace_actors::event_store::{EventRow, ReadError, Reader};
 use millrace_actors::export::{Wanted, export};
 use millrace_actors::import::{ImportError, import, look_at};
 use millrace_actors::moments;
@@ -31,17 +31,14 @@ fn exported(log: &Path, wanted: Wanted, pseudonyms: Option<&Pseudonyms>) -> Resu
     Ok(String::from_utf8(text)?)
 }
 
-/// Everything that a log says, but for states that can be made again.
-fn content(log: &Path) -> Result<Vec<Vec<Cell>>> {
+/// Everything that a log says, sealed or not, but for states that can be made again.
+fn content(log: &Path) -> Result<(Vec<Vec<Cell>>, Vec<EventRow>)> {
+    let events = Reader::look_at(log)?.stored_after(0, usize::MAX >> 1)?;
     let log = Connection::open(log)?;
-    let mut rows = Vec::new();
-    for table in ["streams ORDER BY name", "events ORDER BY position", "commands ORDER BY first_position"] {
-        let mut statement = log.prepare(&format!("SELECT * FROM {table}"))?;
-        let columns = statement.column_count();
-        let found = statement.query_map([], |row| (0..columns).map(|column| row.get(column)).collect())?;
-        rows.extend(found.collect::<rusqlite::Result<Vec<Vec<Cell>>>>()?);
-    }
-    Ok(rows)
+    let mut statement = log.prepare("SELECT * FROM streams ORDER BY name")?;
+    let columns = statement.column_count();
+    let streams = statement.query_map([], |row| (0..columns).map(|column| row.get(column)).collect())?;
+    Ok((streams.collect::<rusqlite::Result<_>>()?, events))
 }
 
 fn is_well(log: &Path) -> Result<()> {
@@ -79,7 +76,7 @@ fn what_is_written_down_of_a_log_of_any_schema_becomes_the_same_log_again() -> R
         let again = imported(&text, folder.path())?;
         is_well(&again)?;
         let before = content(&log)?;
-        ensure!(before.len() > 400 && content(&again)? == before, "{name} is another log");
+        ensure!(before.1.len() > 200 && content(&again)? == before, "{name} is another log");
         ensure!(Reader::look_at(&again)?.is_imported()? && !Reader::look_at(&log)?.is_imported()?);
         // What was made of it says the same once more, but for the layout, which is the newest now.
         let (first, once) = (text.split_once('\n').context("lines")?, exported(&again, ALL, None)?);
@@ -110,7 +107,9 @@ fn a_redacted_log_names_nobody_and_is_a_log_all_the_same() -> Result<()> {
             "lower(hex(hash)) FROM events",
             "lower(hex(id)) FROM commands",
         ];
-        let source = Connection::open(&log)?;
+        // In a log that was read back nothing is sealed.
+        let whole = tempfile::tempdir()?;
+        let source = Connection::open(imported(&exported(&log, ALL, None)?, whole.path())?)?;
         for column in columns {
             let mut statement = source.prepare(&format!("SELECT DISTINCT {column}"))?;
             let personal: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;

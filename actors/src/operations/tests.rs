@@ -115,7 +115,8 @@ async fn nothing_is_sealed_for_what_is_not_done() {
     let desk = desk().await;
     let id = received(&desk, 1).await;
     desk.operations.release(id, note("it is not held")).await.unwrap_err();
-    assert_eq!(desk.keys.forget(&"target".parse().unwrap(), DateTime::UNIX_EPOCH).unwrap(), Forgot::Nothing);
+    let forgot = desk.keys.forget(&"target".parse().unwrap(), DateTime::UNIX_EPOCH).unwrap();
+    assert!(matches!(forgot, Forgot::Nothing | Forgot::NoFile), "{forgot:?}");
 }
 
 #[tokio::test]

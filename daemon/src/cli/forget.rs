@@ -94,6 +94,9 @@ mod tests {
     fn it_is_done_when_it_is_meant_and_once() {
         let folder = tempfile::tempdir().unwrap();
         let keys = CustomerKeys::at(folder.path().join("keys.db"));
+        let unknown = forget(folder.path(), "alice --yes").unwrap_err().to_string();
+        assert!(unknown.ends_with("keys.db; if there ever was one, put its backup there"), "{unknown}");
+        keys.seal(&"bob".parse().unwrap(), "desk", "small").unwrap();
         let nobody = forget(folder.path(), "alice --yes").unwrap_err().to_string();
         assert!(nobody.starts_with("nothing was ever sealed for alice; there is no key in "), "{nobody}");
         let sealed = keys.seal(&"alice".parse().unwrap(), "desk", "tall").unwrap();
