@@ -127,7 +127,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         refusals: &[PATH, FORGET],
         ..post(
-            "/operator/v1/customers/{target}/forget",
+            "/operator/v1/customers/{customer}/forget",
             "Destroy the key of what operators said of a customer, or of a deposit that is nobody's. There is no way back.",
             None,
             Answer::Json("Forgotten"),

@@ -9,6 +9,8 @@ use crate::web::operator::{deposit_statuses, event_kinds};
 const PLAIN: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
 /// Visible characters, and spaces between them: what arrives of a header's value.
 const VISIBLE: &str = "^[!-~]([ -~]{0,126}[!-~])?$";
+/// Whom a key belongs to: the address that is paid, or the id of a deposit that is nobody's.
+const CUSTOMER: &str = "^[!-~]{1,128}$";
 /// An amount of bitcoins; what is above all amounts is out of range anyway.
 const BITCOINS: &str = r"^0*[0-9]{1,10}(\.[0-9]{1,8}0*)?$";
 const STREAM: &str =
@@ -37,6 +39,7 @@ pub(super) fn schema(word: &str) -> Value {
         "hash" => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" }),
         "note" => json!({ "type": "string", "pattern": PLAIN, "minLength": 1, "maxLength": 200 }),
         "key" => json!({ "type": "string", "pattern": VISIBLE }),
+        "customer" => json!({ "type": "string", "pattern": CUSTOMER }),
         "backup name" => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
         "position" => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
         "rows" => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
@@ -67,6 +70,7 @@ pub(super) fn parameter(entry: &str) -> (&str, &str) {
             "stream" => "stream",
             "status" => "status",
             "id" => "uuid",
+            "customer" => "customer",
             "switch" => "=binds|purchases|sends",
             "Idempotency-Key" => "key",
             _ => "string",

@@ -159,7 +159,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/deposits/{id}/retry", post(act::release))
         .route("/operator/v1/deposits/{id}/refund-due", post(act::refund_due))
         .route("/operator/v1/deposits/{id}/refunded", post(act::refunded))
-        .route("/operator/v1/customers/{target}/forget", post(customers::forget))
+        .route("/operator/v1/customers/{customer}/forget", post(customers::forget))
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
         .route("/operator/v1/ledger", get(ledger::show))
