@@ -63,9 +63,7 @@ impl Log {
             make_lean(connection, segment).map(Ok)
         })
     }
-}
 
-impl Log {
     /// Writes the file anew, without the gaps that emptied rows left.
     pub fn compact(&mut self) -> Result<(), AppendError> {
         self.alone("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")
