@@ -342,6 +342,7 @@ impl Scanner {
                     | Event::Chain(_)
                     | Event::Wallet(_)
                     | Event::Desk(_)
+                    | Event::Subscription(_)
                     | Event::Unreadable(_) => {}
                 }
             }
@@ -448,6 +449,7 @@ fn load_chain(reader: &Reader) -> Result<Chain, ScannerError> {
         | Event::AddressBook(_)
         | Event::Wallet(_)
         | Event::Desk(_)
+        | Event::Subscription(_)
         | Event::Unreadable(_) => chain,
     }))
 }
@@ -466,6 +468,7 @@ fn chain_events(append: &Append) -> Vec<chain::Event> {
         | Event::AddressBook(_)
         | Event::Wallet(_)
         | Event::Desk(_)
+        | Event::Subscription(_)
         | Event::Unreadable(_) => None,
     });
     chain.collect()
@@ -478,6 +481,7 @@ fn deposit_of(stream: &StreamName) -> Option<DepositId> {
         | StreamName::AddressBook
         | StreamName::Chain
         | StreamName::Wallet
-        | StreamName::Desk => None,
+        | StreamName::Desk
+        | StreamName::Subscription(_) => None,
     }
 }

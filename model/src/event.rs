@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::ids::{Category, CommandId, Position, StreamName, Version};
-use crate::{address_book, binding, chain, deposit, desk, upcast, wallet};
+use crate::{address_book, binding, chain, deposit, desk, subscription, upcast, wallet};
 
 /// The largest payload the log takes, in bytes.
 pub const PAYLOAD_MAX_BYTES: usize = 16 * 1024;
@@ -30,6 +30,8 @@ pub enum Event {
     Wallet(wallet::Event),
     /// Of the desk as a whole.
     Desk(desk::Event),
+    /// Of a subscription to notifications.
+    Subscription(subscription::Event),
     /// Of a deposit, and not to be understood by this version.
     Unreadable(Unreadable),
 }
@@ -147,6 +149,7 @@ macro_rules! of_each {
             Event::Chain($event) => $result,
             Event::Wallet($event) => $result,
             Event::Desk($event) => $result,
+            Event::Subscription($event) => $result,
             Event::Unreadable($event) => $result,
         }
     };
@@ -191,6 +194,7 @@ impl Event {
             Self::Chain(_) => Category::Chain,
             Self::Wallet(_) => Category::Wallet,
             Self::Desk(_) => Category::Desk,
+            Self::Subscription(_) => Category::Subscription,
         }
     }
 
@@ -203,6 +207,7 @@ impl Event {
             Category::Chain => chain::Event::KINDS,
             Category::Wallet => wallet::Event::KINDS,
             Category::Desk => desk::Event::KINDS,
+            Category::Subscription => subscription::Event::KINDS,
         };
         Category::ALL.into_iter().flat_map(of).copied()
     }
@@ -235,6 +240,7 @@ impl Event {
             Category::Chain => chain::Event::decode(kind, schema, payload).map(Self::Chain),
             Category::Wallet => wallet::Event::decode(kind, schema, payload).map(Self::Wallet),
             Category::Desk => desk::Event::decode(kind, schema, payload).map(Self::Desk),
+            Category::Subscription => subscription::Event::decode(kind, schema, payload).map(Self::Subscription),
         }
     }
 }

@@ -29,6 +29,24 @@ impl FromStr for DepositId {
     }
 }
 
+/// One subscription to notifications. A UUID version 7.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubscriptionId(pub Uuid);
+
+impl fmt::Display for SubscriptionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl FromStr for SubscriptionId {
+    type Err = uuid::Error;
+    fn from_str(text: &str) -> Result<Self, uuid::Error> {
+        Uuid::try_parse(text).map(Self)
+    }
+}
+
 /// The place of an event in the whole log: 1 for the first, without gaps.
 pub type Position = u64;
 
@@ -96,6 +114,8 @@ pub enum StreamName {
     Wallet,
     /// Switches and declarations of the operator.
     Desk,
+    /// One subscription to notifications.
+    Subscription(SubscriptionId),
 }
 
 /// The kinds of streams, for queries over many.
@@ -113,11 +133,14 @@ pub enum Category {
     Wallet,
     /// [`StreamName::Desk`]
     Desk,
+    /// [`StreamName::Subscription`]
+    Subscription,
 }
 
 impl Category {
     /// Every category, in the order of [`Category::code`].
-    pub const ALL: [Self; 6] = [Self::Deposit, Self::Binding, Self::AddressBook, Self::Chain, Self::Wallet, Self::Desk];
+    pub const ALL: [Self; 7] =
+        [Self::Deposit, Self::Binding, Self::AddressBook, Self::Chain, Self::Wallet, Self::Desk, Self::Subscription];
 
     /// The number under which the log stores the category. Never changes.
     pub const fn code(self) -> i64 {
@@ -128,6 +151,7 @@ impl Category {
             Self::Chain => 4,
             Self::Wallet => 5,
             Self::Desk => 6,
+            Self::Subscription => 7,
         }
     }
 }
@@ -147,6 +171,7 @@ impl StreamName {
             Self::Chain => Category::Chain,
             Self::Wallet => Category::Wallet,
             Self::Desk => Category::Desk,
+            Self::Subscription(_) => Category::Subscription,
         }
     }
 }
@@ -160,6 +185,7 @@ impl fmt::Display for StreamName {
             Self::Chain => f.write_str("chain/btc"),
             Self::Wallet => f.write_str("wallet/sky"),
             Self::Desk => f.write_str("desk"),
+            Self::Subscription(id) => write!(f, "subscription/{id}"),
         }
     }
 }
@@ -175,6 +201,7 @@ impl FromStr for StreamName {
             ("wallet/sky", _) => Ok(Self::Wallet),
             ("desk", _) => Ok(Self::Desk),
             (_, Some(("deposit", id))) => id.parse().map(Self::Deposit).map_err(|_| unknown()),
+            (_, Some(("subscription", id))) => id.parse().map(Self::Subscription).map_err(|_| unknown()),
             (_, Some(("binding", address))) => Ok(Self::Binding(address.into())),
             _ => Err(unknown()),
         }

@@ -28,6 +28,7 @@ pub mod replay;
 pub mod spend;
 pub mod story;
 pub mod stray;
+pub mod subscription;
 #[cfg(test)]
 mod testing;
 mod upcast;

@@ -143,7 +143,14 @@ impl Overview {
                 }
                 self.desk = std::mem::take(&mut self.desk).evolve(event);
             }
-            (_, Event::Chain(_) | Event::AddressBook(_) | Event::Deposit(_) | Event::Unreadable(_)) => {}
+            (
+                _,
+                Event::Chain(_)
+                | Event::AddressBook(_)
+                | Event::Deposit(_)
+                | Event::Subscription(_)
+                | Event::Unreadable(_),
+            ) => {}
         }
     }
 

@@ -61,7 +61,8 @@ pub fn stream(name: &StreamName, pseudonyms: &Pseudonyms) -> StreamName {
         | StreamName::AddressBook
         | StreamName::Chain
         | StreamName::Wallet
-        | StreamName::Desk => name.clone(),
+        | StreamName::Desk
+        | StreamName::Subscription(_) => name.clone(),
     }
 }
 

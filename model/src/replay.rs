@@ -12,6 +12,7 @@ use crate::deposit::{self, Deposit, HoldReason, evolve};
 use crate::desk::{self, Desk, HaltCause};
 use crate::event::Event;
 use crate::ids::Category;
+use crate::subscription::{self, Subscription};
 use crate::wallet::Wallet;
 
 pub use difference::{Field, fields};
@@ -32,6 +33,8 @@ pub enum State {
     Wallet(Wallet),
     /// Of the desk as a whole.
     Desk(Box<Desk>),
+    /// Of a subscription; `None` before it began.
+    Subscription(Option<Box<Subscription>>),
 }
 
 /// Why a state cannot be taken further.
@@ -55,6 +58,7 @@ impl State {
             Category::Chain => Self::Chain(Box::default()),
             Category::Wallet => Self::Wallet(Wallet::default()),
             Category::Desk => Self::Desk(Box::default()),
+            Category::Subscription => Self::Subscription(None),
         }
     }
 
@@ -71,6 +75,10 @@ impl State {
             (Event::Chain(event), Self::Chain(chain)) => Ok(Self::Chain(Box::new(chain.evolve(event)))),
             (Event::Wallet(event), Self::Wallet(wallet)) => Ok(Self::Wallet(wallet.evolve(event))),
             (Event::Desk(event), Self::Desk(desk)) => Ok(Self::Desk(Box::new(desk.evolve(event)))),
+            (Event::Subscription(event), Self::Subscription(before)) => {
+                let after = subscription::evolve(before.map(|before| *before), event).ok_or_else(foreign)?;
+                Ok(Self::Subscription(Some(Box::new(after))))
+            }
             (Event::Unreadable(unreadable), _) => Err(Stuck::Unreadable(unreadable.why.clone())),
             (_, _) => Err(foreign()),
         }
@@ -91,6 +99,7 @@ impl State {
             }),
             Self::Wallet(wallet) => value(wallet),
             Self::Desk(desk) => value(desk),
+            Self::Subscription(subscription) => value(subscription),
         }
     }
 }

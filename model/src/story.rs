@@ -109,7 +109,8 @@ impl Story {
                 | event::Event::AddressBook(_)
                 | event::Event::Chain(_)
                 | event::Event::Wallet(_)
-                | event::Event::Desk(_) => continue,
+                | event::Event::Desk(_)
+                | event::Event::Subscription(_) => continue,
             };
             let (before, mut steps) = told.map_or((None, Vec::new()), |(before, steps)| (Some(before), steps));
             let Some(after) = evolve(before.clone(), event) else { return Err(no_beginning(recorded, None)) };

@@ -22,6 +22,7 @@ pub(crate) fn next_index(reader: &Reader) -> Result<u32, ReadError> {
         | Event::Chain(_)
         | Event::Wallet(_)
         | Event::Desk(_)
+        | Event::Subscription(_)
         | Event::Unreadable(_) => book,
     });
     Ok(book.next_index().max(brakes::desk(reader)?.free_index()))

@@ -47,7 +47,9 @@ impl Shared {
         let is_like = match recorded.stream.category() {
             Category::Chain => serde_json::from_str(&snapshot.state).is_ok_and(|state: Chain| state == self.chain),
             Category::Wallet => serde_json::from_str(&snapshot.state).is_ok_and(|state: Wallet| state == self.wallet),
-            Category::Deposit | Category::Binding | Category::AddressBook | Category::Desk => false,
+            Category::Deposit | Category::Binding | Category::AddressBook | Category::Desk | Category::Subscription => {
+                false
+            }
         };
         if !snapshot.is_intact || !is_like {
             let shown = if snapshot.is_intact { "another" } else { "not what was stored" };

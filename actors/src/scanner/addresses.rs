@@ -164,6 +164,7 @@ fn bound(recorded: &Recorded) -> Option<&binding::Bound> {
         | Event::Chain(_)
         | Event::Wallet(_)
         | Event::Desk(_)
+        | Event::Subscription(_)
         | Event::Unreadable(_) => None,
     }
 }

@@ -129,7 +129,8 @@ fn branch(events: &[Recorded]) -> Vec<Scanned> {
             | Event::Binding(_)
             | Event::AddressBook(_)
             | Event::Wallet(_)
-            | Event::Desk(_) => {}
+            | Event::Desk(_)
+            | Event::Subscription(_) => {}
         }
     }
     branch

@@ -83,6 +83,21 @@ const HALT_PLAIN: Plain = &[
 // A sweep leads to the hot wallet, and from there to everybody who was paid.
 const SPEND: Personal = &[("txid", Hex)];
 const SPEND_PLAIN: Plain = &["block_seq", "coins"];
+// What is sealed is of no use to anybody else, and whose it is can be told by its length at most.
+const SUBSCRIBED: Personal = &[("sealed", Text), ("terms.customer", Hex)];
+const SUBSCRIBED_PLAIN: Plain = &[
+    "id",
+    "terms.events[]",
+    "terms.dialect",
+    "terms.schedule",
+    "terms.order",
+    "terms.rate_per_s",
+    "ownership",
+    "proof",
+    "proof.missing.failures",
+    "proof.given.failures",
+    "address",
+];
 
 /// Every kind of event.
 pub(super) const EVENTS: &[Fields] = &[
@@ -143,6 +158,15 @@ pub(super) const EVENTS: &[Fields] = &[
     row("Resumed", NOTE, &[]),
     row("SweepSeen", SPEND, SPEND_PLAIN),
     row("SpendsMatched", NOBODY, &["block_seq"]),
+    row("Subscribed", SUBSCRIBED, SUBSCRIBED_PLAIN),
+    row("SubscriptionChanged", SUBSCRIBED, SUBSCRIBED_PLAIN),
+    row("OwnershipProved", NOBODY, &[]),
+    row("OwnershipFailed", NOBODY, &["failures"]),
+    row("DeliveryPaused", NOBODY, &[]),
+    row("DeliveryResumed", NOBODY, &[]),
+    row("DeliveryDisabled", NOBODY, &["why"]),
+    row("CursorMoved", NOBODY, &["after"]),
+    row("Unsubscribed", NOBODY, &["why"]),
 ];
 
 /// Every command.
@@ -170,6 +194,15 @@ pub(super) const COMMANDS: &[Fields] = &[
     row("Resume", NOTE, &[]),
     row("SeeSweep", SPEND, SPEND_PLAIN),
     row("MatchSpends", NOBODY, &["block_seq"]),
+    row("Subscribe", SUBSCRIBED, SUBSCRIBED_PLAIN),
+    row("ChangeSubscription", SUBSCRIBED, SUBSCRIBED_PLAIN),
+    row("ProveOwnership", NOBODY, &[]),
+    row("FailOwnership", NOBODY, &[]),
+    row("PauseDelivery", NOBODY, &[]),
+    row("ResumeDelivery", NOBODY, &[]),
+    row("DisableDelivery", NOBODY, &["why"]),
+    row("MoveCursor", NOBODY, &["after"]),
+    row("Unsubscribe", NOBODY, &["why"]),
     row("ObserveMined", NOBODY, BLOCK),
     row("ObserveOrphaned", NOBODY, &[]),
     row("ObserveVanished", &[("replaced_by", Hex)], &[]),

@@ -232,7 +232,7 @@ impl Filter {
 /// Whether a stream is read whole sooner than the log is walked.
 pub(super) fn is_short(stream: &StreamName) -> bool {
     match stream.category() {
-        Category::Deposit | Category::Binding | Category::Desk => true,
+        Category::Deposit | Category::Binding | Category::Desk | Category::Subscription => true,
         Category::AddressBook | Category::Chain | Category::Wallet => false,
     }
 }

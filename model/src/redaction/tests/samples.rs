@@ -14,12 +14,16 @@ use crate::desk::{
 };
 use crate::event;
 use crate::head::{Departure, Restored};
-use crate::ids::{DepositId, Hash32, Outpoint};
+use crate::ids::{DepositId, Hash32, Outpoint, SubscriptionId};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
 use crate::purchase::{ClientOrderId, Fact, OrderIntent, OrderObservation, OrderState, Price, Side};
 use crate::spend::Spend;
 use crate::stray::StrayOrder;
+use crate::subscription::{
+    self, CursorMoved, DeliveryDisabled, DeliveryPaused, DeliveryResumed, Disabling, Ending, Ownership,
+    OwnershipFailed, OwnershipProved, Proof, Subscribed, SubscriptionChanged, Unsubscribed,
+};
 use crate::wallet::{InputsReserved, InputsSpent};
 
 const ADDRESS: &str = "bcrt1qu27s686mfq0epqs6fwv2zw6qj8p83apckp6s52";
@@ -244,7 +248,38 @@ pub(super) fn events() -> Vec<event::Event> {
         .chain(chain.map(event::Event::Chain))
         .chain(wallet.map(event::Event::Wallet))
         .chain(desk.into_iter().map(event::Event::Desk))
+        .chain(subscriptions().map(event::Event::Subscription))
         .collect()
+}
+
+fn subscription_terms() -> subscription::Terms {
+    subscription::Terms {
+        events: vec!["Deposit.*".to_owned()],
+        customer: Some(THEIRS),
+        dialect: subscription::Dialect::Standard,
+        schedule: subscription::Schedule::Standard,
+        order: subscription::Order::PerDeposit,
+        rate_per_s: Some(5),
+    }
+}
+
+fn subscriptions() -> impl Iterator<Item = subscription::Event> {
+    let (id, terms, sealed) = (SubscriptionId(ID.0), subscription_terms(), words());
+    let changed = |proof| SubscriptionChanged { sealed: words(), terms: subscription_terms(), proof };
+    [
+        Subscribed { id, sealed, terms, ownership: Ownership::ToBeProved }.into(),
+        changed(Proof::NotNeeded).into(),
+        changed(Proof::Missing { failures: 1 }).into(),
+        changed(Proof::Given { failures: 1 }).into(),
+        OwnershipProved {}.into(),
+        OwnershipFailed { failures: 2 }.into(),
+        DeliveryPaused {}.into(),
+        DeliveryResumed {}.into(),
+        DeliveryDisabled { why: Disabling::Gone }.into(),
+        CursorMoved { after: 3 }.into(),
+        Unsubscribed { why: Ending::Wanted }.into(),
+    ]
+    .into_iter()
 }
 
 fn payout() -> PayoutTerms {

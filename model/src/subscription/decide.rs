@@ -1,0 +1,216 @@
+//! What may be done to a subscription, and what comes of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::event::{
+    CursorMoved, DeliveryDisabled, DeliveryPaused, DeliveryResumed, Event, OwnershipFailed, OwnershipProved,
+    Subscribed, SubscriptionChanged, Unsubscribed,
+};
+use super::{Disabling, Ending, Ownership, Proof, Stopped, Subscription, Terms};
+use crate::ids::{Position, SubscriptionId};
+
+/// How many patterns a subscription may have.
+pub const TERMS_MAX: usize = 500;
+/// The largest ciphertext of address and secrets, in bytes.
+pub const SEALED_BYTES_MAX: usize = 8 * 1024;
+/// The most that may be asked for in a second.
+pub const RATE_PER_S_MAX: u32 = 10_000;
+
+/// What is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Command {
+    /// Tell somebody.
+    Subscribe(Box<Subscribe>),
+    /// Tell him otherwise.
+    ChangeSubscription(Box<Change>),
+    /// His receiver proved that it holds the secret.
+    ProveOwnership,
+    /// It did not.
+    FailOwnership,
+    /// Send nothing.
+    PauseDelivery,
+    /// Send again.
+    ResumeDelivery,
+    /// It cannot be delivered to.
+    DisableDelivery {
+        /// Why.
+        why: Disabling,
+    },
+    /// Go on from another place in the log.
+    MoveCursor {
+        /// What comes after this position is told.
+        after: Position,
+    },
+    /// No more of it.
+    Unsubscribe {
+        /// Why.
+        why: Ending,
+    },
+}
+
+/// See [`Command::Subscribe`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscribe {
+    /// Its id.
+    pub id: SubscriptionId,
+    /// Where to, and what signs: ciphertext.
+    pub sealed: String,
+    /// What is wanted.
+    pub terms: Terms,
+    /// Whether its receiver has to prove that it holds the secret.
+    pub ownership: Ownership,
+}
+
+/// See [`Command::ChangeSubscription`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// Where to, and what signs: ciphertext.
+    pub sealed: String,
+    /// What is wanted.
+    pub terms: Terms,
+    /// Whether the address is another one.
+    pub address: Address,
+}
+
+/// Whether a changed subscription leads elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Address {
+    /// Where it led.
+    Same,
+    /// Elsewhere.
+    Other,
+}
+
+/// Why a command had no effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// It is there already.
+    #[error("there is such a subscription already")]
+    Exists,
+    /// There is none.
+    #[error("there is no such subscription")]
+    Missing,
+    /// It is over.
+    #[error("the subscription is over")]
+    Over,
+    /// It is stopped for something else.
+    #[error("nothing is sent to the subscription as it is; resume it first")]
+    IsStopped,
+    /// It is not stopped.
+    #[error("the subscription is not stopped")]
+    NotStopped,
+    /// Nobody asks for a proof.
+    #[error("no proof is asked for")]
+    NoProofWanted,
+    /// Without any event, or with too many.
+    #[error("a subscription names one event at least and {TERMS_MAX} at most")]
+    Events,
+    /// A rate of nothing, or too high a one.
+    #[error("between 1 and {RATE_PER_S_MAX} notifications a second may be asked for")]
+    Rate,
+    /// Too large to be kept.
+    #[error("address and secrets are too long")]
+    TooLong,
+}
+
+impl Command {
+    /// The name under which the log stores it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Subscribe(_) => "Subscribe",
+            Self::ChangeSubscription(_) => "ChangeSubscription",
+            Self::ProveOwnership => "ProveOwnership",
+            Self::FailOwnership => "FailOwnership",
+            Self::PauseDelivery => "PauseDelivery",
+            Self::ResumeDelivery => "ResumeDelivery",
+            Self::DisableDelivery { .. } => "DisableDelivery",
+            Self::MoveCursor { .. } => "MoveCursor",
+            Self::Unsubscribe { .. } => "Unsubscribe",
+        }
+    }
+}
+
+impl Subscription {
+    /// What a command comes to; nothing when it is so already.
+    pub fn decide(before: Option<&Self>, command: &Command) -> Result<Option<Event>, Rejection> {
+        match (before, command) {
+            (None, Command::Subscribe(asked)) => Ok(Some(asked.event()?)),
+            (None, _) => Err(Rejection::Missing),
+            (Some(before), Command::Unsubscribe { why }) => {
+                Ok(before.ended.is_none().then_some(Unsubscribed { why: *why }.into()))
+            }
+            (Some(before), _) if before.ended.is_some() => Err(Rejection::Over),
+            (Some(_), Command::Subscribe(_)) => Err(Rejection::Exists),
+            (Some(before), Command::ChangeSubscription(change)) => before.change(change),
+            (Some(before), Command::ProveOwnership) => before.prove(),
+            (Some(before), Command::FailOwnership) => before.fail_proof(),
+            (Some(before), Command::PauseDelivery) => before.pause(),
+            (Some(before), Command::ResumeDelivery) => match before.stopped {
+                Some(_) => Ok(Some(DeliveryResumed {}.into())),
+                None => Err(Rejection::NotStopped),
+            },
+            (Some(before), Command::DisableDelivery { why }) => Ok(match before.stopped {
+                None | Some(Stopped::Paused) => Some(DeliveryDisabled { why: *why }.into()),
+                Some(Stopped::Unproved | Stopped::Disabled { .. }) => None,
+            }),
+            (Some(_), Command::MoveCursor { after }) => Ok(Some(CursorMoved { after: *after }.into())),
+        }
+    }
+
+    fn change(&self, change: &Change) -> Result<Option<Event>, Rejection> {
+        sound(&change.sealed, &change.terms)?;
+        let proof = match (change.address, self.proof) {
+            (Address::Same, proof) => proof,
+            (Address::Other, Proof::NotNeeded) => Proof::NotNeeded,
+            (Address::Other, Proof::Missing { .. } | Proof::Given { .. }) => Proof::Missing { failures: 0 },
+        };
+        let (sealed, terms) = (change.sealed.clone(), change.terms.clone());
+        Ok(Some(SubscriptionChanged { sealed, terms, proof }.into()))
+    }
+
+    fn prove(&self) -> Result<Option<Event>, Rejection> {
+        match self.proof {
+            Proof::NotNeeded => Err(Rejection::NoProofWanted),
+            // One a day that changes nothing is no event.
+            Proof::Given { failures: 0 } => Ok(None),
+            Proof::Given { .. } | Proof::Missing { .. } => Ok(Some(OwnershipProved {}.into())),
+        }
+    }
+
+    fn fail_proof(&self) -> Result<Option<Event>, Rejection> {
+        match self.proof {
+            Proof::NotNeeded => Err(Rejection::NoProofWanted),
+            Proof::Given { failures } | Proof::Missing { failures } => {
+                Ok(Some(OwnershipFailed { failures: failures.saturating_add(1) }.into()))
+            }
+        }
+    }
+
+    fn pause(&self) -> Result<Option<Event>, Rejection> {
+        match self.stopped {
+            None => Ok(Some(DeliveryPaused {}.into())),
+            Some(Stopped::Paused) => Ok(None),
+            Some(Stopped::Unproved | Stopped::Disabled { .. }) => Err(Rejection::IsStopped),
+        }
+    }
+}
+
+impl Subscribe {
+    fn event(&self) -> Result<Event, Rejection> {
+        sound(&self.sealed, &self.terms)?;
+        let Self { id, sealed, terms, ownership } = self.clone();
+        Ok(Subscribed { id, sealed, terms, ownership }.into())
+    }
+}
+
+/// Whether patterns are those of notifications is looked at where they come in.
+fn sound(sealed: &str, terms: &Terms) -> Result<(), Rejection> {
+    if terms.events.is_empty() || terms.events.len() > TERMS_MAX {
+        return Err(Rejection::Events);
+    }
+    if terms.rate_per_s.is_some_and(|rate| !(1..=RATE_PER_S_MAX).contains(&rate)) {
+        return Err(Rejection::Rate);
+    }
+    if sealed.len() > SEALED_BYTES_MAX { Err(Rejection::TooLong) } else { Ok(()) }
+}

@@ -1,0 +1,128 @@
+//! Given events, when a command comes, then an event or a rejection.
+
+use super::*;
+
+fn id() -> SubscriptionId {
+    SubscriptionId(uuid::Uuid::from_u128(7))
+}
+
+fn terms() -> Terms {
+    Terms {
+        events: vec!["Deposit.*".to_owned()],
+        customer: None,
+        dialect: Dialect::Standard,
+        schedule: Schedule::Standard,
+        order: Order::Any,
+        rate_per_s: None,
+    }
+}
+
+fn subscribe(ownership: Ownership) -> Command {
+    Command::Subscribe(Box::new(Subscribe { id: id(), sealed: "sealed".to_owned(), terms: terms(), ownership }))
+}
+
+fn change(address: Address) -> Command {
+    Command::ChangeSubscription(Box::new(Change { sealed: "other".to_owned(), terms: terms(), address }))
+}
+
+/// The subscription after these commands, each of which had an effect.
+fn after(ownership: Ownership, commands: &[Command]) -> Subscription {
+    let mut subscription = None;
+    for command in [subscribe(ownership)].iter().chain(commands) {
+        let event = Subscription::decide(subscription.as_ref(), command).unwrap().expect("it has an effect");
+        subscription = evolve(subscription, &event);
+    }
+    subscription.unwrap()
+}
+
+fn decide(subscription: &Subscription, command: &Command) -> Result<Option<Event>, Rejection> {
+    Subscription::decide(Some(subscription), command)
+}
+
+#[test]
+fn an_operators_receiver_is_served_at_once_and_another_when_it_proved_itself() {
+    assert!(after(Ownership::Vouched, &[]).is_served());
+    let unproved = after(Ownership::ToBeProved, &[]);
+    assert!(!unproved.is_served() && unproved.is_asked());
+    assert!(after(Ownership::ToBeProved, &[Command::ProveOwnership]).is_served());
+}
+
+#[test]
+fn three_rounds_without_a_proof_stop_it_and_a_proof_between_begins_the_count_anew() {
+    let (fail, prove) = (Command::FailOwnership, Command::ProveOwnership);
+    let twice = after(Ownership::ToBeProved, &[prove.clone(), fail.clone(), fail.clone()]);
+    assert!(twice.is_served(), "two are forgiven");
+    let thrice = after(Ownership::ToBeProved, &[prove.clone(), fail.clone(), fail.clone(), fail.clone()]);
+    assert_eq!((thrice.is_served(), thrice.stopped), (false, Some(Stopped::Unproved)));
+    let between = after(Ownership::ToBeProved, &[prove.clone(), fail.clone(), fail.clone(), prove, fail.clone(), fail]);
+    assert!(between.is_served());
+}
+
+#[test]
+fn a_daily_proof_is_no_event() {
+    let proved = after(Ownership::ToBeProved, &[Command::ProveOwnership]);
+    assert_eq!(decide(&proved, &Command::ProveOwnership), Ok(None));
+    assert_eq!(decide(&after(Ownership::Vouched, &[]), &Command::ProveOwnership), Err(Rejection::NoProofWanted));
+}
+
+#[test]
+fn another_address_has_to_be_proved_anew() {
+    let proved = [Command::ProveOwnership, change(Address::Same)];
+    assert!(after(Ownership::ToBeProved, &proved).is_served());
+    let elsewhere = after(Ownership::ToBeProved, &[Command::ProveOwnership, change(Address::Other)]);
+    assert_eq!((elsewhere.is_served(), elsewhere.sealed.as_str()), (false, "other"));
+    assert!(after(Ownership::Vouched, &[change(Address::Other)]).is_served());
+}
+
+#[test]
+fn what_is_stopped_is_served_again_when_it_is_resumed() {
+    let disable = Command::DisableDelivery { why: Disabling::Gone };
+    for stop in [Command::PauseDelivery, disable.clone()] {
+        let stopped = after(Ownership::Vouched, std::slice::from_ref(&stop));
+        assert!(!stopped.is_served());
+        assert_eq!(decide(&stopped, &stop), Ok(None));
+        assert!(after(Ownership::Vouched, &[stop, Command::ResumeDelivery]).is_served());
+    }
+    let disabled = after(Ownership::Vouched, &[disable]);
+    assert_eq!(decide(&disabled, &Command::PauseDelivery), Err(Rejection::IsStopped));
+    assert_eq!(decide(&after(Ownership::Vouched, &[]), &Command::ResumeDelivery), Err(Rejection::NotStopped));
+}
+
+#[test]
+fn what_is_over_stays_over() {
+    let end = Command::Unsubscribe { why: Ending::Wanted };
+    let ended = after(Ownership::Vouched, std::slice::from_ref(&end));
+    assert!(!ended.is_served() && !ended.is_asked());
+    assert_eq!(decide(&ended, &end), Ok(None));
+    for command in [subscribe(Ownership::Vouched), Command::ResumeDelivery, Command::MoveCursor { after: 1 }] {
+        assert_eq!(decide(&ended, &command), Err(Rejection::Over));
+    }
+}
+
+#[test]
+fn nothing_happens_to_what_is_not_there_or_twice_to_what_is() {
+    assert_eq!(Subscription::decide(None, &Command::PauseDelivery), Err(Rejection::Missing));
+    assert_eq!(decide(&after(Ownership::Vouched, &[]), &subscribe(Ownership::Vouched)), Err(Rejection::Exists));
+    assert_eq!(evolve(None, &OwnershipProved {}.into()), None);
+}
+
+#[test]
+fn what_is_wanted_has_its_limits() {
+    let asked = |events: usize, rate_per_s, sealed: usize| {
+        let terms = Terms { events: vec!["*".to_owned(); events], rate_per_s, ..terms() };
+        let sealed = "s".repeat(sealed);
+        let asked = Subscribe { id: id(), sealed, terms, ownership: Ownership::Vouched };
+        Subscription::decide(None, &Command::Subscribe(Box::new(asked))).map(drop)
+    };
+    assert_eq!(asked(TERMS_MAX, Some(1), SEALED_BYTES_MAX), Ok(()));
+    assert_eq!(asked(0, None, 1), Err(Rejection::Events));
+    assert_eq!(asked(TERMS_MAX + 1, None, 1), Err(Rejection::Events));
+    assert_eq!(asked(1, Some(0), 1), Err(Rejection::Rate));
+    assert_eq!(asked(1, Some(RATE_PER_S_MAX + 1), 1), Err(Rejection::Rate));
+    assert_eq!(asked(1, None, SEALED_BYTES_MAX + 1), Err(Rejection::TooLong));
+}
+
+#[test]
+fn a_moved_cursor_is_remembered() {
+    assert_eq!(after(Ownership::Vouched, &[Command::MoveCursor { after: 9 }]).moved_to, Some(9));
+}
