@@ -189,6 +189,11 @@ impl<T> Scheduler<T> {
         (0..self.lanes.len() as u32).for_each(|number| self.feed(EndpointNo(number)));
     }
 
+    /// These may claim more.
+    pub fn feed_some(&mut self, endpoints: &[EndpointNo]) {
+        endpoints.iter().for_each(|endpoint| self.feed(*endpoint));
+    }
+
     /// The next endpoint that may be able to claim more.
     pub fn next_hungry(&mut self) -> Option<EndpointNo> {
         let endpoint = self.hungry.pop_front()?;
@@ -228,6 +233,16 @@ impl<T> Scheduler<T> {
         if through > lane.cursor.dispatched_through() {
             lane.cursor.pass(through);
             self.touch(endpoint);
+        }
+    }
+
+    /// The process is about to end: what was claimed and not sent waits for the next one.
+    pub fn release_unsent(&mut self, now_ms: u64) {
+        for number in 0..self.lanes.len() as u32 {
+            let endpoint = EndpointNo(number);
+            if self.lane_mut(endpoint).release_unsent(now_ms) {
+                self.touch(endpoint);
+            }
         }
     }
 

@@ -10,6 +10,8 @@ pub const PAUSE_MS_MAX: u64 = 24 * 3_600_000;
 const PAUSE_JITTER_MS: u64 = 1_000;
 /// How long after a crash or on a stale connection the same is sent again, in milliseconds.
 const AT_ONCE_MS: u64 = 0;
+/// How long after it could not be read a notification is read again, in milliseconds.
+const UNREAD_MS: u64 = 5_000;
 
 /// What became of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +59,10 @@ pub enum Trouble {
     Protocol,
     /// The process ended before it knew.
     Unknown,
+    /// The notification could not be read; nothing was sent.
+    Unread,
+    /// There is no such notification any more; nothing was sent.
+    Missing,
 }
 
 /// What becomes of the notification.
@@ -125,6 +131,8 @@ pub fn judge(outcome: Outcome, schedule: &Schedule, failures: u32, now_ms: u64, 
         Outcome::Failed(Trouble::Stale | Trouble::Unknown) => {
             settled(Fate::Retry { not_before_ms: now_ms + AT_ONCE_MS })
         }
+        Outcome::Failed(Trouble::Unread) => settled(Fate::Retry { not_before_ms: now_ms + UNREAD_MS }),
+        Outcome::Failed(Trouble::Missing) => settled(Fate::Aborted),
         Outcome::Answered { .. } | Outcome::Failed(_) => {
             let failures = failures.saturating_add(1);
             let fate = match schedule.delay_ms(failures, chance) {
@@ -145,7 +153,7 @@ fn health(outcome: Outcome) -> Health {
         Outcome::Answered { status: 429 | 502 | 503 | 504, .. } | Outcome::Failed(Trouble::Timeout) => {
             Health::Overloaded
         }
-        Outcome::Failed(Trouble::Stale | Trouble::Unknown) => Health::Silent,
+        Outcome::Failed(Trouble::Stale | Trouble::Unknown | Trouble::Unread | Trouble::Missing) => Health::Silent,
         Outcome::Answered { .. } | Outcome::Failed(_) => Health::Failing,
     }
 }

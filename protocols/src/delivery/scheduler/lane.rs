@@ -146,6 +146,16 @@ impl<T> Lane<T> {
         }
     }
 
+    /// Whether there was something.
+    pub(super) fn release_unsent(&mut self, now_ms: u64) -> bool {
+        let claimed = self.claimed.drain(..).chain(self.committing.drain(..)).chain(self.ready.drain(..));
+        let unsent: Vec<_> = claimed.map(|entry| (entry.position, entry.open)).collect();
+        for (position, Open { tries, key }) in &unsent {
+            self.cursor.postpone(*position, Pending { not_before_ms: now_ms, tries: *tries, key: *key });
+        }
+        !unsent.is_empty()
+    }
+
     /// The first that waits for no other of its deposit.
     pub(super) fn take_ready(&mut self) -> Option<Entry<T>> {
         if self.terms.order == Order::Free {

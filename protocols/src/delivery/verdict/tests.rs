@@ -93,6 +93,12 @@ fn what_says_nothing_of_the_endpoint_is_sent_again_at_once() {
 }
 
 #[test]
+fn what_cannot_be_read_is_read_again_and_what_is_no_more_is_settled() {
+    assert_eq!(retried_after_ms(judged(Outcome::Failed(Trouble::Unread), 3)), Some(5_000));
+    assert_eq!(judged(Outcome::Failed(Trouble::Missing), 3).fate, Fate::Aborted);
+}
+
+#[test]
 fn retry_after_is_seconds_or_a_date() {
     assert_eq!(retry_after_ms("7", NOW), Some(NOW + 7_000));
     assert_eq!(retry_after_ms("Tue, 14 Nov 2023 22:13:27 GMT", NOW), Some(NOW + 7_000));
