@@ -11,6 +11,7 @@ pub mod canary;
 pub mod clock;
 pub mod customer_keys;
 pub mod decider;
+pub mod delivery;
 pub mod deposits;
 pub mod door;
 pub mod event_store;

@@ -6,7 +6,10 @@
 
 pub mod book;
 pub mod chain_watch;
+pub mod challenge;
+pub mod delivery;
 pub mod payout;
 pub mod purchase;
 pub mod receive;
+pub mod webhook;
 pub mod wire;

@@ -1,0 +1,97 @@
+//! Reading the attempts beside their writer: for pages, and to find what to send again.
+
+use std::path::Path;
+
+use millrace_protocols::delivery::cursor::Position;
+use rusqlite::{Connection, OpenFlags, Row, params};
+use uuid::Uuid;
+
+use super::{OpenError, number_of};
+
+/// The most rows that are read at once.
+pub const ROWS_MAX: usize = 1_000;
+
+/// An attempt as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its number in the file.
+    pub number: i64,
+    /// Of which notification.
+    pub position: Position,
+    /// That notification's id, where it was known.
+    pub notification: Option<Uuid>,
+    /// How many attempts it was with this one.
+    pub attempt: u16,
+    /// When it began, in milliseconds since 1970.
+    pub started_ms: u64,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+    /// `delivered`, `status`, or why there was no answer.
+    pub class: String,
+    /// The answer's status.
+    pub status: Option<u16>,
+    /// The answer's body, cut.
+    pub answer: Option<Vec<u8>>,
+    /// What went wrong, for a person.
+    pub error: Option<String>,
+    /// When it is made again, in milliseconds since 1970.
+    pub next_ms: Option<u64>,
+    /// The process that made it.
+    pub epoch: i64,
+}
+
+/// A reader of the file.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+}
+
+impl Reader {
+    /// Opens a file that a writer made.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let failed = |source| OpenError::Database { path: path.to_owned(), source };
+        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA busy_timeout = 5000;").map_err(failed)?;
+        Ok(Self { connection })
+    }
+
+    /// The attempts at an endpoint of notifications in a range of positions, at most [`ROWS_MAX`].
+    pub fn attempts(&self, endpoint: Uuid, from: Position, through: Position) -> rusqlite::Result<Vec<Attempt>> {
+        let Some(number) = number_of(&self.connection, endpoint)? else { return Ok(Vec::new()) };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT number, position, notification, attempt, started_ms, took_us, class, status, answer, error, next_ms,
+                    epoch
+             FROM attempts WHERE subscription = ?1 AND position BETWEEN ?2 AND ?3
+             ORDER BY position, number LIMIT ?4",
+        )?;
+        statement.query_map(params![number, from, through, ROWS_MAX], attempt)?.collect()
+    }
+
+    /// Positions in a range of which no attempt arrived, at most [`ROWS_MAX`]: what to send to recover it.
+    pub fn undelivered(&self, endpoint: Uuid, from: Position, through: Position) -> rusqlite::Result<Vec<Position>> {
+        let Some(number) = number_of(&self.connection, endpoint)? else { return Ok(Vec::new()) };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT position FROM attempts WHERE subscription = ?1 AND position BETWEEN ?2 AND ?3
+             GROUP BY position HAVING sum(class = 'delivered') = 0 ORDER BY position LIMIT ?4",
+        )?;
+        statement.query_map(params![number, from, through, ROWS_MAX], |row| row.get(0))?.collect()
+    }
+}
+
+fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
+    Ok(Attempt {
+        number: row.get(0)?,
+        position: row.get(1)?,
+        notification: row.get::<_, Option<[u8; 16]>>(2)?.map(Uuid::from_bytes),
+        attempt: row.get(3)?,
+        started_ms: row.get(4)?,
+        took_us: row.get(5)?,
+        class: row.get(6)?,
+        status: row.get(7)?,
+        answer: row.get(8)?,
+        error: row.get(9)?,
+        next_ms: row.get(10)?,
+        epoch: row.get(11)?,
+    })
+}

@@ -1,0 +1,89 @@
+//! What is committed is read back, as it stands, by the next process.
+
+use millrace_protocols::delivery::scheduler::EndpointNo;
+
+use super::*;
+
+const NOW: u64 = 1_700_000_000_000;
+const DAY_MS: u64 = 24 * 3_600_000;
+
+fn change(through: Position, open: Vec<(Position, Open)>, retries: &[(Position, Option<Pending>)]) -> Change {
+    Change {
+        endpoint: EndpointNo(0),
+        dispatched_through: through,
+        open,
+        retries: retries.iter().copied().collect(),
+        standing: Standing::Running,
+    }
+}
+
+fn row(endpoint: Uuid, position: Position, status: u16, started_ms: u64) -> Row {
+    let outcome = Outcome::Answered { status, retry_after_ms: None, directive: None };
+    let (answer, error) = (vec![b'x'; 10_000], Some("é".repeat(1_000)));
+    let (notification, attempt) = (Some(Uuid::from_u128(9)), 1);
+    Row { endpoint, position, notification, attempt, started_ms, took_us: 5, outcome, answer, error, next_ms: None }
+}
+
+fn committed(writer: &Writer, changes: Vec<(Uuid, Change)>, rows: Vec<Row>, now_ms: u64) {
+    writer.commit(Batch { changes, rows }, now_ms).blocking_recv().expect("it is committed");
+}
+
+#[test]
+fn a_cursor_comes_back_with_all_that_is_owed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("attempts.db");
+    let (one, key) = (Uuid::from_u128(1), OrderKey::new(u64::MAX));
+    let open = vec![(3, Open { tries: Tries { attempts: 2, failures: 1 }, key })];
+    let pending = Pending { not_before_ms: NOW, tries: Tries { attempts: 1, failures: 1 }, key };
+    let (writer, stored) = Writer::start(&path, NOW, DAY_MS).unwrap();
+    assert!(stored.is_empty());
+    committed(&writer, vec![(one, change(9, open.clone(), &[(2, Some(pending)), (4, Some(pending))]))], vec![], NOW);
+    let disabled = Change { standing: Standing::Disabled(Reason::Gone), ..change(10, open.clone(), &[(4, None)]) };
+    committed(&writer, vec![(one, disabled)], vec![], NOW);
+    drop(writer);
+    let (_writer, stored) = Writer::start(&path, NOW, DAY_MS).unwrap();
+    let Stored { cursor, disabled } = &stored[&one];
+    assert_eq!((cursor.dispatched_through(), *disabled), (10, Some(Reason::Gone)));
+    assert_eq!(cursor.open().iter().map(|(position, open)| (*position, *open)).collect::<Vec<_>>(), open);
+    assert_eq!(cursor.retries().iter().collect::<Vec<_>>(), [(&2, &pending)]);
+}
+
+#[test]
+fn attempts_are_read_back_cut_to_what_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("attempts.db");
+    let one = Uuid::from_u128(1);
+    let (writer, _) = Writer::start(&path, NOW, DAY_MS).unwrap();
+    committed(&writer, vec![], vec![row(one, 7, 500, NOW), row(one, 7, 204, NOW), row(one, 8, 500, NOW)], NOW);
+    let reader = Reader::open(&path).unwrap();
+    let attempts = reader.attempts(one, 7, 7).unwrap();
+    let classes: Vec<_> = attempts.iter().map(|attempt| (attempt.class.as_str(), attempt.status)).collect();
+    assert_eq!(classes, [("status", Some(500)), ("delivered", Some(204))]);
+    assert_eq!(attempts[0].answer.as_ref().map(Vec::len), Some(ANSWER_BYTES_MAX));
+    assert_eq!(attempts[0].error.as_ref().map(String::len), Some(ERROR_BYTES_MAX));
+    assert_eq!(reader.undelivered(one, 0, 100).unwrap(), [8]);
+    assert_eq!(reader.undelivered(Uuid::nil(), 0, 100).unwrap(), [0; 0]);
+}
+
+#[test]
+fn old_attempts_go_and_young_ones_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("attempts.db");
+    let one = Uuid::from_u128(1);
+    let (writer, _) = Writer::start(&path, NOW, DAY_MS).unwrap();
+    let rows = vec![row(one, 1, 204, NOW), row(one, 2, 204, NOW + DAY_MS)];
+    committed(&writer, vec![], rows, NOW + DAY_MS + 1);
+    // The next commit is answered after what the last one left to do.
+    committed(&writer, vec![], vec![], NOW + DAY_MS + 1);
+    let left = Reader::open(&path).unwrap().attempts(one, 0, 100).unwrap();
+    assert_eq!(left.iter().map(|attempt| attempt.position).collect::<Vec<_>>(), [2]);
+}
+
+#[test]
+fn a_file_of_a_newer_version_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("attempts.db");
+    drop(open(&path).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Writer::start(&path, NOW, DAY_MS), Err(OpenError::Newer(_))));
+}

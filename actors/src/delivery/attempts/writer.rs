@@ -1,0 +1,231 @@
+//! The thread that commits: one batch after the other, again and again when the disk does not take it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
+
+use millrace_protocols::delivery::cursor::{OrderKey, Position};
+use millrace_protocols::delivery::scheduler::{Change, Standing};
+use millrace_protocols::delivery::verdict::Outcome;
+use rusqlite::{Connection, params};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::{
+    ANSWER_BYTES_MAX, Batch, ERROR_BYTES_MAX, OpenError, Row, Stored, blob, class, disabled, epoch, load, open,
+};
+
+/// How many batches may wait: the next is made while one is written.
+const WAITING_MAX: usize = 2;
+/// How long a disk that does not take a batch is left alone.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How many rows that are too old are deleted after a commit.
+const PRUNED_AT_ONCE: usize = 1_024;
+/// How often it is looked whether any are.
+const PRUNE_EVERY_MS: u64 = 60_000;
+
+struct Request {
+    batch: Batch,
+    now_ms: u64,
+    done: oneshot::Sender<()>,
+}
+
+/// Hands batches to the thread, which ends with it.
+#[derive(Debug, Clone)]
+pub(in super::super) struct Writer {
+    requests: SyncSender<Request>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Request({} rows)", self.batch.rows.len())
+    }
+}
+
+impl Writer {
+    /// Opens the file, reads what is owed and begins an epoch. Rows are kept for `kept_ms`.
+    pub(in super::super) fn start(
+        path: &Path,
+        now_ms: u64,
+        kept_ms: u64,
+    ) -> Result<(Self, HashMap<Uuid, Stored>), OpenError> {
+        let failed = |source| OpenError::Database { path: path.to_owned(), source };
+        let connection = open(path)?;
+        let stored = load(&connection, path)?;
+        let epoch = epoch(&connection, now_ms).map_err(failed)?;
+        let file = File { path: path.to_owned(), connection, epoch, kept_ms, numbers: HashMap::new(), pruned_ms: 0 };
+        let (requests, receiver) = sync_channel(WAITING_MAX);
+        let thread = std::thread::Builder::new().name("attempts".to_owned());
+        thread.spawn(move || file.run(&receiver)).map_err(OpenError::Thread)?;
+        Ok((Self { requests }, stored))
+    }
+
+    /// Commits a batch; the answer comes when it is durable. At most one is under way at a time.
+    pub(in super::super) fn commit(&self, batch: Batch, now_ms: u64) -> oneshot::Receiver<()> {
+        let (done, answer) = oneshot::channel();
+        // A thread that is gone drops the request, which the answer tells.
+        let _ = self.requests.try_send(Request { batch, now_ms, done });
+        answer
+    }
+}
+
+struct File {
+    path: PathBuf,
+    connection: Connection,
+    epoch: i64,
+    kept_ms: u64,
+    numbers: HashMap<Uuid, i64>,
+    pruned_ms: u64,
+}
+
+impl File {
+    fn run(mut self, requests: &Receiver<Request>) {
+        while let Ok(Request { batch, now_ms, done }) = requests.recv() {
+            while let Err(error) = self.commit(&batch) {
+                tracing::error!(%error, file = %self.path.display(), "attempts cannot be written; nothing is sent");
+                self.recover();
+                if done.is_closed() {
+                    return;
+                }
+            }
+            // Whoever gave up starts again with what is stored.
+            let _ = done.send(());
+            if let Err(error) = self.prune(now_ms) {
+                tracing::warn!(%error, "old attempts cannot be deleted");
+            }
+        }
+    }
+
+    fn recover(&mut self) {
+        self.numbers.clear();
+        std::thread::park_timeout(AGAIN_AFTER);
+        let _ = self.connection.execute_batch("ROLLBACK");
+        if let Ok(connection) = open(&self.path) {
+            self.connection = connection;
+        }
+    }
+
+    fn commit(&mut self, batch: &Batch) -> rusqlite::Result<()> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        for (endpoint, change) in &batch.changes {
+            let number = self.number(*endpoint)?;
+            self.store(number, change)?;
+        }
+        for row in &batch.rows {
+            let number = self.number(row.endpoint)?;
+            self.insert(number, row)?;
+        }
+        self.connection.execute_batch("COMMIT")
+    }
+
+    fn number(&mut self, endpoint: Uuid) -> rusqlite::Result<i64> {
+        if let Some(number) = self.numbers.get(&endpoint) {
+            return Ok(*number);
+        }
+        self.connection
+            .prepare_cached("INSERT INTO subscriptions (id) VALUES (?1) ON CONFLICT (id) DO NOTHING")?
+            .execute([endpoint.as_bytes()])?;
+        let number = super::number_of(&self.connection, endpoint)?.expect("it was inserted in this transaction");
+        self.numbers.insert(endpoint, number);
+        Ok(number)
+    }
+
+    fn store(&self, number: i64, change: &Change) -> rusqlite::Result<()> {
+        if change.standing == Standing::Removed {
+            for sql in ["DELETE FROM cursors WHERE subscription = ?1", "DELETE FROM retries WHERE subscription = ?1"] {
+                self.connection.prepare_cached(sql)?.execute([number])?;
+            }
+            return Ok(());
+        }
+        self.connection
+            .prepare_cached(
+                "INSERT INTO cursors (subscription, dispatched_through, open, disabled) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (subscription) DO UPDATE
+                 SET dispatched_through = excluded.dispatched_through, open = excluded.open,
+                     disabled = excluded.disabled",
+            )?
+            .execute(params![
+                number,
+                change.dispatched_through,
+                blob::encode(&change.open),
+                disabled(change.standing)
+            ])?;
+        for (position, pending) in &change.retries {
+            match pending {
+                Some(pending) => self
+                    .connection
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO retries
+                         (subscription, position, not_before_ms, attempts, failures, order_key)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                    )?
+                    .execute(params![
+                        number,
+                        position,
+                        pending.not_before_ms,
+                        pending.tries.attempts,
+                        pending.tries.failures,
+                        pending.key.map(OrderKey::number).map(u64::cast_signed)
+                    ])?,
+                None => self.forget(number, *position)?,
+            };
+        }
+        Ok(())
+    }
+
+    fn forget(&self, number: i64, position: Position) -> rusqlite::Result<usize> {
+        self.connection
+            .prepare_cached("DELETE FROM retries WHERE subscription = ?1 AND position = ?2")?
+            .execute(params![number, position])
+    }
+
+    fn insert(&self, number: i64, row: &Row) -> rusqlite::Result<()> {
+        let status = match row.outcome {
+            Outcome::Answered { status, .. } => Some(status),
+            Outcome::Failed(_) => None,
+        };
+        let answer = &row.answer[..row.answer.len().min(ANSWER_BYTES_MAX)];
+        let error = row.error.as_deref().map(|error| &error[..error.floor_char_boundary(ERROR_BYTES_MAX)]);
+        self.connection
+            .prepare_cached(
+                "INSERT INTO attempts (subscription, position, notification, attempt, started_ms, took_us, class, status,
+                                       answer, error, next_ms, epoch)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+            )?
+            .execute(params![
+                number,
+                row.position,
+                row.notification.as_ref().map(Uuid::as_bytes),
+                row.attempt,
+                row.started_ms,
+                row.took_us,
+                class(row.outcome),
+                status,
+                (!answer.is_empty()).then_some(answer),
+                error,
+                row.next_ms,
+                self.epoch
+            ])?;
+        Ok(())
+    }
+
+    /// Deletes some of what is too old; the rows stand in the order in which they were made.
+    fn prune(&mut self, now_ms: u64) -> rusqlite::Result<()> {
+        if now_ms < self.pruned_ms + PRUNE_EVERY_MS {
+            return Ok(());
+        }
+        let before_ms = now_ms.saturating_sub(self.kept_ms);
+        let deleted = self
+            .connection
+            .prepare_cached(
+                "DELETE FROM attempts WHERE number IN (SELECT number FROM attempts ORDER BY number LIMIT ?1)
+                 AND started_ms < ?2",
+            )?
+            .execute(params![PRUNED_AT_ONCE, before_ms])?;
+        if deleted < PRUNED_AT_ONCE {
+            self.pruned_ms = now_ms;
+        }
+        Ok(())
+    }
+}

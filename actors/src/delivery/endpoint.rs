@@ -1,0 +1,109 @@
+//! An endpoint as its owner wants it, and a notification as it is sent.
+
+use std::sync::Arc;
+
+use hyper::body::Bytes;
+use millrace_protocols::delivery::cursor::{OrderKey, Position};
+use millrace_protocols::delivery::scheduler::Terms;
+use millrace_protocols::webhook::sign::Signer;
+use uuid::Uuid;
+
+use super::address::Target;
+
+/// A notification.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// Its place in the log.
+    pub position: Position,
+    /// Its id, the same at every endpoint and over all attempts.
+    pub id: Uuid,
+    /// What those of one deposit have in common.
+    pub key: Option<OrderKey>,
+    /// What it tells, for filters: `deposit.confirmed`.
+    pub kind: Arc<str>,
+    /// Whose it is, for filters.
+    pub customer: Option<Arc<str>>,
+    /// What is signed and sent.
+    pub body: Bytes,
+}
+
+/// An endpoint.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Its subscription's id.
+    pub id: Uuid,
+    /// Where it is.
+    pub target: Target,
+    /// What signs for it.
+    pub signer: Signer,
+    /// How it wants to be served.
+    pub terms: Terms,
+    /// What it wants to hear of.
+    pub filter: Filter,
+    /// What its bodies are.
+    pub content: Content,
+    /// When it is new: the last notification that it does not get.
+    pub begins_after: Position,
+}
+
+/// What the header `Content-Type` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Content {
+    /// `application/json`.
+    #[default]
+    Json,
+    /// `text/plain`, as ton.events has it.
+    Text,
+}
+
+/// What an endpoint wants to hear of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    /// Kinds: a name, all below a name (`deposit.*`), or all (`*`). Without any, all.
+    pub kinds: Vec<String>,
+    /// Of this customer alone.
+    pub customer: Option<String>,
+}
+
+impl Filter {
+    /// Whether the endpoint wants this one.
+    pub fn wants(&self, outgoing: &Outgoing) -> bool {
+        let is_his = self.customer.as_deref().is_none_or(|customer| outgoing.customer.as_deref() == Some(customer));
+        is_his && (self.kinds.is_empty() || self.kinds.iter().any(|pattern| is_of(&outgoing.kind, pattern)))
+    }
+}
+
+fn is_of(kind: &str, pattern: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => kind.starts_with(beginning),
+        None => kind == pattern,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: &str, customer: Option<&str>) -> Outgoing {
+        let (kind, customer) = (Arc::from(kind), customer.map(Arc::from));
+        Outgoing { position: 1, id: Uuid::nil(), key: None, kind, customer, body: Bytes::new() }
+    }
+
+    fn kinds(patterns: &[&str]) -> Filter {
+        Filter { kinds: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(), customer: None }
+    }
+
+    #[test]
+    fn a_pattern_is_a_name_all_below_one_or_all() {
+        let wants = |patterns: &[&str]| kinds(patterns).wants(&of("deposit.confirmed", None));
+        assert!(wants(&[]) && wants(&["*"]) && wants(&["deposit.*"]) && wants(&["x", "deposit.confirmed"]));
+        assert!(!wants(&["deposit"]) && !wants(&["deposits.*"]) && !wants(&["deposit.confirmed.late"]));
+    }
+
+    #[test]
+    fn a_customers_endpoint_hears_of_him_alone() {
+        let filter = Filter { kinds: vec![], customer: Some("a".to_owned()) };
+        assert!(filter.wants(&of("k", Some("a"))));
+        assert!(!filter.wants(&of("k", Some("b"))) && !filter.wants(&of("k", None)));
+    }
+}

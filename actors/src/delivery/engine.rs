@@ -1,0 +1,453 @@
+//! The task that owns the scheduler: hands endpoints what comes after their cursors, stores what they claim and what came of
+//! it, and makes the attempts.
+//!
+//! One batch is written at a time, and what changes meanwhile is the next one. An attempt begins when the batch with its claim
+//! is durable; its row is in a batch after it ended. So there is never a send that the file does not know of.
+
+mod attempt;
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use millrace_protocols::delivery::cursor::{Cursor, Position};
+use millrace_protocols::delivery::policy::Chance;
+use millrace_protocols::delivery::scheduler::{EndpointNo, Scheduler, Standing};
+use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, Trouble, Verdict};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use uuid::Uuid;
+
+use super::attempts::{Batch, OpenError, Row, Stored, Writer};
+use super::client::{Client, Line};
+use super::endpoint::{Endpoint, Filter, Outgoing};
+use super::shelf::{Page, Shelf, Source, SourceError};
+use crate::clock::Clock;
+use attempt::{Common, Job, Made, Way};
+
+/// After a batch of many rows the next one waits this long, so that it has many too.
+const LINGER: Duration = Duration::from_millis(2);
+/// Batches below this many rows are not waited for, and from this many on neither.
+const LINGER_ROWS: std::ops::Range<usize> = 8..512;
+/// How many pages are read at once.
+const READS_MAX: usize = 8;
+/// How long nothing is read after that failed.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+/// How long a stop waits for what is under way.
+const STOP_WAITS: Duration = Duration::from_secs(5);
+/// The longest sleep, after which the clock is looked at again: it may have been set.
+const SLEEP_MAX: Duration = Duration::from_secs(1);
+
+/// What the engine works with.
+pub struct Settings {
+    /// The file of attempts.
+    pub path: PathBuf,
+    /// How long attempts are kept.
+    pub kept: Duration,
+    /// What posts.
+    pub client: Client,
+    /// Where notifications come from.
+    pub source: Arc<dyn Source>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What is asked of the engine. An endpoint that it does not know is nobody's business.
+#[derive(Debug)]
+pub enum Command {
+    /// Here is an endpoint, new or changed. One that was disabled stays so until it is resumed.
+    Put(Box<Endpoint>),
+    /// Send nothing to it.
+    Pause(Uuid),
+    /// Send to it again, with its failures forgiven.
+    Resume(Uuid),
+    /// Forget it.
+    Remove(Uuid),
+    /// Go on after another position; what is owed stays owed.
+    MoveCursor {
+        /// Which endpoint.
+        endpoint: Uuid,
+        /// The last notification that it does not get again.
+        through: Position,
+    },
+    /// Send some once more.
+    Resend {
+        /// Which endpoint.
+        endpoint: Uuid,
+        /// What.
+        positions: Vec<Position>,
+    },
+}
+
+/// What others have to hear: an endpoint was disabled. Told again by every process until it is resumed or removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disabled {
+    /// Which endpoint.
+    pub endpoint: Uuid,
+    /// Why.
+    pub reason: Reason,
+}
+
+struct Entry {
+    id: Uuid,
+    filter: Filter,
+    way: Arc<Way>,
+}
+
+enum Done {
+    Made(Made),
+    Read(Position, Result<Page, SourceError>),
+}
+
+struct Engine {
+    common: Arc<Common>,
+    writer: Writer,
+    scheduler: Scheduler<Arc<Outgoing>>,
+    entries: Vec<Entry>,
+    numbers: HashMap<Uuid, EndpointNo>,
+    /// Endpoints of the file that nobody has put yet.
+    stored: HashMap<Uuid, Stored>,
+    shelf: Shelf,
+    /// What is being read, and who waits for it.
+    reading: HashMap<Position, Vec<EndpointNo>>,
+    read_again: Option<Instant>,
+    tasks: JoinSet<Done>,
+    rows: Vec<Row>,
+    committing: Option<oneshot::Receiver<()>>,
+    committed_rows: usize,
+    committed_at: Instant,
+    head: watch::Receiver<Position>,
+    notices: mpsc::Sender<Disabled>,
+    untold: VecDeque<Disabled>,
+}
+
+/// Delivers until nobody can send commands any more; then what is under way is waited for and stored. Ends with an error when
+/// the file does not open, or when its thread is gone.
+pub async fn run(
+    settings: Settings,
+    mut commands: mpsc::Receiver<Command>,
+    notices: mpsc::Sender<Disabled>,
+) -> Result<(), OpenError> {
+    let mut engine = Engine::open(settings, notices)?;
+    loop {
+        engine.work();
+        let wake = engine.wake();
+        tokio::select! {
+            biased;
+            Some(done) = engine.tasks.join_next() => engine.take(done),
+            committed = durable(&mut engine.committing) => if !engine.committed(committed) { return Err(gone()) },
+            command = commands.recv() => match command {
+                Some(command) => engine.obey(command),
+                None => return engine.stop().await,
+            },
+            Ok(()) = engine.head.changed() => engine.scheduler.feed_all(),
+            () = sleep_until(wake) => {}
+        }
+        while let Some(done) = engine.tasks.try_join_next() {
+            engine.take(done);
+        }
+        while let Ok(command) = commands.try_recv() {
+            engine.obey(command);
+        }
+    }
+}
+
+fn gone() -> OpenError {
+    OpenError::Thread(std::io::Error::other("the thread that wrote attempts has ended"))
+}
+
+/// Never, while nothing is being committed.
+async fn durable(committing: &mut Option<oneshot::Receiver<()>>) -> Result<(), oneshot::error::RecvError> {
+    match committing {
+        Some(answer) => answer.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Engine {
+    fn open(settings: Settings, notices: mpsc::Sender<Disabled>) -> Result<Self, OpenError> {
+        let Settings { path, kept, client, source, clock } = settings;
+        let head = source.head();
+        let common = Arc::new(Common { client, source, clock });
+        let kept_ms = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
+        let (writer, stored) = Writer::start(&path, common.now_ms(), kept_ms)?;
+        Ok(Self {
+            common,
+            writer,
+            scheduler: Scheduler::default(),
+            entries: Vec::new(),
+            numbers: HashMap::new(),
+            stored,
+            shelf: Shelf::default(),
+            reading: HashMap::new(),
+            read_again: None,
+            tasks: JoinSet::new(),
+            rows: Vec::new(),
+            committing: None,
+            committed_rows: 0,
+            committed_at: Instant::now(),
+            head,
+            notices,
+            untold: VecDeque::new(),
+        })
+    }
+
+    /// Everything that can be done without waiting.
+    fn work(&mut self) {
+        let now_ms = self.common.now_ms();
+        self.scheduler.advance(now_ms);
+        self.fill(now_ms);
+        self.commit(now_ms);
+        while let Some(attempt) = self.scheduler.next(now_ms) {
+            let payload = attempt.payload.or_else(|| self.shelf.at(attempt.position));
+            let (endpoint, position) = (attempt.endpoint, attempt.position);
+            let job = Job { endpoint, position, payload, attempt: attempt.tries.attempts.saturating_add(1) };
+            let (common, way) = (Arc::clone(&self.common), Arc::clone(&self.entries[endpoint.0 as usize].way));
+            self.tasks.spawn(async move { Done::Made(job.make(common, way).await) });
+        }
+        self.tell();
+    }
+
+    fn tell(&mut self) {
+        while let Some(notice) = self.untold.front() {
+            if let Err(mpsc::error::TrySendError::Full(_)) = self.notices.try_send(*notice) {
+                return;
+            }
+            self.untold.pop_front();
+        }
+    }
+
+    fn wake(&mut self) -> Instant {
+        let (now, now_ms) = (Instant::now(), self.common.now_ms());
+        let scheduled = self.scheduler.wake_ms().map(|at_ms| now + Duration::from_millis(at_ms.saturating_sub(now_ms)));
+        let lingering = (self.committing.is_none() && self.has_news()).then(|| self.committed_at + LINGER);
+        let wakes = [Some(now + SLEEP_MAX), scheduled, lingering, self.read_again];
+        wakes.into_iter().flatten().min().expect("the longest sleep is among them")
+    }
+
+    fn has_news(&self) -> bool {
+        self.scheduler.has_changes() || !self.rows.is_empty()
+    }
+
+    /// Hands hungry endpoints what comes after their cursors, as far as it is at hand, and has the rest read.
+    fn fill(&mut self, now_ms: u64) {
+        if self.read_again.is_some_and(|at| at <= Instant::now()) {
+            self.read_again = None;
+            self.scheduler.feed_all();
+        }
+        while let Some(endpoint) = self.scheduler.next_hungry() {
+            let mut room = self.scheduler.claim_due(endpoint, now_ms);
+            while room > 0 && self.scheduler.cursor(endpoint).dispatched_through() < *self.head.borrow() {
+                match self.claim_of_shelf(endpoint, room) {
+                    Some(left) => room = left,
+                    None => {
+                        self.read_for(endpoint);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Claims what the page at hand has; says how much room is left, or that there is no page.
+    fn claim_of_shelf(&mut self, endpoint: EndpointNo, mut room: usize) -> Option<usize> {
+        let through = self.scheduler.cursor(endpoint).dispatched_through();
+        let (page, items) = self.shelf.after(through)?;
+        let filter = &self.entries[endpoint.0 as usize].filter;
+        for item in items {
+            if room == 0 {
+                return Some(0);
+            }
+            if filter.wants(item) {
+                self.scheduler.claim(endpoint, item.position, item.key, Arc::clone(item));
+                room -= 1;
+            } else {
+                self.scheduler.pass(endpoint, item.position);
+            }
+        }
+        self.scheduler.pass(endpoint, page.through);
+        Some(room)
+    }
+
+    fn read_for(&mut self, endpoint: EndpointNo) {
+        let after = self.scheduler.cursor(endpoint).dispatched_through();
+        if let Some(waiting) = self.reading.get_mut(&after) {
+            waiting.push(endpoint);
+            return;
+        }
+        if self.reading.len() >= READS_MAX || self.read_again.is_some() {
+            // Whoever comes too late is fed again when something was read.
+            self.reading.values_mut().next().into_iter().for_each(|waiting| waiting.push(endpoint));
+            return;
+        }
+        self.reading.insert(after, vec![endpoint]);
+        let (common, head) = (Arc::clone(&self.common), *self.head.borrow());
+        self.tasks.spawn(async move { Done::Read(after, Page::read(&*common.source, after, head).await) });
+    }
+
+    /// Stores what changed, unless something is being stored.
+    fn commit(&mut self, now_ms: u64) {
+        if self.committing.is_some() || !self.has_news() {
+            return;
+        }
+        let is_worth_waiting = LINGER_ROWS.contains(&self.committed_rows) && self.rows.len() < LINGER_ROWS.end;
+        if is_worth_waiting && self.committed_at.elapsed() < LINGER {
+            return;
+        }
+        let changes = self.scheduler.take_changes();
+        let changes = changes.into_iter().map(|change| (self.entries[change.endpoint.0 as usize].id, change)).collect();
+        let rows = std::mem::take(&mut self.rows);
+        self.committed_rows = rows.len();
+        self.committing = Some(self.writer.commit(Batch { changes, rows }, now_ms));
+    }
+
+    /// Whether the writer is still there.
+    fn committed(&mut self, answer: Result<(), oneshot::error::RecvError>) -> bool {
+        self.committing = None;
+        self.committed_at = Instant::now();
+        self.scheduler.committed();
+        answer.is_ok()
+    }
+
+    fn take(&mut self, done: Result<Done, tokio::task::JoinError>) {
+        match done.expect("a task catches its panics and is never aborted") {
+            Done::Made(made) => self.judge(made),
+            Done::Read(after, page) => {
+                let waiting = self.reading.remove(&after).unwrap_or_default();
+                match page {
+                    Ok(page) => self.shelf.put(page),
+                    Err(error) => {
+                        tracing::warn!(%error, "notifications wait");
+                        self.read_again = Some(Instant::now() + READ_AGAIN);
+                    }
+                }
+                self.scheduler.feed_some(&waiting);
+            }
+        }
+    }
+
+    fn judge(&mut self, made: Made) {
+        let now_ms = self.common.now_ms();
+        let (outcome, took) = (made.ended.outcome, made.ended.took);
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let ended = (outcome, took_ms);
+        let verdict = self.scheduler.finished(made.endpoint, made.position, ended, now_ms, Chance(rand::random()));
+        let Some(Verdict { fate, .. }) = verdict else { return };
+        let id = self.entries[made.endpoint.0 as usize].id;
+        let next_ms = match fate {
+            Fate::Retry { not_before_ms } => Some(not_before_ms),
+            Fate::Delivered | Fate::Aborted => None,
+            Fate::Disable(reason) => {
+                tracing::warn!(endpoint = %id, ?reason, position = made.position, "an endpoint is disabled");
+                self.untold.push_back(Disabled { endpoint: id, reason });
+                None
+            }
+        };
+        self.rows.push(Row {
+            endpoint: id,
+            position: made.position,
+            notification: made.notification,
+            attempt: made.attempt,
+            started_ms: made.started_ms,
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            outcome,
+            answer: made.ended.answer,
+            error: made.ended.error,
+            next_ms,
+        });
+    }
+
+    fn obey(&mut self, command: Command) {
+        let now_ms = self.common.now_ms();
+        match command {
+            Command::Put(endpoint) => self.put(*endpoint, now_ms),
+            Command::Pause(id) => self.stand(id, Standing::Paused),
+            Command::Resume(id) => self.stand(id, Standing::Running),
+            Command::Remove(id) => {
+                self.stand(id, Standing::Removed);
+                self.numbers.remove(&id);
+            }
+            Command::MoveCursor { endpoint, through } => {
+                if let Some(number) = self.numbers.get(&endpoint) {
+                    self.scheduler.move_cursor(*number, through);
+                }
+            }
+            Command::Resend { endpoint, positions } => {
+                if let Some(number) = self.numbers.get(&endpoint) {
+                    self.scheduler.resend(*number, &positions, now_ms);
+                }
+            }
+        }
+    }
+
+    fn stand(&mut self, id: Uuid, standing: Standing) {
+        if let Some(number) = self.numbers.get(&id) {
+            self.scheduler.set_standing(*number, standing);
+        }
+    }
+
+    fn put(&mut self, endpoint: Endpoint, now_ms: u64) {
+        let Endpoint { id, target, signer, terms, filter, content, begins_after } = endpoint;
+        let line = match Line::new(target) {
+            Ok(line) => line,
+            Err(error) => return tracing::error!(endpoint = %id, %error, "an endpoint cannot be served"),
+        };
+        let entry = Entry { id, filter, way: Arc::new(Way { line, signer, content }) };
+        if let Some(number) = self.numbers.get(&id) {
+            self.entries[number.0 as usize] = entry;
+            return self.scheduler.set_terms(*number, terms);
+        }
+        let fresh = || Stored { cursor: Cursor::restore(begins_after, [], []), disabled: None };
+        let Stored { cursor, disabled } = self.stored.remove(&id).unwrap_or_else(fresh);
+        let standing = disabled.map_or(Standing::Running, Standing::Disabled);
+        self.untold.extend(disabled.map(|reason| Disabled { endpoint: id, reason }));
+        let number = self.scheduler.add(terms, standing, cursor);
+        self.numbers.insert(id, number);
+        self.entries.push(entry);
+        self.note_unknown(number, now_ms);
+    }
+
+    /// What a process that ended had claimed gets its row before it is sent again.
+    fn note_unknown(&mut self, number: EndpointNo, now_ms: u64) {
+        let id = self.entries[number.0 as usize].id;
+        self.rows.extend(self.scheduler.unknown(number).map(|(position, tries)| Row {
+            endpoint: id,
+            position,
+            notification: None,
+            attempt: tries.attempts,
+            started_ms: now_ms,
+            took_us: 0,
+            outcome: Outcome::Failed(Trouble::Unknown),
+            answer: Vec::new(),
+            error: None,
+            next_ms: Some(now_ms),
+        }));
+    }
+
+    /// Sends nothing more, waits a while for what is under way, and stores where everybody stands.
+    async fn stop(mut self) -> Result<(), OpenError> {
+        let until = Instant::now() + STOP_WAITS;
+        while self.scheduler.in_flight() > 0
+            && let Ok(Some(done)) = timeout_at(until, self.tasks.join_next()).await
+        {
+            self.take(done);
+        }
+        if let Some(answer) = self.committing.take() {
+            answer.await.map_err(|_| gone())?;
+            self.scheduler.committed();
+        }
+        let now_ms = self.common.now_ms();
+        self.scheduler.release_unsent(now_ms);
+        self.committed_rows = 0;
+        self.commit(now_ms);
+        match self.committing.take() {
+            Some(answer) => answer.await.map_err(|_| gone()),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

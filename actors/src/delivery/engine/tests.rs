@@ -1,0 +1,308 @@
+//! The engine with a log in memory and receivers on this machine: what arrives, what is stored, and what is left after an end.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use futures::future::BoxFuture;
+use hyper::body::Bytes;
+use millrace_protocols::delivery::cursor::OrderKey;
+use millrace_protocols::delivery::endpoint::Order;
+use millrace_protocols::delivery::policy::Schedule;
+use millrace_protocols::delivery::scheduler::Terms;
+use millrace_protocols::webhook::secret::HmacSecret;
+use millrace_protocols::webhook::sign::{self, Signer};
+use millrace_protocols::webhook::verify;
+
+use super::super::address::{Reach, Target};
+use super::super::attempts::Reader;
+use super::super::client::SystemResolver;
+use super::super::endpoint::Content;
+use super::super::sink::{Received, Reply, Sink, status};
+use super::*;
+use crate::clock::SystemClock;
+
+/// A log that grows when told to.
+struct Log {
+    all: Mutex<Vec<Outgoing>>,
+    head: watch::Sender<Position>,
+}
+
+impl Log {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { all: Mutex::default(), head: watch::Sender::new(0) })
+    }
+
+    fn publish(&self, count: u64) {
+        let mut all = self.all.lock().unwrap();
+        for _ in 0..count {
+            let position = all.len() as Position + 1;
+            let kind = if position.is_multiple_of(2) { "deposit.even" } else { "deposit.odd" };
+            let (kind, body) = (Arc::from(kind), Bytes::from(format!("body {position}")));
+            let (id, key) = (Uuid::from_u128(position.into()), OrderKey::new(1 + position % 3));
+            all.push(Outgoing { position, id, key, kind, customer: None, body });
+        }
+        self.head.send_replace(all.len() as Position);
+    }
+}
+
+impl Source for Log {
+    fn head(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+
+    fn after(&self, position: Position, limit: usize) -> BoxFuture<'_, Result<Vec<Outgoing>, SourceError>> {
+        let all = self.all.lock().unwrap();
+        let found = all.iter().skip(position as usize).take(limit).cloned().collect();
+        Box::pin(std::future::ready(Ok(found)))
+    }
+}
+
+/// An engine at work.
+struct Desk {
+    log: Arc<Log>,
+    folder: tempfile::TempDir,
+    commands: mpsc::Sender<Command>,
+    notices: mpsc::Receiver<Disabled>,
+    running: JoinSet<Result<(), OpenError>>,
+}
+
+impl Desk {
+    fn start() -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), Log::new())
+    }
+
+    fn start_in(folder: tempfile::TempDir, log: Arc<Log>) -> Self {
+        let settings = Settings {
+            path: folder.path().join("attempts.db"),
+            kept: Duration::from_secs(3_600),
+            client: Client::new(Reach::Sandbox, Arc::new(SystemResolver)),
+            source: Arc::clone(&log) as Arc<dyn Source>,
+            clock: Arc::new(SystemClock),
+        };
+        let (commands, received) = mpsc::channel(64);
+        let (sender, notices) = mpsc::channel(64);
+        let mut running = JoinSet::new();
+        running.spawn(run(settings, received, sender));
+        Self { log, folder, commands, notices, running }
+    }
+
+    async fn tell(&self, command: Command) {
+        self.commands.send(command).await.unwrap();
+    }
+
+    async fn put(&self, endpoint: Endpoint) {
+        self.tell(Command::Put(Box::new(endpoint))).await;
+    }
+
+    /// Ends in order and begins again.
+    async fn restart(mut self) -> Self {
+        drop(self.commands);
+        self.running.join_next().await.unwrap().unwrap().unwrap();
+        Self::start_in(self.folder, self.log)
+    }
+
+    /// Ends at once and begins again.
+    async fn crash(mut self) -> Self {
+        self.running.shutdown().await;
+        Self::start_in(self.folder, self.log)
+    }
+
+    /// What is stored of the attempts at an endpoint once it is as wanted.
+    async fn rows(
+        &self,
+        id: Uuid,
+        wanted: impl Fn(&[(Position, u16, String)]) -> bool,
+    ) -> Vec<(Position, u16, String)> {
+        let reader = Reader::open(&self.folder.path().join("attempts.db")).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        loop {
+            let attempts = reader.attempts(id, 0, 1_000_000).unwrap();
+            let rows: Vec<_> = attempts.into_iter().map(|row| (row.position, row.attempt, row.class)).collect();
+            if wanted(&rows) {
+                return rows;
+            }
+            assert!(Instant::now() < until, "{rows:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+fn secret() -> HmacSecret {
+    HmacSecret::new(vec![7; 32]).unwrap()
+}
+
+fn endpoint(number: u128, sink: &Sink) -> Endpoint {
+    Endpoint {
+        id: Uuid::from_u128(number),
+        target: Target::parse(&sink.url(), Reach::Sandbox).unwrap(),
+        signer: Signer::new(&[sign::Key::Symmetric(secret())], None).unwrap(),
+        terms: Terms { schedule: Schedule::Listed(vec![20, 20, 20]), order: Order::Free, rate: None },
+        filter: Filter::default(),
+        content: Content::Json,
+        begins_after: 0,
+    }
+}
+
+fn position(received: &Received) -> Position {
+    let id: Uuid = received.headers["webhook-id"].parse().unwrap();
+    id.as_u128() as Position
+}
+
+async fn arrivals(sink: &mut Sink, count: usize) -> Vec<Position> {
+    let mut positions = Vec::new();
+    while positions.len() < count {
+        positions.push(position(&sink.next().await));
+    }
+    positions.sort_unstable();
+    positions
+}
+
+#[tokio::test]
+async fn everything_arrives_signed_at_everybody_who_wants_it() {
+    let desk = Desk::start();
+    let mut all = Sink::start(|_| status(204, "")).await;
+    let mut even = Sink::start(|_| status(204, "")).await;
+    desk.put(endpoint(1, &all)).await;
+    let filter = Filter { kinds: vec!["deposit.even".to_owned()], customer: None };
+    desk.put(Endpoint { filter, begins_after: 4, ..endpoint(2, &even) }).await;
+    desk.log.publish(100);
+    let first = all.next().await;
+    let headers = verify::Headers {
+        id: &first.headers["webhook-id"],
+        timestamp: &first.headers["webhook-timestamp"],
+        signature: &first.headers["webhook-signature"],
+    };
+    let now_s = headers.timestamp.parse().unwrap();
+    assert_eq!(verify::verify(&[verify::Key::Symmetric(secret())], headers, &first.body, now_s), Ok(()));
+    let mut positions = arrivals(&mut all, 99).await;
+    positions.push(position(&first));
+    positions.sort_unstable();
+    assert_eq!(positions, (1..=100).collect::<Vec<_>>());
+    assert_eq!(arrivals(&mut even, 48).await, (3..=50).map(|half| half * 2).collect::<Vec<_>>());
+    let rows = desk.rows(Uuid::from_u128(1), |rows| rows.len() == 100).await;
+    assert!(rows.iter().all(|(_, attempt, class)| *attempt == 1 && class == "delivered"));
+}
+
+#[tokio::test]
+async fn a_failure_is_sent_again_under_the_same_id_and_every_attempt_has_its_row() {
+    let seen = Mutex::new(BTreeMap::new());
+    let desk = Desk::start();
+    let mut sink = Sink::start(move |received| {
+        let mut seen = seen.lock().unwrap();
+        let times = seen.entry(position(received)).or_insert(0);
+        *times += 1;
+        status(if *times < 3 { 500 } else { 200 }, "")
+    })
+    .await;
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(1);
+    assert_eq!(arrivals(&mut sink, 3).await, [1, 1, 1]);
+    let rows = desk.rows(Uuid::from_u128(1), |rows| rows.len() == 3).await;
+    let classes: Vec<_> = rows.iter().map(|(_, attempt, class)| (*attempt, class.as_str())).collect();
+    assert_eq!(classes, [(1, "status"), (2, "status"), (3, "delivered")]);
+}
+
+#[tokio::test]
+async fn an_exhausted_endpoint_is_disabled_over_restarts_and_gets_everything_when_it_is_resumed() {
+    let is_well = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = Arc::clone(&is_well);
+    let mut sink =
+        Sink::start(move |_| status(if asked.load(std::sync::atomic::Ordering::SeqCst) { 204 } else { 500 }, "")).await;
+    let mut desk = Desk::start();
+    let id = Uuid::from_u128(1);
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(1);
+    let disabled = Disabled { endpoint: id, reason: Reason::Exhausted };
+    assert_eq!(desk.notices.recv().await, Some(disabled));
+    desk.rows(id, |rows| rows.len() == 4).await;
+    let mut desk = desk.restart().await;
+    desk.put(endpoint(1, &sink)).await;
+    assert_eq!(desk.notices.recv().await, Some(disabled));
+    desk.log.publish(2);
+    is_well.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert_eq!(sink.waiting(), 4);
+    desk.tell(Command::Resume(id)).await;
+    assert_eq!(arrivals(&mut sink, 3).await, [1, 2, 3]);
+}
+
+#[tokio::test]
+async fn an_orderly_end_loses_nothing_and_repeats_nothing() {
+    let mut sink = Sink::start(|_| status(204, "")).await;
+    let desk = Desk::start();
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(300);
+    let before = arrivals(&mut sink, 50).await.len();
+    let desk = desk.restart().await;
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(1);
+    arrivals(&mut sink, 301 - before).await;
+    let rows = desk.rows(Uuid::from_u128(1), |rows| rows.len() >= 301).await;
+    let positions: Vec<_> = rows.iter().map(|(position, _, _)| *position).collect();
+    assert_eq!(positions, (1..=301).collect::<Vec<_>>());
+    assert!(rows.iter().all(|(_, attempt, class)| *attempt == 1 && class == "delivered"));
+}
+
+#[tokio::test]
+async fn after_a_crash_what_was_claimed_is_unknown_and_arrives() {
+    let sink = Sink::start(|_| Reply::Silence).await;
+    let desk = Desk::start();
+    let id = Uuid::from_u128(1);
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(3);
+    let mut silent = sink;
+    assert_eq!(arrivals(&mut silent, 3).await, [1, 2, 3]);
+    let desk = desk.crash().await;
+    let mut sink = Sink::start(|_| status(204, "")).await;
+    desk.put(endpoint(1, &sink)).await;
+    assert_eq!(arrivals(&mut sink, 3).await, [1, 2, 3]);
+    let rows = desk.rows(id, |rows| rows.len() == 6).await;
+    let of = |position| {
+        let rows = rows.iter().filter(move |(at, _, _)| *at == position);
+        rows.map(|(_, attempt, class)| (*attempt, class.as_str())).collect::<Vec<_>>()
+    };
+    (1..=3).for_each(|position| assert_eq!(of(position), [(1, "unknown"), (2, "delivered")]));
+}
+
+#[tokio::test]
+async fn one_that_hangs_does_not_delay_another() {
+    let mut silent = Sink::start(|_| Reply::Silence).await;
+    let mut sink = Sink::start(|_| status(204, "")).await;
+    let desk = Desk::start();
+    desk.put(endpoint(1, &silent)).await;
+    desk.put(endpoint(2, &sink)).await;
+    desk.log.publish(500);
+    assert_eq!(arrivals(&mut sink, 500).await.len(), 500);
+    silent.next().await;
+    assert!(silent.waiting() <= 3);
+}
+
+#[tokio::test]
+async fn one_can_be_sent_once_more_and_all_after_a_place() {
+    let mut sink = Sink::start(|_| status(204, "")).await;
+    let desk = Desk::start();
+    let id = Uuid::from_u128(1);
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(5);
+    arrivals(&mut sink, 5).await;
+    desk.rows(id, |rows| rows.len() == 5).await;
+    desk.tell(Command::Resend { endpoint: id, positions: vec![2] }).await;
+    assert_eq!(arrivals(&mut sink, 1).await, [2]);
+    desk.rows(id, |rows| rows.len() == 6).await;
+    desk.tell(Command::MoveCursor { endpoint: id, through: 3 }).await;
+    assert_eq!(arrivals(&mut sink, 2).await, [4, 5]);
+}
+
+#[tokio::test]
+async fn a_removed_endpoint_hears_nothing_more() {
+    let mut sink = Sink::start(|_| status(204, "")).await;
+    let mut witness = Sink::start(|_| status(204, "")).await;
+    let desk = Desk::start();
+    desk.put(endpoint(1, &sink)).await;
+    desk.put(endpoint(2, &witness)).await;
+    desk.log.publish(1);
+    arrivals(&mut sink, 1).await;
+    desk.tell(Command::Remove(Uuid::from_u128(1))).await;
+    desk.log.publish(10);
+    arrivals(&mut witness, 11).await;
+    assert_eq!(sink.waiting(), 0);
+}

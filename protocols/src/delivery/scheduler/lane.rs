@@ -1,0 +1,217 @@
+//! One endpoint among the others: what it claimed, what of that may be sent, what is under way.
+
+use std::collections::{HashMap, VecDeque};
+
+use super::super::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
+use super::super::endpoint::{Load, Order};
+use super::super::policy::Chance;
+use super::super::verdict::{Fate, Outcome, Verdict, judge};
+use super::{Change, EndpointNo, Standing, Terms};
+
+/// How many an endpoint claims for each that it may have under way, so that it has something to send while a claim is stored.
+const CLAIMED_PER_PLACE: usize = 2;
+/// How many it claims in any case.
+const CLAIMED_MIN: usize = 16;
+/// The same with an order, where those of a deposit that waits take up room.
+const CLAIMED_MIN_ORDERED: usize = 256;
+
+/// A claimed notification.
+#[derive(Debug)]
+pub(super) struct Entry<T> {
+    pub(super) position: Position,
+    pub(super) payload: Option<T>,
+    pub(super) open: Open,
+}
+
+#[derive(Debug)]
+pub(super) struct Lane<T> {
+    pub(super) terms: Terms,
+    pub(super) standing: Standing,
+    pub(super) cursor: Cursor,
+    pub(super) load: Load,
+    /// Claimed since changes were last taken.
+    pub(super) claimed: VecDeque<Entry<T>>,
+    /// Claimed by changes that are being stored.
+    committing: VecDeque<Entry<T>>,
+    /// May be sent.
+    pub(super) ready: VecDeque<Entry<T>>,
+    /// Under way, each with when it began.
+    pub(super) flying: Vec<(Position, u64)>,
+    /// With an order: which notification of a deposit the others wait for.
+    holders: HashMap<OrderKey, Position>,
+    pub(super) is_in_ring: bool,
+    pub(super) is_hungry: bool,
+    pub(super) is_changed: bool,
+    pub(super) alarm_ms: Option<u64>,
+}
+
+impl<T> Lane<T> {
+    pub(super) fn new(terms: Terms, standing: Standing, mut cursor: Cursor) -> Self {
+        let mut claimed = VecDeque::new();
+        for (position, open) in cursor.note_unknown() {
+            claimed.push_back(Entry { position, payload: None, open });
+        }
+        let mut lane = Self {
+            load: Load::new(terms.rate),
+            terms,
+            standing,
+            cursor,
+            claimed,
+            committing: VecDeque::new(),
+            ready: VecDeque::new(),
+            flying: Vec::new(),
+            holders: HashMap::new(),
+            is_in_ring: false,
+            is_hungry: false,
+            is_changed: false,
+            alarm_ms: None,
+        };
+        lane.find_holders();
+        lane
+    }
+
+    pub(super) fn set_terms(&mut self, terms: Terms) {
+        self.terms = terms;
+        self.find_holders();
+    }
+
+    /// The first of each deposit that is owed is the one the others wait for.
+    fn find_holders(&mut self) {
+        self.holders.clear();
+        if self.terms.order == Order::Free {
+            return;
+        }
+        let retries = self.cursor.retries().iter().filter_map(|(position, pending)| Some((pending.key?, *position)));
+        let open = self.cursor.open().iter().filter_map(|(position, open)| Some((open.key?, *position)));
+        for (key, position) in retries.chain(open) {
+            let holder = self.holders.entry(key).or_insert(position);
+            *holder = position.min(*holder);
+        }
+    }
+
+    /// Drops what a removed endpoint was owed; what is under way ends by itself.
+    pub(super) fn forget(&mut self) {
+        self.claimed.clear();
+        self.committing.clear();
+        self.ready.clear();
+        self.holders.clear();
+        self.cursor = Cursor::default();
+    }
+
+    /// How many are under way, and how many of them to a slow endpoint.
+    pub(super) fn weight(&self) -> (u32, u32) {
+        let all = self.load.in_flight();
+        (all, if self.load.is_slow() { all } else { 0 })
+    }
+
+    /// How many more may be claimed.
+    pub(super) fn room(&self, now_ms: u64) -> usize {
+        if self.standing != Standing::Running || self.load.closed_until_ms() > now_ms {
+            return 0;
+        }
+        let least = match self.terms.order {
+            Order::Free => CLAIMED_MIN,
+            Order::PerDeposit => CLAIMED_MIN_ORDERED,
+        };
+        let most = least.max(self.load.at_once() as usize * CLAIMED_PER_PLACE);
+        most.saturating_sub(self.cursor.open().len())
+    }
+
+    pub(super) fn claim_due(&mut self, now_ms: u64) -> bool {
+        let Some((position, open)) = self.cursor.claim_due(now_ms) else { return false };
+        self.claimed.push_back(Entry { position, payload: None, open });
+        true
+    }
+
+    pub(super) fn take_change(&mut self, endpoint: EndpointNo) -> Change {
+        self.is_changed = false;
+        self.committing.append(&mut self.claimed);
+        Change {
+            endpoint,
+            dispatched_through: self.cursor.dispatched_through(),
+            open: self.cursor.open().iter().map(|(position, open)| (*position, *open)).collect(),
+            retries: self.cursor.take_moved(),
+            standing: self.standing,
+        }
+    }
+
+    pub(super) fn committed(&mut self) {
+        for entry in self.committing.drain(..) {
+            // What is sent again comes before what was never sent: others of its deposit may wait for it.
+            if entry.open.tries.attempts > 0 {
+                self.ready.push_front(entry);
+            } else {
+                self.ready.push_back(entry);
+            }
+        }
+    }
+
+    /// Whether there was something.
+    pub(super) fn release_unsent(&mut self, now_ms: u64) -> bool {
+        let claimed = self.claimed.drain(..).chain(self.committing.drain(..)).chain(self.ready.drain(..));
+        let unsent: Vec<_> = claimed.map(|entry| (entry.position, entry.open)).collect();
+        for (position, Open { tries, key }) in &unsent {
+            self.cursor.postpone(*position, Pending { not_before_ms: now_ms, tries: *tries, key: *key });
+        }
+        !unsent.is_empty()
+    }
+
+    /// The first that waits for no other of its deposit.
+    pub(super) fn take_ready(&mut self) -> Option<Entry<T>> {
+        if self.terms.order == Order::Free {
+            return self.ready.pop_front();
+        }
+        let is_free = |entry: &Entry<T>| {
+            let holder = entry.open.key.and_then(|key| self.holders.get(&key));
+            holder.is_none_or(|holder| *holder == entry.position)
+        };
+        let free = self.ready.iter().position(is_free)?;
+        let entry = self.ready.remove(free)?;
+        if let Some(key) = entry.open.key {
+            self.holders.insert(key, entry.position);
+        }
+        Some(entry)
+    }
+
+    /// Judges an attempt that ended and changes the cursor by it.
+    pub(super) fn finish(
+        &mut self,
+        position: Position,
+        outcome: Outcome,
+        now_ms: u64,
+        chance: Chance,
+    ) -> Option<Verdict> {
+        let flying = self.flying.iter().position(|(flying, _)| *flying == position)?;
+        self.flying.swap_remove(flying);
+        let open = self.cursor.open().get(&position).copied();
+        let Open { tries, key } = open.unwrap_or(Open { tries: Tries::default(), key: None });
+        let verdict = judge(outcome, &self.terms.schedule, u32::from(tries.failures), now_ms, chance);
+        if open.is_none() {
+            return Some(verdict);
+        }
+        let attempts = tries.attempts.saturating_add(1);
+        let pending = |not_before_ms: u64, failures: u32| Pending {
+            not_before_ms,
+            tries: Tries { attempts, failures: u16::try_from(failures).unwrap_or(u16::MAX) },
+            key,
+        };
+        match verdict.fate {
+            Fate::Delivered | Fate::Aborted => self.settle(position, key),
+            Fate::Retry { not_before_ms } => self.cursor.postpone(position, pending(not_before_ms, verdict.failures)),
+            Fate::Disable(reason) => {
+                self.cursor.postpone(position, pending(now_ms, 0));
+                self.standing = Standing::Disabled(reason);
+            }
+        }
+        Some(verdict)
+    }
+
+    fn settle(&mut self, position: Position, key: Option<OrderKey>) {
+        self.cursor.settle(position);
+        if let Some(key) = key
+            && self.holders.get(&key) == Some(&position)
+        {
+            self.holders.remove(&key);
+        }
+    }
+}

@@ -1,0 +1,425 @@
+//! The scheduler driven by hand, and by chance against a model of what every endpoint must get.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::num::NonZeroU64;
+
+use proptest::prelude::*;
+
+use super::super::endpoint::PROBE_FIRST_MS;
+use super::super::verdict::{Fate, Trouble};
+use super::*;
+
+const NOW: u64 = 1_700_000_000_000;
+const WELL: Outcome = Outcome::Answered { status: 204, retry_after_ms: None, directive: None };
+const FAILED: Outcome = Outcome::Answered { status: 500, retry_after_ms: None, directive: None };
+const GONE: Outcome = Outcome::Answered { status: 410, retry_after_ms: None, directive: None };
+
+fn terms(order: Order) -> Terms {
+    Terms { schedule: Schedule::TON_EVENTS, order, rate: None }
+}
+
+fn key(number: u64) -> Option<OrderKey> {
+    NonZeroU64::new(number).map(OrderKey)
+}
+
+/// A scheduler with somebody who drives it: `head` notifications, each of the deposit its position modulo four says.
+struct Desk {
+    scheduler: Scheduler<u64>,
+    head: u64,
+    now_ms: u64,
+}
+
+impl Desk {
+    fn new(endpoints: usize, order: Order, head: u64) -> Self {
+        let mut scheduler = Scheduler::default();
+        for _ in 0..endpoints {
+            scheduler.add(terms(order), Standing::Running, Cursor::default());
+        }
+        Self { scheduler, head, now_ms: NOW }
+    }
+
+    fn fill(&mut self) {
+        self.scheduler.advance(self.now_ms);
+        while let Some(endpoint) = self.scheduler.next_hungry() {
+            let mut room = self.scheduler.claim_due(endpoint, self.now_ms);
+            while room > 0 && self.scheduler.cursor(endpoint).dispatched_through() < self.head {
+                let position = self.scheduler.cursor(endpoint).dispatched_through() + 1;
+                self.scheduler.claim(endpoint, position, key(1 + position % 4), position);
+                room -= 1;
+            }
+        }
+    }
+
+    fn store(&mut self) {
+        self.scheduler.take_changes();
+        self.scheduler.committed();
+    }
+
+    /// Everything that can be sent now.
+    fn send(&mut self) -> Vec<Attempt<u64>> {
+        self.fill();
+        self.store();
+        std::iter::from_fn(|| self.scheduler.next(self.now_ms)).collect()
+    }
+
+    fn end_all(&mut self, attempts: &[Attempt<u64>], outcome: Outcome) {
+        for attempt in attempts {
+            self.end(attempt, outcome);
+        }
+    }
+
+    fn end(&mut self, attempt: &Attempt<u64>, outcome: Outcome) -> Verdict {
+        let ended = (outcome, 5);
+        let verdict = self.scheduler.finished(attempt.endpoint, attempt.position, ended, self.now_ms, Chance(0));
+        verdict.expect("it was under way")
+    }
+}
+
+fn positions(attempts: &[Attempt<u64>]) -> Vec<Position> {
+    attempts.iter().map(|attempt| attempt.position).collect()
+}
+
+#[test]
+fn nothing_is_sent_before_its_claim_is_durable() {
+    let mut desk = Desk::new(1, Order::Free, 10);
+    desk.fill();
+    assert_eq!(desk.scheduler.next(NOW), None);
+    let changes = desk.scheduler.take_changes();
+    assert_eq!((changes.len(), changes[0].dispatched_through, changes[0].open.len()), (1, 10, 10));
+    assert_eq!(desk.scheduler.next(NOW), None);
+    desk.scheduler.committed();
+    assert_eq!(desk.scheduler.next(NOW).map(|attempt| attempt.position), Some(1));
+}
+
+#[test]
+fn endpoints_take_turns() {
+    let mut desk = Desk::new(3, Order::Free, 10);
+    let order: Vec<_> = desk.send().iter().map(|attempt| attempt.endpoint.0).collect();
+    assert_eq!(order, [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn a_failure_is_sent_again_when_its_time_has_come() {
+    let mut desk = Desk::new(1, Order::Free, 1);
+    let first = desk.send().remove(0);
+    desk.end(&first, FAILED);
+    assert_eq!(desk.send(), []);
+    assert_eq!(desk.scheduler.wake_ms(), Some(NOW + 30_000));
+    desk.now_ms = NOW + 30_000;
+    let again = desk.send();
+    assert_eq!(
+        (positions(&again), again[0].tries, again[0].payload),
+        (vec![1], Tries { attempts: 1, failures: 1 }, None)
+    );
+}
+
+#[test]
+fn five_failures_leave_one_probe_and_what_waits_is_not_lost() {
+    let mut desk = Desk::new(1, Order::Free, 20);
+    for _ in 0..2 {
+        for attempt in desk.send() {
+            desk.end(&attempt, FAILED);
+        }
+    }
+    assert_eq!(desk.send(), []);
+    desk.now_ms = NOW + PROBE_FIRST_MS;
+    let probe = desk.send();
+    assert_eq!(probe.len(), 1);
+    desk.end(&probe[0], WELL);
+    let mut delivered = BTreeSet::from([probe[0].position]);
+    loop {
+        let attempts = desk.send();
+        if attempts.is_empty() {
+            break;
+        }
+        for attempt in attempts {
+            desk.end(&attempt, WELL);
+            assert!(delivered.insert(attempt.position));
+        }
+    }
+    assert_eq!(delivered.len(), 20);
+}
+
+#[test]
+fn a_disabled_endpoint_keeps_what_it_is_owed_and_gets_it_when_it_runs_again() {
+    let mut desk = Desk::new(1, Order::Free, 3);
+    let attempts = desk.send();
+    let verdict = desk.end(&attempts[0], GONE);
+    assert_eq!(verdict.fate, Fate::Disable(Reason::Gone));
+    desk.end(&attempts[1], WELL);
+    desk.end(&attempts[2], WELL);
+    desk.head = 5;
+    desk.scheduler.feed_all();
+    assert_eq!(desk.send(), []);
+    assert_eq!(desk.scheduler.cursor(EndpointNo(0)).acked_through(), 0);
+    desk.scheduler.set_standing(EndpointNo(0), Standing::Running);
+    assert_eq!(positions(&desk.send()), [1, 4, 5]);
+}
+
+#[test]
+fn the_exhausted_one_disables_and_begins_anew_when_the_endpoint_runs_again() {
+    let mut desk = Desk::new(1, Order::Free, 1);
+    for delay_ms in [30_000, 60_000, 120_000] {
+        let attempt = desk.send().remove(0);
+        desk.end(&attempt, FAILED);
+        desk.now_ms += delay_ms;
+    }
+    let last = desk.send().remove(0);
+    assert_eq!(desk.end(&last, FAILED).fate, Fate::Disable(Reason::Exhausted));
+    desk.scheduler.set_standing(EndpointNo(0), Standing::Running);
+    assert_eq!(desk.send()[0].tries, Tries { attempts: 4, failures: 0 });
+}
+
+#[test]
+fn with_an_order_a_deposits_next_waits_for_the_one_before_and_others_go_on() {
+    let mut desk = Desk::new(1, Order::PerDeposit, 12);
+    let attempts = desk.send();
+    assert_eq!(positions(&attempts), [1, 2, 3, 4]);
+    desk.end(&attempts[0], FAILED);
+    desk.end_all(&attempts[1..], WELL);
+    let attempts = desk.send();
+    assert_eq!(positions(&attempts), [6, 7, 8]);
+    desk.end_all(&attempts, WELL);
+    let attempts = desk.send();
+    desk.end_all(&attempts, WELL);
+    desk.now_ms += 30_000;
+    assert_eq!(positions(&desk.send()), [1]);
+}
+
+#[test]
+fn hanging_endpoints_leave_three_quarters_of_the_places_to_the_others() {
+    let mut desk = Desk::new(300, Order::Free, 1_000);
+    let hanging = desk.send();
+    assert_eq!(hanging.len(), SLOW_IN_FLIGHT_MAX as usize);
+    let healthy = desk.scheduler.add(terms(Order::Free), Standing::Running, Cursor::default());
+    assert_eq!(desk.send(), [], "nobody knows yet that it answers");
+    desk.end(&hanging[0], WELL);
+    let sent = desk.send();
+    assert!(sent.iter().any(|attempt| attempt.endpoint == hanging[0].endpoint));
+    assert!(sent.iter().filter(|attempt| attempt.endpoint == healthy).count() <= 1);
+}
+
+#[test]
+fn an_endpoint_that_stops_answering_moves_to_the_slow_ones() {
+    let mut desk = Desk::new(1, Order::Free, 1_000);
+    let first = desk.send();
+    desk.end_all(&first, WELL);
+    let hanging = desk.send();
+    assert_eq!((desk.scheduler.in_flight, desk.scheduler.slow_in_flight), (hanging.len() as u32, 0));
+    desk.now_ms += SLOW_MS + 1;
+    assert_eq!(desk.scheduler.wake_ms(), Some(desk.now_ms));
+    desk.scheduler.advance(desk.now_ms);
+    assert_eq!(desk.scheduler.slow_in_flight, hanging.len() as u32);
+    desk.end_all(&hanging, WELL);
+    assert_eq!((desk.scheduler.in_flight, desk.scheduler.slow_in_flight), (0, 0));
+}
+
+#[test]
+fn what_a_process_that_ended_had_open_is_unknown_and_sent_again() {
+    let open = |attempts| Open { tries: Tries { attempts, failures: 0 }, key: None };
+    let cursor = Cursor::restore(9, [(4, open(0)), (7, open(2))], []);
+    let mut desk = Desk::new(0, Order::Free, 9);
+    let endpoint = desk.scheduler.add(terms(Order::Free), Standing::Running, cursor);
+    let unknown: Vec<_> =
+        desk.scheduler.unknown(endpoint).map(|(position, tries)| (position, tries.attempts)).collect();
+    assert_eq!(unknown, [(4, 1), (7, 3)]);
+    let mut again = positions(&desk.send());
+    again.sort_unstable();
+    assert_eq!(again, [4, 7]);
+}
+
+#[test]
+fn a_removed_endpoint_gets_nothing_and_what_is_under_way_ends() {
+    let mut desk = Desk::new(1, Order::Free, 10);
+    let attempts = desk.send();
+    desk.scheduler.set_standing(EndpointNo(0), Standing::Removed);
+    desk.end_all(&attempts, FAILED);
+    desk.now_ms += 1_000_000;
+    assert_eq!((desk.send(), desk.scheduler.in_flight), (vec![], 0));
+}
+
+#[test]
+fn a_replay_sends_what_was_settled_once_more() {
+    let mut desk = Desk::new(1, Order::Free, 3);
+    let attempts = desk.send();
+    desk.end_all(&attempts, WELL);
+    desk.scheduler.move_cursor(EndpointNo(0), 1);
+    assert_eq!(positions(&desk.send()), [2, 3]);
+    desk.scheduler.resend(EndpointNo(0), &[1], NOW);
+    assert_eq!(positions(&desk.send()), [1]);
+}
+
+/// What happens next in a random life.
+#[derive(Debug, Clone)]
+enum Step {
+    Publish(u64),
+    Send,
+    End(usize, Outcome),
+    Wait(u64),
+    Restart,
+    Pause(u32),
+    Run(u32),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let status = prop_oneof![4 => Just(200), 1 => Just(500), 1 => Just(429)];
+    let retry_after_s = proptest::option::of(1..100u64);
+    let answered = (status, retry_after_s).prop_map(|(status, seconds)| Outcome::Answered {
+        status,
+        retry_after_ms: seconds.map(|seconds| NOW + seconds * 1_000),
+        directive: None,
+    });
+    let outcome = prop_oneof![6 => answered, 1 => Just(Outcome::Failed(Trouble::Stale)),
+                              1 => Just(Outcome::Failed(Trouble::Timeout))];
+    let step = prop_oneof![
+        2 => (1..20u64).prop_map(Step::Publish),
+        4 => Just(Step::Send),
+        8 => (any::<usize>(), outcome).prop_map(|(which, outcome)| Step::End(which, outcome)),
+        2 => (1..60_000u64).prop_map(Step::Wait),
+        1 => Just(Step::Restart),
+        1 => (0..3u32).prop_map(Step::Pause),
+        2 => (0..3u32).prop_map(Step::Run),
+    ];
+    proptest::collection::vec(step, 1..250)
+}
+
+/// What is stored of one endpoint: through where it was dispatched, what is open, what waits.
+type Stored = (Position, Vec<(Position, Open)>, BTreeMap<Position, Pending>);
+
+/// A random life, beside what has to be true of it.
+struct Life {
+    desk: Desk,
+    order: Order,
+    flying: Vec<Attempt<u64>>,
+    settled: BTreeSet<(EndpointNo, Position)>,
+    not_before: HashMap<(EndpointNo, Position), u64>,
+    stored: BTreeMap<EndpointNo, Stored>,
+}
+
+impl Life {
+    fn new(order: Order) -> Self {
+        let desk = Desk::new(3, order, 0);
+        let (flying, settled) = (Vec::new(), BTreeSet::new());
+        Self { desk, order, flying, settled, not_before: HashMap::new(), stored: BTreeMap::new() }
+    }
+
+    fn store(&mut self) {
+        for change in self.desk.scheduler.take_changes() {
+            let (through, open, retries) = self.stored.entry(change.endpoint).or_default();
+            (*through, *open) = (change.dispatched_through, change.open);
+            for (position, pending) in change.retries {
+                match pending {
+                    Some(pending) => drop(retries.insert(position, pending)),
+                    None => drop(retries.remove(&position)),
+                }
+            }
+        }
+        self.desk.scheduler.committed();
+    }
+
+    fn send(&mut self) {
+        self.desk.fill();
+        self.store();
+        while let Some(attempt) = self.desk.scheduler.next(self.desk.now_ms) {
+            let id = (attempt.endpoint, attempt.position);
+            assert!(attempt.position <= self.desk.head, "nothing is sent that does not exist");
+            assert!(!self.settled.contains(&id), "nothing is sent that is settled");
+            assert!(self.flying.iter().all(|other| (other.endpoint, other.position) != id), "nothing is sent twice");
+            assert!(self.not_before.get(&id).is_none_or(|at_ms| *at_ms <= self.desk.now_ms), "nothing comes early");
+            let stored = &self.stored[&attempt.endpoint];
+            assert!(stored.1.iter().any(|(position, _)| *position == attempt.position), "its claim is stored");
+            self.flying.push(attempt);
+        }
+        self.check_caps();
+    }
+
+    fn check_caps(&self) {
+        for number in 0..3 {
+            let lane = self.desk.scheduler.lane(EndpointNo(number));
+            let flying = || self.flying.iter().filter(|attempt| attempt.endpoint.0 == number);
+            assert_eq!(lane.load.in_flight() as usize, flying().count());
+            assert!(flying().count() <= 64);
+            if self.order == Order::PerDeposit {
+                let deposits: BTreeSet<_> = flying().map(|attempt| attempt.position % 4).collect();
+                assert_eq!(deposits.len(), flying().count(), "one of a deposit at a time");
+            }
+        }
+    }
+
+    fn end(&mut self, which: usize, outcome: Outcome) {
+        let Some(index) = which.checked_rem(self.flying.len()) else { return };
+        let attempt = self.flying.swap_remove(index);
+        let id = (attempt.endpoint, attempt.position);
+        match self.desk.end(&attempt, outcome).fate {
+            Fate::Delivered | Fate::Aborted => assert!(self.settled.insert(id)),
+            Fate::Retry { not_before_ms } => drop(self.not_before.insert(id, not_before_ms)),
+            Fate::Disable(_) => drop(self.not_before.remove(&id)),
+        }
+    }
+
+    /// The process ends at once and begins again with what is stored.
+    fn restart(&mut self) {
+        self.flying.clear();
+        self.not_before.clear();
+        self.settled.clear();
+        let mut scheduler = Scheduler::default();
+        for number in 0..3 {
+            let (through, open, retries) = self.stored.get(&EndpointNo(number)).cloned().unwrap_or_default();
+            let owed =
+                |position: &Position| open.iter().any(|(open, _)| open == position) || retries.contains_key(position);
+            let settled = (1..=through).filter(|position| !owed(position));
+            self.settled.extend(settled.map(|position| (EndpointNo(number), position)));
+            let cursor = Cursor::restore(through, open.clone(), retries.clone());
+            scheduler.add(terms(self.order), Standing::Running, cursor);
+        }
+        self.desk.scheduler = scheduler;
+        self.desk.scheduler.feed_all();
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Publish(more) => {
+                self.desk.head += more;
+                self.desk.scheduler.feed_all();
+            }
+            Step::Send => self.send(),
+            Step::End(which, outcome) => self.end(which, outcome),
+            Step::Wait(ms) => self.desk.now_ms += ms,
+            Step::Restart => self.restart(),
+            Step::Pause(number) => self.desk.scheduler.set_standing(EndpointNo(number), Standing::Paused),
+            Step::Run(number) => self.desk.scheduler.set_standing(EndpointNo(number), Standing::Running),
+        }
+    }
+
+    /// From here on everything arrives.
+    fn drain(&mut self) {
+        (0..3).for_each(|number| self.desk.scheduler.set_standing(EndpointNo(number), Standing::Running));
+        for _ in 0..10_000 {
+            self.send();
+            if self.flying.is_empty() && self.settled.len() as u64 == 3 * self.desk.head {
+                return;
+            }
+            while !self.flying.is_empty() {
+                self.end(0, WELL);
+            }
+            self.desk.now_ms += 60_000;
+        }
+        panic!("not everything arrived: {} of {}", self.settled.len(), 3 * self.desk.head);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn whatever_happens_everything_arrives_once_and_in_its_place(steps in steps(), is_ordered: bool) {
+        let mut life = Life::new(if is_ordered { Order::PerDeposit } else { Order::Free });
+        for step in steps {
+            life.step(step);
+        }
+        life.drain();
+        for number in 0..3 {
+            prop_assert_eq!(life.desk.scheduler.cursor(EndpointNo(number)).acked_through(), life.desk.head);
+        }
+    }
+}
