@@ -253,7 +253,7 @@ fn row(told: &Told, telling: Telling, deposit: &Deposit, recorded: &Recorded) ->
         to: receipt.customer.as_ref().map(|customer| customer.target.clone()).unwrap_or_default(),
         signed: signed.is_some(),
         is_bounced,
-        submit_state: telling.state,
+        submit_state: telling.state.as_str().to_owned(),
         submit_tx: String::new(),
         submit_signers: String::new(),
         submit_confirm_block: confirmed_in(recorded),

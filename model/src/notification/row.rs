@@ -39,8 +39,9 @@ pub struct HistoryRow {
     pub signed: bool,
     /// Whether the deposit is to be paid back, or was.
     pub is_bounced: bool,
-    /// Where it stands; one of [`SubmitState`]'s words.
-    pub submit_state: SubmitState,
+    /// Where it stands; one of [`SubmitState`]'s words. Whoever knows the newest block may say after it how deep of how many,
+    /// as in `wait_for_confirmation 2/6`.
+    pub submit_state: String,
     /// Always empty: the signed bytes are the network's to show.
     pub submit_tx: String,
     /// Always empty: one desk signs.

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::kind::NotificationType;
+use super::kind::{NotificationType, ResourceType};
 use super::row::SubmitState;
 use crate::deposit::{BlockRef, Deposit, Event, HoldReason, Outcome, RemainderUse, Stage};
 use crate::money::{Amount, Btc};
@@ -35,15 +35,26 @@ pub struct Telling {
     pub kind: NotificationType,
     /// Where the row stands now.
     pub state: SubmitState,
+    /// Whether it is the first that is told of its row.
+    pub is_first_of_row: bool,
 }
+
+/// The same before it is known whether it is the first.
+type Said = (NotificationType, SubmitState);
 
 impl Told {
     /// Takes the deposit's next event in, which leaves it as `after`; says what it tells, if anything.
     pub fn take_in(&mut self, event: &Event, after: &Deposit, at: DateTime<Utc>) -> Option<Telling> {
+        let was_queued = self.queued_at.is_some();
         self.remember(event, at);
-        let telling = self.telling(event, after)?;
+        let (kind, state) = self.said(event, after)?;
+        let is_first_of_row = match kind.resource() {
+            ResourceType::Deposit => self.sequence == 0,
+            ResourceType::Withdrawal => !was_queued,
+            ResourceType::Desk => false,
+        };
         self.sequence = self.sequence.saturating_add(1);
-        Some(telling)
+        Some(Telling { kind, state, is_first_of_row })
     }
 
     /// What later notifications show besides the deposit.
@@ -63,9 +74,9 @@ impl Told {
         }
     }
 
-    fn telling(&self, event: &Event, after: &Deposit) -> Option<Telling> {
+    fn said(&self, event: &Event, after: &Deposit) -> Option<Said> {
         use NotificationType as Kind;
-        let told = |kind, state| Some(Telling { kind, state });
+        let told = |kind, state| Some((kind, state));
         match event {
             Event::Detected(_) => told(Kind::DepositPending, SubmitState::Pending),
             Event::Mined(_) => of_a_block(after),
@@ -114,8 +125,8 @@ impl Told {
 
 /// Out of the mempool it ends as long as nothing was done for it. What was paid for has no coins any more, and its payout
 /// stands. What waits for a person, or is over, is not told: whether it ends is not known yet, or was told.
-fn of_vanishing(after: &Deposit) -> Option<Telling> {
-    let told = |kind| Some(Telling { kind, state: SubmitState::Orphan });
+fn of_vanishing(after: &Deposit) -> Option<Said> {
+    let told = |kind| Some((kind, SubmitState::Orphan));
     match &after.stage {
         Stage::Done(Outcome::Vanished) => told(failure(after)),
         Stage::Pending
@@ -132,8 +143,8 @@ fn of_vanishing(after: &Deposit) -> Option<Telling> {
 }
 
 /// In a block it waits for its depth, unless nobody waits for that any more: what was paid out for good counts as received.
-fn of_a_block(after: &Deposit) -> Option<Telling> {
-    let told = |kind, state| Some(Telling { kind, state });
+fn of_a_block(after: &Deposit) -> Option<Said> {
+    let told = |kind, state| Some((kind, state));
     match after.stage {
         Stage::Done(Outcome::Paid) => told(NotificationType::DepositConfirmed, SubmitState::Success),
         _ if is_over(after) => None,
