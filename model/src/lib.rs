@@ -17,6 +17,7 @@ pub mod head;
 pub mod ids;
 pub mod ledger;
 pub mod money;
+pub mod notification;
 pub mod observation;
 pub mod outflow;
 pub mod overview;

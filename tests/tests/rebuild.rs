@@ -89,7 +89,10 @@ async fn rebuild(desk: &Desk) -> Result<()> {
 
 async fn verified(desk: &Desk) -> Result<()> {
     let said = desk.command(&["rebuild", "--all", "--verify"]).await?;
-    ensure!(said.starts_with("deposits, addresses, ledger, statistics: as the log has it, up to position "), "{said}");
+    ensure!(
+        said.starts_with("deposits, addresses, ledger, statistics, notifications: as the log has it, up to position "),
+        "{said}"
+    );
     Ok(())
 }
 
@@ -307,7 +310,11 @@ fn what_a_kill_cut_off_is_gone_on_with() -> Result<()> {
     let change =
         "UPDATE deposits_next SET address = 'kept ' || address WHERE seq = (SELECT min(seq) FROM deposits_next)";
     ensure!(views.execute(change, [])? == 1, "there are deposits");
-    ensure!(folder.said(&["rebuild", "--all"])?.contains("deposits, addresses, ledger, statistics: made anew"));
+    ensure!(
+        folder
+            .said(&["rebuild", "--all"])?
+            .contains("deposits, addresses, ledger, statistics, notifications: made anew")
+    );
     let back = "UPDATE deposits SET address = substr(address, 6) WHERE address LIKE 'kept %'";
     ensure!(views.execute(back, [])? == 1, "it was made from the beginning");
     ensure!(folder.said(&["rebuild", "--all", "--verify"])?.contains("as the log has it, up to position "));

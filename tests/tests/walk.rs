@@ -19,6 +19,36 @@ async fn a_deposit_is_sold_from_stock_and_paid_out_once() -> Result<()> {
     let payments = books_of(&desk, &target).await?;
     assert_eq!(payments.len(), 1, "{payments:?}");
     assert_eq!(payments[0]["txid"], deposits[0]["payout_txid"]);
+    has_history(&desk, &target, (&address, &txid)).await
+}
+
+/// The whole life, as it went and as it stands, by the payout address and by the deposit address.
+async fn has_history(desk: &Desk, target: &str, (address, txid): (&str, &str)) -> Result<()> {
+    let texts = |rows: &Value, field: &str| {
+        let rows = rows.as_array().into_iter().flatten();
+        rows.map(|row| row[field].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    let changes = desk.get(&format!("/api/history?user={target}&cursor=")).await?;
+    let expected = [
+        "Deposit.Pending",
+        "Deposit.Wait_For_Confirmation",
+        "Deposit.Confirmed",
+        "Withdrawal.Added_To_Queue",
+        "Withdrawal.In_Consensus",
+        "Withdrawal.Submitted",
+        "Withdrawal.Confirmed",
+    ];
+    assert_eq!(texts(&changes, "Event"), expected);
+    assert!(texts(&changes, "Tx").iter().all(|tx| tx == txid), "{changes}");
+    assert_eq!(desk.get(&format!("/api/history?user={address}&cursor=")).await?, changes);
+
+    let rows = desk.get(&format!("/api/history?user={target}")).await?;
+    assert_eq!(
+        (texts(&rows, "Type"), texts(&rows, "Coin")),
+        (vec!["withdrawal".to_owned(), "deposit".to_owned()], vec!["SKY".to_owned(), "BTC".to_owned()],)
+    );
+    assert_eq!(texts(&rows, "SubmitState"), ["success", "success"]);
+    assert_eq!([&rows[0]["Amount"], &rows[1]["Amount"]], [61_728_000, 12_345_678]);
     Ok(())
 }
 

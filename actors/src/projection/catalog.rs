@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::fold::Fold;
-use super::read_models::{addresses, deposits, ledger, statistics};
+use super::read_models::{addresses, deposits, ledger, notifications, statistics};
 
 /// A read model that is made from the log and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +19,8 @@ pub enum Projection {
     Ledger,
     /// What all deposits add up to.
     Statistics,
+    /// What customers and operators are told.
+    Notifications,
 }
 
 /// Nobody knows a projection of this name.
@@ -46,7 +48,7 @@ pub(super) struct Index {
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Deposits, Self::Addresses, Self::Ledger, Self::Statistics];
+    pub const ALL: [Self; 5] = [Self::Deposits, Self::Addresses, Self::Ledger, Self::Statistics, Self::Notifications];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -55,6 +57,7 @@ impl Projection {
             Self::Addresses => "addresses",
             Self::Ledger => "ledger",
             Self::Statistics => "statistics",
+            Self::Notifications => "notifications",
         }
     }
 
@@ -65,6 +68,7 @@ impl Projection {
             Self::Addresses => addresses::VERSION,
             Self::Ledger => ledger::VERSION,
             Self::Statistics => statistics::VERSION,
+            Self::Notifications => notifications::VERSION,
         }
     }
 
@@ -74,6 +78,7 @@ impl Projection {
             Self::Addresses => &addresses::TABLE,
             Self::Ledger => &ledger::TABLE,
             Self::Statistics => &statistics::TABLE,
+            Self::Notifications => &notifications::TABLE,
         }
     }
 
@@ -84,6 +89,7 @@ impl Projection {
             Self::Addresses => Box::<addresses::Rows>::default(),
             Self::Ledger => Box::<ledger::Books>::default(),
             Self::Statistics => Box::<statistics::Sums>::default(),
+            Self::Notifications => Box::<notifications::Rows>::default(),
         }
     }
 }
@@ -126,6 +132,9 @@ mod tests {
             assert_eq!(projection.name().parse(), Ok(projection));
         }
         let error = "Deposits".parse::<Projection>().unwrap_err().to_string();
-        assert_eq!(error, "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics");
+        assert_eq!(
+            error,
+            "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications"
+        );
     }
 }

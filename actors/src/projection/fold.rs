@@ -4,6 +4,7 @@ use millrace_model::deposit::Deposit;
 use millrace_model::event::Recorded;
 use millrace_model::ids::Position;
 use millrace_model::ledger::Standing;
+use millrace_model::notification::{Telling, Told};
 use rusqlite::Connection;
 
 use super::followed::Followed;
@@ -25,6 +26,8 @@ pub(super) struct Moved<'a> {
     pub(super) standing: Option<Standing>,
     pub(super) deposit: Option<&'a Deposit>,
     pub(super) row: Option<&'a DepositRow>,
+    /// What the event tells of it.
+    pub(super) told: Option<(&'a Told, Telling)>,
 }
 
 /// Where rows are written, and what they are made of.
@@ -42,6 +45,8 @@ pub(super) struct Shown {
     pub(super) ledger: Option<LedgerCut>,
     /// Whose deposits or addresses changed.
     pub(super) targets: Vec<String>,
+    /// Where the newest notification is.
+    pub(super) newest_notification: Option<Position>,
 }
 
 /// A projection at work.

@@ -6,11 +6,11 @@ use millrace_model::deposit::{Deposit, evolve};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, StreamName};
 use millrace_model::ledger::Standing;
+use millrace_model::notification::{Telling, Told};
 
 use super::fold::Moved;
 use super::row::DepositRow;
 use super::totals::Summand;
-use crate::deposits::fold;
 use crate::event_store::{ReadError, Reader};
 
 /// How many deposits are kept in memory; beyond it, all are forgotten and read again.
@@ -21,6 +21,7 @@ const DEPOSITS_MAX: usize = 50_000;
 struct Tracked {
     deposit: Option<Deposit>,
     row: Option<DepositRow>,
+    told: Told,
 }
 
 /// The deposits that projections have in memory; any other is made again from its stream.
@@ -47,14 +48,10 @@ impl Followed {
         let tracked = self.deposits.entry(id).or_default();
         let counted = tracked.row.as_ref().map(Summand::of);
         let standing = tracked.deposit.as_ref().map(Standing::of);
-        tracked.deposit = match (&recorded.event, tracked.deposit.take()) {
-            (Event::Deposit(event), deposit) => evolve(deposit, event),
-            // Nobody knows what it was, so nobody knows what comes of the next one.
-            (Event::Unreadable(_), _) => None,
-            (_, deposit) => deposit,
-        };
-        DepositRow::take_in(&mut tracked.row, recorded);
-        Ok(Moved { counted, standing, deposit: tracked.deposit.as_ref(), row: tracked.row.as_ref() })
+        let telling = tracked.take_in(recorded);
+        let Tracked { deposit, row, told } = &**tracked;
+        let told = telling.map(|telling| (told, telling));
+        Ok(Moved { counted, standing, deposit: deposit.as_ref(), row: row.as_ref(), told })
     }
 
     /// What was moved is written: what is finished is not expected to move any more.
@@ -75,9 +72,26 @@ impl Tracked {
     /// As a stream leaves it without this event of it and those after.
     fn before(recorded: &Recorded, log: &Reader) -> Result<Self, ReadError> {
         let events = log.stream(&recorded.stream, 0)?;
-        let earlier = &events[..events.partition_point(|earlier| earlier.version < recorded.version)];
-        let deposit = fold(earlier).map(|tracked| tracked.deposit);
-        Ok(Self { deposit, row: earlier.iter().fold(None, DepositRow::after) })
+        let mut before = Self::default();
+        for earlier in events.iter().take_while(|earlier| earlier.version < recorded.version) {
+            before.take_in(earlier);
+        }
+        Ok(before)
+    }
+
+    /// Takes its next event in; says what that tells.
+    fn take_in(&mut self, recorded: &Recorded) -> Option<Telling> {
+        self.deposit = match (&recorded.event, self.deposit.take()) {
+            (Event::Deposit(event), deposit) => evolve(deposit, event),
+            // Nobody knows what it was, so nobody knows what comes of the next one.
+            (Event::Unreadable(_), _) => None,
+            (_, deposit) => deposit,
+        };
+        DepositRow::take_in(&mut self.row, recorded);
+        match (&recorded.event, &self.deposit) {
+            (Event::Deposit(event), Some(after)) => self.told.take_in(event, after, recorded.recorded_at),
+            _ => None,
+        }
     }
 }
 

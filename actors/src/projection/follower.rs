@@ -47,7 +47,7 @@ impl Follower {
             .write(|transaction| Projection::ALL.into_iter().try_for_each(|of| found.look_at(transaction, of, head)))?;
         if found.other_deposits_can_be_read(&database, log)? {
             tracing::info!("not the same deposits can be read as before; the views that rest on them are made anew");
-            for of in [Projection::Deposits, Projection::Ledger, Projection::Statistics] {
+            for of in Projection::ALL.into_iter().filter(|of| *of != Projection::Addresses) {
                 if !found.stale.contains(&of) {
                     found.stale.push(of);
                 }

@@ -56,7 +56,10 @@ pub use row::{DepositRow, UNREADABLE, UnreadableFrom};
 pub use stored::{StoredDeposit, StoredError, StoredViews};
 pub(crate) use totals::Summand;
 pub use totals::{Line, Totals};
-pub use views::{BindingRow, Change, Filter, LedgerCut, PAGE_ROWS_MAX, Trouble, ViewError, Views};
+pub use views::{
+    BindingRow, Change, Filter, HistoryEntry, LedgerCut, NOTIFICATIONS_MAX, NotificationFilter, NotificationPage,
+    OFFSET_MAX, PAGE_ROWS_MAX, StoredNotification, Trouble, ViewError, Views, Whose,
+};
 
 /// The part's name in the tree.
 pub const PART: &str = "projection";

@@ -1,5 +1,7 @@
 //! Projections that are made anew: beside those that are shown, from where they were cut off, by themselves.
 
+mod notifications;
+
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -142,11 +144,9 @@ async fn one_of_another_version_is_made_anew_at_the_start_and_shown_as_it_is_unt
     caught_up(&rig, &views).await;
     rig.until_well(PART).await;
     assert_eq!(all_rows(&path_of_views), before);
-    let generations: Vec<_> = views.projections(0).iter().map(|status| (status.name, status.generation)).collect();
-    assert_eq!(
-        generations,
-        [(Projection::Deposits, 2), (Projection::Addresses, 1), (Projection::Ledger, 2), (Projection::Statistics, 1)],
-    );
+    let statuses = views.projections(0);
+    let made_anew = statuses.iter().filter(|status| status.generation == 2).map(|status| status.name);
+    assert_eq!(made_anew.collect::<Vec<_>>(), [Projection::Deposits, Projection::Ledger]);
 }
 
 /// The file as the first version of the desk left it: tables of these names, and nothing that is known about them.
@@ -333,6 +333,10 @@ async fn the_first_row_that_differs_is_named() {
             (
                 "UPDATE statistics SET body = replace(body, '\"addresses\":0', '\"addresses\":1')",
                 "statistics totals: body.addresses is 1, and made anew it is 0",
+            ),
+            (
+                "UPDATE notifications SET sequence = 9 WHERE position = 1",
+                "notifications 1: sequence is 9, and made anew it is 1",
             ),
         ] {
             change(&desk.views(), sql);

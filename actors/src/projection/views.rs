@@ -1,5 +1,7 @@
 //! The views' database: what the projection writes and what pages and APIs read.
 
+mod notifications;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +20,10 @@ use super::catalog::Projection;
 use super::fold::Shown;
 use super::row::{DepositRow, UnreadableFrom};
 use super::totals::Totals;
+pub use notifications::{
+    HistoryEntry, NOTIFICATIONS_MAX, NotificationFilter, NotificationPage, OFFSET_MAX, StoredNotification, Whose,
+};
+
 use crate::event_store::{Ailment, disk};
 
 /// Rows on a page at most.
@@ -37,6 +43,14 @@ pub enum ViewError {
     /// A row holds what it should not.
     #[error("the views hold a row that makes no sense: {0}")]
     Row(#[from] serde_json::Error),
+    /// So does a notification.
+    #[error("the views hold {text:?} as {of} of a notification")]
+    Notification {
+        /// What it ought to be.
+        of: String,
+        /// What it is.
+        text: String,
+    },
 }
 
 /// The error, and what the disk suffers from if it is the disk.
@@ -113,6 +127,7 @@ pub struct Views {
     totals: watch::Sender<Arc<Totals>>,
     ledger: watch::Sender<Arc<LedgerCut>>,
     changes: broadcast::Sender<Change>,
+    newest_notification: watch::Sender<Position>,
     /// Rings when somebody waits for the views to catch up.
     awaited: Arc<Notify>,
 }
@@ -141,6 +156,7 @@ impl Views {
             totals: watch::Sender::default(),
             ledger: watch::Sender::default(),
             changes: broadcast::Sender::new(CHANGES_MAX),
+            newest_notification: watch::Sender::new(0),
             awaited: Arc::default(),
         }
     }
@@ -181,6 +197,9 @@ impl Views {
         }
         if let Some(ledger) = shown.ledger {
             self.ledger.send_replace(Arc::new(ledger));
+        }
+        if let Some(newest) = shown.newest_notification {
+            self.newest_notification.send_if_modified(|before| std::mem::replace(before, newest) != newest);
         }
         self.position.send_replace(self.board.position());
         for target in shown.targets {

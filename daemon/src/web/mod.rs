@@ -5,8 +5,11 @@
 
 pub mod address;
 pub mod client_ip;
+mod cursor;
+mod event_types;
 pub mod extract;
 pub mod frame;
+mod history;
 pub mod late;
 pub mod openapi;
 pub mod operator;

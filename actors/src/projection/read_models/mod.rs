@@ -4,4 +4,5 @@ pub(super) mod addresses;
 pub(super) mod deposits;
 mod documents;
 pub(super) mod ledger;
+pub(super) mod notifications;
 pub(super) mod statistics;

@@ -1,5 +1,6 @@
 //! What operators may ask, and the shapes of it.
 
+use super::history::{self, CURSOR, UNKNOWN_EVENT_TYPE};
 use super::refusals::{self, BODY, DEPOSIT, KEY, LOG, PART, PATH, QUERY, RUNNING, Refusal, VIEWS};
 use super::{Answer, Operation, get, post};
 
@@ -96,6 +97,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         refusals: &[QUERY, VIEWS],
         ..get("/operator/v1/addresses", "Deposit addresses, newest first.", Answer::Json("AddressPage"))
     },
+    Operation {
+        query: &["user", "cursor", "limit:rows or none", "type", "event", "coin", "offset"],
+        refusals: &[QUERY, CURSOR, VIEWS],
+        ..history::history("/operator/v1/history")
+    },
+    history::event_types("/operator/v1/event-types"),
+    Operation { refusals: &[PATH, UNKNOWN_EVENT_TYPE], ..history::event_type("/operator/v1/event-types/{name}") },
     get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),
     get(
         "/operator/v1/ledger",

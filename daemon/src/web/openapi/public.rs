@@ -1,5 +1,6 @@
 //! What customers may ask, and the shapes of it.
 
+use super::history::{self, CURSOR, UNKNOWN_EVENT_TYPE};
 use super::refusals::{BIND, BODY, KEY, PACE, PATH, QUERY, Refusal, TARGET, VIEWS};
 use super::{Answer, Operation, Shape, Source, get, post};
 
@@ -24,6 +25,13 @@ pub(super) const OPERATIONS: &[Operation] = &[
         refusals: &[QUERY, TARGET, MISSING_ADDRESS, VIEWS, PACE],
         ..get("/api/status", "Where the deposits of a Skycoin address stand.", Answer::Json("TellerStatuses"))
     },
+    Operation {
+        query: &["user*", "cursor", "limit:rows or none", "type", "event", "coin", "offset"],
+        refusals: &[QUERY, CURSOR, VIEWS, PACE],
+        ..history::history("/api/history")
+    },
+    Operation { refusals: &[PACE], ..history::event_types("/api/v1/event-types") },
+    Operation { refusals: &[PATH, UNKNOWN_EVENT_TYPE, PACE], ..history::event_type("/api/v1/event-types/{name}") },
     get("/api/config", "The desk's terms.", Answer::Json("TellerConfiguration")),
     get("/api/health", "Whether the desk and its parts are well.", Answer::Json("TellerHealth")),
     Operation {
@@ -67,6 +75,9 @@ const MISSING_ADDRESS: &[Refusal] = &[(400, &["missing_address"])];
 const UNKNOWN_CUSTOMER: &[Refusal] = &[(404, &["unknown_customer"])];
 
 pub(super) const SHAPES: &[Shape] = &[
+    history::HISTORY_LINE,
+    history::EVENT_TYPES_SHAPE,
+    history::EVENT_TYPE,
     Shape {
         name: "TellerBind",
         fields: &[("skyaddr", "string"), ("coin_type", "string")],

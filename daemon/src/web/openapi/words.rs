@@ -1,9 +1,11 @@
 //! What a type's word stands for, as JSON Schema: as narrow as what the desk takes, so that whoever reads the document
 //! knows what will be refused.
 
+use millrace_actors::projection::OFFSET_MAX;
 use serde_json::{Value, json};
 
 use crate::web::operator::{deposit_statuses, event_kinds};
+use crate::web::{cursor, history};
 
 /// Plain text: no control characters, and not white space alone.
 const PLAIN: &str = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$";
@@ -43,6 +45,9 @@ pub(super) fn schema(word: &str) -> Value {
         "backup name" => json!({ "type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$" }),
         "position" => json!({ "type": "integer", "minimum": 0, "maximum": i64::MAX }),
         "rows" => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
+        "offset" => json!({ "type": "integer", "minimum": 0, "maximum": OFFSET_MAX }),
+        "cursor" => json!({ "type": "string", "pattern": cursor::PATTERN }),
+        "event pattern" => json!({ "type": "string", "enum": history::patterns() }),
         "rows or none" | "seconds" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         "stream" => json!({ "type": "string", "pattern": STREAM }),
         "kinds" => json!({ "type": "string", "pattern": kinds() }),
@@ -70,7 +75,12 @@ pub(super) fn parameter(entry: &str) -> (&str, &str) {
             "stream" => "stream",
             "status" => "status",
             "id" => "uuid",
-            "customer" => "customer",
+            "customer" | "user" => "customer",
+            "cursor" => "cursor",
+            "offset" => "offset",
+            "event" => "event pattern",
+            "coin" => "=BTC|SKY",
+            "type" => "=deposit|withdrawal",
             "switch" => "=binds|purchases|sends",
             "Idempotency-Key" => "key",
             _ => "string",

@@ -10,6 +10,7 @@ mod causes;
 mod customers;
 mod deposits;
 mod desk;
+mod history;
 mod ledger;
 mod log;
 mod metrics;
@@ -160,6 +161,9 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/deposits/{id}/refund-due", post(act::refund_due))
         .route("/operator/v1/deposits/{id}/refunded", post(act::refunded))
         .route("/operator/v1/customers/{customer}/forget", post(customers::forget))
+        .route("/operator/v1/history", get(history::show))
+        .route("/operator/v1/event-types", get(history::event_types))
+        .route("/operator/v1/event-types/{name}", get(history::event_type))
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
         .route("/operator/v1/ledger", get(ledger::show))

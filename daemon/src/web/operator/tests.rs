@@ -3,6 +3,7 @@
 mod acts;
 mod causes;
 mod desk;
+mod history;
 mod ledger;
 mod moments;
 mod overview;

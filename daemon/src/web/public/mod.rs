@@ -1,9 +1,10 @@
-//! What customers reach: teller's API, our own under `/api/v1`, and the page.
+//! What customers reach: teller's API, the bridge's history, our own under `/api/v1`, and the page.
 //!
 //! Everything here answers while database, nodes and exchange are dead; what needs one of them says 503 and why.
 
 mod bind;
 mod early;
+mod history;
 mod live;
 mod page;
 mod shape;
@@ -119,6 +120,9 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/api/health", get(teller::health))
         .layer(map_response(as_plain_text));
     let own = Router::new()
+        .route("/api/history", get(history::show))
+        .route("/api/v1/event-types", get(history::event_types))
+        .route("/api/v1/event-types/{name}", get(history::event_type))
         .route("/api/v1/bindings", post(v1::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
         .route("/api/v1/customers/{target}", get(v1::customer))
         .route("/api/v1/customers/{target}/live", get(live::customer))

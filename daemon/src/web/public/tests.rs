@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod binding;
+mod history;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub(super) struct Rig {
     router: Router,
     pub(super) store: Store,
     pub(super) switches: watch::Sender<Switches>,
+    pub(super) views: Views,
+    pub(super) height: watch::Sender<Option<u64>>,
     _tree: Tree,
     _folder: TempDir,
 }
@@ -89,11 +92,12 @@ impl Rig {
         switches.send_replace(Switches::default());
         store.ready().await;
         shows(&views).await;
+        let height = watch::Sender::new(None);
         let desk = Desk {
             binder,
-            views,
+            views: views.clone(),
             health: tree.health().clone(),
-            height: watch::channel(None).1,
+            height: height.subscribe(),
             quotes: Quotes {
                 source: Source::Direct("500".parse().unwrap()),
                 minimum: "0.005".parse().unwrap(),
@@ -109,7 +113,7 @@ impl Rig {
         let frame =
             Frame { proxies: setup.proxies, cors: vec![], transport: Transport::Plain, stop: CancellationToken::new() };
         let router = framed(routes(Arc::new(desk)), frame);
-        Self { router, store, switches, _tree: tree, _folder: folder }
+        Self { router, store, switches, views, height, _tree: tree, _folder: folder }
     }
 
     pub(super) async fn ask(&self, request: Request<Body>) -> http::Response<Body> {

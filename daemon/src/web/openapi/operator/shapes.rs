@@ -1,6 +1,6 @@
 //! The shapes of the operator API: what requests and answers consist of.
 
-use crate::web::openapi::{Shape, Source};
+use crate::web::openapi::{Shape, Source, history};
 
 const SHAPES_OF_CLI: &str = include_str!("../../shapes.rs");
 const ACT: &str = include_str!("../../operator/act.rs");
@@ -15,6 +15,9 @@ const PARTS: &str = include_str!("../../operator/parts.rs");
 const PROBES: &str = include_str!("../../operator/probes.rs");
 
 pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
+    history::HISTORY_LINE,
+    history::EVENT_TYPES_SHAPE,
+    history::EVENT_TYPE,
     Shape {
         name: "DepositPage",
         fields: &[("deposits", "[Deposit]"), ("next", "string?")],

@@ -33,14 +33,14 @@ async fn a_projection_is_made_anew_by_its_name_and_all_by_theirs() {
     let shown = desk.got("/operator/v1/deposits").await;
     let before = all(&desk).await;
     let names: Vec<_> = before.iter().map(|projection| (projection.name.as_str(), projection.lag)).collect();
-    assert_eq!(names, [("deposits", 0), ("addresses", 0), ("ledger", 0), ("statistics", 0)]);
+    assert_eq!(names, [("deposits", 0), ("addresses", 0), ("ledger", 0), ("statistics", 0), ("notifications", 0)]);
     assert!(before.iter().all(|projection| projection.shown_version == Some(projection.version)));
-    assert_eq!(generations(&before), [1; 4]);
+    assert_eq!(generations(&before), [1; 5]);
     let (status, asked) = desk.post("/operator/v1/projections/ledger/rebuild", "").await;
     assert_eq!(status, 200, "{asked}");
-    assert_eq!(generations(&made(&desk).await), [1, 1, 2, 1]);
+    assert_eq!(generations(&made(&desk).await), [1, 1, 2, 1, 1]);
     assert_eq!(desk.post("/operator/v1/projections/all/rebuild", "").await.0, 200);
-    assert_eq!(generations(&made(&desk).await), [2, 2, 3, 2]);
+    assert_eq!(generations(&made(&desk).await), [2, 2, 3, 2, 2]);
     assert_eq!(desk.got("/operator/v1/deposits").await, shown);
 }
 
@@ -50,7 +50,7 @@ async fn one_that_there_is_not_is_refused_with_the_names_of_those_that_there_are
     let (status, problem) = desk.post("/operator/v1/projections/customers/rebuild", "").await;
     assert_eq!((status.as_u16(), problem["code"].as_str()), (404, Some("unknown_projection")));
     let message = problem["message"].as_str().unwrap();
-    assert!(message.contains("deposits, addresses, ledger, statistics, and all"), "{message}");
+    assert!(message.contains("deposits, addresses, ledger, statistics, notifications, and all"), "{message}");
 }
 
 #[tokio::test]
