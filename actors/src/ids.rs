@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_model::ids::{CommandId, DepositId};
+use millrace_model::ids::{CommandId, DepositId, SubscriptionId};
 use rand::RngCore;
 use uuid::{Builder, Uuid};
 
@@ -18,6 +18,11 @@ impl TimeOrderedIds {
     /// would be written all over it.
     pub fn command_id(&self) -> CommandId {
         self.uuid().into()
+    }
+
+    /// A fresh id for a subscription.
+    pub fn subscription_id(&self) -> SubscriptionId {
+        SubscriptionId(self.uuid())
     }
 
     fn uuid(&self) -> Uuid {

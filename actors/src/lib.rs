@@ -37,6 +37,7 @@ pub mod sender;
 pub mod skycoin_node;
 pub mod stations;
 pub mod stock;
+pub mod subscriptions;
 pub mod supervision;
 pub mod wallet;
 pub mod worker;

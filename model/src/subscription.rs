@@ -9,6 +9,7 @@ mod event;
 mod tests;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 pub use decide::{Address, Change, Command, RATE_PER_S_MAX, Rejection, SEALED_BYTES_MAX, Subscribe, TERMS_MAX};
 pub use event::{
@@ -20,6 +21,11 @@ use crate::ids::{Hash32, Position, SubscriptionId};
 
 /// After so many rounds in a row in which the receiver did not prove that it holds the secret, nothing is sent to it.
 pub const FAILED_PROOFS_MAX: u32 = 3;
+
+/// What names a customer in subscriptions: the SHA-256 of the address that he is paid at.
+pub fn customer_hash(target: &str) -> Hash32 {
+    Hash32(Sha256::digest(target).into())
+}
 
 /// In which way notifications are sent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,7 +72,7 @@ pub enum Ownership {
 pub struct Terms {
     /// Patterns over the names of notifications; see [`crate::subscription::TERMS_MAX`].
     pub events: Vec<String>,
-    /// The SHA-256 of the payout address whose deposits are told; all deposits without one.
+    /// The [`customer_hash`] of the one whose deposits are told; all deposits without one.
     pub customer: Option<Hash32>,
     /// In which way they are sent.
     pub dialect: Dialect,

@@ -1,0 +1,321 @@
+//! Subscriptions as everybody at the desk sees and changes them: one service that decides and stores, and one list that
+//! follows the log.
+//!
+//! Where a subscription leads and what signs for it is sealed before it is in a command ([`endpoint`]), each under a key of its
+//! own. What is delivered follows from the list ([`delivery`]).
+//!
+//! Not responsible for who may subscribe to what: the faces are.
+
+mod book;
+pub mod delivery;
+pub mod endpoint;
+mod source;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use millrace_model::ids::{Position, SubscriptionId, Version};
+use millrace_model::subscription::Address;
+use millrace_model::subscription::{Change, Command, Ownership, Rejection, Subscribe, Subscription, Terms};
+use tokio::sync::{oneshot, watch};
+use xtra::Mailbox;
+
+use crate::clock::Clock;
+use crate::customer_keys::{CustomerKeys, KeysError};
+use crate::delivery::address::{AddressError, Reach, Target};
+use crate::door::{Door, Inside, door};
+use crate::event_store::{AppendError, ReadError, Store};
+use crate::ids::TimeOrderedIds;
+use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, TreeError};
+
+use book::Book;
+use endpoint::{Endpoint, NotOpen};
+
+/// The part's name in the tree.
+pub const PART: &str = "subscriptions";
+/// How many subscriptions there may be that are not over.
+pub const SUBSCRIPTIONS_MAX: usize = 10_000;
+/// How many of one customer.
+pub const OF_A_CUSTOMER_MAX: usize = 10;
+/// How many requests wait at the door.
+const REQUESTS_MAX: usize = 256;
+/// How many are carried out at once. One at a time, so that the limits hold.
+const AT_ONCE_MAX: usize = 1;
+/// Longer than an append may take, so that an answer is lost only when the log's own is.
+const ANSWER_WITHIN: Duration = Duration::from_secs(25);
+
+/// What somebody wants.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Where to.
+    pub endpoint: Endpoint,
+    /// What of, and how.
+    pub terms: Terms,
+    /// Whether its receiver has to prove that it holds the secret.
+    pub ownership: Ownership,
+}
+
+/// What is to be otherwise.
+#[derive(Debug, Clone, Default)]
+pub struct Patch {
+    /// Where to.
+    pub url: Option<String>,
+    /// What of.
+    pub events: Option<Vec<String>>,
+    /// What signs from now on, beside what signed before until then.
+    pub secret: Option<(String, DateTime<Utc>)>,
+}
+
+/// A subscription and what is known of it.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// It.
+    pub subscription: Subscription,
+    /// Where it leads, if that can be opened.
+    pub endpoint: Result<Endpoint, NotOpen>,
+    /// Its stream's version.
+    pub version: Version,
+    /// The position of its first event: what is told begins after it.
+    pub begun: Position,
+    /// The position of its newest event.
+    pub position: Position,
+    /// When it began.
+    pub since: DateTime<Utc>,
+}
+
+/// Those that are not over.
+pub type List = Arc<BTreeMap<SubscriptionId, Arc<Known>>>;
+
+/// Why nothing was done, or why that is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum SubscribeError {
+    /// A rule forbids it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+    /// The address is none that may be sent to.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// There are too many.
+    #[error("there are as many subscriptions as there may be")]
+    Full,
+    /// The customer has too many.
+    #[error("there are {OF_A_CUSTOMER_MAX} subscriptions of this customer already")]
+    CustomerFull,
+    /// What it leads to cannot be sealed, or what is sealed not be opened.
+    #[error("the subscription's address cannot be sealed or opened: {0}")]
+    Keys(String),
+    /// The log does not take it.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+    /// The log cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// Too much is waiting; nothing was done.
+    #[error("the desk is busy; nothing was done, try again")]
+    Busy,
+    /// Nobody is there who could.
+    #[error("the desk cannot do this at the moment; nothing was done")]
+    Down,
+    /// Done or not: look before asking again.
+    #[error("no answer in time; it may have been done, look before asking again")]
+    Unknown,
+}
+
+impl From<KeysError> for SubscribeError {
+    fn from(error: KeysError) -> Self {
+        Self::Keys(error.to_string())
+    }
+}
+
+impl From<NotOpen> for SubscribeError {
+    fn from(error: NotOpen) -> Self {
+        Self::Keys(error.to_string())
+    }
+}
+
+/// A subscription as a request left it.
+pub type Done = Result<Arc<Known>, SubscribeError>;
+
+/// What may be asked. Cheap to clone, usable from any thread.
+#[derive(Debug, Clone)]
+pub struct Subscriptions {
+    door: Door<Request>,
+    list: watch::Receiver<List>,
+    reach: Reach,
+}
+
+#[derive(Debug)]
+enum Request {
+    Subscribe { wanted: Box<Wanted>, reply: oneshot::Sender<Done> },
+    Patch { id: SubscriptionId, patch: Box<Patch>, reply: oneshot::Sender<Done> },
+    Do { id: SubscriptionId, command: Command, reply: oneshot::Sender<Done> },
+}
+
+/// What the service works with.
+#[derive(Clone)]
+pub struct Settings {
+    /// What seals.
+    pub keys: CustomerKeys,
+    /// How far endpoints may be away.
+    pub reach: Reach,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Adds the service to the tree.
+pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscriptions, TreeError> {
+    let (door, inside) = door(REQUESTS_MAX);
+    let list = watch::Sender::new(List::default());
+    let subscriptions = Subscriptions { door, list: list.subscribe(), reach: settings.reach };
+    tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
+        inside: inside.clone(),
+        service: Service {
+            book: Book::new(store.clone(), settings.keys.clone(), list.clone()),
+            ids: TimeOrderedIds(Arc::clone(&settings.clock)),
+            keys: settings.keys.clone(),
+            reach: settings.reach,
+        },
+        report: incarnation.report,
+        scope: incarnation.scope,
+    })?;
+    Ok(subscriptions)
+}
+
+impl Subscriptions {
+    /// Begins one.
+    pub async fn subscribe(&self, wanted: Wanted) -> Done {
+        self.call(|reply| Request::Subscribe { wanted: Box::new(wanted), reply }).await
+    }
+
+    /// Changes one.
+    pub async fn patch(&self, id: SubscriptionId, patch: Patch) -> Done {
+        self.call(|reply| Request::Patch { id, patch: Box::new(patch), reply }).await
+    }
+
+    /// Carries out a command on one.
+    pub async fn execute(&self, id: SubscriptionId, command: Command) -> Done {
+        self.call(|reply| Request::Do { id, command, reply }).await
+    }
+
+    /// Those that are not over, as the log's newest events leave them.
+    pub fn list(&self) -> List {
+        self.list.borrow().clone()
+    }
+
+    /// Rings when one of them changed.
+    pub fn changes(&self) -> watch::Receiver<List> {
+        self.list.clone()
+    }
+
+    /// How far endpoints may be away.
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
+    async fn call(&self, request: impl FnOnce(oneshot::Sender<Done>) -> Request) -> Done {
+        self.door.call(request, ANSWER_WITHIN).await.map_err(|error| match error {
+            AskError::Busy => SubscribeError::Busy,
+            AskError::Down => SubscribeError::Down,
+            AskError::Unknown => SubscribeError::Unknown,
+        })?
+    }
+}
+
+/// The actor: its work is two tasks of its incarnation, and ends with it.
+pub struct Actor {
+    inside: Inside<Request>,
+    service: Service,
+    report: Reporter,
+    scope: Scope,
+}
+
+impl xtra::Actor for Actor {
+    type Stop = Result<(), ReadError>;
+
+    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
+        let (book, report) = (self.service.book.clone(), self.report.clone());
+        book.store().ready_for(&report).await;
+        let mut followed = book.begin().await.map_err(Err)?;
+        self.scope.spawn(async move { followed.follow().await.map(|never| match never {}) });
+        let (inside, service) = (self.inside.clone(), self.service.clone());
+        self.scope.spawn(async move {
+            inside.serve(AT_ONCE_MAX, |request| service.carry_out(request)).await;
+            // Every handle is gone; the list is still to be followed.
+            std::future::pending::<()>().await
+        });
+        Ok(())
+    }
+
+    async fn stopped(self) -> Self::Stop {
+        Ok(())
+    }
+}
+
+#[derive(Clone)]
+struct Service {
+    book: Book,
+    ids: TimeOrderedIds,
+    keys: CustomerKeys,
+    reach: Reach,
+}
+
+impl Service {
+    /// A caller who has given up is not served: nothing is what it became.
+    async fn carry_out(&self, request: Request) {
+        let (reply, done) = match request {
+            Request::Subscribe { wanted, reply } if !reply.is_closed() => (reply, self.subscribe(*wanted).await),
+            Request::Patch { id, patch, reply } if !reply.is_closed() => (reply, self.patch(id, *patch).await),
+            Request::Do { id, command, reply } if !reply.is_closed() => (reply, self.book.execute(id, command).await),
+            Request::Subscribe { .. } | Request::Patch { .. } | Request::Do { .. } => return,
+        };
+        if let Err(error) = &done {
+            tracing::warn!(%error, "a request about a subscription was not carried out");
+        }
+        let _ = reply.send(done);
+    }
+
+    async fn subscribe(&self, wanted: Wanted) -> Done {
+        Target::parse(&wanted.endpoint.url, self.reach)?;
+        let list = self.book.list();
+        if list.len() >= SUBSCRIPTIONS_MAX {
+            return Err(SubscribeError::Full);
+        }
+        let is_his = |known: &&Arc<Known>| known.subscription.terms.customer == wanted.terms.customer;
+        if wanted.terms.customer.is_some() && list.values().filter(is_his).count() >= OF_A_CUSTOMER_MAX {
+            return Err(SubscribeError::CustomerFull);
+        }
+        let id = self.ids.subscription_id();
+        let Wanted { endpoint, terms, ownership } = wanted;
+        let asked = |sealed| Command::Subscribe(Box::new(Subscribe { id, sealed, terms, ownership }));
+        let unsealed = asked.clone()(String::new());
+        Subscription::decide(None, &unsealed)?;
+        let sealed = endpoint.seal(&self.keys, id).await?;
+        self.book.execute(id, asked(sealed)).await
+    }
+
+    async fn patch(&self, id: SubscriptionId, patch: Patch) -> Done {
+        let known = self.book.known(id).await?;
+        let mut endpoint = known.endpoint.clone()?;
+        let address = match patch.url {
+            Some(url) if url != endpoint.url => {
+                Target::parse(&url, self.reach)?;
+                endpoint.url = url;
+                Address::Other
+            }
+            Some(_) | None => Address::Same,
+        };
+        if let Some((secret, until)) = patch.secret {
+            endpoint.rotate(secret, until);
+        }
+        let mut terms = known.subscription.terms.clone();
+        terms.events = patch.events.unwrap_or(terms.events);
+        let change = |sealed| Command::ChangeSubscription(Box::new(Change { sealed, terms, address }));
+        Subscription::decide(Some(&known.subscription), &change.clone()(String::new()))?;
+        let sealed = endpoint.seal(&self.keys, id).await?;
+        self.book.execute(id, change(sealed)).await
+    }
+}

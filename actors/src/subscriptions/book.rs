@@ -1,0 +1,201 @@
+//! The streams of subscriptions: appended to by commands, followed for the list.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use millrace_model::event::{Event, Recorded};
+use millrace_model::ids::{Category, CommandId, Position, StreamName, SubscriptionId};
+use millrace_model::subscription::{Command, Rejection, Subscription, evolve};
+use tokio::sync::watch;
+
+use super::endpoint::{Endpoint, NotOpen};
+use super::{Done, Known, List, SubscribeError};
+use crate::customer_keys::CustomerKeys;
+use crate::event_store::{Append, AppendError, Expected, Progress, ReadError, Store, Write};
+
+/// How many events are looked through at once.
+const PAGE_EVENTS_MAX: usize = 4_096;
+/// How often a command is decided afresh when others were faster.
+const CONFLICTS_MAX: usize = 16;
+
+#[derive(Debug, Clone)]
+pub(super) struct Book {
+    store: Store,
+    keys: CustomerKeys,
+    list: watch::Sender<List>,
+}
+
+/// The list, and the position it stands for.
+pub(super) struct Followed {
+    book: Book,
+    seen: Position,
+}
+
+impl Book {
+    pub(super) fn new(store: Store, keys: CustomerKeys, list: watch::Sender<List>) -> Self {
+        Self { store, keys, list }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn list(&self) -> List {
+        self.list.borrow().clone()
+    }
+
+    /// Reads those that are not over.
+    pub(super) async fn begin(&self) -> Result<Followed, ReadError> {
+        let seen = self.read_all().await?;
+        Ok(Followed { book: self.clone(), seen })
+    }
+
+    async fn read_all(&self) -> Result<Position, ReadError> {
+        let (reader, keys) = (self.store.reader()?, self.keys.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let (head, events) = reader.open_streams(Category::Subscription)?;
+            let each = events.chunk_by(|one, next| one.stream == next.stream).filter_map(|events| fold(events, &keys));
+            let list: List = Arc::new(each.map(|known| (known.subscription.id, Arc::new(known))).collect());
+            Ok::<_, ReadError>((head, list))
+        });
+        let (head, list) = reading.await.expect("reading neither panics nor is aborted")?;
+        self.list.send_replace(list);
+        Ok(head)
+    }
+
+    /// One of any that ever was.
+    pub(super) async fn known(&self, id: SubscriptionId) -> Done {
+        self.look_up(id).await?.ok_or(Rejection::Missing.into())
+    }
+
+    async fn look_up(&self, id: SubscriptionId) -> Result<Option<Arc<Known>>, SubscribeError> {
+        let (reader, keys) = (self.store.reader()?, self.keys.clone());
+        let reading = tokio::task::spawn_blocking(move || {
+            let events = reader.stream(&StreamName::Subscription(id), 0)?;
+            Ok::<_, ReadError>(fold(&events, &keys).map(Arc::new))
+        });
+        Ok(reading.await.expect("reading neither panics nor is aborted")?)
+    }
+
+    /// Decides on the subscription as it stands, stores what comes of it, decides again if somebody else was faster.
+    pub(super) async fn execute(&self, id: SubscriptionId, command: Command) -> Done {
+        let mut conflicts = 0;
+        loop {
+            let known = self.look_up(id).await?;
+            let before = known.as_ref().map(|known| &known.subscription);
+            let Some(event) = Subscription::decide(before, &command)? else {
+                return known.ok_or(Rejection::Missing.into());
+            };
+            match self.store.append(prepare(id, known.as_deref(), &command, event)).await {
+                Ok(_) => return self.known(id).await,
+                Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+fn prepare(
+    id: SubscriptionId,
+    known: Option<&Known>,
+    command: &Command,
+    event: millrace_model::subscription::Event,
+) -> Append {
+    let stream = StreamName::Subscription(id);
+    let body = serde_json::to_string(command).expect("commands have text keys");
+    let (version, position) = known.map_or((0, 0), |known| (known.version, known.position));
+    let command_id = match known {
+        None => CommandId::from(id.0),
+        Some(_) => CommandId::following(position, &[&stream.to_string(), &version.to_string(), command.name(), &body]),
+    };
+    let after = evolve(known.map(|known| known.subscription.clone()), &event);
+    let is_over = after.is_some_and(|after| after.ended.is_some());
+    let write = Write {
+        progress: if is_over { Progress::Finished } else { Progress::Open },
+        ..Write::new(stream, Expected::Exactly(version), vec![Event::Subscription(event)])
+    };
+    Append {
+        command_id,
+        command: command.name(),
+        body,
+        causation: (position > 0).then_some(position),
+        correlation: Some(id.0),
+        writes: vec![write],
+    }
+}
+
+impl Followed {
+    /// Keeps the list up to date for as long as the incarnation lives.
+    pub(super) async fn follow(&mut self) -> Result<Infallible, ReadError> {
+        let mut bell = self.book.store.bell();
+        loop {
+            while self.seen < self.book.store.head() {
+                self.take_in_more().await?;
+            }
+            if bell.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    async fn take_in_more(&mut self) -> Result<(), ReadError> {
+        let page = match self.book.store.recent_after(self.seen, PAGE_EVENTS_MAX) {
+            Some(page) if page.last().is_some() => page,
+            // So much happened at once that it is not at hand any more.
+            Some(_) | None => {
+                self.seen = self.book.read_all().await?;
+                return Ok(());
+            }
+        };
+        let ours: Vec<_> = page.events().filter(|recorded| is_ours(recorded)).cloned().collect();
+        self.seen = page.last().expect("just looked");
+        if !ours.is_empty() {
+            self.take_in(ours).await;
+        }
+        Ok(())
+    }
+
+    async fn take_in(&self, events: Vec<Recorded>) {
+        let (keys, before) = (self.book.keys.clone(), self.book.list());
+        let taking = tokio::task::spawn_blocking(move || {
+            let mut list = (*before).clone();
+            for recorded in &events {
+                let StreamName::Subscription(id) = recorded.stream else { continue };
+                let before = list.remove(&id).map(Arc::unwrap_or_clone);
+                let after = after(before, recorded, &keys).filter(|known| known.subscription.ended.is_none());
+                list.extend(after.map(|known| (id, Arc::new(known))));
+            }
+            list
+        });
+        let list = taking.await.expect("taking events in neither panics nor is aborted");
+        self.book.list.send_replace(Arc::new(list));
+    }
+}
+
+fn is_ours(recorded: &Recorded) -> bool {
+    matches!(recorded.stream, StreamName::Subscription(_))
+}
+
+/// A subscription from all its events.
+fn fold(events: &[Recorded], keys: &CustomerKeys) -> Option<Known> {
+    events.iter().fold(None, |known, recorded| after(known, recorded, keys))
+}
+
+fn after(before: Option<Known>, recorded: &Recorded, keys: &CustomerKeys) -> Option<Known> {
+    let Event::Subscription(event) = &recorded.event else { return before };
+    if before.as_ref().is_some_and(|known| known.version >= recorded.version) {
+        return before;
+    }
+    let (begun, since) =
+        before.as_ref().map_or((recorded.position, recorded.recorded_at), |known| (known.begun, known.since));
+    let (opened, subscription) = before.map(|known| (known.endpoint, known.subscription)).unzip();
+    let sealed_before = subscription.as_ref().map(|subscription: &Subscription| subscription.sealed.clone());
+    let subscription = evolve(subscription, event)?;
+    let endpoint = opened.filter(|_| sealed_before.as_ref() == Some(&subscription.sealed));
+    let endpoint = endpoint.unwrap_or_else(|| open(keys, &subscription));
+    Some(Known { endpoint, subscription, version: recorded.version, begun, position: recorded.position, since })
+}
+
+fn open(keys: &CustomerKeys, subscription: &Subscription) -> Result<Endpoint, NotOpen> {
+    Endpoint::open(keys, subscription.id, &subscription.sealed)
+}

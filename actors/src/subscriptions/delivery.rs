@@ -1,0 +1,250 @@
+//! What the list of subscriptions means for the engine that delivers, and what the engine says means for them.
+//!
+//! The log is what is true: at a start every subscription is put to the engine as it stands there, and whatever changes
+//! later is told it change by change. What the engine disables becomes an event, and is told again until it is one.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use millrace_model::ids::SubscriptionId;
+use millrace_model::subscription::{self, Command, Dialect, Disabling, Rejection};
+use millrace_protocols::delivery::endpoint::{Order, Rate};
+use millrace_protocols::delivery::policy::Schedule;
+use millrace_protocols::delivery::scheduler::Terms;
+use millrace_protocols::delivery::verdict::Reason;
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
+use xtra::Mailbox;
+
+use super::source::FromViews;
+use super::{Known, List, SubscribeError, Subscriptions};
+use crate::clock::Clock;
+use crate::delivery::address::Target;
+use crate::delivery::client::{Client, SystemResolver};
+use crate::delivery::endpoint::{Content, Endpoint, Filter};
+use crate::delivery::engine::{self, Command as ToEngine, Disabled};
+use crate::event_store::Store;
+use crate::projection::Views;
+use crate::supervision::{Incarnation, Policy, Tree, TreeError};
+
+/// The part's name in the tree.
+pub const PART: &str = "delivery";
+/// How many commands and notices wait.
+const WAITING_MAX: usize = 256;
+/// How long a notice waits to be told again after it could not be stored.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Secrets end at a time that is looked at so often.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// What delivering takes.
+#[derive(Clone)]
+pub struct Settings {
+    /// The file of attempts.
+    pub path: PathBuf,
+    /// How long attempts are kept.
+    pub kept: Duration,
+    /// Where it runs: not among the actors.
+    pub runtime: Handle,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Adds the part to the tree.
+pub fn start(
+    tree: &Tree,
+    store: Store,
+    views: Views,
+    subscriptions: Subscriptions,
+    settings: Settings,
+) -> Result<(), TreeError> {
+    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
+        store: store.clone(),
+        views: views.clone(),
+        subscriptions: subscriptions.clone(),
+        settings: settings.clone(),
+        seat,
+    })
+    .map(drop)
+}
+
+/// The actor: the engine runs elsewhere, and what is told it and what it says are two tasks of this incarnation.
+pub struct Actor {
+    store: Store,
+    views: Views,
+    subscriptions: Subscriptions,
+    settings: Settings,
+    seat: Incarnation<Self>,
+}
+
+impl xtra::Actor for Actor {
+    type Stop = Result<(), String>;
+
+    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
+        self.store.ready_for(&self.seat.report).await;
+        let (commands, obeyed) = mpsc::channel(WAITING_MAX);
+        let (notices, noticed) = mpsc::channel(WAITING_MAX);
+        let engine = engine::run(self.engine_settings(), obeyed, notices);
+        let engine = AbortOnDropHandle::new(self.settings.runtime.spawn(engine));
+        let ended = async move {
+            match engine.await {
+                Ok(Ok(())) => Err::<(), _>("the engine ended".to_owned()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(error) => Err(error.to_string()),
+            }
+        };
+        self.seat.scope.spawn(ended);
+        let list = self.subscriptions.changes();
+        self.seat.scope.spawn(Teller::new(commands, Arc::clone(&self.settings.clock)).tell(list));
+        self.seat.scope.spawn(store_notices(self.subscriptions.clone(), noticed));
+        Ok(())
+    }
+
+    async fn stopped(self) -> Self::Stop {
+        Ok(())
+    }
+}
+
+impl Actor {
+    fn engine_settings(&self) -> engine::Settings {
+        engine::Settings {
+            path: self.settings.path.clone(),
+            kept: self.settings.kept,
+            client: Client::new(self.subscriptions.reach(), Arc::new(SystemResolver)),
+            source: Arc::new(FromViews(self.views.clone())),
+            clock: Arc::clone(&self.settings.clock),
+        }
+    }
+}
+
+/// Tells the engine what became of the list.
+struct Teller {
+    commands: mpsc::Sender<ToEngine>,
+    clock: Arc<dyn Clock>,
+    told: BTreeMap<SubscriptionId, Told>,
+}
+
+/// What the engine was told of one.
+struct Told {
+    known: Arc<Known>,
+    /// When one of the secrets that sign for it ends.
+    ends: Option<DateTime<Utc>>,
+}
+
+impl Teller {
+    fn new(commands: mpsc::Sender<ToEngine>, clock: Arc<dyn Clock>) -> Self {
+        Self { commands, clock, told: BTreeMap::new() }
+    }
+
+    async fn tell(mut self, mut lists: watch::Receiver<List>) -> Result<(), String> {
+        loop {
+            let list = lists.borrow_and_update().clone();
+            self.tell_all(&list).await.map_err(|_| "the engine takes no commands".to_owned())?;
+            let _ = tokio::time::timeout(LOOK_EVERY, lists.changed()).await;
+        }
+    }
+
+    async fn tell_all(&mut self, list: &List) -> Result<(), mpsc::error::SendError<ToEngine>> {
+        let over: Vec<_> = self.told.keys().filter(|id| !list.contains_key(id)).copied().collect();
+        for id in over {
+            self.told.remove(&id);
+            self.commands.send(ToEngine::Remove(id.0)).await?;
+        }
+        let now = self.clock.now();
+        for (id, known) in list.iter() {
+            let told = self.told.get(id);
+            let is_told =
+                told.is_some_and(|told| told.known.version == known.version && told.ends.is_none_or(|ends| ends > now));
+            if !is_told {
+                let before = told.map(|told| Arc::clone(&told.known));
+                for command in commands(before.as_deref(), known, now) {
+                    self.commands.send(command).await?;
+                }
+                let ends = known.endpoint.as_ref().ok().and_then(|endpoint| endpoint.next_end(now));
+                self.told.insert(*id, Told { known: Arc::clone(known), ends });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the engine is told of a subscription that it was told of before, or not.
+fn commands(before: Option<&Known>, known: &Known, now: DateTime<Utc>) -> Vec<ToEngine> {
+    let id = known.subscription.id.0;
+    let Some(endpoint) = endpoint(known, now) else { return vec![ToEngine::Pause(id)] };
+    let mut commands = vec![ToEngine::Put(Box::new(endpoint))];
+    commands.push(if known.subscription.is_served() { ToEngine::Resume(id) } else { ToEngine::Pause(id) });
+    let moved_to = known.subscription.moved_to;
+    if let (Some(before), Some(through)) = (before, moved_to)
+        && before.subscription.moved_to != moved_to
+    {
+        commands.push(ToEngine::MoveCursor { endpoint: id, through });
+    }
+    commands
+}
+
+/// Nothing when it is not known where it leads, or what is known is no address.
+fn endpoint(known: &Known, now: DateTime<Utc>) -> Option<Endpoint> {
+    let inside = known.endpoint.as_ref().ok()?;
+    let terms = &known.subscription.terms;
+    Some(Endpoint {
+        id: known.subscription.id.0,
+        // Whether it may be sent to was looked at when it came in, and is again at every connection.
+        target: Target::parse(&inside.url, crate::delivery::address::Reach::Sandbox).ok()?,
+        signer: inside.signer(now)?,
+        terms: Terms { schedule: schedule(terms.schedule), order: order(terms.order), rate: rate(terms.rate_per_s) },
+        filter: Filter { kinds: terms.events.clone(), customer: terms.customer.map(|hash| hash.to_string()) },
+        content: match terms.dialect {
+            Dialect::Standard => Content::Json,
+            Dialect::TonEvents => Content::Text,
+        },
+        begins_after: known.begun,
+    })
+}
+
+fn schedule(schedule: subscription::Schedule) -> Schedule {
+    match schedule {
+        subscription::Schedule::Standard => Schedule::standard(),
+        subscription::Schedule::TonEvents => Schedule::TON_EVENTS,
+    }
+}
+
+fn order(order: subscription::Order) -> Order {
+    match order {
+        subscription::Order::Any => Order::Free,
+        subscription::Order::PerDeposit => Order::PerDeposit,
+    }
+}
+
+fn rate(per_s: Option<u32>) -> Option<Rate> {
+    let per_second = per_s.and_then(std::num::NonZeroU32::new)?;
+    Some(Rate { per_second, burst: per_second })
+}
+
+/// What the engine disabled becomes an event.
+async fn store_notices(subscriptions: Subscriptions, mut notices: mpsc::Receiver<Disabled>) -> Result<(), String> {
+    while let Some(Disabled { endpoint, reason }) = notices.recv().await {
+        let why = match reason {
+            Reason::Gone => Disabling::Gone,
+            Reason::Asked => Disabling::Asked,
+            Reason::Exhausted => Disabling::Exhausted,
+        };
+        while let Err(error) = store_notice(&subscriptions, endpoint, why).await {
+            tracing::warn!(%error, "that a subscription is disabled is not stored yet");
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+    Err("the engine says nothing any more".to_owned())
+}
+
+async fn store_notice(subscriptions: &Subscriptions, endpoint: Uuid, why: Disabling) -> Result<(), SubscribeError> {
+    match subscriptions.execute(SubscriptionId(endpoint), Command::DisableDelivery { why }).await {
+        // It ended meanwhile, or the log never heard of it: nothing is to be said of it.
+        Ok(_) | Err(SubscribeError::Rejected(Rejection::Missing | Rejection::Over)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

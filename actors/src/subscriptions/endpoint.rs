@@ -1,0 +1,136 @@
+//! Where a subscription leads and what signs for it: the part of it that is its owner's alone, and is sealed.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use millrace_model::ids::{StreamName, SubscriptionId};
+use millrace_protocols::webhook::secret::{HmacSecret, PrivateKey};
+use millrace_protocols::webhook::sign::{Key, Signer};
+use millrace_protocols::webhook::te;
+use rand::RngCore;
+use serde::{Deserialize, Serialize};
+
+use crate::customer_keys::{CustomerKeys, KeysError, Opened, Subject};
+
+/// How many secrets sign at once, the newest included.
+const SECRETS_MAX: usize = 4;
+/// Bytes of a secret that is made here.
+const SECRET_BYTES: usize = 32;
+
+/// Where to, and what signs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Endpoint {
+    /// The address.
+    pub url: String,
+    /// What signs, the newest first: `whsec_…` or `whsk_…`.
+    pub secrets: Vec<Secret>,
+    /// What ton.events' header is made with, in hexadecimal digits.
+    pub te_secret: Option<String>,
+}
+
+/// A secret that signs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret {
+    /// Its text.
+    pub text: String,
+    /// When it ends; the newest does not.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// Why it is not known where a subscription leads.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotOpen {
+    /// The key was destroyed.
+    #[error("its key was destroyed")]
+    Forgotten,
+    /// The key is not in the file of keys.
+    #[error("its key is not there")]
+    NoKey,
+    /// What is there is not what was sealed.
+    #[error("it is not what was sealed")]
+    Changed,
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint").field("secrets", &self.secrets.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// A new symmetric secret in its text form.
+pub fn new_secret() -> String {
+    let mut bytes = vec![0; SECRET_BYTES];
+    rand::rng().fill_bytes(&mut bytes);
+    HmacSecret::new(bytes).expect("a secret may have this length").reveal()
+}
+
+impl Endpoint {
+    /// One with a single secret.
+    pub fn new(url: String, secret: String) -> Self {
+        Self { url, secrets: vec![Secret { text: secret, until: None }], te_secret: None }
+    }
+
+    /// The newest secret.
+    pub fn secret(&self) -> Option<&str> {
+        self.secrets.first().map(|secret| secret.text.as_str())
+    }
+
+    /// Another secret signs from now on; those before it, too, until then.
+    pub(super) fn rotate(&mut self, secret: String, until: DateTime<Utc>) {
+        for before in &mut self.secrets {
+            before.until = Some(before.until.map_or(until, |ends| ends.min(until)));
+        }
+        self.secrets.insert(0, Secret { text: secret, until: None });
+        self.secrets.truncate(SECRETS_MAX);
+    }
+
+    /// What signs at this time; nothing when a secret is none.
+    pub(super) fn signer(&self, now: DateTime<Utc>) -> Option<Signer> {
+        let lives = self.secrets.iter().filter(|secret| secret.until.is_none_or(|until| until > now));
+        let keys = lives.map(|secret| key(&secret.text)).collect::<Option<Vec<_>>>()?;
+        let te = match &self.te_secret {
+            Some(text) => Some(te::Secret::from_hex(text).ok()?),
+            None => None,
+        };
+        Signer::new(&keys, te.as_ref()).ok()
+    }
+
+    /// When one of its secrets ends next, after this time.
+    pub(super) fn next_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.secrets.iter().filter_map(|secret| secret.until).filter(|until| *until > now).min()
+    }
+
+    pub(super) async fn seal(&self, keys: &CustomerKeys, id: SubscriptionId) -> Result<String, KeysError> {
+        let (keys, place) = (keys.clone(), StreamName::Subscription(id).to_string());
+        let plain = serde_json::to_string(self).expect("an endpoint has text keys");
+        let sealing = tokio::task::spawn_blocking(move || keys.seal(&subject(&place), &place, &plain));
+        sealing.await.expect("sealing neither panics nor is aborted")
+    }
+
+    pub(super) fn open(keys: &CustomerKeys, id: SubscriptionId, sealed: &str) -> Result<Self, NotOpen> {
+        let place = StreamName::Subscription(id).to_string();
+        match keys.reading().open(&place, sealed) {
+            Opened::Text(text) => serde_json::from_str(&text).map_err(|_| NotOpen::Changed),
+            Opened::Forgotten(_) => Err(NotOpen::Forgotten),
+            Opened::Sealed => Err(NotOpen::NoKey),
+            Opened::Plain | Opened::Changed => Err(NotOpen::Changed),
+        }
+    }
+}
+
+/// Each subscription has a key of its own, so that it can be destroyed alone.
+fn subject(place: &str) -> Subject {
+    Subject::from_str(place).expect("a stream's name may name a subject")
+}
+
+fn key(text: &str) -> Option<Key> {
+    let symmetric = || text.parse::<HmacSecret>().map(Key::Symmetric).ok();
+    symmetric().or_else(|| text.parse::<PrivateKey>().map(Key::Asymmetric).ok())
+}

@@ -1,0 +1,1 @@
+//! Subscriptions at a desk with a log of its own.
