@@ -24,7 +24,7 @@ use crate::lock;
 use crate::signals::told_to_stop;
 use crate::web::frame::with_refusals;
 use crate::web::late::late;
-use crate::web::operator::{self, OperatorState, World};
+use crate::web::operator::{self, OperatorState, Parts, World};
 use crate::web::public::Early;
 use crate::web::token::Token;
 use crate::web::{address, public};
@@ -54,7 +54,7 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let http = runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build()?;
-    let actors = tree::start(&config, stop.clone())?;
+    let actors = tree::start(&config, stop.clone(), http.handle().clone())?;
     announce(&config, &listeners);
     let served = http.block_on(async {
         let (public, face) = watch::channel(None);
@@ -76,11 +76,13 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
 }
 
 fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
-    let tree::Core { tree, store, views, operations, reconciliation, .. } = actors.core.clone();
+    let tree::Core { tree, store, views, operations, subscriptions, reconciliation, .. } = actors.core.clone();
     let data_dir = &config.desk.data_dir;
     let (log, backups) = (data_dir.join(LOG_FILE), data_dir.join(BACKUPS));
     let world = if config.sandbox.enabled { World::Sandbox } else { World::Real };
-    OperatorState::new(operations, views, store, tree, reconciliation.subscribe(), log, backups).within(world)
+    let reconciliation = reconciliation.subscribe();
+    let parts = Parts { operations, subscriptions, views, store, tree, reconciliation };
+    OperatorState::new(parts, log, backups).within(world)
 }
 
 /// Puts the customers' face up as soon as there is somebody behind it.

@@ -22,6 +22,7 @@ use millrace_actors::buyer;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::decider::{self, TermsNow};
+use millrace_actors::delivery::address::Reach;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
 use millrace_actors::event_store::{Execution, Log, Opening, Reader, Settings as StoreSettings, Store};
@@ -38,6 +39,7 @@ use millrace_actors::sealer;
 use millrace_actors::sender;
 use millrace_actors::stations::{self, Stations};
 use millrace_actors::stock::{self, Stock};
+use millrace_actors::subscriptions::{self, Subscriptions, delivery};
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::Switch;
@@ -73,6 +75,10 @@ const FOLLOWERS: &str = "followers";
 const HALT_FILE: &str = "HALT";
 /// The pause between two audits of the whole log.
 const AUDIT_EVERY: Duration = Duration::from_hours(24);
+/// The file of attempts to deliver notifications in the data folder.
+const ATTEMPTS_FILE: &str = "attempts.db";
+/// How long attempts are kept.
+const ATTEMPTS_KEPT: Duration = Duration::from_hours(30 * 24);
 /// The views' file in the data folder.
 pub(crate) const VIEWS_FILE: &str = "views.db";
 
@@ -96,6 +102,7 @@ pub(super) struct Core {
     pub head_file: HeadFile,
     pub views: Views,
     pub operations: Operations,
+    pub subscriptions: Subscriptions,
     pub health: Registry,
     pub clock: Arc<dyn Clock>,
     /// The places outside, as they were last compared with the books.
@@ -113,8 +120,9 @@ pub(super) struct Wired {
     pub stock: Stock,
 }
 
-/// Starts the actors. Returns as soon as the core exists; the outside is waited for on the actors' own thread.
-pub(super) fn start(config: &Arc<Config>, stop: CancellationToken) -> anyhow::Result<Actors> {
+/// Starts the actors. Returns as soon as the core exists; the outside is waited for on the actors' own thread. What posts to
+/// many endpoints runs on `http`.
+pub(super) fn start(config: &Arc<Config>, stop: CancellationToken, http: runtime::Handle) -> anyhow::Result<Actors> {
     let (core, cores) = mpsc::sync_channel(1);
     let (wired, wired_seen) = watch::channel(None);
     let (finish, finishes) = mpsc::sync_channel(1);
@@ -123,7 +131,7 @@ pub(super) fn start(config: &Arc<Config>, stop: CancellationToken) -> anyhow::Re
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let started = runtime.context("no runtime for the actors").and_then(|runtime| {
             let entered = runtime.enter();
-            let started = start_core(&config)?;
+            let started = start_core(&config, http)?;
             drop(entered);
             Ok((runtime, started))
         });
@@ -153,7 +161,7 @@ impl Actors {
     }
 }
 
-fn start_core(config: &Config) -> anyhow::Result<Core> {
+fn start_core(config: &Config, http: runtime::Handle) -> anyhow::Result<Core> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let health = Registry::new(Arc::clone(&clock));
     let jitter_seed = u64::from(std::process::id());
@@ -168,14 +176,47 @@ fn start_core(config: &Config) -> anyhow::Result<Core> {
     head_file::start(&followers, &head_file, store.clone())?;
     let views = Views::new(&data_dir.join(VIEWS_FILE));
     projection::start(&followers, store.clone(), views.clone())?;
-    let operations =
-        operations::start(&followers, Deposits::new(store.clone()), CustomerKeys::at(&config.desk.keys_file))?;
+    let keys = CustomerKeys::at(&config.desk.keys_file);
+    let operations = operations::start(&followers, Deposits::new(store.clone()), keys.clone())?;
+    let subscriptions = notifying(config, &followers, (&store, &views), (keys, &clock, http))?;
     auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
     sealer::start(&followers, store.clone(), Arc::clone(&clock), config.desk.seal_after)?;
     stations::keeper::start(&followers, store.clone(), Stations::beside(&data_dir.join(LOG_FILE)))?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();
-    Ok(Core { tree, followers, store, head_file, views, operations, health, clock, reconciliation, sandbox })
+    Ok(Core {
+        tree,
+        followers,
+        store,
+        head_file,
+        views,
+        operations,
+        subscriptions,
+        health,
+        clock,
+        reconciliation,
+        sandbox,
+    })
+}
+
+/// Who is told what, and the telling.
+fn notifying(
+    config: &Config,
+    followers: &Tree,
+    (store, views): (&Store, &Views),
+    (keys, clock, http): (CustomerKeys, &Arc<dyn Clock>, runtime::Handle),
+) -> anyhow::Result<Subscriptions> {
+    let reach = if config.sandbox.enabled { Reach::Sandbox } else { Reach::Public };
+    let settings = subscriptions::Settings { keys, reach, clock: Arc::clone(clock) };
+    let subscriptions = subscriptions::start(followers, store.clone(), settings)?;
+    let settings = delivery::Settings {
+        path: config.desk.data_dir.join(ATTEMPTS_FILE),
+        kept: ATTEMPTS_KEPT,
+        runtime: http,
+        clock: Arc::clone(clock),
+    };
+    delivery::start(followers, store.clone(), views.clone(), subscriptions.clone(), settings)?;
+    Ok(subscriptions)
 }
 
 /// What is done with the log before anybody has it. One that was made of an export is another desk's: outside the sandbox

@@ -26,14 +26,31 @@ pub struct Json<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        if !is_json(request.headers()) {
-            let message = "Send the body as Content-Type: application/json.";
-            return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
-        }
-        let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, state)).await;
-        let body = body.map_err(|_| too_slow())?.map_err(|refused| unreadable(&refused))?;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = json_body(request).await?;
         from_object(&body).map(Self).map_err(|e| not_json(&e))
+    }
+}
+
+async fn json_body(request: Request) -> Result<Bytes, Problem> {
+    if !is_json(request.headers()) {
+        let message = "Send the body as Content-Type: application/json.";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
+    }
+    let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, &())).await;
+    body.map_err(|_| too_slow())?.map_err(|refused| unreadable(&refused))
+}
+
+/// A JSON body that is a list, under the same conditions.
+#[derive(Debug, Clone)]
+pub struct JsonList<T>(pub Vec<T>);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonList<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let body = json_body(request).await?;
+        serde_json::from_slice(&body).map(Self).map_err(|e| not_json(&e))
     }
 }
 

@@ -33,7 +33,7 @@ pub enum Face {
 
 /// One operation of a face.
 struct Operation {
-    /// `get` or `post`.
+    /// `get`, `post`, `patch` or `delete`.
     method: &'static str,
     path: &'static str,
     summary: &'static str,
@@ -55,6 +55,8 @@ enum Answer {
     Json(&'static str),
     /// 201 with JSON of this schema.
     Made(&'static str),
+    /// 204 without anything.
+    Nothing,
     /// Server-sent events whose data is JSON of this schema.
     Events(&'static str),
     /// 200 with a body of this media type.
@@ -145,13 +147,17 @@ fn event(shape: &str) -> Value {
 
 impl Operation {
     fn document(&self) -> Value {
-        let (status, kind, content) = match self.answer {
-            Answer::Json(shape) | Answer::Probe(shape) => ("200", "application/json", schema(shape)),
-            Answer::Made(shape) => ("201", "application/json", schema(shape)),
-            Answer::Events(shape) => ("200", "text/event-stream", event(shape)),
-            Answer::Body(kind) => ("200", kind, json!({ "type": "string" })),
+        let (status, content) = match self.answer {
+            Answer::Json(shape) | Answer::Probe(shape) => ("200", Some(("application/json", schema(shape)))),
+            Answer::Made(shape) => ("201", Some(("application/json", schema(shape)))),
+            Answer::Events(shape) => ("200", Some(("text/event-stream", event(shape)))),
+            Answer::Body(kind) => ("200", Some((kind, json!({ "type": "string" })))),
+            Answer::Nothing => ("204", None),
         };
-        let done = json!({ "description": "Done.", "content": { kind: { "schema": content } } });
+        let mut done = json!({ "description": "Done." });
+        if let Some((kind, content)) = content {
+            done["content"] = json!({ kind: { "schema": content } });
+        }
         let mut responses = self.refused();
         if let Answer::Probe(_) = self.answer {
             responses.insert("503".to_owned(), done.clone());

@@ -13,6 +13,7 @@ use http::{HeaderName, HeaderValue, Method as HttpMethod, Request, Response, Uri
 use millrace_actors::binder::{self, AddressSource};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::{self, CustomerKeys};
+use millrace_actors::delivery::address::Reach;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Execution, Settings, Store};
 use millrace_actors::head_file::HeadFile;
@@ -20,11 +21,12 @@ use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::operations;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::stock::Stock;
+use millrace_actors::subscriptions;
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_daemon::config::Pace;
 use millrace_daemon::quote::{Quotes, Source};
 use millrace_daemon::web::frame::{Frame, Transport, framed};
-use millrace_daemon::web::operator::{self, OperatorState};
+use millrace_daemon::web::operator::{self, OperatorState, Parts};
 use millrace_daemon::web::public::{self, Binds, Desk, Terms};
 use millrace_daemon::web::token::Token;
 use millrace_model::deposit::Method;
@@ -168,13 +170,23 @@ impl Rig {
         let store = Store::start(&tree, settings)?;
         let keys = CustomerKeys::at(folder.path().join(customer_keys::FILE));
         projection::start(&tree, store.clone(), views.clone())?;
-        let operations = operations::start(&tree, Deposits::new(store.clone()), keys)?;
+        let operations = operations::start(&tree, Deposits::new(store.clone()), keys.clone())?;
+        let clock = Arc::new(SystemClock);
+        let settings = subscriptions::Settings { keys, reach: Reach::Sandbox, clock };
+        let subscriptions = subscriptions::start(&tree, store.clone(), settings)?;
         let token_file = folder.path().join("token");
         let token = Arc::new(Token::load_or_create(&token_file)?);
         let backups = folder.path().join("backups");
         let reconciliation = tokio::sync::watch::channel(Vec::new()).1;
-        let state =
-            OperatorState::new(operations, views.clone(), store.clone(), tree.clone(), reconciliation, path, backups);
+        let parts = Parts {
+            operations,
+            subscriptions,
+            views: views.clone(),
+            store: store.clone(),
+            tree: tree.clone(),
+            reconciliation,
+        };
+        let state = OperatorState::new(parts, path, backups);
         let operator = framed(operator::routes(Arc::new(state), token), frame());
         let public = framed(public::routes(Arc::new(desk(&tree, &store, views.clone())?)), frame());
         drop(entered);

@@ -9,6 +9,7 @@ use millrace_model::event::{Event, PAYLOAD_MAX_BYTES, Recorded};
 use millrace_model::ids::{Category, CommandId, DepositId, StreamName};
 use millrace_model::ledger::{Balances, Standing, Ticker, of_deposit, of_transfer};
 use millrace_model::story::Story;
+use millrace_model::subscription::{self, Subscription};
 use millrace_model::wallet::Wallet;
 
 /// More than any deposit has; the work is bounded by this.
@@ -102,6 +103,7 @@ struct Folded {
     chain: Chain,
     wallet: Wallet,
     desk: Desk,
+    subscription: Option<Subscription>,
     balances: Balances,
     /// What happened to the deposit since it was detected.
     lived: Vec<Recorded>,
@@ -118,6 +120,10 @@ impl Folded {
                 if let desk::Event::TransferDeclared(transfer) = event {
                     self.balances.post(&of_transfer(transfer));
                 }
+            }
+            Event::Subscription(event) => {
+                let before = self.subscription.take();
+                self.subscription = subscription::evolve(before.clone(), event).or(before);
             }
             Event::Binding(_) | Event::AddressBook(_) | Event::Unreadable(_) => {}
         }

@@ -12,6 +12,19 @@ const LISTING: &[&str] = &["status", "target", "after", "limit"];
 /// The same where the status goes without saying.
 const LISTING_OF_STATUS: &[&str] = &["target", "after", "limit"];
 
+const WEBHOOKS: &str = "/operator/v1/notifications/webhooks";
+const WEBHOOK: &str = "/operator/v1/notifications/webhooks/{id}";
+const UNKNOWN_WEBHOOK: &[Refusal] = &[(404, &["unknown_webhook"])];
+const MADE_WEBHOOK: &[Refusal] = &[
+    (409, &["too_many_webhooks"]),
+    (422, &["invalid_secret", "invalid_webhook", "invalid_url", "unknown_event_type"]),
+];
+const CHANGED_WEBHOOK: &[Refusal] =
+    &[(422, &["invalid_patch", "invalid_webhook", "invalid_url", "unknown_event_type"])];
+const WEBHOOK_AS_IT_IS: &[Refusal] = &[(409, &["not_allowed"])];
+const BEYOND_LOG: &[Refusal] = &[(422, &["invalid_position"])];
+const WEBHOOK_DONE: &[Refusal] = &[(503, &["busy", "desk_unavailable", "keys_unavailable", "outcome_unknown"])];
+
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
         query: LISTING,
@@ -104,6 +117,54 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     history::event_types("/operator/v1/event-types"),
     Operation { refusals: &[PATH, UNKNOWN_EVENT_TYPE], ..history::event_type("/operator/v1/event-types/{name}") },
+    get(WEBHOOKS, "Webhooks, the oldest first.", Answer::Json("WebhookList")),
+    Operation {
+        refusals: &[BODY, MADE_WEBHOOK, WEBHOOK_DONE],
+        ..post(WEBHOOKS, "Tell somebody, at an address.", Some("WebhookWanted"), Answer::Made("WebhookMade"))
+    },
+    Operation { refusals: &[PATH, UNKNOWN_WEBHOOK], ..get(WEBHOOK, "One webhook.", Answer::Json("Webhook")) },
+    Operation {
+        method: "patch",
+        refusals: &[PATH, BODY, UNKNOWN_WEBHOOK, CHANGED_WEBHOOK, WEBHOOK_DONE],
+        ..post(
+            WEBHOOK,
+            "Change where a webhook leads (`/url`) or what it is told (`/events`), by a JSON Patch.",
+            Some("[PatchOperation]"),
+            Answer::Json("Webhook"),
+        )
+    },
+    Operation {
+        method: "delete",
+        refusals: &[PATH, UNKNOWN_WEBHOOK, WEBHOOK_DONE],
+        ..post(WEBHOOK, "End a webhook.", None, Answer::Nothing)
+    },
+    Operation {
+        refusals: &[PATH, UNKNOWN_WEBHOOK, WEBHOOK_AS_IT_IS, WEBHOOK_DONE],
+        ..post(
+            "/operator/v1/notifications/webhooks/{id}/pause",
+            "Send nothing to a webhook until it is resumed; what comes meanwhile is sent then.",
+            None,
+            Answer::Json("Webhook"),
+        )
+    },
+    Operation {
+        refusals: &[PATH, UNKNOWN_WEBHOOK, WEBHOOK_AS_IT_IS, WEBHOOK_DONE],
+        ..post(
+            "/operator/v1/notifications/webhooks/{id}/resume",
+            "Send again to a webhook that was paused or disabled.",
+            None,
+            Answer::Json("Webhook"),
+        )
+    },
+    Operation {
+        refusals: &[PATH, BODY, UNKNOWN_WEBHOOK, WEBHOOK_AS_IT_IS, BEYOND_LOG, WEBHOOK_DONE],
+        ..post(
+            "/operator/v1/notifications/webhooks/{id}/recover",
+            "Tell a webhook again everything after a position of the log.",
+            Some("Recovery"),
+            Answer::Json("Webhook"),
+        )
+    },
     get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),
     get(
         "/operator/v1/ledger",

@@ -21,19 +21,21 @@ mod probes;
 mod projections;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, patch, post};
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::stations::Stations;
+use millrace_actors::subscriptions::Subscriptions;
 use millrace_actors::supervision::Tree;
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
@@ -50,6 +52,7 @@ use super::token::{self, Token};
 #[derive(Debug)]
 pub struct OperatorState {
     operations: Operations,
+    subscriptions: Subscriptions,
     views: Views,
     store: Store,
     tree: Tree,
@@ -63,6 +66,23 @@ pub struct OperatorState {
     world: World,
 }
 
+/// The parts of the desk that operators reach.
+#[derive(Debug)]
+pub struct Parts {
+    /// Carries out what they ask for.
+    pub operations: Operations,
+    /// Whom notifications go to.
+    pub subscriptions: Subscriptions,
+    /// What is shown.
+    pub views: Views,
+    /// The log.
+    pub store: Store,
+    /// What runs.
+    pub tree: Tree,
+    /// The places outside, as they were last compared with the books.
+    pub reconciliation: Reconciliation,
+}
+
 /// What the desk deals with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum World {
@@ -74,18 +94,24 @@ pub enum World {
 
 impl OperatorState {
     /// `log_file` is the store's own; backups are kept in `backups`, which need not exist yet.
-    pub fn new(
-        operations: Operations,
-        views: Views,
-        store: Store,
-        tree: Tree,
-        reconciliation: Reconciliation,
-        log_file: PathBuf,
-        backups: PathBuf,
-    ) -> Self {
+    pub fn new(parts: Parts, log_file: PathBuf, backups: PathBuf) -> Self {
+        let Parts { operations, subscriptions, views, store, tree, reconciliation } = parts;
         let (reader, stations, world) = (OnceLock::new(), Stations::beside(&log_file), World::Real);
         let looks = Arc::new(Semaphore::new(overview::LOOKS_AT_ONCE_MAX));
-        Self { operations, views, store, tree, reconciliation, log_file, backups, reader, stations, looks, world }
+        Self {
+            operations,
+            subscriptions,
+            views,
+            store,
+            tree,
+            reconciliation,
+            log_file,
+            backups,
+            reader,
+            stations,
+            looks,
+            world,
+        }
     }
 
     /// The same, in this world.
@@ -164,6 +190,14 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/history", get(history::show))
         .route("/operator/v1/event-types", get(history::event_types))
         .route("/operator/v1/event-types/{name}", get(history::event_type))
+        .route("/operator/v1/notifications/webhooks", get(webhooks::list))
+        .route("/operator/v1/notifications/webhooks", post(webhooks::create))
+        .route("/operator/v1/notifications/webhooks/{id}", get(webhooks::show))
+        .route("/operator/v1/notifications/webhooks/{id}", patch(webhooks::change))
+        .route("/operator/v1/notifications/webhooks/{id}", delete(webhooks::remove))
+        .route("/operator/v1/notifications/webhooks/{id}/pause", post(webhooks::pause))
+        .route("/operator/v1/notifications/webhooks/{id}/resume", post(webhooks::resume))
+        .route("/operator/v1/notifications/webhooks/{id}/recover", post(webhooks::recover))
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
         .route("/operator/v1/ledger", get(ledger::show))

@@ -19,10 +19,12 @@ use axum::body::{Body, to_bytes};
 use http::{Request, StatusCode};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::CustomerKeys;
+use millrace_actors::delivery::address::Reach;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Append, Execution, Expected, Settings, Store, Write};
 use millrace_actors::operations;
 use millrace_actors::projection::{self, Views};
+use millrace_actors::subscriptions;
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_model::binding::Bound;
 use millrace_model::deposit::{
@@ -36,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use super::{OperatorState, routes};
+use super::{OperatorState, Parts, routes};
 use crate::web::frame::{Frame, Transport, framed};
 use crate::web::token::Token;
 
@@ -67,12 +69,22 @@ impl Desk {
         let keys = CustomerKeys::at(folder.path().join("keys.db"));
         let views = Views::new(&folder.path().join("views.db"));
         projection::start(&tree, store.clone(), views.clone()).unwrap();
-        let operations = operations::start(&tree, Deposits::new(store.clone()), keys).unwrap();
+        let operations = operations::start(&tree, Deposits::new(store.clone()), keys.clone()).unwrap();
+        let clock = Arc::new(SystemClock);
+        let settings = subscriptions::Settings { keys, reach: Reach::Sandbox, clock };
+        let subscriptions = subscriptions::start(&tree, store.clone(), settings).unwrap();
         let token = Arc::new(Token::load_or_create(&folder.path().join("token")).unwrap());
         let backups = folder.path().join("backups");
         let reconciliation = tokio::sync::watch::channel(Vec::new()).1;
-        let state =
-            OperatorState::new(operations, views.clone(), store.clone(), tree.clone(), reconciliation, path, backups);
+        let parts = Parts {
+            operations,
+            subscriptions,
+            views: views.clone(),
+            store: store.clone(),
+            tree: tree.clone(),
+            reconciliation,
+        };
+        let state = OperatorState::new(parts, path, backups);
         let state = Arc::new(state);
         let frame =
             Frame { proxies: vec![], cors: vec![], transport: Transport::Plain, stop: CancellationToken::new() };

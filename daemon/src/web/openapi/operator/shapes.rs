@@ -12,7 +12,23 @@ const LEDGER: &str = include_str!("../../operator/ledger.rs");
 const MOMENT: &str = include_str!("../../operator/moment.rs");
 const OVERVIEW: &str = include_str!("../../operator/overview.rs");
 const PARTS: &str = include_str!("../../operator/parts.rs");
+const WEBHOOKS: &str = include_str!("../../operator/webhooks.rs");
 const PROBES: &str = include_str!("../../operator/probes.rs");
+
+const WEBHOOK_STATUS: &str = "=enabled|paused|unproved|disabled";
+const WEBHOOK: &[(&str, &str)] = &[
+    ("id", "uuid"),
+    ("url", "string?"),
+    ("events", "[EventName]"),
+    ("customer", "string?"),
+    ("status", WEBHOOK_STATUS),
+    ("reason", "string?"),
+    ("order", "=any|per_deposit"),
+    ("rate_per_s", "integer?"),
+    ("created_at", "time"),
+    ("position", "position"),
+    ("links", "[Link]"),
+];
 
 pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
     history::HISTORY_LINE,
@@ -45,6 +61,63 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
         name: "DepositDetail",
         fields: &[("deposit", "Deposit"), ("detail", "object"), ("events", "[Event]")],
         source: Source::Answers,
+    },
+    Shape {
+        name: "WebhookWanted",
+        fields: &[
+            ("url", "string"),
+            ("events", "[EventWanted]"),
+            ("customer", "string?"),
+            ("secret", "string?"),
+            ("order", "=any|per_deposit?"),
+            ("rate_per_s", "seconds?"),
+        ],
+        source: Source::Body("WebhookWanted", WEBHOOKS),
+    },
+    Shape {
+        name: "EventWanted",
+        fields: &[("name", "string"), ("description", "string?")],
+        source: Source::Body("EventWanted", WEBHOOKS),
+    },
+    Shape {
+        name: "PatchOperation",
+        fields: &[("op", "=replace"), ("path", "string"), ("value", "any")],
+        source: Source::Body("PatchOperation", WEBHOOKS),
+    },
+    Shape { name: "Recovery", fields: &[("after", "position")], source: Source::Body("Recovery", WEBHOOKS) },
+    Shape { name: "Webhook", fields: WEBHOOK, source: Source::Struct("Webhook", WEBHOOKS) },
+    Shape {
+        name: "WebhookMade",
+        fields: &[
+            ("id", "uuid"),
+            ("url", "string?"),
+            ("events", "[EventName]"),
+            ("customer", "string?"),
+            ("status", WEBHOOK_STATUS),
+            ("reason", "string?"),
+            ("order", "=any|per_deposit"),
+            ("rate_per_s", "integer?"),
+            ("created_at", "time"),
+            ("position", "position"),
+            ("links", "[Link]"),
+            ("secret", "string"),
+        ],
+        source: Source::Answers,
+    },
+    Shape {
+        name: "WebhookList",
+        fields: &[("webhooks", "[Webhook]")],
+        source: Source::Struct("WebhookList", WEBHOOKS),
+    },
+    Shape {
+        name: "EventName",
+        fields: &[("name", "string"), ("description", "string")],
+        source: Source::Struct("EventName", WEBHOOKS),
+    },
+    Shape {
+        name: "Link",
+        fields: &[("href", "string"), ("rel", "string"), ("method", "string")],
+        source: Source::Struct("Link", WEBHOOKS),
     },
     Shape {
         name: "Forgotten",

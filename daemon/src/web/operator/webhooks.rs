@@ -1,0 +1,301 @@
+//! Webhooks of the desk's operator: whom notifications go to, in PayPal's verbs and shapes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json as Reply;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use http::StatusCode;
+use millrace_actors::subscriptions::endpoint::{Endpoint, new_secret};
+use millrace_actors::subscriptions::{Done, Known, Patch, SubscribeError, Wanted};
+use millrace_model::ids::{Position, SubscriptionId};
+use millrace_model::notification::{NotificationType, Pattern};
+use millrace_model::subscription::{
+    Command, Dialect, Ending, Order, Ownership, Rejection, Schedule, Stopped, Terms, customer_hash,
+};
+use millrace_protocols::webhook::secret::HmacSecret;
+use serde::{Deserialize, Serialize};
+
+use super::OperatorState;
+use crate::web::extract::{Json, JsonList, Path};
+use crate::web::problem::Problem;
+
+/// How many operations one patch has.
+const OPERATIONS_MAX: usize = 16;
+
+/// Whom to tell what.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebhookWanted {
+    url: String,
+    events: Vec<EventWanted>,
+    customer: Option<String>,
+    secret: Option<String>,
+    order: Option<Order>,
+    rate_per_s: Option<u32>,
+}
+
+/// What to tell: a type's name, a group such as `Deposit.*`, or `*`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EventWanted {
+    name: String,
+    /// What answers say of it may come back in requests, and means nothing there.
+    #[expect(dead_code, reason = "whoever sends back what he got is understood")]
+    description: Option<String>,
+}
+
+/// One operation of a JSON Patch (RFC 6902).
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PatchOperation {
+    op: Op,
+    path: String,
+    value: serde_json::Value,
+}
+
+/// What a patch does: of all that there is, only this makes sense here.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Op {
+    Replace,
+}
+
+/// After which position of the log it is all told again.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Recovery {
+    after: Position,
+}
+
+/// A webhook.
+#[derive(Debug, Serialize)]
+pub(super) struct Webhook {
+    id: SubscriptionId,
+    /// Nothing when its key is not there.
+    url: Option<String>,
+    events: Vec<EventName>,
+    customer: Option<String>,
+    status: &'static str,
+    reason: Option<&'static str>,
+    order: Order,
+    rate_per_s: Option<u32>,
+    created_at: DateTime<Utc>,
+    position: Position,
+    links: Vec<Link>,
+}
+
+/// A webhook that was just made.
+#[derive(Debug, Serialize)]
+pub(super) struct WebhookMade {
+    #[serde(flatten)]
+    webhook: Webhook,
+    /// What signs; it is not shown again.
+    secret: String,
+}
+
+/// All of them.
+#[derive(Debug, Serialize)]
+pub(super) struct WebhookList {
+    webhooks: Vec<Webhook>,
+}
+
+/// What is told.
+#[derive(Debug, Serialize)]
+struct EventName {
+    name: String,
+    description: &'static str,
+}
+
+/// Where to go on from here.
+#[derive(Debug, Serialize)]
+struct Link {
+    href: String,
+    rel: &'static str,
+    method: &'static str,
+}
+
+type Answer = Result<Reply<Webhook>, Problem>;
+
+pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Reply<WebhookList> {
+    let webhooks = state.subscriptions.list().values().map(|known| Webhook::from(&**known)).collect();
+    Reply(WebhookList { webhooks })
+}
+
+pub(super) async fn show(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
+    let list = state.subscriptions.list();
+    list.get(&id).map(|known| Reply(Webhook::from(&**known))).ok_or_else(unknown)
+}
+
+pub(super) async fn create(
+    State(state): State<Arc<OperatorState>>,
+    Json(wanted): Json<WebhookWanted>,
+) -> Result<Response, Problem> {
+    let secret = match wanted.secret {
+        Some(secret) => secret
+            .parse::<HmacSecret>()
+            .map(|_| secret)
+            .map_err(|error| Problem::unprocessable("invalid_secret", format!("The secret is refused: {error}.")))?,
+        None => new_secret(),
+    };
+    let terms = Terms {
+        events: names(wanted.events)?,
+        customer: wanted.customer.as_deref().map(customer_hash),
+        dialect: Dialect::Standard,
+        schedule: Schedule::Standard,
+        order: wanted.order.unwrap_or(Order::Any),
+        rate_per_s: wanted.rate_per_s,
+    };
+    let endpoint = Endpoint::new(wanted.url, secret.clone());
+    let wanted = Wanted { endpoint, terms, ownership: Ownership::Vouched };
+    let known = state.subscriptions.subscribe(wanted).await.map_err(refused)?;
+    let made = WebhookMade { webhook: Webhook::from(&*known), secret };
+    Ok((StatusCode::CREATED, Reply(made)).into_response())
+}
+
+pub(super) async fn change(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<SubscriptionId>,
+    JsonList(operations): JsonList<PatchOperation>,
+) -> Answer {
+    if !(1..=OPERATIONS_MAX).contains(&operations.len()) {
+        return Err(invalid_patch(format!("it has between 1 and {OPERATIONS_MAX} operations")));
+    }
+    let patch = operations.into_iter().try_fold(Patch::default(), applied)?;
+    changed(state.subscriptions.patch(id, patch).await)
+}
+
+pub(super) async fn remove(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<SubscriptionId>,
+) -> Result<StatusCode, Problem> {
+    let over = Command::Unsubscribe { why: Ending::Wanted };
+    state.subscriptions.execute(id, over).await.map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn pause(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
+    changed(state.subscriptions.execute(id, Command::PauseDelivery).await)
+}
+
+pub(super) async fn resume(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
+    changed(state.subscriptions.execute(id, Command::ResumeDelivery).await)
+}
+
+pub(super) async fn recover(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<SubscriptionId>,
+    Json(recovery): Json<Recovery>,
+) -> Answer {
+    if recovery.after > state.store.head() {
+        return Err(Problem::unprocessable("invalid_position", "The log does not reach so far."));
+    }
+    changed(state.subscriptions.execute(id, Command::MoveCursor { after: recovery.after }).await)
+}
+
+fn changed(done: Done) -> Answer {
+    done.map(|known| Reply(Webhook::from(&*known))).map_err(refused)
+}
+
+/// The names of what is wanted, each of which is one.
+fn names(events: Vec<EventWanted>) -> Result<Vec<String>, Problem> {
+    let name = |event: EventWanted| {
+        let pattern: Pattern = event
+            .name
+            .parse()
+            .map_err(|error| Problem::unprocessable("unknown_event_type", format!("The event is refused: {error}.")))?;
+        Ok(pattern.to_string())
+    };
+    events.into_iter().map(name).collect()
+}
+
+fn applied(mut patch: Patch, operation: PatchOperation) -> Result<Patch, Problem> {
+    let Op::Replace = operation.op;
+    let unfit = |error: serde_json::Error| invalid_patch(format!("the value at {} is unfit: {error}", operation.path));
+    match operation.path.as_str() {
+        "/url" => patch.url = Some(serde_json::from_value(operation.value).map_err(unfit)?),
+        "/events" | "/event_types" => {
+            patch.events = Some(names(serde_json::from_value(operation.value).map_err(unfit)?)?);
+        }
+        path => return Err(invalid_patch(format!("nothing can be replaced at {path:?}, only at /url and /events"))),
+    }
+    Ok(patch)
+}
+
+fn invalid_patch(why: String) -> Problem {
+    Problem::unprocessable("invalid_patch", format!("The patch is refused: {why}."))
+}
+
+fn unknown() -> Problem {
+    Problem::not_found("unknown_webhook", "There is no such webhook.")
+}
+
+fn refused(error: SubscribeError) -> Problem {
+    match error {
+        SubscribeError::Rejected(Rejection::Missing | Rejection::Over) => unknown(),
+        SubscribeError::Rejected(rule @ (Rejection::Events | Rejection::Rate | Rejection::TooLong)) => {
+            Problem::unprocessable("invalid_webhook", format!("The webhook is refused: {rule}."))
+        }
+        SubscribeError::Rejected(rule) => Problem::conflict("not_allowed", format!("It is refused: {rule}.")),
+        SubscribeError::Address(error) => {
+            Problem::unprocessable("invalid_url", format!("The address is refused: {error}."))
+        }
+        SubscribeError::Full | SubscribeError::CustomerFull => {
+            Problem::conflict("too_many_webhooks", format!("It is refused: {error}."))
+        }
+        SubscribeError::Keys(why) => {
+            tracing::warn!(%why, "a webhook's address cannot be sealed or opened");
+            Problem::unavailable("keys_unavailable", "The keys that seal addresses cannot be used; nothing was done.")
+        }
+        SubscribeError::Busy => Problem::unavailable("busy", "The desk is busy and did nothing; try again.")
+            .retry_after(Duration::from_secs(1)),
+        SubscribeError::Unknown => {
+            Problem::unavailable("outcome_unknown", "It may have been done or not; look before asking again.")
+        }
+        error @ (SubscribeError::Append(_) | SubscribeError::Read(_) | SubscribeError::Down) => {
+            tracing::warn!(%error, "a request about a webhook could not be carried out");
+            super::act::desk_unavailable()
+        }
+    }
+}
+
+impl From<&Known> for Webhook {
+    fn from(known: &Known) -> Self {
+        let subscription = &known.subscription;
+        let (status, reason) = match &subscription.stopped {
+            None if subscription.is_served() => ("enabled", None),
+            None => ("unproved", None),
+            Some(Stopped::Paused) => ("paused", None),
+            Some(Stopped::Unproved) => ("unproved", Some("its receiver did not prove that it holds the secret")),
+            Some(Stopped::Disabled { why }) => ("disabled", Some(why.sentence())),
+        };
+        Self {
+            id: subscription.id,
+            url: known.endpoint.as_ref().ok().map(|endpoint| endpoint.url.clone()),
+            events: subscription.terms.events.iter().map(|name| EventName::of(name)).collect(),
+            customer: subscription.terms.customer.map(|hash| hash.to_string()),
+            status,
+            reason,
+            order: subscription.terms.order,
+            rate_per_s: subscription.terms.rate_per_s,
+            created_at: known.since,
+            position: known.position,
+            links: links(subscription.id),
+        }
+    }
+}
+
+impl EventName {
+    fn of(name: &str) -> Self {
+        let description = NotificationType::parse(name).map_or("All of these.", NotificationType::description);
+        Self { name: name.to_owned(), description }
+    }
+}
+
+fn links(id: SubscriptionId) -> Vec<Link> {
+    let href = format!("/operator/v1/notifications/webhooks/{id}");
+    let link = |rel, method| Link { href: href.clone(), rel, method };
+    vec![link("self", "GET"), link("update", "PATCH"), link("delete", "DELETE")]
+}
