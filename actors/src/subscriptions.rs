@@ -177,6 +177,7 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
             book: Book::new(store.clone(), settings.keys.clone(), list.clone()),
             ids: TimeOrderedIds(Arc::clone(&settings.clock)),
             keys: settings.keys.clone(),
+            clock: Arc::clone(&settings.clock),
             reach: settings.reach,
         },
         report: incarnation.report,
@@ -260,6 +261,7 @@ struct Service {
     book: Book,
     ids: TimeOrderedIds,
     keys: CustomerKeys,
+    clock: Arc<dyn Clock>,
     reach: Reach,
 }
 
@@ -269,13 +271,22 @@ impl Service {
         let (reply, done) = match request {
             Request::Subscribe { wanted, reply } if !reply.is_closed() => (reply, self.subscribe(*wanted).await),
             Request::Patch { id, patch, reply } if !reply.is_closed() => (reply, self.patch(id, *patch).await),
-            Request::Do { id, command, reply } if !reply.is_closed() => (reply, self.book.execute(id, command).await),
+            Request::Do { id, command, reply } if !reply.is_closed() => (reply, self.execute(id, command).await),
             Request::Subscribe { .. } | Request::Patch { .. } | Request::Do { .. } => return,
         };
         if let Err(error) = &done {
             tracing::warn!(%error, "a request about a subscription was not carried out");
         }
         let _ = reply.send(done);
+    }
+
+    /// What is over is forgotten: nobody can read any more where it led.
+    async fn execute(&self, id: SubscriptionId, command: Command) -> Done {
+        let known = self.book.execute(id, command).await?;
+        if known.subscription.ended.is_some() {
+            endpoint::forget(&self.keys, id, self.clock.now()).await?;
+        }
+        Ok(known)
     }
 
     async fn subscribe(&self, wanted: Wanted) -> Done {

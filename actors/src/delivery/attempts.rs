@@ -16,7 +16,7 @@ use millrace_protocols::delivery::verdict::{Outcome, Reason, Trouble};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
 use uuid::Uuid;
 
-pub use reader::{Attempt, Reader};
+pub use reader::{Attempt, ROWS_MAX, Reader};
 pub(super) use writer::Writer;
 
 /// How much of an answer is kept, in bytes.

@@ -34,6 +34,8 @@ use crate::supervision::{Incarnation, Policy, Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "delivery";
+/// The name of the file of attempts, which is in the data folder.
+pub const FILE: &str = "attempts.db";
 /// How many commands and notices wait.
 const WAITING_MAX: usize = 256;
 /// How long a notice waits to be told again after it could not be stored.

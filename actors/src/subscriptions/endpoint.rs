@@ -125,6 +125,13 @@ impl Endpoint {
     }
 }
 
+/// Destroys the key: what was sealed for the subscription is unreadable from now on, in every copy of the log.
+pub(super) async fn forget(keys: &CustomerKeys, id: SubscriptionId, now: DateTime<Utc>) -> Result<(), KeysError> {
+    let (keys, place) = (keys.clone(), StreamName::Subscription(id).to_string());
+    let forgetting = tokio::task::spawn_blocking(move || keys.forget(&subject(&place), now));
+    forgetting.await.expect("forgetting neither panics nor is aborted").map(drop)
+}
+
 /// Each subscription has a key of its own, so that it can be destroyed alone.
 fn subject(place: &str) -> Subject {
     Subject::from_str(place).expect("a stream's name may name a subject")

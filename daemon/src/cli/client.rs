@@ -96,6 +96,11 @@ impl Client {
         read(self.ask(Method::POST, path, |request| request.json(body)).await?).await
     }
 
+    /// Ends what is at a path, which comes after `/operator/v1/`.
+    pub async fn delete(&self, path: &str) -> anyhow::Result<()> {
+        self.ask(Method::DELETE, path, |request| request).await.map(drop)
+    }
+
     /// A successful answer, its body still to be read.
     pub async fn open(&self, path: &str, query: &[(&str, Option<String>)]) -> anyhow::Result<Response> {
         let query: Vec<_> = query.iter().filter_map(|(name, value)| Some((name, value.as_ref()?))).collect();

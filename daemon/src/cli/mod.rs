@@ -30,6 +30,7 @@ mod start;
 #[cfg(test)]
 mod testing;
 mod verify;
+mod webhooks;
 mod why;
 
 use std::path::PathBuf;
@@ -129,6 +130,9 @@ pub enum Command {
     /// Make projections, what pages and APIs show, anew from the log.
     #[command(after_help = rebuild::NOTES)]
     Rebuild(rebuild::Rebuild),
+    /// Tell others what happens: webhooks, and what was sent to them.
+    #[command(subcommand, after_help = webhooks::NOTES)]
+    Webhooks(webhooks::Webhooks),
     /// Prove a log: hashes, streams, ledger, head file and views.
     #[command(after_help = verify::NOTES)]
     Verify(verify::Verify),

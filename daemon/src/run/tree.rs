@@ -75,8 +75,6 @@ const FOLLOWERS: &str = "followers";
 const HALT_FILE: &str = "HALT";
 /// The pause between two audits of the whole log.
 const AUDIT_EVERY: Duration = Duration::from_hours(24);
-/// The file of attempts to deliver notifications in the data folder.
-const ATTEMPTS_FILE: &str = "attempts.db";
 /// How long attempts are kept.
 const ATTEMPTS_KEPT: Duration = Duration::from_hours(30 * 24);
 /// The views' file in the data folder.
@@ -210,7 +208,7 @@ fn notifying(
     let settings = subscriptions::Settings { keys, reach, clock: Arc::clone(clock) };
     let subscriptions = subscriptions::start(followers, store.clone(), settings)?;
     let settings = delivery::Settings {
-        path: config.desk.data_dir.join(ATTEMPTS_FILE),
+        path: config.desk.data_dir.join(delivery::FILE),
         kept: ATTEMPTS_KEPT,
         runtime: http,
         clock: Arc::clone(clock),

@@ -23,6 +23,7 @@ const CHANGED_WEBHOOK: &[Refusal] =
     &[(422, &["invalid_patch", "invalid_webhook", "invalid_url", "unknown_event_type"])];
 const WEBHOOK_AS_IT_IS: &[Refusal] = &[(409, &["not_allowed"])];
 const BEYOND_LOG: &[Refusal] = &[(422, &["invalid_position"])];
+const ATTEMPTS: &[Refusal] = &[(503, &["attempts_unavailable"])];
 const WEBHOOK_DONE: &[Refusal] = &[(503, &["busy", "desk_unavailable", "keys_unavailable", "outcome_unknown"])];
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -163,6 +164,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "Tell a webhook again everything after a position of the log.",
             Some("Recovery"),
             Answer::Json("Webhook"),
+        )
+    },
+    Operation {
+        query: &["after"],
+        refusals: &[PATH, QUERY, ATTEMPTS],
+        ..get(
+            "/operator/v1/notifications/webhooks/{id}/attempts",
+            "The attempts to deliver to a webhook, by the notification's place in the log.",
+            Answer::Json("AttemptPage"),
         )
     },
     get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),

@@ -5,6 +5,7 @@
 //! own and on blocking threads, so that a long look never holds up an actor.
 
 mod act;
+mod attempts;
 mod backup;
 mod causes;
 mod customers;
@@ -198,6 +199,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/notifications/webhooks/{id}/pause", post(webhooks::pause))
         .route("/operator/v1/notifications/webhooks/{id}/resume", post(webhooks::resume))
         .route("/operator/v1/notifications/webhooks/{id}/recover", post(webhooks::recover))
+        .route("/operator/v1/notifications/webhooks/{id}/attempts", get(attempts::show))
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
         .route("/operator/v1/ledger", get(ledger::show))

@@ -12,6 +12,7 @@ const LEDGER: &str = include_str!("../../operator/ledger.rs");
 const MOMENT: &str = include_str!("../../operator/moment.rs");
 const OVERVIEW: &str = include_str!("../../operator/overview.rs");
 const PARTS: &str = include_str!("../../operator/parts.rs");
+const ATTEMPTS: &str = include_str!("../../operator/attempts.rs");
 const WEBHOOKS: &str = include_str!("../../operator/webhooks.rs");
 const PROBES: &str = include_str!("../../operator/probes.rs");
 
@@ -108,6 +109,27 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
         name: "WebhookList",
         fields: &[("webhooks", "[Webhook]")],
         source: Source::Struct("WebhookList", WEBHOOKS),
+    },
+    Shape {
+        name: "AttemptPage",
+        fields: &[("attempts", "[Attempt]"), ("next", "position?")],
+        source: Source::Struct("AttemptPage", ATTEMPTS),
+    },
+    Shape {
+        name: "Attempt",
+        fields: &[
+            ("position", "position"),
+            ("notification", "uuid?"),
+            ("attempt", "integer"),
+            ("at", "time?"),
+            ("took_us", "integer"),
+            ("outcome", "string"),
+            ("status", "integer?"),
+            ("answer", "string?"),
+            ("error", "string?"),
+            ("next_at", "time?"),
+        ],
+        source: Source::Struct("Attempt", ATTEMPTS),
     },
     Shape {
         name: "EventName",

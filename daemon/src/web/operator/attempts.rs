@@ -1,0 +1,105 @@
+//! The attempts to deliver to a webhook, as they are kept beside the log.
+
+use std::sync::Arc;
+
+use axum::Json as Reply;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use millrace_actors::delivery::attempts::{self, Attempt as Stored};
+use millrace_actors::subscriptions::delivery::FILE;
+use millrace_model::ids::{Position, SubscriptionId};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{OperatorState, place};
+use crate::web::extract::{Path, Query};
+use crate::web::problem::Problem;
+
+/// Which of them: those of notifications after a position of the log.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct After {
+    after: Option<Position>,
+}
+
+/// Attempts, by the notification's place in the log.
+#[derive(Debug, Serialize)]
+pub(super) struct AttemptPage {
+    attempts: Vec<Attempt>,
+    /// What the next page comes after; nothing at the end.
+    next: Option<Position>,
+}
+
+/// One attempt.
+#[derive(Debug, Serialize)]
+struct Attempt {
+    position: Position,
+    notification: Option<Uuid>,
+    attempt: u16,
+    at: Option<DateTime<Utc>>,
+    took_us: u64,
+    outcome: String,
+    status: Option<u16>,
+    /// The answer's body, cut; what is no text in it is replaced.
+    answer: Option<String>,
+    error: Option<String>,
+    next_at: Option<DateTime<Utc>>,
+}
+
+pub(super) async fn show(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<SubscriptionId>,
+    Query(After { after }): Query<After>,
+) -> Result<Reply<AttemptPage>, Problem> {
+    let (file, from) = (state.log_file.with_file_name(FILE), place(after)?.map_or(1, |after| after.saturating_add(1)));
+    let reading = tokio::task::spawn_blocking(move || -> Result<Vec<Stored>, String> {
+        if !file.try_exists().map_err(|error| error.to_string())? {
+            return Ok(Vec::new());
+        }
+        let reader = attempts::Reader::open(&file).map_err(|error| error.to_string())?;
+        reader.attempts(id.0, from, i64::MAX as Position).map_err(|error| error.to_string())
+    });
+    let found = reading.await.map_err(Problem::internal)?.map_err(|error| {
+        tracing::warn!(%error, "attempts cannot be read");
+        Problem::unavailable("attempts_unavailable", "The attempts cannot be read at the moment; try again.")
+    })?;
+    Ok(Reply(AttemptPage::of(found)))
+}
+
+impl AttemptPage {
+    /// A page ends with all attempts of one notification, so that the next begins with another's: where it is full, the last
+    /// one's are left for the next page, unless they are all of this one.
+    fn of(mut found: Vec<Stored>) -> Self {
+        let mut next = None;
+        if found.len() == attempts::ROWS_MAX {
+            let last = found.last().map_or(0, |attempt| attempt.position);
+            let whole = found.partition_point(|attempt| attempt.position < last);
+            if whole > 0 {
+                found.truncate(whole);
+            }
+            next = found.last().map(|attempt| attempt.position);
+        }
+        Self { attempts: found.into_iter().map(Attempt::from).collect(), next }
+    }
+}
+
+impl From<Stored> for Attempt {
+    fn from(stored: Stored) -> Self {
+        Self {
+            position: stored.position,
+            notification: stored.notification,
+            attempt: stored.attempt,
+            at: time(stored.started_ms),
+            took_us: stored.took_us,
+            outcome: stored.class,
+            status: stored.status,
+            answer: stored.answer.map(|answer| String::from_utf8_lossy(&answer).into_owned()),
+            error: stored.error,
+            next_at: stored.next_ms.and_then(time),
+        }
+    }
+}
+
+fn time(ms: u64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_millis(i64::try_from(ms).ok()?)
+}
