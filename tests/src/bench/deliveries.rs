@@ -1,0 +1,291 @@
+//! Deliveries: 1 KB bodies, signed, every attempt durably logged, to receivers that are a process of their own.
+
+mod desk;
+mod raw;
+mod receiver;
+mod source;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use millrace_actors::delivery::endpoint::Endpoint;
+use rand::Rng as _;
+use rusqlite::{Connection, params};
+
+use super::Figure;
+use super::timed::used;
+use crate::process::resident_mib;
+use desk::{Engine, Receivers, Sender, endpoint, first_arrival};
+use source::MadeUp;
+
+/// How long rates are measured, after as long as it takes to get going.
+const TURN: Duration = Duration::from_secs(5);
+const WARM_UP: Duration = Duration::from_secs(2);
+const TURNS: usize = 3;
+/// More than anybody delivers in that time.
+const ENOUGH: u64 = 100_000_000;
+
+/// The first argument of processes that belong to these benchmarks; `None` when it is none of theirs.
+pub(super) fn part(arguments: &[String]) -> Option<anyhow::Result<()>> {
+    match arguments.first().map(String::as_str) {
+        Some(desk::RECEIVER) => Some(receiver::run()),
+        Some(desk::SENDER) => Some(desk::send(&arguments[1..])),
+        _ => None,
+    }
+}
+
+/// What an engine did in a turn.
+#[derive(Clone, Copy)]
+struct Turn {
+    per_second: f64,
+    cpu_us: f64,
+    receivers_cpu_us: f64,
+}
+
+/// Delivers all there is to these endpoints for a while.
+async fn turn(receivers: &Receivers, endpoints: Vec<Endpoint>) -> anyhow::Result<Turn> {
+    let folder = tempfile::tempdir()?;
+    receivers.reset().await?;
+    let engine = Engine::start(folder.path(), MadeUp::of(ENOUGH), endpoints).await?;
+    first_arrival(receivers).await?;
+    tokio::time::sleep(WARM_UP).await;
+    let (before, cpu, begin) = (receivers.stats().await?, used(), Instant::now());
+    tokio::time::sleep(TURN).await;
+    let (after, cpu, took) = (receivers.stats().await?, used() - cpu, begin.elapsed());
+    engine.stop().await?;
+    let delivered = (after.count - before.count) as f64;
+    Ok(Turn {
+        per_second: delivered / took.as_secs_f64(),
+        cpu_us: cpu.as_micros() as f64 / delivered,
+        receivers_cpu_us: (after.cpu_us - before.cpu_us) as f64 / delivered,
+    })
+}
+
+fn healthy(receivers: &Receivers, count: u64) -> Vec<Endpoint> {
+    (1..=count).map(|number| endpoint(receivers.address, "e", number)).collect()
+}
+
+fn hanging(receivers: &Receivers, count: u64) -> Vec<Endpoint> {
+    (1_001..=1_000 + count).map(|number| endpoint(receivers.address, "hang", number)).collect()
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+/// `deliveries`, `deliveries_ratio`.
+pub(super) fn rate() -> anyhow::Result<Vec<Figure>> {
+    desk::runtime()?.block_on(async {
+        let receivers = Receivers::start()?;
+        let (mut ours, mut raws) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            raws.push(raw::rate(&receivers, 100, TURN).await?);
+            ours.push(turn(&receivers, healthy(&receivers, 100)).await?);
+        }
+        let rate = median(ours.iter().map(|turn| turn.per_second).collect());
+        let ratios: Vec<_> = ours.iter().zip(&raws).map(|(turn, raw)| turn.per_second / raw).collect();
+        let note = format!(
+            "100 endpoints: {:.1} µs of the processors each, the receivers {:.1} µs; a raw client posts {:.0}/s; ratios \
+             {ratios:.2?}",
+            ours[0].cpu_us,
+            ours[0].receivers_cpu_us,
+            median(raws.clone())
+        );
+        Ok(vec![
+            Figure { name: "deliveries", value: rate, unit: "per second", note: note.clone() },
+            Figure { name: "deliveries_ratio", value: median(ratios), unit: "ratio", note },
+        ])
+    })
+}
+
+/// `delivery_cpu_us`.
+pub(super) fn cpu() -> anyhow::Result<Vec<Figure>> {
+    desk::runtime()?.block_on(async {
+        let receivers = Receivers::start()?;
+        let mut turns = Vec::new();
+        for _ in 0..TURNS {
+            turns.push(turn(&receivers, healthy(&receivers, 10)).await?);
+        }
+        let note = format!("10 endpoints: {:.0}/s", median(turns.iter().map(|turn| turn.per_second).collect()));
+        let value = median(turns.iter().map(|turn| turn.cpu_us).collect());
+        Ok(vec![Figure { name: "delivery_cpu_us", value, unit: "µs", note }])
+    })
+}
+
+/// Publishes so many a second and says how long they took to arrive.
+async fn paced(receivers: &Receivers, endpoints: Vec<Endpoint>, per_second: u32) -> anyhow::Result<receiver::Stats> {
+    let (folder, source) = (tempfile::tempdir()?, MadeUp::of(0));
+    let healthy = endpoints.iter().filter(|endpoint| endpoint.target.path.starts_with("/e/")).count() as u64;
+    let engine = Engine::start(folder.path(), source.clone(), endpoints).await?;
+    let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
+    receivers.reset().await?;
+    let warm = u64::from(per_second);
+    for _ in 0..warm {
+        ticks.tick().await;
+        source.publish();
+    }
+    receivers.until(warm * healthy, TURN).await?;
+    receivers.reset().await?;
+    let count = warm * TURN.as_secs();
+    for _ in 0..count {
+        ticks.tick().await;
+        source.publish();
+    }
+    let stats = receivers.until(count * healthy, TURN).await?;
+    engine.stop().await?;
+    Ok(stats)
+}
+
+/// `deliveries_slow10_loss`, `deliveries_slow10_p99_ms`.
+pub(super) fn slow() -> anyhow::Result<Vec<Figure>> {
+    desk::runtime()?.block_on(async {
+        let receivers = Receivers::start()?;
+        let mut losses = Vec::new();
+        for _ in 0..TURNS {
+            let alone = turn(&receivers, healthy(&receivers, 90)).await?;
+            let endpoints = healthy(&receivers, 90).into_iter().chain(hanging(&receivers, 10)).collect();
+            let beside = turn(&receivers, endpoints).await?;
+            losses.push(1.0 - beside.per_second / alone.per_second);
+        }
+        let endpoints: Vec<_> = healthy(&receivers, 90).into_iter().chain(hanging(&receivers, 10)).collect();
+        let stats = paced(&receivers, endpoints, 50).await?;
+        let note = format!(
+            "losses {losses:.3?}; at 4 500/s to the 90, from publication to first byte: p50 {:.1} ms",
+            stats.p50_us as f64 / 1_000.0
+        );
+        let p99_ms = stats.p99_us as f64 / 1_000.0;
+        Ok(vec![
+            Figure { name: "deliveries_slow10_loss", value: median(losses), unit: "share", note: note.clone() },
+            Figure { name: "deliveries_slow10_p99_ms", value: p99_ms, unit: "ms", note },
+        ])
+    })
+}
+
+/// `notify_p99_ms`.
+pub(super) fn notify() -> anyhow::Result<Vec<Figure>> {
+    desk::runtime()?.block_on(async {
+        let receivers = Receivers::start()?;
+        let stats = paced(&receivers, healthy(&receivers, 1), 1_000).await?;
+        let note = format!("1 000/s to one endpoint; p50 {:.1} ms", stats.p50_us as f64 / 1_000.0);
+        Ok(vec![Figure { name: "notify_p99_ms", value: stats.p99_us as f64 / 1_000.0, unit: "ms", note }])
+    })
+}
+
+/// `pending_1m_rss_mib`.
+pub(super) fn pending() -> anyhow::Result<Vec<Figure>> {
+    desk::runtime()?.block_on(async {
+        let (receivers, folder) = (Receivers::start()?, tempfile::tempdir()?);
+        let source = MadeUp::of(10_000);
+        let engine = Engine::start(folder.path(), source, healthy(&receivers, 100)).await?;
+        receivers.until(1_000_000, Duration::from_secs(600)).await?;
+        engine.stop().await?;
+        owe_everything(&folder.path().join("attempts.db"))?;
+        receivers.reset().await?;
+        let begin = Instant::now();
+        let sender = Sender::start(folder.path(), receivers.address, 100, 10_001)?;
+        receivers.until(100, Duration::from_secs(60)).await?;
+        let (value, took) = (resident_mib(sender.id())?, begin.elapsed());
+        sender.kill()?;
+        let note = format!("10 000 at each of 100 endpoints; the next one was delivered to all after {took:.1?}");
+        Ok(vec![Figure { name: "pending_1m_rss_mib", value, unit: "MiB", note }])
+    })
+}
+
+/// Makes what was delivered wait for a long time instead.
+fn owe_everything(path: &Path) -> anyhow::Result<()> {
+    let far_ms = receiver::now_us() / 1_000 + 86_400_000;
+    let connection = Connection::open(path)?;
+    connection.execute(
+        "INSERT INTO retries (subscription, position, not_before_ms, attempts, failures)
+         SELECT subscription, position, ?1 + number, 1, 1 FROM attempts",
+        params![far_ms],
+    )?;
+    let owed: u64 = connection.query_row("SELECT count(*) FROM retries", [], |row| row.get(0))?;
+    ensure!(owed == 1_000_000, "{owed} are owed");
+    Ok(())
+}
+
+const KILLS: u32 = 20;
+const KILLED_ENDPOINTS: u64 = 10;
+/// More than is delivered before the last kill, and few enough to wait for the rest.
+const KILLED_COUNT: u64 = 60_000;
+
+/// `delivery_kill_*`.
+pub(super) fn kill() -> anyhow::Result<Vec<Figure>> {
+    desk::runtime()?.block_on(async {
+        let (receivers, folder) = (Receivers::start()?, tempfile::tempdir()?);
+        let (mut came, mut slowest_us) = (HashMap::new(), 0);
+        for life in 0..=KILLS {
+            receivers.reset().await?;
+            let begun_us = receiver::now_us();
+            let sender = Sender::start(folder.path(), receivers.address, KILLED_ENDPOINTS, KILLED_COUNT)?;
+            let first = first_arrival(&receivers).await;
+            if life == KILLS {
+                settle(&receivers).await?;
+            } else {
+                slowest_us = slowest_us.max(first.context("nothing is left to be killed")?.first_us - begun_us);
+                let alive_ms = rand::rng().random_range(20..400);
+                tokio::time::sleep(Duration::from_millis(alive_ms)).await;
+            }
+            sender.kill()?;
+            // What was on its way when the sender was killed still arrives.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            for (endpoint, position, count) in receivers.counts().await? {
+                *came.entry((endpoint, position)).or_insert(0) += count;
+            }
+        }
+        figures_of_kills(&came, &rows(&folder.path().join("attempts.db"))?, slowest_us)
+    })
+}
+
+/// Waits until nothing more comes.
+async fn settle(receivers: &Receivers) -> anyhow::Result<()> {
+    let mut before = receivers.stats().await?.count;
+    loop {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now = receivers.stats().await?.count;
+        if now == before {
+            return Ok(());
+        }
+        before = now;
+    }
+}
+
+/// How many rows there are for each notification at each endpoint.
+fn rows(path: &Path) -> anyhow::Result<HashMap<(u64, u64), u32>> {
+    let connection = Connection::open(path)?;
+    let mut statement = connection.prepare(
+        "SELECT s.id, a.position, count(*) FROM attempts a JOIN subscriptions s ON s.number = a.subscription
+         GROUP BY s.id, a.position",
+    )?;
+    let rows = statement.query_map([], |row| {
+        let id = u128::from_be_bytes(row.get(0)?);
+        Ok(((id as u64, row.get(1)?), row.get(2)?))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+fn figures_of_kills(
+    came: &HashMap<(u64, u64), u32>,
+    rows: &HashMap<(u64, u64), u32>,
+    slowest_us: u64,
+) -> anyhow::Result<Vec<Figure>> {
+    let row_count = |what: &(u64, u64)| rows.get(what).copied().unwrap_or(0);
+    let unlogged: u32 = came.iter().map(|(what, sent)| sent.saturating_sub(row_count(what))).sum();
+    let all = (1..=KILLED_ENDPOINTS).flat_map(|endpoint| (1..=KILLED_COUNT).map(move |position| (endpoint, position)));
+    let never_sent = all.filter(|what| !came.contains_key(what)).count();
+    let (sent, logged): (u32, u32) = (came.values().sum(), rows.values().sum());
+    let note = format!(
+        "{KILLS} kills; {sent} sends of {} notifications to {KILLED_ENDPOINTS} endpoints, {logged} rows",
+        KILLED_COUNT
+    );
+    let figure = |name, value, unit| Figure { name, value, unit, note: note.clone() };
+    Ok(vec![
+        figure("delivery_kill_unlogged", f64::from(unlogged), "sends"),
+        figure("delivery_kill_never_sent", never_sent as f64, "notifications"),
+        figure("delivery_kill_first_s", slowest_us as f64 / 1e6, "s"),
+    ])
+}
