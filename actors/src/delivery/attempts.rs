@@ -87,7 +87,7 @@ fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(failed)?;
     let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
-                    PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000;";
+                    PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 16000;";
     connection.execute_batch(settings).map_err(failed)?;
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(failed)?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(failed)?;

@@ -17,12 +17,12 @@ use millrace_protocols::delivery::scheduler::{EndpointNo, Scheduler, Standing};
 use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, Trouble, Verdict};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::attempts::{Batch, OpenError, Row, Stored, Writer};
 use super::client::{Client, Line};
-use super::endpoint::{Endpoint, Filter, Outgoing};
+use super::endpoint::{Endpoint, Filter, Outgoing, Service};
 use super::shelf::{Page, Shelf, Source, SourceError};
 use crate::clock::Clock;
 use attempt::{Common, Job, Made, Way};
@@ -57,7 +57,7 @@ pub struct Settings {
 /// What is asked of the engine. An endpoint that it does not know is nobody's business.
 #[derive(Debug)]
 pub enum Command {
-    /// Here is an endpoint, new or changed. One that was disabled stays so until it is resumed.
+    /// Here is an endpoint, new or changed, paused or not. One that was disabled stays so until it is resumed.
     Put(Box<Endpoint>),
     /// Send nothing to it.
     Pause(Uuid),
@@ -118,6 +118,8 @@ struct Engine {
     committing: Option<oneshot::Receiver<()>>,
     committed_rows: usize,
     committed_at: Instant,
+    /// When idle connections were last looked through.
+    swept_at: Instant,
     head: watch::Receiver<Position>,
     notices: mpsc::Sender<Disabled>,
     untold: VecDeque<Disabled>,
@@ -155,7 +157,7 @@ pub async fn run(
 }
 
 fn gone() -> OpenError {
-    OpenError::Thread(std::io::Error::other("the thread that wrote attempts has ended"))
+    OpenError::Thread(std::io::Error::other("what was left to be written was not"))
 }
 
 /// Never, while nothing is being committed.
@@ -188,6 +190,7 @@ impl Engine {
             committing: None,
             committed_rows: 0,
             committed_at: Instant::now(),
+            swept_at: Instant::now(),
             head,
             notices,
             untold: VecDeque::new(),
@@ -208,6 +211,10 @@ impl Engine {
             self.tasks.spawn(async move { Done::Made(job.make(common, way).await) });
         }
         self.tell();
+        if self.swept_at.elapsed() >= SLEEP_MAX {
+            self.swept_at = Instant::now();
+            self.entries.iter().for_each(|entry| entry.way.line.close_idle());
+        }
     }
 
     fn tell(&mut self) {
@@ -382,14 +389,17 @@ impl Engine {
         }
     }
 
+    /// A disabled endpoint that is paused stays disabled.
     fn stand(&mut self, id: Uuid, standing: Standing) {
-        if let Some(number) = self.numbers.get(&id) {
-            self.scheduler.set_standing(*number, standing);
+        let Some(number) = self.numbers.get(&id).copied() else { return };
+        let is_disabled = matches!(self.scheduler.standing(number), Standing::Disabled(_));
+        if !(is_disabled && standing == Standing::Paused) {
+            self.scheduler.set_standing(number, standing);
         }
     }
 
     fn put(&mut self, endpoint: Endpoint, now_ms: u64) {
-        let Endpoint { id, target, signer, terms, filter, content, begins_after } = endpoint;
+        let Endpoint { id, target, signer, terms, filter, content, service, begins_after } = endpoint;
         let line = match Line::new(target) {
             Ok(line) => line,
             Err(error) => return tracing::error!(endpoint = %id, %error, "an endpoint cannot be served"),
@@ -397,11 +407,21 @@ impl Engine {
         let entry = Entry { id, filter, way: Arc::new(Way { line, signer, content }) };
         if let Some(number) = self.numbers.get(&id) {
             self.entries[number.0 as usize] = entry;
-            return self.scheduler.set_terms(*number, terms);
+            self.scheduler.set_terms(*number, terms);
+            match (service, self.scheduler.standing(*number)) {
+                (Service::Running, Standing::Paused) => self.stand(id, Standing::Running),
+                (Service::Paused, _) => self.stand(id, Standing::Paused),
+                (Service::Running, Standing::Running | Standing::Disabled(_) | Standing::Removed) => {}
+            }
+            return;
         }
         let fresh = || Stored { cursor: Cursor::restore(begins_after, [], []), disabled: None };
         let Stored { cursor, disabled } = self.stored.remove(&id).unwrap_or_else(fresh);
-        let standing = disabled.map_or(Standing::Running, Standing::Disabled);
+        let wanted = match service {
+            Service::Running => Standing::Running,
+            Service::Paused => Standing::Paused,
+        };
+        let standing = disabled.map_or(wanted, Standing::Disabled);
         self.untold.extend(disabled.map(|reason| Disabled { endpoint: id, reason }));
         let number = self.scheduler.add(terms, standing, cursor);
         self.numbers.insert(id, number);
@@ -434,18 +454,22 @@ impl Engine {
         {
             self.take(done);
         }
-        if let Some(answer) = self.committing.take() {
-            answer.await.map_err(|_| gone())?;
-            self.scheduler.committed();
-        }
+        self.await_commit().await?;
         let now_ms = self.common.now_ms();
         self.scheduler.release_unsent(now_ms);
         self.committed_rows = 0;
         self.commit(now_ms);
-        match self.committing.take() {
-            Some(answer) => answer.await.map_err(|_| gone()),
-            None => Ok(()),
+        self.await_commit().await
+    }
+
+    /// A disk that takes nothing is not waited for: then the next process finds what was claimed.
+    async fn await_commit(&mut self) -> Result<(), OpenError> {
+        let Some(answer) = self.committing.take() else { return Ok(()) };
+        match timeout(STOP_WAITS, answer).await {
+            Ok(Ok(())) => self.scheduler.committed(),
+            Ok(Err(_)) | Err(_) => return Err(gone()),
         }
+        Ok(())
     }
 }
 

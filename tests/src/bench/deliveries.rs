@@ -178,11 +178,10 @@ pub(super) fn notify() -> anyhow::Result<Vec<Figure>> {
 pub(super) fn pending() -> anyhow::Result<Vec<Figure>> {
     desk::runtime()?.block_on(async {
         let (receivers, folder) = (Receivers::start()?, tempfile::tempdir()?);
-        let source = MadeUp::of(10_000);
-        let engine = Engine::start(folder.path(), source, healthy(&receivers, 100)).await?;
-        receivers.until(1_000_000, Duration::from_secs(600)).await?;
+        let engine = Engine::start(folder.path(), MadeUp::of(1), healthy(&receivers, 100)).await?;
+        receivers.until(100, TURN).await?;
         engine.stop().await?;
-        owe_everything(&folder.path().join("attempts.db"))?;
+        owe_a_million(&folder.path().join("attempts.db"))?;
         receivers.reset().await?;
         let begin = Instant::now();
         let sender = Sender::start(folder.path(), receivers.address, 100, 10_001)?;
@@ -194,15 +193,19 @@ pub(super) fn pending() -> anyhow::Result<Vec<Figure>> {
     })
 }
 
-/// Makes what was delivered wait for a long time instead.
-fn owe_everything(path: &Path) -> anyhow::Result<()> {
+/// Makes ten thousand notifications wait at each of the hundred endpoints.
+fn owe_a_million(path: &Path) -> anyhow::Result<()> {
     let far_ms = receiver::now_us() / 1_000 + 86_400_000;
     let connection = Connection::open(path)?;
     connection.execute(
         "INSERT INTO retries (subscription, position, not_before_ms, attempts, failures)
-         SELECT subscription, position, ?1 + number, 1, 1 FROM attempts",
+         WITH RECURSIVE positions (position) AS (
+             SELECT 1 UNION ALL SELECT position + 1 FROM positions WHERE position < 10000
+         )
+         SELECT number, position, ?1 + position * 100 + number, 1, 1 FROM subscriptions, positions",
         params![far_ms],
     )?;
+    connection.execute("UPDATE cursors SET dispatched_through = 10000", [])?;
     let owed: u64 = connection.query_row("SELECT count(*) FROM retries", [], |row| row.get(0))?;
     ensure!(owed == 1_000_000, "{owed} are owed");
     Ok(())

@@ -11,7 +11,7 @@ use anyhow::{Context, ensure};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::delivery::address::{Reach, Target};
 use millrace_actors::delivery::client::{Client, SystemResolver};
-use millrace_actors::delivery::endpoint::{Content, Endpoint, Filter};
+use millrace_actors::delivery::endpoint::{Content, Endpoint, Filter, Service};
 use millrace_actors::delivery::engine::{self, Command as Told, Settings};
 use millrace_protocols::delivery::endpoint::Order;
 use millrace_protocols::delivery::policy::Schedule;
@@ -108,6 +108,7 @@ pub(super) fn endpoint(receivers: SocketAddr, does: &str, number: u64) -> Endpoi
         terms: Terms { schedule: Schedule::standard(), order: Order::Free, rate: None },
         filter: Filter::default(),
         content: Content::Json,
+        service: Service::Running,
         begins_after: 0,
     }
 }
