@@ -307,3 +307,5 @@ impl Client {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
