@@ -98,6 +98,11 @@ impl Load {
         }
     }
 
+    /// Leaves it alone until a time, as it was before the process began.
+    pub fn close_until(&mut self, at_ms: u64) {
+        self.paused_until_ms = self.paused_until_ms.max(at_ms);
+    }
+
     /// Gives it another rate.
     pub fn set_rate(&mut self, rate: Option<Rate>) {
         self.rate = rate;

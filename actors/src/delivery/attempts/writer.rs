@@ -177,16 +177,18 @@ impl File {
         }
         self.connection
             .prepare_cached(
-                "INSERT INTO cursors (subscription, dispatched_through, open, disabled) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO cursors (subscription, dispatched_through, open, disabled, closed_until_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (subscription) DO UPDATE
                  SET dispatched_through = excluded.dispatched_through, open = excluded.open,
-                     disabled = excluded.disabled",
+                     disabled = excluded.disabled, closed_until_ms = excluded.closed_until_ms",
             )?
             .execute(params![
                 number,
                 change.dispatched_through,
                 blob::encode(&change.open),
-                disabled(change.standing)
+                disabled(change.standing),
+                change.closed_until_ms
             ])?;
         for (position, pending) in &change.retries {
             match pending {

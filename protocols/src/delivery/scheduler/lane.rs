@@ -132,6 +132,7 @@ impl<T> Lane<T> {
             open: self.cursor.open().iter().map(|(position, open)| (*position, *open)).collect(),
             retries: self.cursor.take_moved(),
             standing: self.standing,
+            closed_until_ms: self.load.closed_until_ms(),
         }
     }
 
