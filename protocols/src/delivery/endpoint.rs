@@ -343,9 +343,11 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
         #[test]
         fn no_second_has_more_than_the_rate_and_its_burst(per_second in 1..200u32, burst in 1..20u32,
-                                                           steps in proptest::collection::vec(0..400u64, 1..300)) {
+                                                           steps in proptest::collection::vec(0..400u64, 1..100)) {
             let (per_second, burst) = (NonZeroU32::new(per_second).unwrap(), NonZeroU32::new(burst).unwrap());
             let mut load = Load::new(Some(Rate { per_second, burst }));
             let (mut now_ms, mut sent) = (NOW, Vec::new());

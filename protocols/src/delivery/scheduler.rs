@@ -299,7 +299,7 @@ impl<T> Scheduler<T> {
         assert!(self.committing.is_empty(), "one set of changes is stored at a time");
         self.committing = std::mem::take(&mut self.changed);
         let changed = self.committing.clone();
-        changed.into_iter().map(|endpoint| self.lane_mut(endpoint).take_change(endpoint)).collect()
+        changed.into_iter().filter_map(|endpoint| self.lane_mut(endpoint).take_change(endpoint)).collect()
     }
 
     /// What was taken is durable.

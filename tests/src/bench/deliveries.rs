@@ -1,17 +1,16 @@
 //! Deliveries: 1 KB bodies, signed, every attempt durably logged, to receivers that are a process of their own.
 
 mod desk;
+pub mod kills;
 mod raw;
 mod receiver;
 mod source;
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use millrace_actors::delivery::endpoint::Endpoint;
-use rand::Rng as _;
 use rusqlite::{Connection, params};
 
 use super::Figure;
@@ -79,7 +78,7 @@ fn median(mut figures: Vec<f64>) -> f64 {
 /// `deliveries`, `deliveries_ratio`.
 pub(super) fn rate() -> anyhow::Result<Vec<Figure>> {
     desk::runtime()?.block_on(async {
-        let receivers = Receivers::start()?;
+        let receivers = Receivers::start(&std::env::current_exe()?)?;
         let (mut ours, mut raws) = (Vec::new(), Vec::new());
         for _ in 0..TURNS {
             raws.push(raw::rate(&receivers, 100, TURN).await?);
@@ -104,7 +103,7 @@ pub(super) fn rate() -> anyhow::Result<Vec<Figure>> {
 /// `delivery_cpu_us`.
 pub(super) fn cpu() -> anyhow::Result<Vec<Figure>> {
     desk::runtime()?.block_on(async {
-        let receivers = Receivers::start()?;
+        let receivers = Receivers::start(&std::env::current_exe()?)?;
         let mut turns = Vec::new();
         for _ in 0..TURNS {
             turns.push(turn(&receivers, healthy(&receivers, 10)).await?);
@@ -142,7 +141,7 @@ async fn paced(receivers: &Receivers, endpoints: Vec<Endpoint>, per_second: u32)
 /// `deliveries_slow10_loss`, `deliveries_slow10_p99_ms`.
 pub(super) fn slow() -> anyhow::Result<Vec<Figure>> {
     desk::runtime()?.block_on(async {
-        let receivers = Receivers::start()?;
+        let receivers = Receivers::start(&std::env::current_exe()?)?;
         let mut losses = Vec::new();
         for _ in 0..TURNS {
             let alone = turn(&receivers, healthy(&receivers, 90)).await?;
@@ -167,7 +166,7 @@ pub(super) fn slow() -> anyhow::Result<Vec<Figure>> {
 /// `notify_p99_ms`.
 pub(super) fn notify() -> anyhow::Result<Vec<Figure>> {
     desk::runtime()?.block_on(async {
-        let receivers = Receivers::start()?;
+        let receivers = Receivers::start(&std::env::current_exe()?)?;
         let stats = paced(&receivers, healthy(&receivers, 1), 1_000).await?;
         let note = format!("1 000/s to one endpoint; p50 {:.1} ms", stats.p50_us as f64 / 1_000.0);
         Ok(vec![Figure { name: "notify_p99_ms", value: stats.p99_us as f64 / 1_000.0, unit: "ms", note }])
@@ -177,14 +176,14 @@ pub(super) fn notify() -> anyhow::Result<Vec<Figure>> {
 /// `pending_1m_rss_mib`.
 pub(super) fn pending() -> anyhow::Result<Vec<Figure>> {
     desk::runtime()?.block_on(async {
-        let (receivers, folder) = (Receivers::start()?, tempfile::tempdir()?);
+        let (receivers, folder) = (Receivers::start(&std::env::current_exe()?)?, tempfile::tempdir()?);
         let engine = Engine::start(folder.path(), MadeUp::of(1), healthy(&receivers, 100)).await?;
         receivers.until(100, TURN).await?;
         engine.stop().await?;
         owe_a_million(&folder.path().join("attempts.db"))?;
         receivers.reset().await?;
         let begin = Instant::now();
-        let sender = Sender::start(folder.path(), receivers.address, 100, 10_001)?;
+        let sender = Sender::start(&std::env::current_exe()?, folder.path(), receivers.address, 100, 10_001)?;
         receivers.until(100, Duration::from_secs(60)).await?;
         let (value, took) = (resident_mib(sender.id())?, begin.elapsed());
         sender.kill()?;
@@ -211,84 +210,20 @@ fn owe_a_million(path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-const KILLS: u32 = 20;
-const KILLED_ENDPOINTS: u64 = 10;
-/// More than is delivered before the last kill, and few enough to wait for the rest.
-const KILLED_COUNT: u64 = 60_000;
-
 /// `delivery_kill_*`.
 pub(super) fn kill() -> anyhow::Result<Vec<Figure>> {
-    desk::runtime()?.block_on(async {
-        let (receivers, folder) = (Receivers::start()?, tempfile::tempdir()?);
-        let (mut came, mut slowest_us) = (HashMap::new(), 0);
-        for life in 0..=KILLS {
-            receivers.reset().await?;
-            let begun_us = receiver::now_us();
-            let sender = Sender::start(folder.path(), receivers.address, KILLED_ENDPOINTS, KILLED_COUNT)?;
-            let first = first_arrival(&receivers).await;
-            if life == KILLS {
-                settle(&receivers).await?;
-            } else {
-                slowest_us = slowest_us.max(first.context("nothing is left to be killed")?.first_us - begun_us);
-                let alive_ms = rand::rng().random_range(20..400);
-                tokio::time::sleep(Duration::from_millis(alive_ms)).await;
-            }
-            sender.kill()?;
-            // What was on its way when the sender was killed still arrives.
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            for (endpoint, position, count) in receivers.counts().await? {
-                *came.entry((endpoint, position)).or_insert(0) += count;
-            }
-        }
-        figures_of_kills(&came, &rows(&folder.path().join("attempts.db"))?, slowest_us)
-    })
-}
-
-/// Waits until nothing more comes.
-async fn settle(receivers: &Receivers) -> anyhow::Result<()> {
-    let mut before = receivers.stats().await?.count;
-    loop {
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        let now = receivers.stats().await?.count;
-        if now == before {
-            return Ok(());
-        }
-        before = now;
-    }
-}
-
-/// How many rows there are for each notification at each endpoint.
-fn rows(path: &Path) -> anyhow::Result<HashMap<(u64, u64), u32>> {
-    let connection = Connection::open(path)?;
-    let mut statement = connection.prepare(
-        "SELECT s.id, a.position, count(*) FROM attempts a JOIN subscriptions s ON s.number = a.subscription
-         GROUP BY s.id, a.position",
-    )?;
-    let rows = statement.query_map([], |row| {
-        let id = u128::from_be_bytes(row.get(0)?);
-        Ok(((id as u64, row.get(1)?), row.get(2)?))
-    })?;
-    Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-fn figures_of_kills(
-    came: &HashMap<(u64, u64), u32>,
-    rows: &HashMap<(u64, u64), u32>,
-    slowest_us: u64,
-) -> anyhow::Result<Vec<Figure>> {
-    let row_count = |what: &(u64, u64)| rows.get(what).copied().unwrap_or(0);
-    let unlogged: u32 = came.iter().map(|(what, sent)| sent.saturating_sub(row_count(what))).sum();
-    let all = (1..=KILLED_ENDPOINTS).flat_map(|endpoint| (1..=KILLED_COUNT).map(move |position| (endpoint, position)));
-    let never_sent = all.filter(|what| !came.contains_key(what)).count();
-    let (sent, logged): (u32, u32) = (came.values().sum(), rows.values().sum());
+    let program = std::env::current_exe()?;
+    let killed = desk::runtime()?.block_on(kills::kill(&program, 20, 60_000))?;
     let note = format!(
-        "{KILLS} kills; {sent} sends of {} notifications to {KILLED_ENDPOINTS} endpoints, {logged} rows",
-        KILLED_COUNT
+        "20 kills; {} sends of 60000 notifications to {} endpoints, {} rows",
+        killed.sent,
+        kills::ENDPOINTS,
+        killed.rows
     );
     let figure = |name, value, unit| Figure { name, value, unit, note: note.clone() };
     Ok(vec![
-        figure("delivery_kill_unlogged", f64::from(unlogged), "sends"),
-        figure("delivery_kill_never_sent", never_sent as f64, "notifications"),
-        figure("delivery_kill_first_s", slowest_us as f64 / 1e6, "s"),
+        figure("delivery_kill_unlogged", killed.unlogged as f64, "sends"),
+        figure("delivery_kill_never_sent", killed.never_sent as f64, "notifications"),
+        figure("delivery_kill_first_s", killed.first_after.as_secs_f64(), "s"),
     ])
 }

@@ -20,6 +20,8 @@ mod timed;
 
 use std::process::ExitCode;
 
+pub use deliveries::kills;
+
 use serde::Serialize;
 
 /// A measured figure.

@@ -260,7 +260,11 @@ fn a_removed_endpoint_gets_nothing_and_what_is_under_way_ends() {
     let mut desk = Desk::new(1, Order::Free, 10);
     let attempts = desk.send();
     desk.scheduler.set_standing(EndpointNo(0), Standing::Removed);
+    assert_eq!(desk.scheduler.take_changes().len(), 1);
+    desk.scheduler.committed();
     desk.end_all(&attempts, FAILED);
+    assert_eq!(desk.scheduler.take_changes(), [], "it may have come back under another number");
+    desk.scheduler.committed();
     desk.now_ms += 1_000_000;
     assert_eq!((desk.send(), desk.scheduler.in_flight), (vec![], 0));
 }

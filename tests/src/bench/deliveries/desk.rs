@@ -49,8 +49,9 @@ impl Drop for Receivers {
 }
 
 impl Receivers {
-    pub(super) fn start() -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+    /// `program` is the benchmarks'.
+    pub(super) fn start(program: &Path) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
         let mut process = command.arg(RECEIVER).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("it is piped")?).read_line(&mut line)?;
@@ -174,8 +175,15 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    pub(super) fn start(folder: &Path, receivers: SocketAddr, endpoints: u64, count: u64) -> anyhow::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+    /// Delivers so many notifications to so many endpoints; `program` is the benchmarks'.
+    pub(super) fn start(
+        program: &Path,
+        folder: &Path,
+        receivers: SocketAddr,
+        endpoints: u64,
+        count: u64,
+    ) -> anyhow::Result<Self> {
+        let mut command = Command::new(program);
         command.arg(SENDER).arg(folder).args([receivers.to_string(), endpoints.to_string(), count.to_string()]);
         Ok(Self { process: command.spawn()? })
     }
