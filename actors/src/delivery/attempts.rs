@@ -55,6 +55,7 @@ pub(super) struct Row {
 pub(super) struct Stored {
     pub(super) cursor: Cursor,
     pub(super) disabled: Option<Reason>,
+    pub(super) closed_until_ms: u64,
 }
 
 /// Why the file does not open.
@@ -87,7 +88,7 @@ fn open(path: &Path) -> Result<Connection, OpenError> {
     let failed = |source| OpenError::Database { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(failed)?;
     let settings = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;
-                    PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4000;";
+                    PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 16000;";
     connection.execute_batch(settings).map_err(failed)?;
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0)).map_err(failed)?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).map_err(failed)?;
@@ -120,26 +121,27 @@ fn load(connection: &Connection, path: &Path) -> Result<HashMap<Uuid, Stored>, O
     let mut retries = load_retries(connection).map_err(failed)?;
     let mut statement = connection
         .prepare(
-            "SELECT s.number, s.id, c.dispatched_through, c.open, c.disabled
+            "SELECT s.number, s.id, c.dispatched_through, c.open, c.disabled, c.closed_until_ms
              FROM cursors c JOIN subscriptions s ON s.number = c.subscription",
         )
         .map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut stored = HashMap::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let (number, id, through, open, disabled) = cursor_row(row).map_err(failed)?;
+        let (number, id, through, open, disabled, closed_until_ms) = cursor_row(row).map_err(failed)?;
         let open: Vec<(Position, Open)> = blob::decode(&open).ok_or_else(|| OpenError::Damaged(path.to_owned()))?;
         let cursor = Cursor::restore(through, open, retries.remove(&number).unwrap_or_default());
-        stored.insert(id, Stored { cursor, disabled: disabled.as_deref().and_then(reason) });
+        let disabled = disabled.as_deref().and_then(reason);
+        stored.insert(id, Stored { cursor, disabled, closed_until_ms });
     }
     Ok(stored)
 }
 
-type CursorRow = (i64, Uuid, Position, Vec<u8>, Option<String>);
+type CursorRow = (i64, Uuid, Position, Vec<u8>, Option<String>, u64);
 
 fn cursor_row(row: &SqlRow<'_>) -> rusqlite::Result<CursorRow> {
     let id = Uuid::from_bytes(row.get(1)?);
-    Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?))
+    Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
 }
 
 fn load_retries(connection: &Connection) -> rusqlite::Result<HashMap<i64, Vec<(Position, Pending)>>> {

@@ -127,6 +127,12 @@ impl Line {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Closes what was idle for too long.
+    pub fn close_idle(&self) {
+        let now = Instant::now();
+        self.idle().retain(|kept| now - kept.since < IDLE_KEPT);
+    }
+
     /// The connection that was used last and can be used again; the others that cannot are closed.
     fn take_idle(&self) -> Option<Idle> {
         let now = Instant::now();
@@ -139,13 +145,22 @@ impl Line {
         }
     }
 
-    fn request(&self, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
+    fn post(&self, headers: HeaderMap, body: Bytes) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
         *request.headers_mut() = headers;
         request.headers_mut().insert(header::HOST, self.host.clone());
         request
+    }
+
+    /// The endpoint's address with more in its query.
+    fn question(&self, query: &str) -> Result<Request<Full<Bytes>>, NoLine> {
+        let mark = if self.target.path.contains('?') { '&' } else { '?' };
+        let mut request = Request::new(Full::default());
+        *request.uri_mut() = format!("{}{mark}{query}", self.target.path).parse().map_err(|_| NoLine)?;
+        request.headers_mut().insert(header::HOST, self.host.clone());
+        Ok(request)
     }
 }
 
@@ -168,9 +183,18 @@ impl Client {
 
     /// Posts once. `now_ms` is for an answer that says when to come again.
     pub async fn post(&self, line: &Line, headers: HeaderMap, body: Bytes, now_ms: impl Fn() -> u64) -> Ended {
+        self.ended(line, line.post(headers, body), now_ms).await
+    }
+
+    /// Puts a question to the endpoint: its address with `query`, which is encoded already. For the ownership check.
+    pub async fn ask(&self, line: &Line, query: &str, now_ms: impl Fn() -> u64) -> Result<Ended, NoLine> {
+        Ok(self.ended(line, line.question(query)?, now_ms).await)
+    }
+
+    async fn ended(&self, line: &Line, request: Request<Full<Bytes>>, now_ms: impl Fn() -> u64) -> Ended {
         let begun = Instant::now();
         let mut peer = None;
-        let exchange = self.exchange(line, headers, body, &mut peer);
+        let exchange = self.exchange(line, request, &mut peer);
         let ended = timeout(TOTAL, exchange).await.unwrap_or_else(|_| Err(too_slow("the whole exchange")));
         let took = begun.elapsed();
         match ended {
@@ -192,8 +216,7 @@ impl Client {
     async fn exchange(
         &self,
         line: &Line,
-        headers: HeaderMap,
-        body: Bytes,
+        request: Request<Full<Bytes>>,
         peer: &mut Option<SocketAddr>,
     ) -> Result<Answer, Failure> {
         let idle = line.take_idle();
@@ -211,7 +234,7 @@ impl Client {
             }
             failure(if error.is_parse() { Trouble::Protocol } else { Trouble::Broken }, &error)
         };
-        let head = timeout(HEAD, used.link.head(line.request(headers, body))).await;
+        let head = timeout(HEAD, used.link.head(request)).await;
         let head = head.map_err(|_| too_slow("the answer"))?.map_err(told)?;
         let answer = used.link.body(head, ANSWER_BYTES_MAX).await.map_err(|error| failure(Trouble::Broken, &error))?;
         if used.link.is_usable() {
@@ -284,3 +307,5 @@ impl Client {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;

@@ -42,8 +42,20 @@ pub struct Endpoint {
     pub filter: Filter,
     /// What its bodies are.
     pub content: Content,
+    /// Whether it is served.
+    pub service: Service,
     /// When it is new: the last notification that it does not get.
     pub begins_after: Position,
+}
+
+/// Whether an endpoint is served, as far as its owner is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Service {
+    /// It is.
+    #[default]
+    Running,
+    /// Not for now.
+    Paused,
 }
 
 /// What the header `Content-Type` says.

@@ -5,27 +5,30 @@
 //! is durable; its row is in a batch after it ended. So there is never a send that the file does not know of.
 
 mod attempt;
+mod commands;
 
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_protocols::delivery::cursor::{Cursor, Position};
+use millrace_protocols::delivery::cursor::Position;
 use millrace_protocols::delivery::policy::Chance;
-use millrace_protocols::delivery::scheduler::{EndpointNo, Scheduler, Standing};
-use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, Trouble, Verdict};
+use millrace_protocols::delivery::scheduler::{EndpointNo, Scheduler};
+use millrace_protocols::delivery::verdict::{Fate, Reason, Verdict};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::attempts::{Batch, OpenError, Row, Stored, Writer};
-use super::client::{Client, Line};
-use super::endpoint::{Endpoint, Filter, Outgoing};
+use super::client::Client;
+use super::endpoint::{Filter, Outgoing};
 use super::shelf::{Page, Shelf, Source, SourceError};
 use crate::clock::Clock;
 use attempt::{Common, Job, Made, Way};
+
+pub use commands::Command;
 
 /// After a batch of many rows the next one waits this long, so that it has many too.
 const LINGER: Duration = Duration::from_millis(2);
@@ -52,33 +55,6 @@ pub struct Settings {
     pub source: Arc<dyn Source>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
-}
-
-/// What is asked of the engine. An endpoint that it does not know is nobody's business.
-#[derive(Debug)]
-pub enum Command {
-    /// Here is an endpoint, new or changed. One that was disabled stays so until it is resumed.
-    Put(Box<Endpoint>),
-    /// Send nothing to it.
-    Pause(Uuid),
-    /// Send to it again, with its failures forgiven.
-    Resume(Uuid),
-    /// Forget it.
-    Remove(Uuid),
-    /// Go on after another position; what is owed stays owed.
-    MoveCursor {
-        /// Which endpoint.
-        endpoint: Uuid,
-        /// The last notification that it does not get again.
-        through: Position,
-    },
-    /// Send some once more.
-    Resend {
-        /// Which endpoint.
-        endpoint: Uuid,
-        /// What.
-        positions: Vec<Position>,
-    },
 }
 
 /// What others have to hear: an endpoint was disabled. Told again by every process until it is resumed or removed.
@@ -118,6 +94,8 @@ struct Engine {
     committing: Option<oneshot::Receiver<()>>,
     committed_rows: usize,
     committed_at: Instant,
+    /// When idle connections were last looked through.
+    swept_at: Instant,
     head: watch::Receiver<Position>,
     notices: mpsc::Sender<Disabled>,
     untold: VecDeque<Disabled>,
@@ -155,7 +133,7 @@ pub async fn run(
 }
 
 fn gone() -> OpenError {
-    OpenError::Thread(std::io::Error::other("the thread that wrote attempts has ended"))
+    OpenError::Thread(std::io::Error::other("what was left to be written was not"))
 }
 
 /// Never, while nothing is being committed.
@@ -188,6 +166,7 @@ impl Engine {
             committing: None,
             committed_rows: 0,
             committed_at: Instant::now(),
+            swept_at: Instant::now(),
             head,
             notices,
             untold: VecDeque::new(),
@@ -208,6 +187,10 @@ impl Engine {
             self.tasks.spawn(async move { Done::Made(job.make(common, way).await) });
         }
         self.tell();
+        if self.swept_at.elapsed() >= SLEEP_MAX {
+            self.swept_at = Instant::now();
+            self.entries.iter().for_each(|entry| entry.way.line.close_idle());
+        }
     }
 
     fn tell(&mut self) {
@@ -359,73 +342,6 @@ impl Engine {
         });
     }
 
-    fn obey(&mut self, command: Command) {
-        let now_ms = self.common.now_ms();
-        match command {
-            Command::Put(endpoint) => self.put(*endpoint, now_ms),
-            Command::Pause(id) => self.stand(id, Standing::Paused),
-            Command::Resume(id) => self.stand(id, Standing::Running),
-            Command::Remove(id) => {
-                self.stand(id, Standing::Removed);
-                self.numbers.remove(&id);
-            }
-            Command::MoveCursor { endpoint, through } => {
-                if let Some(number) = self.numbers.get(&endpoint) {
-                    self.scheduler.move_cursor(*number, through);
-                }
-            }
-            Command::Resend { endpoint, positions } => {
-                if let Some(number) = self.numbers.get(&endpoint) {
-                    self.scheduler.resend(*number, &positions, now_ms);
-                }
-            }
-        }
-    }
-
-    fn stand(&mut self, id: Uuid, standing: Standing) {
-        if let Some(number) = self.numbers.get(&id) {
-            self.scheduler.set_standing(*number, standing);
-        }
-    }
-
-    fn put(&mut self, endpoint: Endpoint, now_ms: u64) {
-        let Endpoint { id, target, signer, terms, filter, content, begins_after } = endpoint;
-        let line = match Line::new(target) {
-            Ok(line) => line,
-            Err(error) => return tracing::error!(endpoint = %id, %error, "an endpoint cannot be served"),
-        };
-        let entry = Entry { id, filter, way: Arc::new(Way { line, signer, content }) };
-        if let Some(number) = self.numbers.get(&id) {
-            self.entries[number.0 as usize] = entry;
-            return self.scheduler.set_terms(*number, terms);
-        }
-        let fresh = || Stored { cursor: Cursor::restore(begins_after, [], []), disabled: None };
-        let Stored { cursor, disabled } = self.stored.remove(&id).unwrap_or_else(fresh);
-        let standing = disabled.map_or(Standing::Running, Standing::Disabled);
-        self.untold.extend(disabled.map(|reason| Disabled { endpoint: id, reason }));
-        let number = self.scheduler.add(terms, standing, cursor);
-        self.numbers.insert(id, number);
-        self.entries.push(entry);
-        self.note_unknown(number, now_ms);
-    }
-
-    /// What a process that ended had claimed gets its row before it is sent again.
-    fn note_unknown(&mut self, number: EndpointNo, now_ms: u64) {
-        let id = self.entries[number.0 as usize].id;
-        self.rows.extend(self.scheduler.unknown(number).map(|(position, tries)| Row {
-            endpoint: id,
-            position,
-            notification: None,
-            attempt: tries.attempts,
-            started_ms: now_ms,
-            took_us: 0,
-            outcome: Outcome::Failed(Trouble::Unknown),
-            answer: Vec::new(),
-            error: None,
-            next_ms: Some(now_ms),
-        }));
-    }
-
     /// Sends nothing more, waits a while for what is under way, and stores where everybody stands.
     async fn stop(mut self) -> Result<(), OpenError> {
         let until = Instant::now() + STOP_WAITS;
@@ -434,18 +350,22 @@ impl Engine {
         {
             self.take(done);
         }
-        if let Some(answer) = self.committing.take() {
-            answer.await.map_err(|_| gone())?;
-            self.scheduler.committed();
-        }
+        self.await_commit().await?;
         let now_ms = self.common.now_ms();
         self.scheduler.release_unsent(now_ms);
         self.committed_rows = 0;
         self.commit(now_ms);
-        match self.committing.take() {
-            Some(answer) => answer.await.map_err(|_| gone()),
-            None => Ok(()),
+        self.await_commit().await
+    }
+
+    /// A disk that takes nothing is not waited for: then the next process finds what was claimed.
+    async fn await_commit(&mut self) -> Result<(), OpenError> {
+        let Some(answer) = self.committing.take() else { return Ok(()) };
+        match timeout(STOP_WAITS, answer).await {
+            Ok(Ok(())) => self.scheduler.committed(),
+            Ok(Err(_)) | Err(_) => return Err(gone()),
         }
+        Ok(())
     }
 }
 

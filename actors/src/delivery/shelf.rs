@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::endpoint::Outgoing;
 
 /// How many notifications are read at once.
-pub(super) const PAGE_ITEMS: usize = 500;
+pub(super) const PAGE_ITEMS: usize = 128;
 /// How much is kept, in bytes of bodies.
 const KEPT_BYTES_MAX: usize = 32 * 1_024 * 1_024;
 /// How many pages are kept: while notifications come one by one, a page has one.

@@ -103,8 +103,7 @@ async fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>, connection: usize) -
             let head = String::from_utf8(buffer[..end].to_vec()).unwrap();
             let mut lines = head.split("\r\n").map(str::to_owned);
             let line = lines.next().unwrap();
-            let pairs =
-                lines.filter_map(|line| Some(line.split_once(": ").map(|(a, b)| (a.to_lowercase(), b.to_owned()))?));
+            let pairs = lines.filter_map(|line| line.split_once(": ").map(|(a, b)| (a.to_lowercase(), b.to_owned())));
             let headers: HashMap<_, _> = pairs.collect();
             let length: usize = headers.get("content-length").map_or(0, |length| length.parse().unwrap());
             if buffer.len() >= end + 4 + length {

@@ -7,12 +7,14 @@ CREATE TABLE subscriptions (
 ) STRICT;
 
 -- `open` is what was claimed and is not settled: for each position the distance to the one before, the attempts, the
--- failures and the order key, as numbers in seven bits a byte. `disabled` says why nothing is sent.
+-- failures and the order key, as numbers in seven bits a byte. `disabled` says why nothing is sent, and
+-- `closed_until_ms` until when, where that is for a time.
 CREATE TABLE cursors (
     subscription       INTEGER PRIMARY KEY REFERENCES subscriptions (number),
     dispatched_through INTEGER NOT NULL,
     open               BLOB    NOT NULL,
-    disabled           TEXT
+    disabled           TEXT,
+    closed_until_ms    INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE retries (

@@ -75,6 +75,31 @@ pub struct Change {
     pub retries: BTreeMap<Position, Option<Pending>>,
     /// Whether it is served.
     pub standing: Standing,
+    /// It is left alone until this time, in milliseconds since 1970; 0 or long ago when it is not.
+    pub closed_until_ms: u64,
+}
+
+/// How an endpoint does, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct View {
+    /// Whether it is served.
+    pub standing: Standing,
+    /// Everything up to here is settled.
+    pub acked_through: Position,
+    /// Everything up to here was claimed or passed over.
+    pub dispatched_through: Position,
+    /// How many are claimed and not settled, those under way among them.
+    pub open: usize,
+    /// How many wait to be sent again.
+    pub retries: usize,
+    /// When the first of them is due, in milliseconds since 1970.
+    pub next_due_ms: Option<u64>,
+    /// How many are under way.
+    pub in_flight: u32,
+    /// How many may be.
+    pub at_once: u32,
+    /// It is left alone until this time, in milliseconds since 1970; 0 or long ago when it is not.
+    pub closed_until_ms: u64,
 }
 
 /// All endpoints. `T` is what is sent, shared and cheap to clone.
@@ -114,11 +139,13 @@ impl<T> Default for Scheduler<T> {
 }
 
 impl<T> Scheduler<T> {
-    /// Takes in an endpoint. What its cursor has open was claimed by a process that ended: each is an attempt of which nothing
+    /// Takes in an endpoint, which is left alone until `closed_until_ms`. What its cursor has open was claimed by a process that ended: each is an attempt of which nothing
     /// is known, counted as such, to be noted with the next change and made again.
-    pub fn add(&mut self, terms: Terms, standing: Standing, cursor: Cursor) -> EndpointNo {
+    pub fn add(&mut self, terms: Terms, standing: Standing, cursor: Cursor, closed_until_ms: u64) -> EndpointNo {
         let number = EndpointNo(u32::try_from(self.lanes.len()).expect("there are fewer than four thousand million"));
-        self.lanes.push(Lane::new(terms, standing, cursor));
+        let mut lane = Lane::new(terms, standing, cursor);
+        lane.load.close_until(closed_until_ms);
+        self.lanes.push(lane);
         self.touch(number);
         self.feed(number);
         number
@@ -177,6 +204,22 @@ impl<T> Scheduler<T> {
     /// Whether an endpoint is served.
     pub fn standing(&self, endpoint: EndpointNo) -> Standing {
         self.lane(endpoint).standing
+    }
+
+    /// How an endpoint does.
+    pub fn view(&self, endpoint: EndpointNo) -> View {
+        let Lane { standing, cursor, load, .. } = self.lane(endpoint);
+        View {
+            standing: *standing,
+            acked_through: cursor.acked_through(),
+            dispatched_through: cursor.dispatched_through(),
+            open: cursor.open().len(),
+            retries: cursor.retries().len(),
+            next_due_ms: cursor.next_due_ms(),
+            in_flight: load.in_flight(),
+            at_once: load.at_once(),
+            closed_until_ms: load.closed_until_ms(),
+        }
     }
 
     /// How many attempts are under way.
@@ -256,7 +299,7 @@ impl<T> Scheduler<T> {
         assert!(self.committing.is_empty(), "one set of changes is stored at a time");
         self.committing = std::mem::take(&mut self.changed);
         let changed = self.committing.clone();
-        changed.into_iter().map(|endpoint| self.lane_mut(endpoint).take_change(endpoint)).collect()
+        changed.into_iter().filter_map(|endpoint| self.lane_mut(endpoint).take_change(endpoint)).collect()
     }
 
     /// What was taken is durable.

@@ -4,6 +4,7 @@
 mod append;
 mod bind_http;
 pub(crate) mod customers;
+mod deliveries;
 pub(crate) mod full_desk;
 mod http;
 mod kept_log;
@@ -18,6 +19,8 @@ mod replay;
 mod timed;
 
 use std::process::ExitCode;
+
+pub use deliveries::kills;
 
 use serde::Serialize;
 
@@ -116,6 +119,40 @@ const BENCHMARKS: &[Benchmark] = &[
         figures: &[("verify_rate", "what `millrace verify` proves of the million, and the chain of hashes alone")],
         run: moment::verify,
     },
+    Benchmark {
+        figures: &[
+            ("deliveries", "signed notifications delivered to 100 endpoints, every attempt durably logged"),
+            ("deliveries_ratio", "the same against a raw HTTP client that posts bodies signed beforehand"),
+        ],
+        run: deliveries::rate,
+    },
+    Benchmark {
+        figures: &[("delivery_cpu_us", "the processors' time of a delivery to 10 endpoints, its row included")],
+        run: deliveries::cpu,
+    },
+    Benchmark {
+        figures: &[
+            ("deliveries_slow10_loss", "what 90 endpoints lose while 10 others never answer"),
+            ("deliveries_slow10_p99_ms", "p99 from publication to first byte at those 90"),
+        ],
+        run: deliveries::slow,
+    },
+    Benchmark {
+        figures: &[("notify_p99_ms", "p99 from publication to first byte, 1 000 a second")],
+        run: deliveries::notify,
+    },
+    Benchmark {
+        figures: &[("pending_1m_rss_mib", "resident memory of an engine that owes a million retries")],
+        run: deliveries::pending,
+    },
+    Benchmark {
+        figures: &[
+            ("delivery_kill_unlogged", "sends without a row after 20 kills in full flow"),
+            ("delivery_kill_never_sent", "notifications that never came after those kills"),
+            ("delivery_kill_first_s", "the slowest first delivery after a kill"),
+        ],
+        run: deliveries::kill,
+    },
 ];
 
 impl Benchmark {
@@ -127,6 +164,15 @@ impl Benchmark {
 /// Runs what is named, figures of one run together; without names lists what there is.
 pub fn main(names: impl Iterator<Item = String>) -> ExitCode {
     let names: Vec<_> = names.collect();
+    if let Some(ended) = deliveries::part(&names) {
+        return ended.map_or_else(
+            |error| {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            },
+            |()| ExitCode::SUCCESS,
+        );
+    }
     if names.is_empty() {
         for (name, about) in BENCHMARKS.iter().flat_map(|benchmark| benchmark.figures) {
             println!("{name:<24} {about}");

@@ -41,6 +41,6 @@ impl Timed {
 }
 
 /// What all threads of this process have used so far.
-fn used() -> Duration {
+pub(super) fn used() -> Duration {
     Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).expect("time used is not negative")
 }

@@ -14,6 +14,7 @@ fn change(through: Position, open: Vec<(Position, Open)>, retries: &[(Position, 
         open,
         retries: retries.iter().copied().collect(),
         standing: Standing::Running,
+        closed_until_ms: NOW,
     }
 }
 
@@ -42,8 +43,8 @@ fn a_cursor_comes_back_with_all_that_is_owed() {
     committed(&writer, vec![(one, disabled)], vec![], NOW);
     drop(writer);
     let (_writer, stored) = Writer::start(&path, NOW, DAY_MS).unwrap();
-    let Stored { cursor, disabled } = &stored[&one];
-    assert_eq!((cursor.dispatched_through(), *disabled), (10, Some(Reason::Gone)));
+    let Stored { cursor, disabled, closed_until_ms } = &stored[&one];
+    assert_eq!((cursor.dispatched_through(), *disabled, *closed_until_ms), (10, Some(Reason::Gone), NOW));
     assert_eq!(cursor.open().iter().map(|(position, open)| (*position, *open)).collect::<Vec<_>>(), open);
     assert_eq!(cursor.retries().iter().collect::<Vec<_>>(), [(&2, &pending)]);
 }

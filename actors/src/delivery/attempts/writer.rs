@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millrace_protocols::delivery::cursor::{OrderKey, Position};
 use millrace_protocols::delivery::scheduler::{Change, Standing};
@@ -22,6 +22,8 @@ const WAITING_MAX: usize = 2;
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How many rows that are too old are deleted after a commit.
 const PRUNED_AT_ONCE: usize = 1_024;
+/// How often the write-ahead log is brought into the file by a thread of its own, so that a commit seldom has to.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
 /// How often it is looked whether any are.
 const PRUNE_EVERY_MS: u64 = 60_000;
 
@@ -54,7 +56,9 @@ impl Writer {
         let connection = open(path)?;
         let stored = load(&connection, path)?;
         let epoch = epoch(&connection, now_ms).map_err(failed)?;
-        let file = File { path: path.to_owned(), connection, epoch, kept_ms, numbers: HashMap::new(), pruned_ms: 0 };
+        let checkpoints = Checkpoints::start(path)?;
+        let (path, numbers) = (path.to_owned(), HashMap::new());
+        let file = File { path, connection, epoch, kept_ms, numbers, pruned_ms: 0, checkpoints };
         let (requests, receiver) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("attempts".to_owned());
         thread.spawn(move || file.run(&receiver)).map_err(OpenError::Thread)?;
@@ -77,6 +81,38 @@ struct File {
     kept_ms: u64,
     numbers: HashMap<Uuid, i64>,
     pruned_ms: u64,
+    checkpoints: Checkpoints,
+}
+
+/// A thread that brings the write-ahead log into the file beside the commits, which then seldom have to wait for that.
+struct Checkpoints {
+    asked: SyncSender<()>,
+    asked_at: Instant,
+}
+
+impl Checkpoints {
+    fn start(path: &Path) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Database { path: path.to_owned(), source };
+        let connection = Connection::open(path).map_err(failed)?;
+        let (asked, asking) = sync_channel::<()>(1);
+        let thread = std::thread::Builder::new().name("attempts-checkpoint".to_owned());
+        let work = move || {
+            while asking.recv().is_ok() {
+                // What is left is done by a commit.
+                let _ = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+            }
+        };
+        thread.spawn(work).map_err(OpenError::Thread)?;
+        Ok(Self { asked, asked_at: Instant::now() })
+    }
+
+    fn ask_now_and_then(&mut self) {
+        if self.asked_at.elapsed() >= CHECKPOINT_EVERY {
+            self.asked_at = Instant::now();
+            // One that is still at it comes again.
+            let _ = self.asked.try_send(());
+        }
+    }
 }
 
 impl File {
@@ -91,6 +127,7 @@ impl File {
             }
             // Whoever gave up starts again with what is stored.
             let _ = done.send(());
+            self.checkpoints.ask_now_and_then();
             if let Err(error) = self.prune(now_ms) {
                 tracing::warn!(%error, "old attempts cannot be deleted");
             }
@@ -140,16 +177,18 @@ impl File {
         }
         self.connection
             .prepare_cached(
-                "INSERT INTO cursors (subscription, dispatched_through, open, disabled) VALUES (?1, ?2, ?3, ?4)
+                "INSERT INTO cursors (subscription, dispatched_through, open, disabled, closed_until_ms)
+                 VALUES (?1, ?2, ?3, ?4, ?5)
                  ON CONFLICT (subscription) DO UPDATE
                  SET dispatched_through = excluded.dispatched_through, open = excluded.open,
-                     disabled = excluded.disabled",
+                     disabled = excluded.disabled, closed_until_ms = excluded.closed_until_ms",
             )?
             .execute(params![
                 number,
                 change.dispatched_through,
                 blob::encode(&change.open),
-                disabled(change.standing)
+                disabled(change.standing),
+                change.closed_until_ms
             ])?;
         for (position, pending) in &change.retries {
             match pending {

@@ -167,3 +167,23 @@ async fn a_name_that_stands_for_nothing_is_told() {
     let line = Line::new(Target::parse("https://example.com/", Reach::Public).unwrap()).unwrap();
     assert_eq!(post(&client, &line).await.outcome, Outcome::Failed(Trouble::Resolve));
 }
+
+#[tokio::test]
+async fn a_question_is_part_of_the_address() {
+    let mut sink = Sink::start(|_| Reply::Bytes("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi".to_owned())).await;
+    let ended = client(Reach::Sandbox).ask(&line(&sink.url()), "crc_token=t", || NOW).await.unwrap();
+    assert_eq!((ended.outcome, ended.answer.as_slice()), (answered(200), b"hi".as_slice()));
+    assert_eq!(sink.next().await.line, "GET /hook?a=b&crc_token=t HTTP/1.1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_idle_for_long_is_closed() {
+    let mut sink = Sink::start(|_| status(204, "")).await;
+    let (client, line) = (client(Reach::Sandbox), line(&sink.url()));
+    for (idle, connection) in [(Duration::ZERO, 0), (Duration::from_secs(3), 0), (Duration::from_secs(5), 1)] {
+        tokio::time::advance(idle).await;
+        line.close_idle();
+        assert_eq!(post(&client, &line).await.outcome, answered(204));
+        assert_eq!(sink.next().await.connection, connection);
+    }
+}

@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use millrace_protocols::delivery::cursor::OrderKey;
 use millrace_protocols::delivery::endpoint::Order;
 use millrace_protocols::delivery::policy::Schedule;
-use millrace_protocols::delivery::scheduler::Terms;
+use millrace_protocols::delivery::scheduler::{Standing, Terms};
 use millrace_protocols::webhook::secret::HmacSecret;
 use millrace_protocols::webhook::sign::{self, Signer};
 use millrace_protocols::webhook::verify;
@@ -16,7 +16,7 @@ use millrace_protocols::webhook::verify;
 use super::super::address::{Reach, Target};
 use super::super::attempts::Reader;
 use super::super::client::SystemResolver;
-use super::super::endpoint::Content;
+use super::super::endpoint::{Content, Endpoint, Service};
 use super::super::sink::{Received, Reply, Sink, status};
 use super::*;
 use crate::clock::SystemClock;
@@ -139,6 +139,7 @@ fn endpoint(number: u128, sink: &Sink) -> Endpoint {
         terms: Terms { schedule: Schedule::Listed(vec![20, 20, 20]), order: Order::Free, rate: None },
         filter: Filter::default(),
         content: Content::Json,
+        service: Service::Running,
         begins_after: 0,
     }
 }
@@ -301,8 +302,55 @@ async fn a_removed_endpoint_hears_nothing_more() {
     desk.put(endpoint(2, &witness)).await;
     desk.log.publish(1);
     arrivals(&mut sink, 1).await;
+    let (answer, shown) = oneshot::channel();
+    desk.tell(Command::Show { endpoint: Uuid::from_u128(1), answer }).await;
+    assert_eq!(shown.await.unwrap().standing, Standing::Running);
     desk.tell(Command::Remove(Uuid::from_u128(1))).await;
+    let (answer, shown) = oneshot::channel();
+    desk.tell(Command::Show { endpoint: Uuid::from_u128(1), answer }).await;
+    assert!(shown.await.is_err());
     desk.log.publish(10);
     arrivals(&mut witness, 11).await;
     assert_eq!(sink.waiting(), 0);
+}
+
+#[tokio::test]
+async fn a_paused_endpoint_gets_what_came_meanwhile_when_it_runs_again() {
+    let mut sink = Sink::start(|_| status(204, "")).await;
+    let mut witness = Sink::start(|_| status(204, "")).await;
+    let desk = Desk::start();
+    desk.put(Endpoint { service: Service::Paused, ..endpoint(1, &sink) }).await;
+    desk.put(endpoint(2, &witness)).await;
+    desk.log.publish(10);
+    arrivals(&mut witness, 10).await;
+    assert_eq!(sink.waiting(), 0);
+    desk.put(endpoint(1, &sink)).await;
+    assert_eq!(arrivals(&mut sink, 10).await, (1..=10).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn with_an_order_each_deposits_notifications_come_one_by_one() {
+    let seen = Arc::new(Mutex::new((Vec::new(), BTreeMap::new())));
+    let noted = Arc::clone(&seen);
+    let mut sink = Sink::start(move |received| {
+        let (order, times) = &mut *noted.lock().unwrap();
+        let times = times.entry(position(received)).or_insert(0);
+        *times += 1;
+        if *times == 1 && position(received).is_multiple_of(4) {
+            return status(500, "");
+        }
+        order.push(position(received));
+        status(204, "")
+    })
+    .await;
+    let desk = Desk::start();
+    let terms = Terms { order: Order::PerDeposit, ..endpoint(1, &sink).terms };
+    desk.put(Endpoint { terms, ..endpoint(1, &sink) }).await;
+    desk.log.publish(30);
+    arrivals(&mut sink, 37).await;
+    let order = seen.lock().unwrap().0.clone();
+    for deposit in 0..3 {
+        let of: Vec<_> = order.iter().filter(|position| **position % 3 == deposit).collect();
+        assert!(of.is_sorted() && of.len() == 10, "{of:?}");
+    }
 }

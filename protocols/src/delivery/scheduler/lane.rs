@@ -42,6 +42,7 @@ pub(super) struct Lane<T> {
     pub(super) is_in_ring: bool,
     pub(super) is_hungry: bool,
     pub(super) is_changed: bool,
+    is_told_removed: bool,
     pub(super) alarm_ms: Option<u64>,
 }
 
@@ -64,6 +65,7 @@ impl<T> Lane<T> {
             is_in_ring: false,
             is_hungry: false,
             is_changed: false,
+            is_told_removed: false,
             alarm_ms: None,
         };
         lane.find_holders();
@@ -123,16 +125,21 @@ impl<T> Lane<T> {
         true
     }
 
-    pub(super) fn take_change(&mut self, endpoint: EndpointNo) -> Change {
+    /// That it was removed is told once: its owner may have come back by then, under another number.
+    pub(super) fn take_change(&mut self, endpoint: EndpointNo) -> Option<Change> {
         self.is_changed = false;
+        if std::mem::replace(&mut self.is_told_removed, self.standing == Standing::Removed) {
+            return None;
+        }
         self.committing.append(&mut self.claimed);
-        Change {
+        Some(Change {
             endpoint,
             dispatched_through: self.cursor.dispatched_through(),
             open: self.cursor.open().iter().map(|(position, open)| (*position, *open)).collect(),
             retries: self.cursor.take_moved(),
             standing: self.standing,
-        }
+            closed_until_ms: self.load.closed_until_ms(),
+        })
     }
 
     pub(super) fn committed(&mut self) {

@@ -33,7 +33,7 @@ impl Desk {
     fn new(endpoints: usize, order: Order, head: u64) -> Self {
         let mut scheduler = Scheduler::default();
         for _ in 0..endpoints {
-            scheduler.add(terms(order), Standing::Running, Cursor::default());
+            scheduler.add(terms(order), Standing::Running, Cursor::default(), 0);
         }
         Self { scheduler, head, now_ms: NOW }
     }
@@ -191,7 +191,7 @@ fn hanging_endpoints_leave_three_quarters_of_the_places_to_the_others() {
     let mut desk = Desk::new(300, Order::Free, 1_000);
     let hanging = desk.send();
     assert_eq!(hanging.len(), SLOW_IN_FLIGHT_MAX as usize);
-    let healthy = desk.scheduler.add(terms(Order::Free), Standing::Running, Cursor::default());
+    let healthy = desk.scheduler.add(terms(Order::Free), Standing::Running, Cursor::default(), 0);
     assert_eq!(desk.send(), [], "nobody knows yet that it answers");
     desk.end(&hanging[0], WELL);
     let sent = desk.send();
@@ -219,7 +219,7 @@ fn what_a_process_that_ended_had_open_is_unknown_and_sent_again() {
     let open = |attempts| Open { tries: Tries { attempts, failures: 0 }, key: None };
     let cursor = Cursor::restore(9, [(4, open(0)), (7, open(2))], []);
     let mut desk = Desk::new(0, Order::Free, 9);
-    let endpoint = desk.scheduler.add(terms(Order::Free), Standing::Running, cursor);
+    let endpoint = desk.scheduler.add(terms(Order::Free), Standing::Running, cursor, 0);
     let unknown: Vec<_> =
         desk.scheduler.unknown(endpoint).map(|(position, tries)| (position, tries.attempts)).collect();
     assert_eq!(unknown, [(4, 1), (7, 3)]);
@@ -229,11 +229,42 @@ fn what_a_process_that_ended_had_open_is_unknown_and_sent_again() {
 }
 
 #[test]
+fn a_pause_that_was_asked_for_outlives_the_process() {
+    let mut desk = Desk::new(1, Order::Free, 9);
+    let first = desk.send().remove(0);
+    let asked_ms = NOW + 90_000;
+    desk.end(&first, Outcome::Answered { status: 429, retry_after_ms: Some(asked_ms), directive: None });
+    let change = desk.scheduler.take_changes().remove(0);
+    assert_eq!(change.closed_until_ms, asked_ms);
+    let mut next = Desk::new(0, Order::Free, 9);
+    let cursor = Cursor::restore(change.dispatched_through, change.open, []);
+    next.scheduler.add(terms(Order::Free), change.standing, cursor, change.closed_until_ms);
+    assert_eq!((next.send(), next.scheduler.wake_ms()), (vec![], Some(asked_ms)));
+    next.now_ms = asked_ms;
+    assert!(!next.send().is_empty());
+}
+
+#[test]
+fn how_an_endpoint_does_can_be_seen() {
+    let mut desk = Desk::new(1, Order::Free, 9);
+    let attempts = desk.send();
+    desk.end(&attempts[0], FAILED);
+    let View { standing, acked_through, dispatched_through, open, retries, next_due_ms, in_flight, at_once, .. } =
+        desk.scheduler.view(EndpointNo(0));
+    assert_eq!((standing, acked_through, dispatched_through), (Standing::Running, 0, 9));
+    assert_eq!((open, retries, next_due_ms, in_flight, at_once), (8, 1, Some(NOW + 30_000), 3, 4));
+}
+
+#[test]
 fn a_removed_endpoint_gets_nothing_and_what_is_under_way_ends() {
     let mut desk = Desk::new(1, Order::Free, 10);
     let attempts = desk.send();
     desk.scheduler.set_standing(EndpointNo(0), Standing::Removed);
+    assert_eq!(desk.scheduler.take_changes().len(), 1);
+    desk.scheduler.committed();
     desk.end_all(&attempts, FAILED);
+    assert_eq!(desk.scheduler.take_changes(), [], "it may have come back under another number");
+    desk.scheduler.committed();
     desk.now_ms += 1_000_000;
     assert_eq!((desk.send(), desk.scheduler.in_flight), (vec![], 0));
 }
@@ -370,7 +401,7 @@ impl Life {
             let settled = (1..=through).filter(|position| !owed(position));
             self.settled.extend(settled.map(|position| (EndpointNo(number), position)));
             let cursor = Cursor::restore(through, open.clone(), retries.clone());
-            scheduler.add(terms(self.order), Standing::Running, cursor);
+            scheduler.add(terms(self.order), Standing::Running, cursor, 0);
         }
         self.desk.scheduler = scheduler;
         self.desk.scheduler.feed_all();
