@@ -99,7 +99,9 @@ fn told(events: Vec<Event>) -> Vec<Notification> {
 }
 
 fn words(notifications: &[Notification]) -> Vec<(&'static str, &'static str)> {
-    notifications.iter().map(|told| (told.kind.name(), told.row().unwrap().submit_state.as_str())).collect()
+    let state =
+        |row: &HistoryRow| SubmitState::ALL.into_iter().find(|state| state.as_str() == row.submit_state).unwrap();
+    notifications.iter().map(|told| (told.kind.name(), state(told.row().unwrap()).as_str())).collect()
 }
 
 /// What comes after the first so many.
