@@ -302,7 +302,7 @@ fn of_the_desk_operators_are_told_that_it_is_halted_and_goes_on() {
     let cause = HaltCause::Operator { note: "a secret".into() };
     let halted = of(3, desk::Halted { cause }.into()).unwrap();
     assert_eq!((halted.kind, halted.sequence, halted.position), (NotificationType::DeskHalted, 3, 43));
-    assert_eq!(halted.resource, Resource::Desk(DeskState { halted: true, cause: Some("operator") }));
+    assert_eq!(halted.resource, Resource::Desk(DeskState { halted: true, cause: Some("operator".to_owned()) }));
     assert!(!halted.body().contains("secret"));
     let resumed = of(4, desk::Resumed { note: "a secret".into() }.into()).unwrap();
     assert!(resumed.kind.audience() == Audience::Operator && !resumed.body().contains("secret"));
