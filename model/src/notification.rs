@@ -87,12 +87,12 @@ pub struct Transaction {
 }
 
 /// The desk as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DeskState {
     /// Whether it is halted.
     pub halted: bool,
     /// Why: the cause's word.
-    pub cause: Option<&'static str>,
+    pub cause: Option<String>,
 }
 
 /// The JSON that is sent.
@@ -156,7 +156,7 @@ impl Notification {
         let Event::Desk(event) = &recorded.event else { return None };
         let (kind, state) = match event {
             desk::Event::Halted(halted) => {
-                (NotificationType::DeskHalted, DeskState { halted: true, cause: Some(cause(&halted.cause)) })
+                (NotificationType::DeskHalted, DeskState { halted: true, cause: Some(cause(&halted.cause).to_owned()) })
             }
             desk::Event::Resumed(_) => (NotificationType::DeskResumed, DeskState { halted: false, cause: None }),
             // What an operator did himself, and what the books need to know.

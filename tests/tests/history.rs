@@ -140,14 +140,14 @@ async fn happens(mut desk: Desk, folder: &Path, (readers, chance): (&mut [Listen
     Ok(desk)
 }
 
-/// Readers of all, of what failed, and of payouts; the last is away all the while.
+/// Readers of all, of receipts, and of payouts; the last is away all the while.
 fn readers() -> Vec<Listener> {
     let of = |pattern: &str| NotificationFilter {
         events: pattern.parse().into_iter().collect(),
         ..NotificationFilter::default()
     };
     let all = NotificationFilter::default;
-    [all(), of("Withdrawal.Failed"), of("Withdrawal.*"), all()].map(Listener::new).into()
+    [all(), of("Deposit.Confirmed"), of("Withdrawal.*"), all()].map(Listener::new).into()
 }
 
 async fn live(folder: &Path, drawn_from: u64) -> Result<()> {

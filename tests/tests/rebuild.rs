@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use millrace_actors::projection::Projection;
 use millrace_actors::stations::overview_at;
 use millrace_tests::desk::{Desk, fresh_target, program, signal};
 use millrace_tests::drawn_log::draw;
@@ -139,7 +140,7 @@ async fn projections_are_made_anew_under_load_and_nobody_sees_an_empty_page() ->
     desk.until(WITHIN, "all projections are of this version", async || {
         let sql = "SELECT count(*) FROM projections WHERE place = 'live' AND version > 0";
         let projections: u64 = views(&desk)?.query_row(sql, [], |row| row.get(0))?;
-        Ok((projections == 4).then_some(()))
+        Ok((projections == Projection::ALL.len() as u64).then_some(()))
     })
     .await?;
     verified(&desk).await

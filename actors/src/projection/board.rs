@@ -107,13 +107,20 @@ impl Board {
 
     /// Asks for a projection to be made anew. Who asks while it is being made, or is about to be, asks for the same.
     pub(super) fn ask(&self, of: Projection) -> Asked {
+        if self.ask_together(&[of]).is_empty() { Asked::Already } else { Asked::Noted }
+    }
+
+    /// The same for several that are to be made together; says which of them nobody had asked for.
+    pub(super) fn ask_together(&self, wanted: &[Projection]) -> Vec<Projection> {
         let mut state = self.lock();
-        if state.making.contains(&of) || !state.wanted.insert(of) {
-            return Asked::Already;
+        let state = &mut *state;
+        let is_new = |of: &Projection| !state.making.contains(of) && state.wanted.insert(*of);
+        let noted: Vec<_> = wanted.iter().copied().filter(is_new).collect();
+        state.failures.retain(|of, _| !noted.contains(of));
+        if !noted.is_empty() {
+            self.asked.notify_one();
         }
-        state.failures.remove(&of);
-        self.asked.notify_one();
-        Asked::Noted
+        noted
     }
 
     /// Waits until somebody asks.

@@ -223,7 +223,8 @@ fn text(row: &Row<'_>, index: usize) -> Result<String, rusqlite::Error> {
         ValueRef::Null => NOTHING.to_owned(),
         ValueRef::Integer(number) => number.to_string(),
         ValueRef::Real(number) => number.to_string(),
-        ValueRef::Text(text) | ValueRef::Blob(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+        ValueRef::Blob(bytes) => format!("{bytes:02x?}"),
     })
 }
 

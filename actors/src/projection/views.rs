@@ -184,6 +184,11 @@ impl Views {
         self.board.ask(projection)
     }
 
+    /// The same for several, which are made together; says which of them nobody had asked for yet.
+    pub fn rebuild_together(&self, projections: &[Projection]) -> Vec<Projection> {
+        self.board.ask_together(projections)
+    }
+
     /// Tells what is in the tables now, and those who watch.
     pub(super) fn show(&self, shown: Shown) {
         if let Some(totals) = shown.totals {

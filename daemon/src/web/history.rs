@@ -59,12 +59,6 @@ struct Change {
     sequence: u32,
 }
 
-/// What of a notification's body is wanted here.
-#[derive(Debug, Deserialize)]
-struct Kept {
-    resource: HistoryRow,
-}
-
 /// How deep a deposit is, and how deep it has to be, for whoever knows it.
 pub(super) type Depth<'d> = &'d (dyn Fn(&HistoryEntry) -> Option<(u64, u64)> + Sync);
 
@@ -210,7 +204,7 @@ fn refused(message: &'static str) -> Problem {
 }
 
 fn row(told: &StoredNotification) -> Result<HistoryRow, Problem> {
-    serde_json::from_str(&told.body).map(|Kept { resource }| resource).map_err(Problem::internal)
+    told.row.clone().ok_or_else(|| Problem::internal("a notification of the desk is in the history"))
 }
 
 /// A change of a deposit or withdrawal.

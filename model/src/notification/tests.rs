@@ -99,7 +99,9 @@ fn told(events: Vec<Event>) -> Vec<Notification> {
 }
 
 fn words(notifications: &[Notification]) -> Vec<(&'static str, &'static str)> {
-    notifications.iter().map(|told| (told.kind.name(), told.row().unwrap().submit_state.as_str())).collect()
+    let state =
+        |row: &HistoryRow| SubmitState::ALL.into_iter().find(|state| state.as_str() == row.submit_state).unwrap();
+    notifications.iter().map(|told| (told.kind.name(), state(told.row().unwrap()).as_str())).collect()
 }
 
 /// What comes after the first so many.
@@ -300,7 +302,7 @@ fn of_the_desk_operators_are_told_that_it_is_halted_and_goes_on() {
     let cause = HaltCause::Operator { note: "a secret".into() };
     let halted = of(3, desk::Halted { cause }.into()).unwrap();
     assert_eq!((halted.kind, halted.sequence, halted.position), (NotificationType::DeskHalted, 3, 43));
-    assert_eq!(halted.resource, Resource::Desk(DeskState { halted: true, cause: Some("operator") }));
+    assert_eq!(halted.resource, Resource::Desk(DeskState { halted: true, cause: Some("operator".to_owned()) }));
     assert!(!halted.body().contains("secret"));
     let resumed = of(4, desk::Resumed { note: "a secret".into() }.into()).unwrap();
     assert!(resumed.kind.audience() == Audience::Operator && !resumed.body().contains("secret"));

@@ -1,5 +1,7 @@
 //! What customers and operators are told, a row for every event that is told. Rows are only ever added.
 
+pub(in crate::projection) mod packed;
+
 use millrace_model::ids::Position;
 use millrace_model::notification::Notification;
 use rusqlite::{OptionalExtension, params};
@@ -15,7 +17,7 @@ pub(in crate::projection) static TABLE: Table = Table {
     key: "position",
     columns: "
         position INTEGER NOT NULL PRIMARY KEY,
-        id       TEXT    NOT NULL,
+        id       BLOB    NOT NULL,
         -- Nothing for what the desk itself tells.
         deposit  TEXT,
         -- Nothing for what belongs to nobody, too.
@@ -27,8 +29,8 @@ pub(in crate::projection) static TABLE: Table = Table {
         coin     TEXT,
         -- Whether a row of the history begins with it: 1 or 0.
         begins   INTEGER NOT NULL,
-        -- What is signed and sent, to the byte.
-        body     TEXT    NOT NULL",
+        -- What else its body is made of.
+        packed   BLOB    NOT NULL",
     indexes: &[
         Index { name: "id", is_unique: true, on: "(id)" },
         Index { name: "customer", is_unique: false, on: "(customer, position, begins) WHERE customer IS NOT NULL" },
@@ -71,16 +73,16 @@ impl Fold for Rows {
 
     fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
         let mut insert = cut.connection.prepare_cached(&format!(
-            "INSERT INTO {} (position, id, deposit, customer, address, kind, sequence, type, coin, begins, body)
+            "INSERT INTO {} (position, id, deposit, customer, address, kind, sequence, type, coin, begins, packed)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
             cut.table
         ))?;
         for (told, begins) in self.new.drain(..) {
-            let (id, deposit) = (told.id.to_string(), told.deposit.map(|id| id.to_string()));
+            let deposit = told.deposit.map(|id| id.to_string());
             let (row, kind) = (told.row(), told.kind);
             insert.execute(params![
                 told.position,
-                id,
+                told.id.as_bytes(),
                 deposit,
                 told.customer,
                 row.map(|row| &row.from),
@@ -89,7 +91,7 @@ impl Fold for Rows {
                 kind.resource().as_str(),
                 row.map(|row| row.coin.as_str()),
                 begins,
-                told.body(),
+                packed::pack(&told),
             ])?;
             self.newest = told.position;
         }

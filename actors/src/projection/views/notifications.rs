@@ -2,13 +2,14 @@
 //! bridge's history shows.
 
 use millrace_model::ids::{DepositId, Position};
-use millrace_model::notification::{NotificationType, Pattern, ResourceType};
+use millrace_model::notification::{HistoryRow, NotificationType, Pattern, ResourceType};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{ViewError, Views};
+use crate::projection::read_models::notifications::packed::{Columns, unpack};
 
 /// Notifications on a page at most.
 pub const NOTIFICATIONS_MAX: u32 = 500;
@@ -32,6 +33,8 @@ pub struct StoredNotification {
     pub sequence: u32,
     /// What is signed and sent, to the byte.
     pub body: String,
+    /// What it is about, in the bridge's shape, unless that is the desk.
+    pub row: Option<HistoryRow>,
 }
 
 /// Whose notifications.
@@ -143,7 +146,7 @@ impl Views {
     /// A notification by its id.
     pub async fn notification(&self, id: Uuid) -> Result<Option<StoredNotification>, ViewError> {
         let sql = concat!("SELECT ", columns!("n"), " FROM notifications n WHERE n.id = ?1");
-        let found = sqlx::query(sql).bind(id.to_string()).fetch_optional(&self.pool).await?;
+        let found = sqlx::query(sql).bind(id.as_bytes().as_slice()).fetch_optional(&self.pool).await?;
         found.as_ref().map(stored).transpose()
     }
 
@@ -205,7 +208,9 @@ macro_rules! columns {
             $of,
             ".sequence, ",
             $of,
-            ".body"
+            ".packed, ",
+            $of,
+            ".address"
         )
     };
 }
@@ -296,26 +301,38 @@ async fn newest(read: &mut SqliteConnection) -> Result<Option<(Position, Uuid)>,
 }
 
 fn stored(row: &SqliteRow) -> Result<StoredNotification, ViewError> {
-    let (id, kind, deposit): (String, String, Option<String>) = (row.get(1), row.get(2), row.get(3));
+    let (id, kind, deposit): (Vec<u8>, String, Option<String>) = (row.get(1), row.get(2), row.get(3));
     let no_sense = |of: &str, text: &str| ViewError::Notification { of: of.to_owned(), text: text.to_owned() };
-    Ok(StoredNotification {
+    let columns = Columns {
         position: row.get::<i64, _>(0) as Position,
-        id: Uuid::try_parse(&id).map_err(|_| no_sense("an id", &id))?,
+        id: Uuid::from_slice(&id).map_err(|_| no_sense("an id", &format!("{id:02x?}")))?,
         kind: NotificationType::parse(&kind).ok_or_else(|| no_sense("a type", &kind))?,
         deposit: deposit.map(|id| id.parse().map_err(|_| no_sense("a deposit", &id))).transpose()?,
         customer: row.get(4),
         sequence: row.get(5),
-        body: row.get(6),
+        address: row.get(7),
+    };
+    let packed: Vec<u8> = row.get(6);
+    let told = unpack(columns, &packed).ok_or_else(|| no_sense("what is packed", &format!("{packed:02x?}")))?;
+    Ok(StoredNotification {
+        position: told.position,
+        id: told.id,
+        kind: told.kind,
+        deposit: told.deposit,
+        sequence: told.sequence,
+        body: told.body(),
+        row: told.row().cloned(),
+        customer: told.customer,
     })
 }
 
 fn entry(row: &SqliteRow) -> Result<HistoryEntry, ViewError> {
     Ok(HistoryEntry {
         newest: stored(row)?,
-        status: row.get(7),
-        height: row.get::<Option<i64>, _>(8).map(|height| height as u64),
-        coinbase: row.get::<Option<bool>, _>(9).unwrap_or(false),
-        is_decided: row.get::<Option<bool>, _>(10).unwrap_or(false),
+        status: row.get(8),
+        height: row.get::<Option<i64>, _>(9).map(|height| height as u64),
+        coinbase: row.get::<Option<bool>, _>(10).unwrap_or(false),
+        is_decided: row.get::<Option<bool>, _>(11).unwrap_or(false),
     })
 }
 

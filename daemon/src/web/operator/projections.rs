@@ -8,7 +8,7 @@ use axum::Json as Reply;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
-use millrace_actors::projection::{self, Asked, Projection, ProjectionStatus, Rebuild, UnknownProjection};
+use millrace_actors::projection::{self, Projection, ProjectionStatus, Rebuild, UnknownProjection};
 
 use super::OperatorState;
 use crate::web::extract::Path;
@@ -61,10 +61,9 @@ pub(super) async fn rebuild(
         let message = "Nobody keeps the desk's records at the moment; try again.";
         return Err(Problem::unavailable("views_unavailable", message));
     }
-    for projection in wanted {
-        if state.views.rebuild(projection) == Asked::Noted {
-            tracing::info!(%projection, "an operator asks for it to be made anew");
-        }
+    // Together, or the first would be begun without the others.
+    for projection in state.views.rebuild_together(&wanted) {
+        tracing::info!(%projection, "an operator asks for it to be made anew");
     }
     Ok(Reply(page(&state)))
 }

@@ -1,0 +1,148 @@
+//! What of a notification has no column of its own, in as few bytes as it takes: a deposit is told of seven times and more, and
+//! as JSON that would be as much as its events. The body is made of it again, to the byte.
+
+use chrono::{DateTime, Utc};
+use millrace_model::deposit::Method;
+use millrace_model::ids::{DepositId, Hash32};
+use millrace_model::ledger::Ticker;
+use millrace_model::money::{Amount, Coin, Rate};
+use millrace_model::notification::{
+    DeskState, HistoryRow, Notification, NotificationType, Resource, ResourceType, SubmitState, Transaction,
+};
+use serde::{Deserialize, Serialize};
+
+/// The packed form. Another shape is another version of the projection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+enum Packed {
+    Transaction(Box<PackedTransaction>),
+    Desk { recorded_at_us: i64, halted: bool, cause: Option<String> },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct PackedTransaction {
+    recorded_at_us: i64,
+    created_us: i64,
+    tx: [u8; 32],
+    tx_id: u32,
+    amount: u64,
+    block: Option<(u64, [u8; 32])>,
+    is_bounced: bool,
+    submit_state: SubmitState,
+    submit_confirm_block: u64,
+    method: Option<Method>,
+    rate: Option<Rate>,
+    payout: Option<u64>,
+    payout_txid: Option<[u8; 32]>,
+    refund: Option<u64>,
+    refund_txid: Option<[u8; 32]>,
+}
+
+/// What the columns say.
+pub(in crate::projection) struct Columns {
+    pub(in crate::projection) position: u64,
+    pub(in crate::projection) id: uuid::Uuid,
+    pub(in crate::projection) kind: NotificationType,
+    pub(in crate::projection) deposit: Option<DepositId>,
+    pub(in crate::projection) customer: Option<String>,
+    pub(in crate::projection) address: Option<String>,
+    pub(in crate::projection) sequence: u32,
+}
+
+/// What has no column.
+pub(super) fn pack(told: &Notification) -> Vec<u8> {
+    let recorded_at_us = told.recorded_at.timestamp_micros();
+    let packed = match &told.resource {
+        Resource::Transaction(transaction) => {
+            Packed::Transaction(Box::new(packed_transaction(recorded_at_us, transaction)))
+        }
+        Resource::Desk(DeskState { halted, cause }) => {
+            Packed::Desk { recorded_at_us, halted: *halted, cause: cause.clone() }
+        }
+    };
+    postcard::to_stdvec(&packed).expect("memory takes what is written to it")
+}
+
+fn packed_transaction(recorded_at_us: i64, told: &Transaction) -> PackedTransaction {
+    let row = &told.row;
+    let known = SubmitState::ALL.into_iter().find(|state| state.as_str() == row.submit_state);
+    PackedTransaction {
+        recorded_at_us,
+        created_us: row.created.timestamp_micros(),
+        tx: row.tx.0,
+        tx_id: row.tx_id,
+        amount: row.amount,
+        block: row.block_hash.parse().ok().map(|hash: Hash32| (row.block_id, hash.0)),
+        is_bounced: row.is_bounced,
+        submit_state: known.expect("a notification's state is one of the words"),
+        submit_confirm_block: row.submit_confirm_block,
+        method: told.method,
+        rate: told.rate,
+        payout: told.payout.map(Amount::units),
+        payout_txid: told.payout_txid.map(|txid| txid.0),
+        refund: told.refund.map(Amount::units),
+        refund_txid: told.refund_txid.map(|txid| txid.0),
+    }
+}
+
+/// The notification of a row; nothing when what is packed is none.
+pub(in crate::projection) fn unpack(columns: Columns, packed: &[u8]) -> Option<Notification> {
+    let (recorded_at_us, resource) = match postcard::from_bytes(packed).ok()? {
+        Packed::Transaction(packed) => {
+            let at = packed.recorded_at_us;
+            (at, Resource::Transaction(Box::new(transaction(&columns, *packed)?)))
+        }
+        Packed::Desk { recorded_at_us, halted, cause } => (recorded_at_us, Resource::Desk(DeskState { halted, cause })),
+    };
+    let Columns { position, id, kind, deposit, customer, address: _, sequence } = columns;
+    let recorded_at = time(recorded_at_us)?;
+    Some(Notification { id, kind, deposit, customer, sequence, position, recorded_at, resource })
+}
+
+fn transaction(columns: &Columns, packed: PackedTransaction) -> Option<Transaction> {
+    let of_payout = columns.kind.resource() == ResourceType::Withdrawal;
+    let [payout_txid, refund_txid] = [packed.payout_txid, packed.refund_txid].map(|txid| txid.map(Hash32));
+    let paid_by = payout_txid.filter(|_| of_payout);
+    let (block_id, block_hash) = packed.block.map_or((0, None), |(height, hash)| (height, Some(Hash32(hash))));
+    let row = HistoryRow {
+        r#type: columns.kind.resource(),
+        tx: Hash32(packed.tx),
+        tx_id: packed.tx_id,
+        coin: if of_payout { Ticker::Sky } else { Ticker::Btc },
+        created: time(packed.created_us)?,
+        amount: packed.amount,
+        block_id,
+        block_hash: text(block_hash),
+        from: columns.address.clone()?,
+        to: columns.customer.clone().unwrap_or_default(),
+        signed: paid_by.is_some(),
+        is_bounced: packed.is_bounced,
+        submit_state: packed.submit_state.as_str().to_owned(),
+        submit_tx: String::new(),
+        submit_signers: String::new(),
+        submit_confirm_block: packed.submit_confirm_block,
+        submit_date: time(packed.recorded_at_us)?,
+        submit_tx_hash: text(refund_txid.or(paid_by)),
+    };
+    Some(Transaction {
+        row,
+        deposit_id: columns.deposit?,
+        method: packed.method,
+        rate: packed.rate,
+        payout: amount(packed.payout),
+        payout_txid,
+        refund: amount(packed.refund),
+        refund_txid,
+    })
+}
+
+fn text(hash: Option<Hash32>) -> String {
+    hash.map(|hash| hash.to_string()).unwrap_or_default()
+}
+
+fn amount<C: Coin>(units: Option<u64>) -> Option<Amount<C>> {
+    units.and_then(Amount::from_units)
+}
+
+fn time(us: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(us)
+}
