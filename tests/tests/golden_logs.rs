@@ -50,7 +50,11 @@ async fn state_of(log: &Path, views: &Path) -> Result<Value> {
             Event::Desk(event) => desk = desk.evolve(event),
             Event::Chain(event) => chain = chain.evolve(event),
             Event::Wallet(event) => wallet = wallet.evolve(event),
-            Event::Deposit(_) | Event::Binding(_) | Event::AddressBook(_) | Event::Unreadable(_) => {}
+            Event::Deposit(_)
+            | Event::Binding(_)
+            | Event::AddressBook(_)
+            | Event::Subscription(_)
+            | Event::Unreadable(_) => {}
         }
     }
     let state = json!({

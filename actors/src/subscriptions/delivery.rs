@@ -26,7 +26,7 @@ use super::{Known, List, SubscribeError, Subscriptions};
 use crate::clock::Clock;
 use crate::delivery::address::Target;
 use crate::delivery::client::{Client, SystemResolver};
-use crate::delivery::endpoint::{Content, Endpoint, Filter};
+use crate::delivery::endpoint::{Content, Endpoint, Filter, Service};
 use crate::delivery::engine::{self, Command as ToEngine, Disabled};
 use crate::event_store::Store;
 use crate::projection::Views;
@@ -179,7 +179,10 @@ fn commands(before: Option<&Known>, known: &Known, now: DateTime<Utc>) -> Vec<To
     let id = known.subscription.id.0;
     let Some(endpoint) = endpoint(known, now) else { return vec![ToEngine::Pause(id)] };
     let mut commands = vec![ToEngine::Put(Box::new(endpoint))];
-    commands.push(if known.subscription.is_served() { ToEngine::Resume(id) } else { ToEngine::Pause(id) });
+    // The engine may remember that it disabled one which was resumed since.
+    if known.subscription.is_served() && before.is_none_or(|before| !before.subscription.is_served()) {
+        commands.push(ToEngine::Resume(id));
+    }
     let moved_to = known.subscription.moved_to;
     if let (Some(before), Some(through)) = (before, moved_to)
         && before.subscription.moved_to != moved_to
@@ -204,6 +207,7 @@ fn endpoint(known: &Known, now: DateTime<Utc>) -> Option<Endpoint> {
             Dialect::Standard => Content::Json,
             Dialect::TonEvents => Content::Text,
         },
+        service: if known.subscription.is_served() { Service::Running } else { Service::Paused },
         begins_after: known.begun,
     })
 }
