@@ -12,6 +12,7 @@ mod plan;
 pub mod proxy;
 mod report;
 mod scene;
+mod sealing;
 mod tools;
 mod troubles;
 
@@ -93,7 +94,7 @@ async fn go_through(
     scene.rest_and_judge().await?;
     // The measurements that follow have another rate.
     scene.report.took = began.elapsed();
-    scene.measure_recovery(plan.recoveries).await?;
+    scene.measure_recovery(plan.recoveries.max(1)).await?;
     scene.judge_to_the_last_hash().await?;
     ensure_page(scene)?;
     if let Some(slowest) = scene.report.recoveries.last() {
