@@ -24,6 +24,7 @@ pub mod drill;
 pub mod fuzz;
 pub mod golden;
 pub mod house;
+pub mod idle_events;
 pub mod judge;
 pub mod operator;
 pub mod peers;
