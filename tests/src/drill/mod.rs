@@ -25,6 +25,7 @@ use tokio::runtime::{Builder, Runtime};
 pub use page::Looks;
 pub use plan::{Kind, Plan};
 pub use report::Report;
+pub use tools::Disk;
 
 use self::scene::{Ground, Scene};
 use self::tools::Tools;
