@@ -65,13 +65,19 @@ async fn is_told(desk: &Desk, part: &str, kind: &str, what: &str) -> Result<()> 
     .await
 }
 
-/// The segment is named wherever somebody looks.
-async fn is_halted_for_it(desk: &Desk) -> Result<()> {
+/// Waits until the desk is halted for this.
+async fn is_halted_for(desk: &Desk, cause: &str) -> Result<()> {
     let operator = OperatorApi::of(desk)?;
-    let halted = desk.until(WITHIN, "the desk is halted", async || {
-        Ok(operator.get("/switches").await?["halted"].as_str().map(str::to_owned))
-    });
-    assert_eq!(halted.await?, format!("the log is damaged; {SAID}"));
+    desk.until(WITHIN, cause, async || {
+        let switches = operator.get("/switches").await?;
+        Ok(switches["halted"].as_str().is_some_and(|halted| halted.contains(cause)).then_some(()))
+    })
+    .await
+}
+
+/// The segment is named wherever somebody looks.
+async fn is_halted_for_the_segment(desk: &Desk) -> Result<()> {
+    is_halted_for(desk, &format!("the log is damaged; {SAID}")).await?;
     is_told(desk, "auditor", "damaged", SAID).await?;
     let health = desk.get("/api/health").await?;
     ensure!(health["status"] != "OK", "{health}");
@@ -95,16 +101,6 @@ async fn is_set_aside(desk: &Desk, id: &str, deposits: u64) -> Result<()> {
     let listed = desk.command(&["deposits", "--status", "unreadable", "--json"]).await?;
     ensure!(listed.lines().count() == 1 && listed.contains(id), "{listed}");
     is_told(desk, "projection", "unreadable", id).await
-}
-
-/// The chain knows of a payout to this customer and the log does not, so he is not paid again until a person says so.
-async fn is_paid_once_somebody_has_looked(desk: &Desk, lost: &str) -> Result<()> {
-    let deposits = shown(desk, lost, "held", 1).await?;
-    let held = deposits.iter().find(|deposit| deposit["status"] == "held").context("it is held")?;
-    ensure!(held["held"]["paid_before"]["txid"].is_string(), "{held}");
-    let id = held["id"].as_str().context("an id")?;
-    OperatorApi::of(desk)?.post(&format!("/deposits/{id}/release"), &json!({"note": "that was another"})).await?;
-    shown(desk, lost, "done", 2).await.map(drop)
 }
 
 /// O4: the segment is named, and the desk halted until somebody has looked.
@@ -131,19 +127,21 @@ async fn a_desk_whose_log_has_a_broken_segment_says_which_and_goes_on_with_every
 
     desk.start_again()?;
     desk.ready().await?;
-    is_halted_for_it(&desk).await?;
+    is_halted_for_the_segment(&desk).await?;
     assert!(books_of(&desk, &waiting).await?.is_empty(), "nothing leaves a desk that is halted");
 
     desk.command(&["resume", "one segment, there is a backup of it"]).await?;
+    // The chain knows of a payout that the log has lost: the desk cannot know that it was its own.
+    is_halted_for(&desk, "transactions that are no payouts spent from the hot wallet").await?;
+    assert!(books_of(&desk, &waiting).await?.is_empty(), "nothing left it in between");
+    desk.command(&["resume", "it is the payout that was lost"]).await?;
     switch_sends(&desk, "on").await?;
     desk.pay(&desk.bind(&later).await?, "0.02").await?;
-    desk.pay(&address, "0.03").await?;
     shown(&desk, &waiting, "done", 1).await?;
     shown(&desk, &later, "done", 1).await?;
-    is_paid_once_somebody_has_looked(&desk, &lost).await?;
-    is_set_aside(&desk, &id, 4).await?;
+    is_set_aside(&desk, &id, 3).await?;
     shown(&desk, &lost, "held", 1).await?;
     let paid = [books_of(&desk, &lost).await?, books_of(&desk, &waiting).await?, books_of(&desk, &later).await?];
-    assert_eq!(paid.map(|payments| payments.len()), [2, 1, 1], "everybody was paid once for each deposit");
+    assert_eq!(paid.map(|payments| payments.len()), [1, 1, 1], "everybody was paid once");
     Ok(())
 }
