@@ -178,8 +178,10 @@ impl Teller {
         let now = self.clock.now();
         for (id, known) in list.iter() {
             let told = self.told.get(id);
-            let is_told =
-                told.is_some_and(|told| told.known.version == known.version && told.ends.is_none_or(|ends| ends > now));
+            let is_told = told.is_some_and(|told| {
+                let is_as_it_was = told.known.version == known.version && told.known.endpoint == known.endpoint;
+                is_as_it_was && told.ends.is_none_or(|ends| ends > now)
+            });
             if !is_told {
                 let before = told.map(|told| Arc::clone(&told.known));
                 for command in commands(before.as_deref(), known, self.reach, now) {
@@ -195,7 +197,7 @@ impl Teller {
 
 /// What the engine is told of a subscription that it was told of before, or not. At a start it remembers by itself what it
 /// disabled, and until when an endpoint wants to be left alone.
-fn commands(before: Option<&Known>, known: &Known, reach: Reach, now: DateTime<Utc>) -> Vec<ToEngine> {
+pub(super) fn commands(before: Option<&Known>, known: &Known, reach: Reach, now: DateTime<Utc>) -> Vec<ToEngine> {
     let id = known.subscription.id.0;
     let Some(endpoint) = endpoint(known, reach, now) else { return vec![ToEngine::Pause(id)] };
     let mut commands = vec![ToEngine::Put(Box::new(endpoint))];
