@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Category, CommandId, Position, StreamName, SubscriptionId};
@@ -17,6 +18,8 @@ use crate::event_store::{Append, AppendError, Expected, Progress, ReadError, Sto
 const PAGE_EVENTS_MAX: usize = 4_096;
 /// How often a command is decided afresh when others were faster.
 const CONFLICTS_MAX: usize = 16;
+/// How long the list may take to show what was just stored.
+const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub(super) struct Book {
@@ -42,6 +45,17 @@ impl Book {
 
     pub(super) fn list(&self) -> List {
         self.list.borrow().clone()
+    }
+
+    /// Waits until the list shows a subscription as it is after a request, or for as long as that may take.
+    pub(super) async fn shows(&self, known: &Known) {
+        let mut lists = self.list.subscribe();
+        let is_shown = |list: &List| match list.get(&known.subscription.id) {
+            Some(shown) => shown.version >= known.version,
+            None => known.subscription.ended.is_some(),
+        };
+        // Whoever follows is late: the request is carried out all the same.
+        let _ = tokio::time::timeout(SHOWN_WITHIN, lists.wait_for(is_shown)).await;
     }
 
     /// Reads those that are not over.
