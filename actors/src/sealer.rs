@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use xtra::Mailbox;
 
 use crate::clock::Clock;
-use crate::event_store::{AppendError, ReadError, Store};
+use crate::event_store::{AppendError, Execution, ReadError, Store};
 use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
 
 /// The part's name in the tree.
@@ -23,10 +23,21 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 /// The rest after a segment, in the time that it took: others need the disk and the processor too.
 const REST: u32 = 9;
 
-/// Adds the part to the tree; what was recorded so long ago is sealed.
-pub fn start(tree: &Tree, store: Store, clock: Arc<dyn Clock>, after: Duration) -> Result<(), TreeError> {
+/// What the sealer needs.
+#[derive(Clone)]
+pub struct Settings {
+    /// What says how old something is.
+    pub clock: Arc<dyn Clock>,
+    /// What was recorded so long ago is sealed.
+    pub after: Duration,
+    /// Where segments are packed.
+    pub execution: Execution,
+}
+
+/// Adds the part to the tree.
+pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<(), TreeError> {
     tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        sealer: Sealer { store: store.clone(), clock: Arc::clone(&clock), after, report: seat.report.clone() },
+        sealer: Sealer { store: store.clone(), settings: settings.clone(), report: seat.report.clone() },
         seat,
     })
     .map(drop)
@@ -61,8 +72,7 @@ enum Obstacle {
 #[derive(Clone)]
 struct Sealer {
     store: Store,
-    clock: Arc<dyn Clock>,
-    after: Duration,
+    settings: Settings,
     report: Reporter,
 }
 
@@ -88,9 +98,16 @@ impl Sealer {
 
     /// Makes the next segment, if there is one to be made.
     async fn seal(&self) -> Result<bool, Obstacle> {
-        let (reader, before) = (self.store.reader()?, self.clock.now() - self.after);
-        let packing = tokio::task::spawn_blocking(move || reader.next_segment(before));
-        match packing.await.expect("packing neither panics nor is aborted")? {
+        let Settings { clock, after, execution } = &self.settings;
+        let (reader, before) = (self.store.reader()?, clock.now() - *after);
+        let segment = match execution {
+            Execution::Inline => reader.next_segment(before),
+            Execution::Thread => {
+                let packing = tokio::task::spawn_blocking(move || reader.next_segment(before));
+                packing.await.expect("packing neither panics nor is aborted")
+            }
+        };
+        match segment? {
             Some(segment) => {
                 self.store.keep(segment).await?;
                 Ok(true)

@@ -48,6 +48,8 @@ pub const OF_A_CUSTOMER_MAX: usize = 10;
 const REQUESTS_MAX: usize = 256;
 /// How many are carried out at once. One at a time, so that the limits hold.
 const AT_ONCE_MAX: usize = 1;
+/// How long an answer waits for the list to show what was done.
+const SHOWN_WITHIN: Duration = Duration::from_millis(500);
 /// Longer than an append may take, so that an answer is lost only when the log's own is.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 
@@ -232,11 +234,23 @@ impl Subscriptions {
     }
 
     async fn call(&self, request: impl FnOnce(oneshot::Sender<Done>) -> Request) -> Done {
-        self.door.call(request, ANSWER_WITHIN).await.map_err(|error| match error {
+        let known = self.door.call(request, ANSWER_WITHIN).await.map_err(|error| match error {
             AskError::Busy => SubscribeError::Busy,
             AskError::Down => SubscribeError::Down,
             AskError::Unknown => SubscribeError::Unknown,
-        })?
+        })??;
+        self.shows(&known).await;
+        Ok(known)
+    }
+
+    /// Waits a little for the list to show what was done: whoever asked looks next.
+    async fn shows(&self, known: &Known) {
+        let is_shown = |list: &List| match list.get(&known.subscription.id) {
+            Some(shown) => shown.version >= known.version,
+            None => known.subscription.ended.is_some(),
+        };
+        let mut list = self.list.clone();
+        let _ = tokio::time::timeout(SHOWN_WITHIN, list.wait_for(is_shown)).await;
     }
 }
 

@@ -109,9 +109,12 @@ pub struct Aside {
 }
 
 impl Overview {
-    /// The deposit that [`Self::take_in`] needs as it was before this event: it had ended, and is not at hand.
+    /// The deposit that [`Self::take_in`] needs as it was before this event, readable or not: it had ended, and is not at hand.
     pub fn needs(&self, recorded: &Recorded) -> Option<DepositId> {
-        let (StreamName::Deposit(id), Event::Deposit(_)) = (&recorded.stream, &recorded.event) else { return None };
+        let (StreamName::Deposit(id), Event::Deposit(_) | Event::Unreadable(_)) = (&recorded.stream, &recorded.event)
+        else {
+            return None;
+        };
         let is_known = recorded.version == 1 || self.open.contains_key(id) || self.aside.contains_key(id);
         (!is_known).then_some(*id)
     }
@@ -127,11 +130,12 @@ impl Overview {
                 }
             }
             (StreamName::Deposit(id), Event::Unreadable(what)) => {
-                if let Some(before) = self.open.remove(id) {
-                    self.line(&before).change(&before, -1);
+                if !self.aside.contains_key(id) {
+                    if let Some(before) = self.open.remove(id).or(earlier) {
+                        self.line(&before).change(&before, -1);
+                    }
+                    self.aside.insert(*id, Aside { position: recorded.position, why: what.why.clone() });
                 }
-                let from = Aside { position: recorded.position, why: what.why.clone() };
-                self.aside.entry(*id).or_insert(from);
             }
             (_, Event::Binding(_)) => self.addresses += 1,
             (_, Event::Chain(chain::Event::BlockScanned(scanned))) => self.cursor = Some(scanned.block),

@@ -52,13 +52,14 @@ fn rate(tally: &Tally, took: Duration) -> u128 {
 
 fn summary(tally: &Tally, violations: usize, took: Duration) -> String {
     format!(
-        "{} lives, each twice, in {:.0?} ({} a second): {} virtual hours, {} events, {} deposits, {} orders, {} crashes, {} logs \
+        "{} lives, each twice, in {:.0?} ({} a second): {} virtual hours, {} events ({} sealed), {} deposits, {} orders, {} crashes, {} logs \
          lost, {} final payouts lost, {violations} violations",
         tally.lives,
         took,
         rate(tally, took),
         tally.lasted.as_secs() / 3_600,
         tally.events,
+        tally.sealed.0,
         tally.deposits(),
         tally.orders,
         tally.crashes,

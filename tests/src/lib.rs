@@ -8,7 +8,7 @@
 //!   when it is configured as in production.
 //! * [`command_line`] runs the program for one command.
 //! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
-//! * [`drawn_log`] draws logs of any length with histories that could have happened.
+//! * [`drawn_log`] draws logs of any length with histories that could have happened; [`idle_events`] makes one longer.
 //! * [`drill`] does to the real program what machines, disks and networks do; [`process`] and [`sandbox`] serve it.
 //! * [`tampering`] does to a log what no desk does; [`golden`] has the logs of every schema.
 //! * [`simulation`] lives whole lives of a desk in one thread and no time.
@@ -24,6 +24,7 @@ pub mod drill;
 pub mod fuzz;
 pub mod golden;
 pub mod house;
+pub mod idle_events;
 pub mod judge;
 pub mod operator;
 pub mod peers;

@@ -4,11 +4,13 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use millrace_tests::drill::{self, Plan};
 use millrace_tests::seed;
 
 const KILLS: u32 = 16;
+/// Some segments' worth, to be sealed amid the troubles.
+const EVENTS: usize = 4_000;
 /// Other tests run at the same time, so this is a bound for a machine that is busy; the promise itself is `tests/drill`'s.
 const BUSY: Duration = Duration::from_secs(20);
 
@@ -22,14 +24,19 @@ const BUSY: Duration = Duration::from_secs(20);
 /// O6: clocks that jump (where libfaketime is installed), and a desk that stands still.
 ///
 /// P2: a second desk on the same data is refused, also while the first stands still.
+///
+/// All the while its log is sealed.
 #[test]
 fn a_desk_that_is_killed_stopped_cut_off_and_lied_to_pays_everybody_once() -> Result<()> {
     let plan = Plan {
         page_within: BUSY,
         recovers_within: BUSY,
         recoveries: 2,
+        events: EVENTS,
         ..Plan::with_kills(seed::printed("drill"), KILLS)
     };
-    println!("{}", drill::run(&plan, |_| Ok(()))?);
+    let report = drill::run(&plan, |_| Ok(()))?;
+    println!("{report}");
+    ensure!(report.sealed > 0, "nothing was sealed");
     Ok(())
 }

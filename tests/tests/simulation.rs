@@ -7,9 +7,9 @@
 use std::thread::available_parallelism;
 use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use millrace_tests::seed;
-use millrace_tests::simulation::many::{self, Violation};
+use millrace_tests::simulation::many::{self, Tally, Violation};
 use tokio::runtime::{Builder, Runtime};
 
 const LIVES: u64 = 500;
@@ -36,7 +36,15 @@ fn whatever_befalls_the_desk_nobody_is_paid_twice_and_nothing_is_left_lying() ->
     let (tally, violation) = many::live(&seeds, available_parallelism()?.get(), runtime, |_| ());
     println!("{tally:#?}\n{:.1?}", began.elapsed());
     match violation {
+        None if tally.lives >= LIVES => ensure_sealed(&tally),
         None => Ok(()),
         Some(Violation { seed, error }) => Err(error.context(format!("seed {seed}; again: tests/simulate 1 {seed}"))),
     }
+}
+
+/// One life in eight has a log that grows old.
+fn ensure_sealed(tally: &Tally) -> Result<()> {
+    let (events, lives) = tally.sealed;
+    ensure!(lives > tally.lives / 100, "{events} events were sealed in no more than {lives} lives");
+    Ok(())
 }

@@ -71,7 +71,8 @@ pub struct Line {
 }
 
 struct Idle {
-    link: Link,
+    /// Far too large to be moved about.
+    link: Box<Link>,
     opened: Instant,
     since: Instant,
 }
@@ -256,7 +257,7 @@ impl Client {
         };
         let link = Link::open(stream, peer).await.map_err(|error| failure(Trouble::Broken, &error))?;
         let now = Instant::now();
-        Ok(Idle { link, opened: now, since: now })
+        Ok(Idle { link: Box::new(link), opened: now, since: now })
     }
 
     /// To the first of the checked addresses that answers.

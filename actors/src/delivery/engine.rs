@@ -30,10 +30,11 @@ use attempt::{Common, Job, Made, Way};
 
 pub use commands::Command;
 
-/// After a batch of many rows the next one waits this long, so that it has many too.
-const LINGER: Duration = Duration::from_millis(2);
-/// Batches below this many rows are not waited for, and from this many on neither.
-const LINGER_ROWS: std::ops::Range<usize> = 8..512;
+/// After a batch of this many rows the next one waits so long, so that it has many too: a commit costs about the same
+/// whatever is in it. Where little happens nobody waits.
+const LINGER: [(usize, Duration); 2] = [(64, Duration::from_millis(5)), (8, Duration::from_millis(2))];
+/// With this many rows it waits for no more.
+const LINGER_ROWS_MAX: usize = 512;
 /// How many pages are read at once.
 const READS_MAX: usize = 8;
 /// How long nothing is read after that failed.
@@ -205,7 +206,7 @@ impl Engine {
     fn wake(&mut self) -> Instant {
         let (now, now_ms) = (Instant::now(), self.common.now_ms());
         let scheduled = self.scheduler.wake_ms().map(|at_ms| now + Duration::from_millis(at_ms.saturating_sub(now_ms)));
-        let lingering = (self.committing.is_none() && self.has_news()).then(|| self.committed_at + LINGER);
+        let lingering = (self.committing.is_none() && self.has_news()).then(|| self.committed_at + self.linger());
         let wakes = [Some(now + SLEEP_MAX), scheduled, lingering, self.read_again];
         wakes.into_iter().flatten().min().expect("the longest sleep is among them")
     }
@@ -270,13 +271,18 @@ impl Engine {
         self.tasks.spawn(async move { Done::Read(after, Page::read(&*common.source, after, head).await) });
     }
 
+    /// How long after the last batch the next one is made.
+    fn linger(&self) -> Duration {
+        let long = LINGER.iter().find(|(rows, _)| self.committed_rows >= *rows);
+        long.map_or(Duration::ZERO, |(_, linger)| *linger)
+    }
+
     /// Stores what changed, unless something is being stored.
     fn commit(&mut self, now_ms: u64) {
         if self.committing.is_some() || !self.has_news() {
             return;
         }
-        let is_worth_waiting = LINGER_ROWS.contains(&self.committed_rows) && self.rows.len() < LINGER_ROWS.end;
-        if is_worth_waiting && self.committed_at.elapsed() < LINGER {
+        if self.rows.len() < LINGER_ROWS_MAX && self.committed_at.elapsed() < self.linger() {
             return;
         }
         let changes = self.scheduler.take_changes();

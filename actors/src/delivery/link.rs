@@ -6,10 +6,9 @@
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use futures::future::BoxFuture;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -60,7 +59,7 @@ impl Link {
 
     /// Sends a request and returns what the answer's head says.
     pub(super) async fn head(&mut self, request: Request<Full<Bytes>>) -> hyper::Result<Response<Incoming>> {
-        let answer: BoxFuture<'static, _> = Box::pin(self.sender.send_request(request));
+        let answer = self.sender.send_request(request);
         self.driving(answer).await
     }
 
@@ -79,11 +78,12 @@ impl Link {
         Ok(Answer { head, body })
     }
 
-    async fn driving<T>(&mut self, mut wanted: impl Future<Output = T> + Unpin) -> T {
+    async fn driving<T>(&mut self, wanted: impl Future<Output = T>) -> T {
+        let mut wanted = pin!(wanted);
         poll_fn(|cx| {
             // What the connection did before it ended is still to be had.
             self.drive(cx);
-            Pin::new(&mut wanted).poll(cx)
+            wanted.as_mut().poll(cx)
         })
         .await
     }

@@ -6,9 +6,9 @@ use std::thread;
 
 use rustix::process;
 
-/// By how much others go before. A thread that would use a core for itself gets a tenth of one that others want, so it goes on
+/// By how much others go before. A thread that would use a core for itself gets a sixtieth of one that others want, so it goes on
 /// under any load; what nobody wants it gets all of.
-const NICER_BY: i32 = 10;
+const NICER_BY: i32 = 19;
 
 /// Does the work and waits for it. Not for the actors' thread.
 pub(super) fn in_the_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {

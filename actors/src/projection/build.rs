@@ -20,8 +20,8 @@ use crate::event_store::Reader;
 
 /// After so many events what changed is written.
 const EVENTS_A_WRITE: u64 = 65_536;
-/// And after so many rows: they are in memory until then.
-const ROWS_A_WRITE: usize = 20_000;
+/// And after so many rows: they are in memory until then, and whoever follows the log waits while they are written.
+const ROWS_A_WRITE: usize = 2_000;
 /// So near to the log's head whoever follows it can take over.
 const NEAR: u64 = 8_192;
 /// What is kept in memory of the file.

@@ -7,7 +7,7 @@ use millrace_model::ids::{CommandId, StreamName};
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::event_store::{Append, Execution, Expected, Settings, Write};
+use crate::event_store::{self, Append, Expected, Write};
 use crate::supervision::Registry;
 
 /// How many events a segment has.
@@ -47,10 +47,11 @@ async fn a_part_of_the_log_is_sealed_once_it_is_old() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(ManualClock::new(DateTime::UNIX_EPOCH));
     let tree = Tree::new(Registry::new(clock.clone()), 7);
-    let settings = Settings { path: folder.path().join("log.db"), execution: Execution::Inline, clock: clock.clone() };
+    let execution = Execution::Inline;
+    let settings = event_store::Settings { path: folder.path().join("log.db"), execution, clock: clock.clone() };
     let store = Store::start(&tree, settings).unwrap();
     store.ready().await;
-    start(&tree, store.clone(), clock.clone(), AFTER).unwrap();
+    start(&tree, store.clone(), Settings { clock: clock.clone(), after: AFTER, execution: Execution::Thread }).unwrap();
     grow(&store, SEGMENT).await;
     clock.advance(TimeDelta::minutes(30));
     grow(&store, 2 * SEGMENT).await;

@@ -20,7 +20,7 @@ const EVERY: Position = 65_536;
 /// The folder of a log's stations, beside the log.
 const FOLDER: &str = "stations";
 /// To be raised whenever the same events come to another overview, or an overview to another text.
-const FOLDED_AS: u32 = 1;
+const FOLDED_AS: u32 = 2;
 /// The largest file that is taken for a station.
 const FILE_MAX_BYTES: u64 = 1 << 30;
 /// What a station says of itself takes less than this.
@@ -88,7 +88,8 @@ impl Stations {
         for (at, _) in self.known().into_iter().rev().filter(|(at, _)| within.contains(at)) {
             let Some(log) = reader.hash_at(at)? else { continue };
             match self.read(at, &Header::new(at, log)) {
-                Ok(Some(overview)) => return Ok(Some(overview)),
+                Ok(Some(overview)) if is_as_read(&overview, reader)? => return Ok(Some(overview)),
+                Ok(Some(_)) => tracing::debug!(position = at, "the station lacks what can be read again"),
                 Ok(None) => tracing::debug!(position = at, "the station is of another log or version"),
                 Err(error) => tracing::warn!(position = at, %error, "the station cannot be used"),
             }
@@ -178,6 +179,18 @@ impl Stations {
         let overview: Overview = serde_json::from_str(body)?;
         Ok(Some(overview).filter(|overview| overview.position == position))
     }
+}
+
+/// Whether what could not be read when an overview was folded cannot be read today either. A log that is mended has the hashes that it
+/// had, so they do not tell.
+fn is_as_read(overview: &Overview, reader: &Reader) -> Result<bool, ReadError> {
+    for aside in overview.aside.values() {
+        let first = reader.event_at(aside.position)?;
+        if !first.is_some_and(|recorded| matches!(recorded.event, Event::Unreadable(_))) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Those of too many that go: what stays lies twice as far apart, or four times, but for the newest.

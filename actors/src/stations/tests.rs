@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use millrace_model::ids::Position;
+use millrace_model::ids::{Position, StreamName};
 
 use super::keeper::{self, Kept};
 use super::*;
@@ -89,6 +89,38 @@ async fn a_start_goes_on_from_the_newest_and_removes_what_is_of_no_use() {
     owe(&rig, 6..=7).await;
     until_kept(&mut keep(&rig), 25).await;
     assert_eq!(files(&rig), named(&[5, 20, 25]), "what lies far back is made when somebody looks there");
+}
+
+/// A log that is mended has the hashes that it had.
+#[tokio::test]
+async fn what_could_not_be_read_is_in_no_station_any_more_once_it_can() {
+    let rig = Rig::new().await;
+    owe(&rig, 1..=1).await;
+    let id = rig.owe(2, "3").await;
+    owe(&rig, 3..=5).await;
+    let stream = StreamName::Deposit(id);
+    let reader = Reader::open(&rig.folder().join("log.sqlite")).unwrap();
+    let sound = overview_at(&reader, None, 20).unwrap();
+    let kind = reader.stream(&stream, 2).unwrap()[0].event.kind().to_owned();
+    drop(reader);
+    let rig = rig.between(|log| poison::set_kind(log, &stream, 3, "Beamed")).await;
+    until_kept(&mut keep(&rig), 20).await;
+    let reader = Reader::open(&rig.folder().join("log.sqlite")).unwrap();
+    let looked = || overview_at(&reader, Some(&stations(&rig).only_read()), 20).unwrap();
+    assert_eq!(looked().aside.keys().copied().collect::<Vec<_>>(), [id]);
+    // That it is a station which says so, also where nothing changed.
+    let mut other = looked();
+    other.addresses = 1_000;
+    stations(&rig).keep(&other, reader.hash_at(20).unwrap().unwrap()).unwrap();
+    assert_eq!(looked(), other);
+    drop(reader);
+
+    let rig = rig.between(|log| poison::set_kind(log, &stream, 3, &kind)).await;
+    let reader = Reader::open(&rig.folder().join("log.sqlite")).unwrap();
+    assert_eq!(overview_at(&reader, Some(&stations(&rig).only_read()), 20).unwrap(), sound);
+    until_kept(&mut keep(&rig), 20).await;
+    let kept = stations(&rig).nearest(&reader, 1..=20).unwrap();
+    assert_eq!(kept, Some(sound));
 }
 
 /// What is missing in a log is the auditor's to tell.

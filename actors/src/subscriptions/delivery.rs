@@ -91,6 +91,7 @@ impl xtra::Actor for Actor {
         let (commands, obeyed) = mpsc::channel(WAITING_MAX);
         let (notices, noticed) = mpsc::channel(WAITING_MAX);
         let engine = engine::run(self.engine_settings(), obeyed, notices);
+        #[expect(clippy::disallowed_methods, reason = "it runs elsewhere, and is aborted with this incarnation")]
         let engine = AbortOnDropHandle::new(self.settings.runtime.spawn(engine));
         let ended = async move {
             match engine.await {

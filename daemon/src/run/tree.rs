@@ -178,7 +178,9 @@ fn start_core(config: &Config, http: runtime::Handle) -> anyhow::Result<Core> {
     let operations = operations::start(&followers, Deposits::new(store.clone()), keys.clone())?;
     let subscriptions = notifying(config, &followers, (&store, &views), (keys, &clock, http))?;
     auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
-    sealer::start(&followers, store.clone(), Arc::clone(&clock), config.desk.seal_after)?;
+    let sealing =
+        sealer::Settings { clock: clock.clone(), after: config.desk.seal_after, execution: Execution::Thread };
+    sealer::start(&followers, store.clone(), sealing)?;
     stations::keeper::start(&followers, store.clone(), Stations::beside(&data_dir.join(LOG_FILE)))?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();

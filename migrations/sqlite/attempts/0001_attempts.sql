@@ -45,7 +45,8 @@ CREATE TABLE attempts (
     epoch        INTEGER NOT NULL
 ) STRICT;
 
-CREATE INDEX attempts_of ON attempts (subscription, position);
+-- By position first: all endpoints are at about the same place, so a commit writes a few pages of it and not one an endpoint.
+CREATE INDEX attempts_of ON attempts (position, subscription);
 
 -- The process's number among those that wrote here.
 CREATE TABLE epochs (

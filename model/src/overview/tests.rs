@@ -25,6 +25,13 @@ fn paid_out(number: u8) -> Vec<DepositEvent> {
     events
 }
 
+const NOBODY_KNOWS: &str = "nobody knows it";
+
+fn beamed() -> Event {
+    let (kind, payload, why) = ("Beamed".to_owned(), "{}".to_owned(), NOBODY_KNOWS.to_owned());
+    Event::Unreadable(Unreadable { kind, schema: 1, payload, why })
+}
+
 fn take_in(overview: &mut Overview, number: u8, version: u64, event: Event, earlier: Option<Deposit>) {
     let recorded = recorded(overview.position + 1, StreamName::Deposit(id(number)), version, event);
     assert_eq!(overview.needs(&recorded), earlier.is_some().then(|| id(number)));
@@ -74,12 +81,26 @@ fn what_cannot_be_read_is_set_aside_with_all_that_comes_after_it() {
     let mut overview = Overview::default();
     after(&mut overview, 1, paid_out(1)[..4].to_vec());
     let before = overview.balances.clone();
-    let (kind, payload, why) = ("Beamed".to_owned(), "{}".to_owned(), "nobody knows it".to_owned());
-    let unreadable = Unreadable { kind, schema: 1, payload, why: why.clone() };
-    take_in(&mut overview, 1, 5, Event::Unreadable(unreadable), None);
+    take_in(&mut overview, 1, 5, beamed(), None);
     take_in(&mut overview, 1, 6, Event::Deposit(Sent {}.into()), None);
     assert_eq!((counted(&overview), overview.open.len()), (vec![], 0));
-    assert_eq!(overview.aside[&id(1)], Aside { position: 5, why });
+    assert_eq!(overview.aside[&id(1)], Aside { position: 5, why: NOBODY_KNOWS.to_owned() });
+    assert_eq!(overview.balances, before);
+}
+
+#[test]
+fn what_had_ended_and_cannot_be_read_any_more_is_counted_once() {
+    let mut overview = Overview::default();
+    after(&mut overview, 1, paid_out(1));
+    after(&mut overview, 2, paid_out(2));
+    let before = overview.balances.clone();
+    let ended = paid_out(1).iter().fold(None, evolve);
+    take_in(&mut overview, 1, 9, beamed(), ended);
+    assert_eq!(counted(&overview), [(StageName::Done, Some(Ended::Paid), 1, 500_000_000)]);
+    take_in(&mut overview, 1, 10, beamed(), None);
+    assert_eq!(counted(&overview), [(StageName::Done, Some(Ended::Paid), 1, 500_000_000)]);
+    assert_eq!(overview.aside.keys().copied().collect::<Vec<_>>(), [id(1)]);
+    assert_eq!(overview.aside[&id(1)].position, 17, "from its first event that cannot be read");
     assert_eq!(overview.balances, before);
 }
 

@@ -14,8 +14,8 @@ use super::pipeline::{ADDRESSES, FIRST, Paid, Running};
 /// Blocks that are paid out before anything is measured: the log that projections are made of is of some hundred thousand events.
 const BLOCKS_BEFORE: u32 = 40;
 /// Blocks of one turn.
-const BLOCKS_A_TURN: u32 = 10;
-const PAIRS: usize = 5;
+const BLOCKS_A_TURN: u32 = 15;
+const PAIRS: usize = 9;
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 const MADE_WITHIN: Duration = Duration::from_secs(600);
 

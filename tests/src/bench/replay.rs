@@ -100,7 +100,7 @@ fn fold(log: &Path, threads: usize) -> anyhow::Result<u64> {
     Ok(events)
 }
 
-/// What a view needs that shows the amounts and what happened last.
+/// What a view needs that shows the amounts and whether they were paid. Most events say nothing of that.
 #[derive(Default)]
 struct Seen {
     amount: Option<Amount<Btc>>,
@@ -122,25 +122,27 @@ fn see(stored: &Stored<'_>) -> Result<Option<(i64, Seen)>, ReadError> {
         "Detected" => seen.amount = Some(stored.fields::<Detected>("Detected")?.amount),
         "StatusWaitSend" => seen.payout = Some(stored.fields::<Owed>("StatusWaitSend")?.amount),
         "Confirmed" => seen.is_done = true,
-        _ => {}
+        _ => return Ok(None),
     }
     Ok(Some((stored.stream_id()?, seen)))
 }
 
-/// Amount, payout and whether it ended of each deposit.
+/// Amount, payout and whether it ended of each deposit; one that has come to its end is counted and let go.
 fn through_lens(log: &Path, threads: usize) -> anyhow::Result<u64> {
     let mut rows: HashMap<i64, Seen> = HashMap::new();
-    let mut events = 0;
+    let mut paid = 0;
+    let reader = Reader::open(log)?;
     let lens = |stored: &Stored<'_>, _: &mut Names<'_>| see(stored);
-    Reader::open(log)?.scan_through(1, Position::MAX, threads, lens)?.each::<ReadError>(|(stream, seen)| {
-        events += 1;
+    reader.scan_through(1, Position::MAX, threads, lens)?.each::<ReadError>(|(stream, seen)| {
         let row = rows.entry(stream).or_default();
         row.amount = seen.amount.or(row.amount);
         row.payout = seen.payout.or(row.payout);
-        row.is_done |= seen.is_done;
+        if seen.is_done {
+            paid += usize::from(row.amount.is_some() && row.payout.is_some());
+            rows.remove(&stream);
+        }
         Ok(())
     })?;
-    let paid = rows.values().filter(|row| row.is_done && row.amount.is_some() && row.payout.is_some()).count();
-    ensure!(paid > 0, "no deposit came to its end");
-    Ok(events)
+    ensure!(paid > 0 && !rows.is_empty(), "{paid} deposits came to their end and {} did not", rows.len());
+    Ok(reader.head()?)
 }

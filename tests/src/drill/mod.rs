@@ -12,6 +12,7 @@ mod plan;
 pub mod proxy;
 mod report;
 mod scene;
+mod sealing;
 mod tools;
 mod troubles;
 
@@ -24,6 +25,7 @@ use tokio::runtime::{Builder, Runtime};
 pub use page::Looks;
 pub use plan::{Kind, Plan};
 pub use report::Report;
+pub use tools::Disk;
 
 use self::scene::{Ground, Scene};
 use self::tools::Tools;
@@ -93,7 +95,7 @@ async fn go_through(
     scene.rest_and_judge().await?;
     // The measurements that follow have another rate.
     scene.report.took = began.elapsed();
-    scene.measure_recovery(plan.recoveries).await?;
+    scene.measure_recovery(plan.recoveries.max(1)).await?;
     scene.judge_to_the_last_hash().await?;
     ensure_page(scene)?;
     if let Some(slowest) = scene.report.recoveries.last() {

@@ -94,7 +94,7 @@ pub struct Plan {
     pub events: usize,
     /// After so many troubles everything has to come to rest, and is judged.
     pub judged_every: usize,
-    /// How often the recovery after a kill is measured.
+    /// How often the recovery after a kill is measured; at least once.
     pub recoveries: u32,
     /// What the page at `/` is promised.
     pub page_within: Duration,

@@ -28,7 +28,11 @@ pub struct Report {
     pub orders: usize,
     /// Events in the log, whose hashes were computed anew.
     pub events: u64,
-    /// How many of them were there when the recovery was measured.
+    /// How many of them were sealed, all of them amid the troubles.
+    pub sealed: u64,
+    /// How often a desk was killed with a part of its old log sealed and a part still to be.
+    pub kills_amid_sealing: u32,
+    /// How many events were there when the recovery was measured.
     pub events_at_recovery: u64,
     /// From a kill to the first progress of a deposit, the shortest first.
     pub recoveries: Vec<Duration>,
@@ -57,6 +61,8 @@ impl Report {
             deposits: self.deposits + other.deposits,
             orders: self.orders + other.orders,
             events: self.events + other.events,
+            sealed: self.sealed + other.sealed,
+            kills_amid_sealing: self.kills_amid_sealing + other.kills_amid_sealing,
             events_at_recovery: self.events_at_recovery.max(other.events_at_recovery),
             recoveries: self.recoveries,
             looks: match (self.looks, other.looks) {
@@ -76,13 +82,13 @@ impl fmt::Display for Report {
         let rate = f64::from(self.kills) / self.took.as_secs_f64().max(1e-3);
         writeln!(
             f,
-            "{} kills in {:.0?} ({rate:.1} a second); {} complaints of the disk, {} cores died of SIGBUS",
-            self.kills, self.took, self.disk_errors, self.bus_errors
+            "{} kills in {:.0?} ({rate:.1} a second), {} amid sealing; {} complaints of the disk, {} cores died of SIGBUS",
+            self.kills, self.took, self.kills_amid_sealing, self.disk_errors, self.bus_errors
         )?;
         writeln!(
             f,
-            "{} deposits paid in and out, {} orders taken, {} events; judged {} times",
-            self.deposits, self.orders, self.events, self.judged
+            "{} deposits paid in and out, {} orders taken, {} events, {} of them sealed; judged {} times",
+            self.deposits, self.orders, self.events, self.sealed, self.judged
         )?;
         if let Some(looks) = self.looks {
             writeln!(

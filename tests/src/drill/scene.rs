@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use millrace_actors::event_store::Reader;
 use millrace_daemon::sandbox::client::Client as SandboxClient;
 use millrace_model::event::Event;
+use millrace_model::ids::Position;
 use millrace_model::money::{Amount, Btc};
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -37,7 +38,7 @@ const LIFE_MS: u64 = 500;
 /// Connections of a thousand that come to grief between other troubles.
 const UNSOUND_PER_MILLE: u32 = 30;
 /// The back-off of a part that failed again and again is half a minute.
-const AT_REST_WITHIN: Duration = Duration::from_secs(150);
+pub(super) const AT_REST_WITHIN: Duration = Duration::from_secs(150);
 const PROGRESS_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Events of a deposit that is sold from stock, its address and its blocks.
@@ -46,6 +47,11 @@ const EVENTS_EACH: usize = 13;
 const DISK_ERRORS: [&str; 3] = ["disk is full", "disk I/O error", "disk image is malformed"];
 /// Where the desk is told how to come by the coins.
 const METHOD: &str = "MILLRACE_DESK__METHOD";
+/// Where it is told how old a part of the log has to be to be sealed.
+const SEAL_AFTER: &str = "MILLRACE_DESK__SEAL_AFTER_HOURS";
+/// The first desk seals nothing, so that all that is sealed is sealed amid troubles; each other one as it is drawn.
+const NEVER: &str = "87600";
+const AT_ONCE: &str = "0";
 const DISK_MIB: u32 = 192;
 const DISK_MIB_FILLED: u32 = 1_536;
 const TIMING: Timing = Timing { bitcoin_block_ms: 100, skycoin_block_ms: 100, market_step_ms: 1_000 };
@@ -98,6 +104,8 @@ pub(super) struct Scene {
     addresses: Vec<String>,
     /// Deposits that were there before.
     before: u64,
+    /// Where the log ended before the first trouble.
+    pub(super) events_before: Position,
     paid_in: u64,
     satoshi: u64,
     open: u64,
@@ -123,7 +131,7 @@ impl Scene {
         // Otherwise thousands of starts fill the disk with lines.
         settings.push(("MILLRACE_DESK__LOG", "warn,millrace_daemon::run=info"));
         let mut chance = seed::chance(plan.seed, "scene");
-        settings.push((METHOD, some_method(&mut chance)));
+        settings.extend([(METHOD, some_method(&mut chance)), (SEAL_AFTER, NEVER)]);
         sandbox.client.post("/market/balance", &json!({"btc": "10000", "sky": "0"})).await?;
         let mut scene = Self {
             desk: Desk::launch_in(folder, &settings)?,
@@ -136,6 +144,7 @@ impl Scene {
             sandbox,
             addresses: Vec::new(),
             before: deposits,
+            events_before: 0,
             paid_in: 0,
             satoshi: 0,
             open: 0,
@@ -150,6 +159,7 @@ impl Scene {
             let address = scene.desk.bind(&fresh_target(100 + number)).await?;
             scene.addresses.push(address);
         }
+        scene.events_before = scene.desk.log()?.head()?;
         scene.misbehave();
         Ok(scene)
     }
@@ -208,6 +218,7 @@ impl Scene {
 
     pub(super) fn start_unseen(&mut self) -> Result<()> {
         self.desk.set(METHOD, Some(some_method(&mut self.chance)));
+        self.desk.set(SEAL_AFTER, Some(some_age(&mut self.chance)));
         self.desk.start_again()
     }
 
@@ -227,6 +238,7 @@ impl Scene {
 
     /// Called once in each life of a front, at its end.
     fn notice(&mut self) {
+        self.report.kills_amid_sealing += u32::from(self.is_sealed_in_part());
         self.report.bus_errors += self.desk.count_said("SIGBUS");
         self.report.disk_errors += DISK_ERRORS.map(|error| self.desk.count_said(error)).iter().sum::<u32>();
     }
@@ -253,9 +265,10 @@ impl Scene {
         Ok(())
     }
 
-    /// The same once more, with every hash of the log computed anew.
+    /// The same once more, with every hash of the log computed anew, once all is sealed that can be.
     pub(super) async fn judge_to_the_last_hash(&mut self) -> Result<()> {
         self.rest().await?;
+        self.sealed().await?;
         let outside = self.outside().await?;
         let Judgement { verified, accounts, .. } = judge(&self.desk.log()?, &outside)?;
         (self.report.events, self.report.orders) = (verified.head, outside.orders.len());
@@ -336,6 +349,7 @@ impl Scene {
             self.report.events_at_recovery = head;
             let began = Instant::now();
             self.desk.set(METHOD, Some("direct"));
+            self.desk.set(SEAL_AFTER, Some(AT_ONCE));
             self.desk.start_again()?;
             while !progressed(&log, head)? {
                 ensure!(began.elapsed() < PROGRESS_WITHIN, "no progress {:?} after a kill", began.elapsed());
@@ -379,6 +393,10 @@ impl Drop for Scene {
 
 fn some_method(chance: &mut SmallRng) -> &'static str {
     if chance.random_ratio(1, 2) { "direct" } else { "passthrough" }
+}
+
+fn some_age(chance: &mut SmallRng) -> &'static str {
+    if chance.random_ratio(1, 2) { AT_ONCE } else { NEVER }
 }
 
 #[derive(Debug)]

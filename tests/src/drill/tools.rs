@@ -131,14 +131,19 @@ fn mount(image: &Path, at: &Path) -> Result<()> {
     run("mount", &["-o", "loop", &image.to_string_lossy(), &at.to_string_lossy()]).map(drop)
 }
 
-/// A disk of our own: ext4 in a file. It is unmounted when it is dropped.
+/// A disk of our own: ext4 in a file. It is unmounted when it is dropped; nobody may have a file open on it by then.
 #[derive(Debug)]
-pub(super) struct Disk {
+pub struct Disk {
     image: PathBuf,
     at: PathBuf,
 }
 
 impl Disk {
+    /// Makes one of so many MiB, in the file `image`, mounted at a folder that is there; nothing where that is not permitted.
+    pub fn where_permitted(image: &Path, at: &Path, mib: u32) -> Result<Option<Self>> {
+        Tools::look().disk.then(|| Self::mount(image, at, mib)).transpose()
+    }
+
     /// Makes one and mounts it.
     pub(super) fn mount(image: &Path, at: &Path, mib: u32) -> Result<Self> {
         make_image(image, mib)?;
@@ -172,8 +177,16 @@ impl Disk {
         sooner_or_later(|| run("umount", &[&self.at.to_string_lossy()]).map(drop))
     }
 
+    /// Fills it but for so many bytes.
+    pub fn fill_but_for(&self, bytes: u64) -> Result<()> {
+        self.fill()?;
+        let filler = std::fs::File::options().write(true).open(self.filler())?;
+        let length = filler.metadata()?.len();
+        Ok(filler.set_len(length.checked_sub(bytes).context("there is less room than that")?)?)
+    }
+
     /// Fills it to the last block.
-    pub(super) fn fill(&self) -> Result<()> {
+    pub fn fill(&self) -> Result<()> {
         let filler = self.filler();
         std::fs::File::create(&filler)?;
         let mut bytes = 1u64 << 32;
@@ -190,7 +203,7 @@ impl Disk {
     }
 
     /// Makes room again.
-    pub(super) fn make_room(&self) -> Result<()> {
+    pub fn make_room(&self) -> Result<()> {
         Ok(std::fs::remove_file(self.filler())?)
     }
 

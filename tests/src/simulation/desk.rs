@@ -19,7 +19,7 @@ use millrace_actors::ports::Ids;
 use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::stock;
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
-use millrace_actors::{buyer, decider, finality, sender};
+use millrace_actors::{buyer, decider, finality, sealer, sender};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::Desk as Switches;
 use millrace_model::ids::{CommandId, DepositId};
@@ -150,6 +150,10 @@ impl Desk {
             execution: Execution::Inline,
         };
         sender::start(&followers, deposits, world.skycoin.clone(), sending)?;
+        if let Some(past) = &world.past {
+            let (clock, after, execution) = (world.clock.clone(), past.sealed_after, Execution::Inline);
+            sealer::start(&followers, store.clone(), sealer::Settings { clock, after, execution })?;
+        }
         Ok(Self { tree, store, binder, tip })
     }
 

@@ -23,6 +23,8 @@ pub struct Tally {
     pub lives: u64,
     /// Events in their logs.
     pub events: u64,
+    /// How many of these were sealed, and in how many lives something was.
+    pub sealed: (u64, u64),
     /// Time that passed in them.
     pub lasted: Duration,
     /// Crashes of the desk.
@@ -43,6 +45,7 @@ impl Tally {
     fn add(&mut self, seed: u64, ending: &Ending) {
         self.lives += 1;
         self.events += ending.verified.head;
+        self.sealed = (self.sealed.0 + ending.sealed, self.sealed.1 + u64::from(ending.sealed > 0));
         self.lasted += ending.lasted;
         self.crashes += u64::from(ending.crashes);
         self.restored += u64::from(ending.restored);

@@ -18,6 +18,7 @@ mod depth;
 mod desk;
 mod leaving;
 pub mod many;
+mod past;
 mod rest;
 mod skycoin;
 mod story;
@@ -39,6 +40,7 @@ use self::bitcoin::BitcoinNetwork;
 use self::clock::StoryClock;
 use self::desk::{Addresses, CountingIds};
 use self::leaving::Leaving;
+use self::past::Past;
 use self::skycoin::{Filling, SkycoinNetwork};
 use self::venue::{Conduct, Venue};
 use self::wire::{Weather, Wire};
@@ -59,6 +61,8 @@ pub struct World {
     leaving: Arc<Leaving>,
     /// Whether what is decided now is bought, or sold from stock.
     buys: Arc<AtomicBool>,
+    /// Why the log grows old, if it does.
+    past: Option<Past>,
 }
 
 impl World {
@@ -84,6 +88,7 @@ impl World {
             venue: Arc::new(venue),
             leaving,
             buys: Arc::default(),
+            past: Past::of(seed),
             wire,
             clock,
         })
@@ -93,6 +98,11 @@ impl World {
     fn turn_foul(&self, per_mille: u32) {
         self.wire.turn(Weather::Foul { per_mille });
         self.venue.behave(Conduct::Slow);
+    }
+
+    /// From now on the clock is wrong by this, or by days where the log grows old.
+    fn set_clock(&self, wrong_by: chrono::TimeDelta) {
+        self.clock.set_wrong_by(if self.past.is_some() { Past::stretched(wrong_by) } else { wrong_by });
     }
 
     /// From now on everything works.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use bitcoin::Txid;
 use millrace_actors::event_store::{Reader, Verified};
 use millrace_model::deposit::{Deposit, HoldReason, Outcome, Sighting, Stage};
+use millrace_model::ids::Position;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::story::Story;
@@ -24,6 +25,8 @@ const BLOCKS_AT_REST: usize = 8;
 pub struct Ending {
     /// The log's last word: the same for the same seed.
     pub verified: Verified,
+    /// Up to which position it was sealed.
+    pub sealed: Position,
     /// How often the desk crashed.
     pub crashes: u32,
     /// How often its log was lost besides, and restored from a backup.
@@ -107,7 +110,8 @@ impl Story {
         self.ask_again().await?;
         self.is_safe()?;
         self.desk.crash().await;
-        let Judgement { verified, accounts, .. } = judge(&Reader::open(&self.log())?, &self.world.books())?;
+        let log = Reader::open(&self.log())?;
+        let Judgement { verified, accounts, .. } = judge(&log, &self.world.books())?;
         let mut endings: BTreeMap<String, usize> = BTreeMap::new();
         for account in accounts.values() {
             let ending = ending(account).context("everything is at rest")?;
@@ -120,6 +124,7 @@ impl Story {
         }
         Ok(Ending {
             verified,
+            sealed: log.sealed_until()?,
             crashes: self.crashes,
             restored: self.restored,
             endings,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use bitcoin::{Network, ScriptBuf};
 use chrono::TimeDelta;
+use millrace_actors::clock::Clock;
 use millrace_actors::event_store::Reader;
 use millrace_protocols::receive::parse_address;
 use rand::Rng;
@@ -64,12 +65,16 @@ enum Disaster {
 
 impl Story {
     async fn begin(seed: u64) -> Result<Self> {
-        let world = World::new(seed)?;
+        let mut world = World::new(seed)?;
         let folder = match Path::new(MEMORY).is_dir() {
             true => tempfile::tempdir_in(MEMORY)?,
             false => tempfile::tempdir()?,
         };
-        let desk = Desk::start(&folder.path().join("log.db"), &world).await?;
+        let log = folder.path().join("log.db");
+        if let Some(past) = &mut world.past {
+            past.begin(&log, world.clock.now())?;
+        }
+        let desk = Desk::start(&log, &world).await?;
         let mut chance = chance(seed, "story");
         let disaster = if chance.random_ratio(1, 2) { Disaster::LogLost } else { Disaster::None };
         // What a lost log decided is decided in the same way again; otherwise what was bought might be sold from stock.
@@ -156,8 +161,8 @@ impl Story {
                 Disaster::None => self.world.buys.store(chance.random_ratio(2, 3), Ordering::Relaxed),
                 Disaster::LogLost => self.back_up()?,
             },
-            86..88 => self.world.clock.set_wrong_by(TimeDelta::minutes(chance.random_range(-60..60))),
-            88 => self.world.clock.set_wrong_by(TimeDelta::zero()),
+            86..88 => self.world.set_clock(TimeDelta::minutes(chance.random_range(-60..60))),
+            88 => self.world.set_clock(TimeDelta::zero()),
             89 => self.world.leaving.turn(&self.desk.store).await?,
             _ => return self.crash().await,
         }
@@ -191,7 +196,11 @@ impl Story {
         if self.backup().exists() && self.chance.random_ratio(1, 3) {
             self.restore().await?;
         }
-        self.desk = Desk::start(&self.log(), &self.world).await?;
+        let log = self.log();
+        if let Some(past) = &mut self.world.past {
+            past.go_on(&log, self.world.clock.now())?;
+        }
+        self.desk = Desk::start(&log, &self.world).await?;
         self.crashes += 1;
         Ok(())
     }

@@ -9,6 +9,7 @@ mod moments;
 mod overview;
 mod projections;
 mod reads;
+mod webhooks;
 
 use std::path::PathBuf;
 use std::sync::Arc;
