@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use axum::Router;
@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use axum::extract::{Query, State};
 use axum::routing::post;
 use http::{HeaderMap, StatusCode};
+use millrace_actors::clock::{Clock, SystemClock};
 use millrace_model::subscription::customer_hash;
 use millrace_protocols::webhook::te;
 use millrace_protocols::webhook::verify::{Headers, Key, verify};
@@ -128,7 +129,7 @@ fn proved(secret: &str, (headers, body): &(HeaderMap, Bytes)) -> Result<Value> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let given =
         Headers { id: text("webhook-id"), timestamp: text("webhook-timestamp"), signature: text("webhook-signature") };
-    let now_s = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let now_s = SystemClock.now().timestamp().try_into()?;
     verify(&[Key::Symmetric(secret.parse()?)], given, body, now_s)?;
     let notification: Value = serde_json::from_slice(body)?;
     ensure!(notification["id"] == text("webhook-id"), "its id is the header's");
