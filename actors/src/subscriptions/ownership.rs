@@ -254,3 +254,6 @@ async fn store(subscriptions: Subscriptions, id: SubscriptionId, command: Comman
 fn now_ms(clock: &dyn Clock) -> u64 {
     u64::try_from(clock.now().timestamp_millis()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;
