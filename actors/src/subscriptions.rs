@@ -36,7 +36,7 @@ use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, T
 
 use book::Book;
 use customer::Renewals;
-use endpoint::{Endpoint, NotOpen};
+use endpoint::{Endpoint, NotOpen, Secret};
 
 /// The part's name in the tree.
 pub const PART: &str = "subscriptions";
@@ -48,8 +48,6 @@ pub const OF_A_CUSTOMER_MAX: usize = 10;
 const REQUESTS_MAX: usize = 256;
 /// How many are carried out at once. One at a time, so that the limits hold.
 const AT_ONCE_MAX: usize = 1;
-/// How long an answer waits for the list to show what was done.
-const SHOWN_WITHIN: Duration = Duration::from_millis(500);
 /// Longer than an append may take, so that an answer is lost only when the log's own is.
 const ANSWER_WITHIN: Duration = Duration::from_secs(25);
 
@@ -72,7 +70,7 @@ pub struct Patch {
     /// What of.
     pub events: Option<Vec<String>>,
     /// What signs from now on, beside what signed before until then.
-    pub secret: Option<(String, DateTime<Utc>)>,
+    pub rotation: Option<(Secret, DateTime<Utc>)>,
 }
 
 /// A subscription and what is known of it.
@@ -88,6 +86,8 @@ pub struct Known {
     pub begun: Position,
     /// The position of its newest event.
     pub position: Position,
+    /// The position of the newest event that moved its cursor.
+    pub moved_at: Option<Position>,
     /// When it began.
     pub since: DateTime<Utc>,
 }
@@ -149,7 +149,7 @@ pub type Done = Result<Arc<Known>, SubscribeError>;
 #[derive(Debug, Clone)]
 pub struct Subscriptions {
     door: Door<Request>,
-    list: watch::Receiver<List>,
+    list: watch::Receiver<Option<List>>,
     renewals: Renewals,
     reach: Reach,
 }
@@ -176,7 +176,7 @@ pub struct Settings {
 /// Adds the service to the tree.
 pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscriptions, TreeError> {
     let (door, inside) = door(REQUESTS_MAX);
-    let list = watch::Sender::new(List::default());
+    let list = watch::Sender::new(None);
     let renewals = Renewals::default();
     let reach = settings.reach;
     let subscriptions = Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), reach };
@@ -218,13 +218,13 @@ impl Subscriptions {
         self.call(|reply| Request::Do { id, command, reply }).await
     }
 
-    /// Those that are not over, as the log's newest events leave them.
-    pub fn list(&self) -> List {
+    /// Those that are not over, as the log's newest events leave them; nothing before it was read.
+    pub fn list(&self) -> Option<List> {
         self.list.borrow().clone()
     }
 
     /// Rings when one of them changed.
-    pub fn changes(&self) -> watch::Receiver<List> {
+    pub fn changes(&self) -> watch::Receiver<Option<List>> {
         self.list.clone()
     }
 
@@ -234,23 +234,11 @@ impl Subscriptions {
     }
 
     async fn call(&self, request: impl FnOnce(oneshot::Sender<Done>) -> Request) -> Done {
-        let known = self.door.call(request, ANSWER_WITHIN).await.map_err(|error| match error {
+        self.door.call(request, ANSWER_WITHIN).await.map_err(|error| match error {
             AskError::Busy => SubscribeError::Busy,
             AskError::Down => SubscribeError::Down,
             AskError::Unknown => SubscribeError::Unknown,
-        })??;
-        self.shows(&known).await;
-        Ok(known)
-    }
-
-    /// Waits a little for the list to show what was done: whoever asked looks next.
-    async fn shows(&self, known: &Known) {
-        let is_shown = |list: &List| match list.get(&known.subscription.id) {
-            Some(shown) => shown.version >= known.version,
-            None => known.subscription.ended.is_some(),
-        };
-        let mut list = self.list.clone();
-        let _ = tokio::time::timeout(SHOWN_WITHIN, list.wait_for(is_shown)).await;
+        })?
     }
 }
 
@@ -319,7 +307,10 @@ impl Service {
     async fn execute(&self, id: SubscriptionId, command: Command) -> Done {
         let known = self.book.execute(id, command).await?;
         if known.subscription.ended.is_some() {
-            endpoint::forget(&self.keys, id, self.clock.now()).await?;
+            // It is over either way; whoever ends it again has its key destroyed.
+            if let Err(error) = endpoint::forget(&self.keys, id, self.clock.now()).await {
+                tracing::error!(%error, subscription = %id, "the key of a subscription that is over is not destroyed");
+            }
         }
         Ok(known)
     }
@@ -359,7 +350,7 @@ impl Service {
             }
             Some(_) | None => Address::Same,
         };
-        if let Some((secret, until)) = patch.secret {
+        if let Some((secret, until)) = patch.rotation {
             endpoint.rotate(secret, until);
         }
         let mut terms = known.subscription.terms.clone();

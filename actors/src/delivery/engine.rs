@@ -56,6 +56,8 @@ pub struct Settings {
     pub source: Arc<dyn Source>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// The log's last position: a cursor beyond it is of a log that was put back since.
+    pub log_head: Position,
 }
 
 /// What others have to hear: an endpoint was disabled. Told again by every process until it is resumed or removed.
@@ -97,6 +99,7 @@ struct Engine {
     committed_at: Instant,
     /// When idle connections were last looked through.
     swept_at: Instant,
+    log_head: Position,
     head: watch::Receiver<Position>,
     notices: mpsc::Sender<Disabled>,
     untold: VecDeque<Disabled>,
@@ -147,7 +150,7 @@ async fn durable(committing: &mut Option<oneshot::Receiver<()>>) -> Result<(), o
 
 impl Engine {
     fn open(settings: Settings, notices: mpsc::Sender<Disabled>) -> Result<Self, OpenError> {
-        let Settings { path, kept, client, source, clock } = settings;
+        let Settings { path, kept, client, source, clock, log_head } = settings;
         let head = source.head();
         let common = Arc::new(Common { client, source, clock });
         let kept_ms = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
@@ -168,6 +171,7 @@ impl Engine {
             committed_rows: 0,
             committed_at: Instant::now(),
             swept_at: Instant::now(),
+            log_head,
             head,
             notices,
             untold: VecDeque::new(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Category, CommandId, Position, StreamName, SubscriptionId};
-use millrace_model::subscription::{Command, Rejection, Subscription, evolve};
+use millrace_model::subscription::{self, Command, Rejection, Subscription, evolve};
 use tokio::sync::watch;
 
 use super::endpoint::{Endpoint, NotOpen};
@@ -16,16 +16,18 @@ use crate::event_store::{Append, AppendError, Expected, Progress, ReadError, Sto
 
 /// How many events are looked through at once.
 const PAGE_EVENTS_MAX: usize = 4_096;
+/// How long an answer waits for the list to show what was done.
+const SHOWN_WITHIN: Duration = Duration::from_millis(500);
+/// What could not be opened is tried again when nothing happened for so long.
+const OPEN_AGAIN: Duration = Duration::from_secs(30);
 /// How often a command is decided afresh when others were faster.
 const CONFLICTS_MAX: usize = 16;
-/// How long the list may take to show what was just stored.
-const SHOWN_WITHIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone)]
 pub(super) struct Book {
     store: Store,
     keys: CustomerKeys,
-    list: watch::Sender<List>,
+    list: watch::Sender<Option<List>>,
 }
 
 /// The list, and the position it stands for.
@@ -35,7 +37,7 @@ pub(super) struct Followed {
 }
 
 impl Book {
-    pub(super) fn new(store: Store, keys: CustomerKeys, list: watch::Sender<List>) -> Self {
+    pub(super) fn new(store: Store, keys: CustomerKeys, list: watch::Sender<Option<List>>) -> Self {
         Self { store, keys, list }
     }
 
@@ -44,18 +46,17 @@ impl Book {
     }
 
     pub(super) fn list(&self) -> List {
-        self.list.borrow().clone()
+        self.list.borrow().clone().unwrap_or_default()
     }
 
-    /// Waits until the list shows a subscription as it is after a request, or for as long as that may take.
-    pub(super) async fn shows(&self, known: &Known) {
-        let mut lists = self.list.subscribe();
-        let is_shown = |list: &List| match list.get(&known.subscription.id) {
+    /// Waits a little for the list to show what was stored: whoever asked looks next, and the limits are of the list.
+    async fn shows(&self, known: &Known) {
+        let is_shown = |list: &Option<List>| match list.as_ref().and_then(|list| list.get(&known.subscription.id)) {
             Some(shown) => shown.version >= known.version,
             None => known.subscription.ended.is_some(),
         };
-        // Whoever follows is late: the request is carried out all the same.
-        let _ = tokio::time::timeout(SHOWN_WITHIN, lists.wait_for(is_shown)).await;
+        let mut list = self.list.subscribe();
+        let _ = tokio::time::timeout(SHOWN_WITHIN, list.wait_for(is_shown)).await;
     }
 
     /// Reads those that are not over.
@@ -73,7 +74,7 @@ impl Book {
             Ok::<_, ReadError>((head, list))
         });
         let (head, list) = reading.await.expect("reading neither panics nor is aborted")?;
-        self.list.send_replace(list);
+        self.list.send_replace(Some(list));
         Ok(head)
     }
 
@@ -101,7 +102,11 @@ impl Book {
                 return known.ok_or(Rejection::Missing.into());
             };
             match self.store.append(prepare(id, known.as_deref(), &command, event)).await {
-                Ok(_) => return self.known(id).await,
+                Ok(_) => {
+                    let known = self.known(id).await?;
+                    self.shows(&known).await;
+                    return Ok(known);
+                }
                 Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
                 Err(error) => return Err(error.into()),
             }
@@ -109,12 +114,7 @@ impl Book {
     }
 }
 
-fn prepare(
-    id: SubscriptionId,
-    known: Option<&Known>,
-    command: &Command,
-    event: millrace_model::subscription::Event,
-) -> Append {
+fn prepare(id: SubscriptionId, known: Option<&Known>, command: &Command, event: subscription::Event) -> Append {
     let stream = StreamName::Subscription(id);
     let body = serde_json::to_string(command).expect("commands have text keys");
     let (version, position) = known.map_or((0, 0), |known| (known.version, known.position));
@@ -146,10 +146,20 @@ impl Followed {
             while self.seen < self.book.store.head() {
                 self.take_in_more().await?;
             }
-            if bell.changed().await.is_err() {
-                return std::future::pending().await;
+            match tokio::time::timeout(OPEN_AGAIN, bell.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return std::future::pending().await,
+                Err(_) => self.open_again().await?,
             }
         }
+    }
+
+    /// Keys that were not there may be by now.
+    async fn open_again(&mut self) -> Result<(), ReadError> {
+        if self.book.list().values().any(|known| known.endpoint.is_err()) {
+            self.seen = self.book.read_all().await?;
+        }
+        Ok(())
     }
 
     async fn take_in_more(&mut self) -> Result<(), ReadError> {
@@ -182,7 +192,7 @@ impl Followed {
             list
         });
         let list = taking.await.expect("taking events in neither panics nor is aborted");
-        self.book.list.send_replace(Arc::new(list));
+        self.book.list.send_replace(Some(Arc::new(list)));
     }
 }
 
@@ -202,12 +212,18 @@ fn after(before: Option<Known>, recorded: &Recorded, keys: &CustomerKeys) -> Opt
     }
     let (begun, since) =
         before.as_ref().map_or((recorded.position, recorded.recorded_at), |known| (known.begun, known.since));
+    let moved_before = before.as_ref().and_then(|known| known.moved_at);
     let (opened, subscription) = before.map(|known| (known.endpoint, known.subscription)).unzip();
     let sealed_before = subscription.as_ref().map(|subscription: &Subscription| subscription.sealed.clone());
     let subscription = evolve(subscription, event)?;
-    let endpoint = opened.filter(|_| sealed_before.as_ref() == Some(&subscription.sealed));
+    let endpoint = opened.filter(|opened| opened.is_ok() && sealed_before.as_ref() == Some(&subscription.sealed));
     let endpoint = endpoint.unwrap_or_else(|| open(keys, &subscription));
-    Some(Known { endpoint, subscription, version: recorded.version, begun, position: recorded.position, since })
+    let position = recorded.position;
+    let moved_at = match event {
+        subscription::Event::CursorMoved(_) => Some(position),
+        _ => moved_before,
+    };
+    Some(Known { endpoint, subscription, version: recorded.version, begun, position, moved_at, since })
 }
 
 fn open(keys: &CustomerKeys, subscription: &Subscription) -> Result<Endpoint, NotOpen> {

@@ -55,16 +55,14 @@ impl Service {
                 }
                 Some(Stopped::Unproved | Stopped::Disabled { .. }) => {
                     let over = Command::Unsubscribe { why: Ending::Wanted };
-                    self.book.shows(&*self.execute(known.subscription.id, over).await?).await;
+                    self.execute(known.subscription.id, over).await?;
                 }
             }
         }
         self.refuse_too_many(Some(customer))?;
         let endpoint = Endpoint::ton_events(url, customer).await;
         let wanted = Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved };
-        let known = self.subscribe(wanted).await?;
-        self.book.shows(&known).await;
-        Ok(known)
+        self.subscribe(wanted).await
     }
 
     fn same(&self, customer: Hash32, url: &str) -> Option<Arc<Known>> {

@@ -17,6 +17,7 @@ use millrace_protocols::delivery::scheduler::Terms;
 use millrace_protocols::delivery::verdict::Reason;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 use xtra::Mailbox;
@@ -24,7 +25,7 @@ use xtra::Mailbox;
 use super::source::FromViews;
 use super::{Known, List, SubscribeError, Subscriptions};
 use crate::clock::Clock;
-use crate::delivery::address::Target;
+use crate::delivery::address::{Reach, Target};
 use crate::delivery::client::{Client, SystemResolver};
 use crate::delivery::endpoint::{Content, Endpoint, Filter, Service};
 use crate::delivery::engine::{self, Command as ToEngine, Disabled};
@@ -40,6 +41,8 @@ pub const FILE: &str = "attempts.db";
 const WAITING_MAX: usize = 256;
 /// How long a notice waits to be told again after it could not be stored.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long a stop waits for what is under way.
+const STOP_WAITS: Duration = Duration::from_secs(2);
 /// Secrets end at a time that is looked at so often.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
@@ -70,6 +73,8 @@ pub fn start(
         subscriptions: subscriptions.clone(),
         settings: settings.clone(),
         seat,
+        stop: CancellationToken::new(),
+        ended: CancellationToken::new(),
     })
     .map(drop)
 }
@@ -81,6 +86,8 @@ pub struct Actor {
     subscriptions: Subscriptions,
     settings: Settings,
     seat: Incarnation<Self>,
+    stop: CancellationToken,
+    ended: CancellationToken,
 }
 
 impl xtra::Actor for Actor {
@@ -93,21 +100,28 @@ impl xtra::Actor for Actor {
         let engine = engine::run(self.engine_settings(), obeyed, notices);
         #[expect(clippy::disallowed_methods, reason = "it runs elsewhere, and is aborted with this incarnation")]
         let engine = AbortOnDropHandle::new(self.settings.runtime.spawn(engine));
-        let ended = async move {
-            match engine.await {
-                Ok(Ok(())) => Err::<(), _>("the engine ended".to_owned()),
+        let (stop, ended) = (self.stop.clone(), self.ended.clone().drop_guard());
+        self.seat.scope.spawn(async move {
+            let outcome = engine.await;
+            drop(ended);
+            match outcome {
+                Ok(Ok(())) if stop.is_cancelled() => Ok(()),
+                Ok(Ok(())) => Err("the engine ended".to_owned()),
                 Ok(Err(error)) => Err(error.to_string()),
                 Err(error) => Err(error.to_string()),
             }
-        };
-        self.seat.scope.spawn(ended);
-        let list = self.subscriptions.changes();
-        self.seat.scope.spawn(Teller::new(commands, Arc::clone(&self.settings.clock)).tell(list));
+        });
+        let (list, clock) = (self.subscriptions.changes(), Arc::clone(&self.settings.clock));
+        let teller = Teller { commands, clock, reach: self.subscriptions.reach(), told: BTreeMap::new() };
+        self.seat.scope.spawn(teller.tell(list, self.stop.clone()));
         self.seat.scope.spawn(store_notices(self.subscriptions.clone(), noticed));
         Ok(())
     }
 
+    /// What is under way ends by itself, if it does so soon.
     async fn stopped(self) -> Self::Stop {
+        self.stop.cancel();
+        let _ = tokio::time::timeout(STOP_WAITS, self.ended.cancelled()).await;
         Ok(())
     }
 }
@@ -120,6 +134,7 @@ impl Actor {
             client: Client::new(self.subscriptions.reach(), Arc::new(SystemResolver)),
             source: Arc::new(FromViews(self.views.clone())),
             clock: Arc::clone(&self.settings.clock),
+            log_head: self.store.head(),
         }
     }
 }
@@ -128,6 +143,7 @@ impl Actor {
 struct Teller {
     commands: mpsc::Sender<ToEngine>,
     clock: Arc<dyn Clock>,
+    reach: Reach,
     told: BTreeMap<SubscriptionId, Told>,
 }
 
@@ -139,15 +155,17 @@ struct Told {
 }
 
 impl Teller {
-    fn new(commands: mpsc::Sender<ToEngine>, clock: Arc<dyn Clock>) -> Self {
-        Self { commands, clock, told: BTreeMap::new() }
-    }
-
-    async fn tell(mut self, mut lists: watch::Receiver<List>) -> Result<(), String> {
+    /// Until it is told to stop: then the engine, which nobody can tell anything any more, ends in order.
+    async fn tell(mut self, mut lists: watch::Receiver<Option<List>>, stop: CancellationToken) -> Result<(), String> {
         loop {
             let list = lists.borrow_and_update().clone();
-            self.tell_all(&list).await.map_err(|_| "the engine takes no commands".to_owned())?;
-            let _ = tokio::time::timeout(LOOK_EVERY, lists.changed()).await;
+            if let Some(list) = list {
+                self.tell_all(&list).await.map_err(|_| "the engine takes no commands".to_owned())?;
+            }
+            let changed = tokio::time::timeout(LOOK_EVERY, lists.changed());
+            if stop.run_until_cancelled(changed).await.is_none() {
+                return Ok(());
+            }
         }
     }
 
@@ -164,7 +182,7 @@ impl Teller {
                 told.is_some_and(|told| told.known.version == known.version && told.ends.is_none_or(|ends| ends > now));
             if !is_told {
                 let before = told.map(|told| Arc::clone(&told.known));
-                for command in commands(before.as_deref(), known, now) {
+                for command in commands(before.as_deref(), known, self.reach, now) {
                     self.commands.send(command).await?;
                 }
                 let ends = known.endpoint.as_ref().ok().and_then(|endpoint| endpoint.next_end(now));
@@ -175,32 +193,29 @@ impl Teller {
     }
 }
 
-/// What the engine is told of a subscription that it was told of before, or not.
-fn commands(before: Option<&Known>, known: &Known, now: DateTime<Utc>) -> Vec<ToEngine> {
+/// What the engine is told of a subscription that it was told of before, or not. At a start it remembers by itself what it
+/// disabled, and until when an endpoint wants to be left alone.
+fn commands(before: Option<&Known>, known: &Known, reach: Reach, now: DateTime<Utc>) -> Vec<ToEngine> {
     let id = known.subscription.id.0;
-    let Some(endpoint) = endpoint(known, now) else { return vec![ToEngine::Pause(id)] };
+    let Some(endpoint) = endpoint(known, reach, now) else { return vec![ToEngine::Pause(id)] };
     let mut commands = vec![ToEngine::Put(Box::new(endpoint))];
-    // The engine may remember that it disabled one which was resumed since.
-    if known.subscription.is_served() && before.is_none_or(|before| !before.subscription.is_served()) {
+    let Some(before) = before else { return commands };
+    if known.subscription.is_served() && !before.subscription.is_served() {
         commands.push(ToEngine::Resume(id));
     }
-    let moved_to = known.subscription.moved_to;
-    if let (Some(before), Some(through)) = (before, moved_to)
-        && before.subscription.moved_to != moved_to
-    {
+    if let (Some(through), true) = (known.subscription.moved_to, before.moved_at != known.moved_at) {
         commands.push(ToEngine::MoveCursor { endpoint: id, through });
     }
     commands
 }
 
 /// Nothing when it is not known where it leads, or what is known is no address.
-fn endpoint(known: &Known, now: DateTime<Utc>) -> Option<Endpoint> {
+fn endpoint(known: &Known, reach: Reach, now: DateTime<Utc>) -> Option<Endpoint> {
     let inside = known.endpoint.as_ref().ok()?;
     let terms = &known.subscription.terms;
     Some(Endpoint {
         id: known.subscription.id.0,
-        // Whether it may be sent to was looked at when it came in, and is again at every connection.
-        target: Target::parse(&inside.url, crate::delivery::address::Reach::Sandbox).ok()?,
+        target: Target::parse(&inside.url, reach).ok()?,
         signer: inside.signer(now)?,
         terms: Terms { schedule: schedule(terms.schedule), order: order(terms.order), rate: rate(terms.rate_per_s) },
         filter: Filter { kinds: terms.events.clone(), customer: terms.customer.map(|hash| hash.to_string()) },

@@ -66,6 +66,13 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl Secret {
+    /// One that signs until another takes its place.
+    pub fn new(text: String) -> Self {
+        Self { text, until: None }
+    }
+}
+
 /// A new symmetric secret in its text form.
 pub fn new_secret() -> String {
     let mut bytes = vec![0; SECRET_BYTES];
@@ -76,7 +83,7 @@ pub fn new_secret() -> String {
 impl Endpoint {
     /// One with a single secret.
     pub fn new(url: String, secret: String) -> Self {
-        Self { url, secrets: vec![Secret { text: secret, until: None }], te_secret: None }
+        Self { url, secrets: vec![Secret::new(secret)], te_secret: None }
     }
 
     /// One of ton.events' kind, with a secret that nobody can derive who knows only the customer's hash: the salt is drawn
@@ -102,11 +109,11 @@ impl Endpoint {
     }
 
     /// Another secret signs from now on; those before it, too, until then.
-    pub(super) fn rotate(&mut self, secret: String, until: DateTime<Utc>) {
+    pub(super) fn rotate(&mut self, secret: Secret, until: DateTime<Utc>) {
         for before in &mut self.secrets {
             before.until = Some(before.until.map_or(until, |ends| ends.min(until)));
         }
-        self.secrets.insert(0, Secret { text: secret, until: None });
+        self.secrets.insert(0, secret);
         self.secrets.truncate(SECRETS_MAX);
     }
 

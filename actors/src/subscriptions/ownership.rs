@@ -120,7 +120,8 @@ impl Asker {
         loop {
             let list = lists.borrow_and_update().clone();
             renewed.borrow_and_update();
-            self.take_in(&list);
+            // Before it was read nobody is known.
+            self.take_in(&list.unwrap_or_default());
             let wait = self.ask_who_is_due();
             tokio::select! {
                 changed = lists.changed() => changed.map_err(|_| "nobody keeps the list".to_owned())?,

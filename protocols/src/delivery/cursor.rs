@@ -79,6 +79,20 @@ impl Cursor {
         Self { dispatched_through, open: open.into_iter().collect(), retries, due, moved: BTreeMap::new() }
     }
 
+    /// The same for a log that ends here: what lies beyond is of a log that was put back since, and is not owed.
+    pub fn within(mut self, head: Position) -> Self {
+        self.dispatched_through = self.dispatched_through.min(head);
+        let beyond: Vec<_> = self.open.keys().chain(self.retries.keys()).copied().filter(|at| *at > head).collect();
+        for position in beyond {
+            self.open.remove(&position);
+            if let Some(pending) = self.retries.remove(&position) {
+                self.due.remove(&(pending.not_before_ms, position));
+            }
+            self.moved.insert(position, None);
+        }
+        self
+    }
+
     /// The last position that was claimed or passed over.
     pub fn dispatched_through(&self) -> Position {
         self.dispatched_through
@@ -202,6 +216,18 @@ mod tests {
             assert!(cursor.claim(*position, None));
         }
         cursor
+    }
+
+    #[test]
+    fn of_a_log_that_was_put_back_nothing_beyond_its_head_is_owed() {
+        let pending = Pending { not_before_ms: 100, tries: Tries::default(), key: None };
+        let open = [(3, Open { tries: Tries::default(), key: None }), (8, Open { tries: Tries::default(), key: None })];
+        let mut cursor = Cursor::restore(10, open, [(4, pending), (9, pending)]).within(5);
+        assert_eq!(cursor.dispatched_through(), 5);
+        assert_eq!((cursor.open().len(), cursor.retries().len()), (1, 1));
+        assert_eq!(cursor.claim_due(100).map(|(position, _)| position), Some(4));
+        assert_eq!(cursor.claim_due(100).map(|(position, _)| position), None);
+        assert_eq!(cursor.take_moved(), BTreeMap::from([(4, None), (8, None), (9, None)]));
     }
 
     #[test]

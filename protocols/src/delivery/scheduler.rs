@@ -247,11 +247,12 @@ impl<T> Scheduler<T> {
     /// Claims what is due again, and says how many new ones may be claimed after that.
     pub fn claim_due(&mut self, endpoint: EndpointNo, now_ms: u64) -> usize {
         let lane = self.lane_mut(endpoint);
-        let mut room = lane.room(now_ms);
+        let mut room = lane.room_for_due(now_ms);
         let mut is_changed = false;
         while room > 0 && lane.claim_due(now_ms) {
             (room, is_changed) = (room - 1, true);
         }
+        let room = lane.room(now_ms);
         if is_changed {
             self.touch(endpoint);
         }

@@ -14,7 +14,7 @@ use millrace_protocols::webhook::{ID_HEADER, SIGNATURE_HEADER, TE_HEADER, TIMEST
 use uuid::Uuid;
 
 use super::super::client::{Client, Ended, Line};
-use super::super::endpoint::{Content, Outgoing};
+use super::super::endpoint::{Content, Filter, Outgoing};
 use super::super::shelf::Source;
 use crate::clock::Clock;
 
@@ -38,6 +38,7 @@ pub(super) struct Way {
     pub(super) line: Line,
     pub(super) signer: Signer,
     pub(super) content: Content,
+    pub(super) filter: Filter,
 }
 
 /// An attempt to make.
@@ -70,6 +71,9 @@ impl Job {
                 None => read(&common, position).await?,
             };
             notification = Some(outgoing.id);
+            if !way.filter.wants(&outgoing) {
+                return Err(nothing_sent(Trouble::Missing, "the endpoint does not want it any more".to_owned()));
+            }
             let headers = headers(&way, &outgoing, started_ms);
             Ok(common.client.post(&way.line, headers, outgoing.body.clone(), || common.now_ms()).await)
         };
@@ -87,7 +91,12 @@ async fn read(common: &Common, position: Position) -> Result<Arc<Outgoing>, Ende
     let read = common.source.after(before, 1).await;
     let found = read.map_err(|error| nothing_sent(Trouble::Unread, error.to_string()))?;
     let found = found.into_iter().find(|outgoing| outgoing.position == position);
-    found.map(Arc::new).ok_or_else(|| nothing_sent(Trouble::Missing, "the notification is no more".to_owned()))
+    // While the views are made anew they may not reach so far.
+    let reaches = *common.source.head().borrow() >= position;
+    found.map(Arc::new).ok_or_else(|| match reaches {
+        true => nothing_sent(Trouble::Missing, "the notification is no more".to_owned()),
+        false => nothing_sent(Trouble::Unread, "the views do not reach so far yet".to_owned()),
+    })
 }
 
 fn nothing_sent(trouble: Trouble, error: String) -> Ended {

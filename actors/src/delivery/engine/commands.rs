@@ -93,7 +93,8 @@ impl Engine {
             Ok(line) => line,
             Err(error) => return tracing::error!(endpoint = %id, %error, "an endpoint cannot be served"),
         };
-        let entry = Entry { id, filter, way: Arc::new(Way { line, signer, content }) };
+        let way = Arc::new(Way { line, signer, content, filter: filter.clone() });
+        let entry = Entry { id, filter, way };
         if let Some(number) = self.numbers.get(&id) {
             self.entries[number.0 as usize] = entry;
             self.scheduler.set_terms(*number, terms);
@@ -112,7 +113,7 @@ impl Engine {
         };
         let standing = disabled.map_or(wanted, Standing::Disabled);
         self.untold.extend(disabled.map(|reason| Disabled { endpoint: id, reason }));
-        let number = self.scheduler.add(terms, standing, cursor, closed_until_ms);
+        let number = self.scheduler.add(terms, standing, cursor.within(self.log_head), closed_until_ms);
         self.numbers.insert(id, number);
         self.entries.push(entry);
         self.note_unknown(number, now_ms);

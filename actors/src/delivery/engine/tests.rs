@@ -78,6 +78,7 @@ impl Desk {
             client: Client::new(Reach::Sandbox, Arc::new(SystemResolver)),
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),
+            log_head: u64::MAX,
         };
         let (commands, received) = mpsc::channel(64);
         let (sender, notices) = mpsc::channel(64);

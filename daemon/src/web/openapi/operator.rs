@@ -17,11 +17,13 @@ const WEBHOOK: &str = "/operator/v1/notifications/webhooks/{id}";
 const UNKNOWN_WEBHOOK: &[Refusal] = &[(404, &["unknown_webhook"])];
 const MADE_WEBHOOK: &[Refusal] = &[
     (409, &["too_many_webhooks"]),
-    (422, &["invalid_secret", "invalid_webhook", "invalid_url", "unknown_event_type"]),
+    (422, &["invalid_secret", "invalid_customer", "invalid_webhook", "invalid_url", "unknown_event_type"]),
 ];
 const CHANGED_WEBHOOK: &[Refusal] =
     &[(422, &["invalid_patch", "invalid_webhook", "invalid_url", "unknown_event_type"])];
+const NO_WEBHOOKS_YET: &[Refusal] = &[(503, &["desk_unavailable"])];
 const WEBHOOK_AS_IT_IS: &[Refusal] = &[(409, &["not_allowed"])];
+const ROTATED: &[Refusal] = &[(422, &["invalid_rotation", "invalid_webhook"])];
 const BEYOND_LOG: &[Refusal] = &[(422, &["invalid_position"])];
 const ATTEMPTS: &[Refusal] = &[(503, &["attempts_unavailable"])];
 const WEBHOOK_DONE: &[Refusal] = &[(503, &["busy", "desk_unavailable", "keys_unavailable", "outcome_unknown"])];
@@ -118,12 +120,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     history::event_types("/operator/v1/event-types"),
     Operation { refusals: &[PATH, UNKNOWN_EVENT_TYPE], ..history::event_type("/operator/v1/event-types/{name}") },
-    get(WEBHOOKS, "Webhooks, the oldest first.", Answer::Json("WebhookList")),
+    Operation {
+        refusals: &[NO_WEBHOOKS_YET],
+        ..get(WEBHOOKS, "Webhooks, the oldest first.", Answer::Json("WebhookList"))
+    },
     Operation {
         refusals: &[BODY, MADE_WEBHOOK, WEBHOOK_DONE],
         ..post(WEBHOOKS, "Tell somebody, at an address.", Some("WebhookWanted"), Answer::Made("WebhookMade"))
     },
-    Operation { refusals: &[PATH, UNKNOWN_WEBHOOK], ..get(WEBHOOK, "One webhook.", Answer::Json("Webhook")) },
+    Operation {
+        refusals: &[PATH, UNKNOWN_WEBHOOK, NO_WEBHOOKS_YET],
+        ..get(WEBHOOK, "One webhook.", Answer::Json("Webhook"))
+    },
     Operation {
         method: "patch",
         refusals: &[PATH, BODY, UNKNOWN_WEBHOOK, CHANGED_WEBHOOK, WEBHOOK_DONE],
@@ -155,6 +163,15 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "Send again to a webhook that was paused or disabled.",
             None,
             Answer::Json("Webhook"),
+        )
+    },
+    Operation {
+        refusals: &[PATH, BODY, UNKNOWN_WEBHOOK, ROTATED, WEBHOOK_DONE],
+        ..post(
+            "/operator/v1/notifications/webhooks/{id}/rotate",
+            "Give a webhook another secret; those before it go on to sign, too, for a day or as long as is said.",
+            Some("Rotation"),
+            Answer::Json("WebhookMade"),
         )
     },
     Operation {

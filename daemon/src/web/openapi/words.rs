@@ -49,6 +49,7 @@ pub(super) fn schema(word: &str) -> Value {
         "cursor" => json!({ "type": "string", "pattern": cursor::PATTERN }),
         "event pattern" => json!({ "type": "string", "enum": history::patterns() }),
         "rows or none" | "seconds" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
+        "hours" => json!({ "type": "integer", "minimum": 0, "maximum": 7 * 24 }),
         "stream" => json!({ "type": "string", "pattern": STREAM }),
         "kinds" => json!({ "type": "string", "pattern": kinds() }),
         "status" => json!({ "type": "string", "enum": deposit_statuses() }),

@@ -198,6 +198,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/notifications/webhooks/{id}", delete(webhooks::remove))
         .route("/operator/v1/notifications/webhooks/{id}/pause", post(webhooks::pause))
         .route("/operator/v1/notifications/webhooks/{id}/resume", post(webhooks::resume))
+        .route("/operator/v1/notifications/webhooks/{id}/rotate", post(webhooks::rotate))
         .route("/operator/v1/notifications/webhooks/{id}/recover", post(webhooks::recover))
         .route("/operator/v1/notifications/webhooks/{id}/attempts", get(attempts::show))
         .route("/operator/v1/addresses", get(desk::addresses))

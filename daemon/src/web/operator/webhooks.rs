@@ -6,27 +6,33 @@ use std::time::Duration;
 use axum::Json as Reply;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use http::StatusCode;
-use millrace_actors::subscriptions::endpoint::{Endpoint, new_secret};
+use millrace_actors::clock::{Clock, SystemClock};
+use millrace_actors::event_store::AppendError;
+use millrace_actors::subscriptions::endpoint::{Endpoint, Secret, new_secret};
 use millrace_actors::subscriptions::{Done, Known, Patch, SubscribeError, Wanted};
-use millrace_model::ids::{Position, SubscriptionId};
+use millrace_model::ids::{Hash32, Position, SubscriptionId};
 use millrace_model::notification::{NotificationType, Pattern};
 use millrace_model::subscription::{
     Command, Dialect, Ending, Order, Ownership, Rejection, Schedule, Stopped, Terms, customer_hash,
 };
 use millrace_protocols::webhook::secret::HmacSecret;
+use millrace_protocols::wire::skycoin::address::SkyAddress;
 use serde::{Deserialize, Serialize};
 
 use super::OperatorState;
 use crate::web::extract::{Json, JsonList, Path};
 use crate::web::problem::Problem;
 
+/// How long a secret goes on to sign beside a new one, in hours, unless it is said; and the longest that may be said.
+const KEEP_HOURS: u32 = 24;
+const KEEP_HOURS_MAX: u32 = 7 * 24;
 /// How many operations one patch has.
 const OPERATIONS_MAX: usize = 16;
 
 /// Whom to tell what.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WebhookWanted {
     url: String,
@@ -70,6 +76,13 @@ pub(super) struct Recovery {
     after: Position,
 }
 
+/// How long secrets before a new one go on to sign, too.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Rotation {
+    keep_hours: Option<u32>,
+}
+
 /// A webhook.
 #[derive(Debug, Serialize)]
 pub(super) struct Webhook {
@@ -87,8 +100,8 @@ pub(super) struct Webhook {
     links: Vec<Link>,
 }
 
-/// A webhook that was just made.
-#[derive(Debug, Serialize)]
+/// A webhook that was just made, or got another secret.
+#[derive(Serialize)]
 pub(super) struct WebhookMade {
     #[serde(flatten)]
     webhook: Webhook,
@@ -119,13 +132,13 @@ struct Link {
 
 type Answer = Result<Reply<Webhook>, Problem>;
 
-pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Reply<WebhookList> {
-    let webhooks = state.subscriptions.list().values().map(|known| Webhook::from(&**known)).collect();
-    Reply(WebhookList { webhooks })
+pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Result<Reply<WebhookList>, Problem> {
+    let list = state.subscriptions.list().ok_or_else(super::act::desk_unavailable)?;
+    Ok(Reply(WebhookList { webhooks: list.values().map(|known| Webhook::from(&**known)).collect() }))
 }
 
 pub(super) async fn show(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
-    let list = state.subscriptions.list();
+    let list = state.subscriptions.list().ok_or_else(super::act::desk_unavailable)?;
     list.get(&id).map(|known| Reply(Webhook::from(&**known))).ok_or_else(unknown)
 }
 
@@ -142,7 +155,7 @@ pub(super) async fn create(
     };
     let terms = Terms {
         events: names(wanted.events)?,
-        customer: wanted.customer.as_deref().map(customer_hash),
+        customer: wanted.customer.as_deref().map(customer).transpose()?,
         dialect: Dialect::Standard,
         schedule: Schedule::Standard,
         order: wanted.order.unwrap_or(Order::Any),
@@ -184,6 +197,23 @@ pub(super) async fn resume(State(state): State<Arc<OperatorState>>, Path(id): Pa
     changed(state.subscriptions.execute(id, Command::ResumeDelivery).await)
 }
 
+/// Another secret signs from now on, and those before it too for as long as was asked.
+pub(super) async fn rotate(
+    State(state): State<Arc<OperatorState>>,
+    Path(id): Path<SubscriptionId>,
+    Json(rotation): Json<Rotation>,
+) -> Result<Reply<WebhookMade>, Problem> {
+    let hours = rotation.keep_hours.unwrap_or(KEEP_HOURS);
+    if hours > KEEP_HOURS_MAX {
+        let message = format!("A secret is kept for {KEEP_HOURS_MAX} hours at most.");
+        return Err(Problem::unprocessable("invalid_rotation", message));
+    }
+    let (secret, until) = (new_secret(), SystemClock.now() + TimeDelta::hours(i64::from(hours)));
+    let patch = Patch { rotation: Some((Secret::new(secret.clone()), until)), ..Patch::default() };
+    let known = state.subscriptions.patch(id, patch).await.map_err(refused)?;
+    Ok(Reply(WebhookMade { webhook: Webhook::from(&*known), secret }))
+}
+
 pub(super) async fn recover(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<SubscriptionId>,
@@ -193,6 +223,14 @@ pub(super) async fn recover(
         return Err(Problem::unprocessable("invalid_position", "The log does not reach so far."));
     }
     changed(state.subscriptions.execute(id, Command::MoveCursor { after: recovery.after }).await)
+}
+
+/// Whose deposits: the address that he is paid at, which has to be one.
+fn customer(target: &str) -> Result<Hash32, Problem> {
+    let address: SkyAddress = target.parse().map_err(|error| {
+        Problem::unprocessable("invalid_customer", format!("The customer is no Skycoin address: {error}."))
+    })?;
+    Ok(customer_hash(&address.to_string()))
 }
 
 fn changed(done: Done) -> Answer {
@@ -219,7 +257,11 @@ fn applied(mut patch: Patch, operation: PatchOperation) -> Result<Patch, Problem
         "/events" | "/event_types" => {
             patch.events = Some(names(serde_json::from_value(operation.value).map_err(unfit)?)?);
         }
-        path => return Err(invalid_patch(format!("nothing can be replaced at {path:?}, only at /url and /events"))),
+        path => {
+            return Err(invalid_patch(format!(
+                "nothing can be replaced at {path:?}, only at /url and /events (or /event_types)"
+            )));
+        }
     }
     Ok(patch)
 }
@@ -251,7 +293,10 @@ fn refused(error: SubscribeError) -> Problem {
         }
         SubscribeError::Busy => Problem::unavailable("busy", "The desk is busy and did nothing; try again.")
             .retry_after(Duration::from_secs(1)),
-        SubscribeError::Unknown => {
+        SubscribeError::Append(AppendError::TooLarge { .. }) => {
+            Problem::unprocessable("invalid_webhook", "The webhook is refused: it is too long to be stored.")
+        }
+        SubscribeError::Unknown | SubscribeError::Append(AppendError::Unknown) => {
             Problem::unavailable("outcome_unknown", "It may have been done or not; look before asking again.")
         }
         error @ (SubscribeError::Append(_) | SubscribeError::Read(_) | SubscribeError::Down) => {

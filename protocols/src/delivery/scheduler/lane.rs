@@ -14,6 +14,8 @@ const CLAIMED_PER_PLACE: usize = 2;
 const CLAIMED_MIN: usize = 16;
 /// The same with an order, where those of a deposit that waits take up room.
 const CLAIMED_MIN_ORDERED: usize = 256;
+/// How many are claimed at most, with those that wait for others of their deposit.
+const CLAIMED_MAX: usize = 1_024;
 
 /// A claimed notification.
 #[derive(Debug)]
@@ -106,8 +108,14 @@ impl<T> Lane<T> {
         (all, if self.load.is_slow() { all } else { 0 })
     }
 
-    /// How many more may be claimed.
+    /// How many more may be claimed of what was never sent.
     pub(super) fn room(&self, now_ms: u64) -> usize {
+        self.room_for_due(now_ms).min(CLAIMED_MAX.saturating_sub(self.cursor.open().len()))
+    }
+
+    /// How many more may be claimed of what is due again. What waits for others takes no room: it may be one of these that it
+    /// waits for.
+    pub(super) fn room_for_due(&self, now_ms: u64) -> usize {
         if self.standing != Standing::Running || self.load.closed_until_ms() > now_ms {
             return 0;
         }
@@ -116,7 +124,19 @@ impl<T> Lane<T> {
             Order::PerDeposit => CLAIMED_MIN_ORDERED,
         };
         let most = least.max(self.load.at_once() as usize * CLAIMED_PER_PLACE);
-        most.saturating_sub(self.cursor.open().len())
+        most.saturating_sub(self.cursor.open().len() - self.waiting())
+    }
+
+    /// How many of what is claimed wait for another of their deposit.
+    fn waiting(&self) -> usize {
+        if self.holders.is_empty() {
+            return 0;
+        }
+        let waits = |position: &Position, open: &Open| {
+            let holder = open.key.and_then(|key| self.holders.get(&key));
+            holder.is_some_and(|holder| holder != position)
+        };
+        self.cursor.open().iter().filter(|(position, open)| waits(position, open)).count()
     }
 
     pub(super) fn claim_due(&mut self, now_ms: u64) -> bool {

@@ -186,6 +186,19 @@ fn with_an_order_a_deposits_next_waits_for_the_one_before_and_others_go_on() {
     assert_eq!(positions(&desk.send()), [1]);
 }
 
+/// However many wait for one that failed, it is sent again when it is due.
+#[test]
+fn with_an_order_what_waits_for_a_retry_does_not_keep_it_from_being_sent() {
+    let mut desk = Desk::new(1, Order::PerDeposit, 4_000);
+    let first = desk.send();
+    desk.end_all(&first, FAILED);
+    assert_eq!(desk.send(), [], "the others wait for these");
+    desk.now_ms += 30_000;
+    let mut again = positions(&desk.send());
+    again.sort_unstable();
+    assert_eq!(again, positions(&first));
+}
+
 #[test]
 fn hanging_endpoints_leave_three_quarters_of_the_places_to_the_others() {
     let mut desk = Desk::new(300, Order::Free, 1_000);

@@ -137,6 +137,7 @@ impl Engine {
             client: Client::new(Reach::Sandbox, Arc::new(SystemResolver)),
             source,
             clock: Arc::new(SystemClock),
+            log_head: u64::MAX,
         };
         let (commands, received) = mpsc::channel(64);
         let (notices, mut heard) = mpsc::channel(64);

@@ -85,6 +85,7 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
         fields: &[("op", "=replace"), ("path", "string"), ("value", "any")],
         source: Source::Body("PatchOperation", WEBHOOKS),
     },
+    Shape { name: "Rotation", fields: &[("keep_hours", "hours?")], source: Source::Body("Rotation", WEBHOOKS) },
     Shape { name: "Recovery", fields: &[("after", "position")], source: Source::Body("Recovery", WEBHOOKS) },
     Shape { name: "Webhook", fields: WEBHOOK, source: Source::Struct("Webhook", WEBHOOKS) },
     Shape {

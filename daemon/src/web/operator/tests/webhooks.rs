@@ -1,5 +1,7 @@
 //! Webhooks made, changed and ended, and what is refused.
 
+use millrace_actors::customer_keys::Opened;
+
 use super::*;
 
 const WEBHOOKS: &str = "/operator/v1/notifications/webhooks";
@@ -69,6 +71,22 @@ async fn a_webhook_is_changed_paused_resumed_moved_and_ended() {
 }
 
 #[tokio::test]
+async fn another_secret_is_shown_once_and_a_hook_is_over_with_its_key() {
+    let desk = Desk::start().await;
+    let path = desk.webhook().await;
+    let (status, rotated) = desk.post(&format!("{path}/rotate"), r#"{"keep_hours":168}"#).await;
+    assert!(status == 200 && rotated["secret"].as_str().unwrap().starts_with("whsec_"), "{rotated}");
+    let (_, problem) = desk.post(&format!("{path}/rotate"), r#"{"keep_hours":169}"#).await;
+    assert_eq!(problem["code"], "invalid_rotation");
+    let sealed = desk.state.subscriptions.list().unwrap().values().next().unwrap().subscription.sealed.clone();
+    let stream = desk.state.subscriptions.list().unwrap().keys().next().unwrap().to_string();
+    let opened = || desk.state.operations.keys().reading().open(&format!("subscription/{stream}"), &sealed);
+    assert!(matches!(opened(), Opened::Text(_)));
+    assert_eq!(desk.ask(Request::delete(&path), "").await.status(), 204);
+    assert!(matches!(opened(), Opened::Forgotten(_)));
+}
+
+#[tokio::test]
 async fn what_is_refused_changes_nothing() {
     let desk = Desk::start().await;
     let path = desk.webhook().await;
@@ -84,6 +102,7 @@ async fn what_is_refused_changes_nothing() {
         (wanted(&format!("https://shop.example/{}", "x".repeat(2_048)), all), "invalid_url"),
         (wanted("https://shop.example/", "[]"), "invalid_webhook"),
         (wanted("https://shop.example/", r#"[{"name":"Deposit.Unheard"}]"#), "unknown_event_type"),
+        (WANTED.replacen('{', r#"{"customer":"nobody","#, 1), "invalid_customer"),
         (WANTED.replacen('{', r#"{"secret":"whsec_AAAA","#, 1), "invalid_secret"),
         (WANTED.replacen('{', r#"{"rate_per_s":0,"#, 1), "invalid_webhook"),
         (WANTED.replacen('{', r#"{"colour":"red","#, 1), "invalid_body"),
