@@ -2,13 +2,15 @@
 //! follows the log.
 //!
 //! Where a subscription leads and what signs for it is sealed before it is in a command ([`endpoint`]), each under a key of its
-//! own. What is delivered follows from the list ([`delivery`]).
+//! own. What is delivered follows from the list ([`delivery`]), and so does who is asked for a proof ([`ownership`]).
 //!
 //! Not responsible for who may subscribe to what: the faces are.
 
 mod book;
+mod customer;
 pub mod delivery;
 pub mod endpoint;
+pub mod ownership;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use millrace_model::ids::{Position, SubscriptionId, Version};
+use millrace_model::ids::{Hash32, Position, SubscriptionId, Version};
 use millrace_model::subscription::Address;
 use millrace_model::subscription::{Change, Command, Ownership, Rejection, Subscribe, Subscription, Terms};
 use tokio::sync::{oneshot, watch};
@@ -33,6 +35,7 @@ use crate::ids::TimeOrderedIds;
 use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
 use book::Book;
+use customer::Renewals;
 use endpoint::{Endpoint, NotOpen, Secret};
 
 /// The part's name in the tree.
@@ -147,12 +150,14 @@ pub type Done = Result<Arc<Known>, SubscribeError>;
 pub struct Subscriptions {
     door: Door<Request>,
     list: watch::Receiver<Option<List>>,
+    renewals: Renewals,
     reach: Reach,
 }
 
 #[derive(Debug)]
 enum Request {
     Subscribe { wanted: Box<Wanted>, reply: oneshot::Sender<Done> },
+    SubscribeCustomer { customer: Hash32, url: String, reply: oneshot::Sender<Done> },
     Patch { id: SubscriptionId, patch: Box<Patch>, reply: oneshot::Sender<Done> },
     Do { id: SubscriptionId, command: Command, reply: oneshot::Sender<Done> },
 }
@@ -172,7 +177,9 @@ pub struct Settings {
 pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscriptions, TreeError> {
     let (door, inside) = door(REQUESTS_MAX);
     let list = watch::Sender::new(None);
-    let subscriptions = Subscriptions { door, list: list.subscribe(), reach: settings.reach };
+    let renewals = Renewals::default();
+    let reach = settings.reach;
+    let subscriptions = Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), reach };
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         inside: inside.clone(),
         service: Service {
@@ -180,7 +187,8 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
             ids: TimeOrderedIds(Arc::clone(&settings.clock)),
             keys: settings.keys.clone(),
             clock: Arc::clone(&settings.clock),
-            reach: settings.reach,
+            renewals: renewals.clone(),
+            reach,
         },
         report: incarnation.report,
         scope: incarnation.scope,
@@ -192,6 +200,12 @@ impl Subscriptions {
     /// Begins one.
     pub async fn subscribe(&self, wanted: Wanted) -> Done {
         self.call(|reply| Request::Subscribe { wanted: Box::new(wanted), reply }).await
+    }
+
+    /// Begins one of ton.events' kind for a customer, of his own deposits alone, to a receiver that has to prove itself. Asked
+    /// again while one stands, it is that one, and a receiver that was given up is asked again.
+    pub async fn subscribe_customer(&self, customer: Hash32, url: String) -> Done {
+        self.call(|reply| Request::SubscribeCustomer { customer, url, reply }).await
     }
 
     /// Changes one.
@@ -264,6 +278,7 @@ struct Service {
     ids: TimeOrderedIds,
     keys: CustomerKeys,
     clock: Arc<dyn Clock>,
+    renewals: Renewals,
     reach: Reach,
 }
 
@@ -272,9 +287,15 @@ impl Service {
     async fn carry_out(&self, request: Request) {
         let (reply, done) = match request {
             Request::Subscribe { wanted, reply } if !reply.is_closed() => (reply, self.subscribe(*wanted).await),
+            Request::SubscribeCustomer { customer, url, reply } if !reply.is_closed() => {
+                (reply, self.subscribe_customer(customer, url).await)
+            }
             Request::Patch { id, patch, reply } if !reply.is_closed() => (reply, self.patch(id, *patch).await),
             Request::Do { id, command, reply } if !reply.is_closed() => (reply, self.execute(id, command).await),
-            Request::Subscribe { .. } | Request::Patch { .. } | Request::Do { .. } => return,
+            Request::Subscribe { .. }
+            | Request::SubscribeCustomer { .. }
+            | Request::Patch { .. }
+            | Request::Do { .. } => return,
         };
         if let Err(error) = &done {
             tracing::warn!(%error, "a request about a subscription was not carried out");
@@ -296,14 +317,7 @@ impl Service {
 
     async fn subscribe(&self, wanted: Wanted) -> Done {
         Target::parse(&wanted.endpoint.url, self.reach)?;
-        let list = self.book.list();
-        if list.len() >= SUBSCRIPTIONS_MAX {
-            return Err(SubscribeError::Full);
-        }
-        let is_his = |known: &&Arc<Known>| known.subscription.terms.customer == wanted.terms.customer;
-        if wanted.terms.customer.is_some() && list.values().filter(is_his).count() >= OF_A_CUSTOMER_MAX {
-            return Err(SubscribeError::CustomerFull);
-        }
+        self.refuse_too_many(wanted.terms.customer)?;
         let id = self.ids.subscription_id();
         let Wanted { endpoint, terms, ownership } = wanted;
         let asked = |sealed| Command::Subscribe(Box::new(Subscribe { id, sealed, terms, ownership }));
@@ -311,6 +325,18 @@ impl Service {
         Subscription::decide(None, &unsealed)?;
         let sealed = endpoint.seal(&self.keys, id).await?;
         self.book.execute(id, asked(sealed)).await
+    }
+
+    fn refuse_too_many(&self, customer: Option<Hash32>) -> Result<(), SubscribeError> {
+        let list = self.book.list();
+        if list.len() >= SUBSCRIPTIONS_MAX {
+            return Err(SubscribeError::Full);
+        }
+        let is_his = |known: &&Arc<Known>| known.subscription.terms.customer == customer;
+        if customer.is_some() && list.values().filter(is_his).count() >= OF_A_CUSTOMER_MAX {
+            return Err(SubscribeError::CustomerFull);
+        }
+        Ok(())
     }
 
     async fn patch(&self, id: SubscriptionId, patch: Patch) -> Done {

@@ -98,6 +98,7 @@ async fn show(config: &Config, actors: &tree::Actors, started: Instant, face: wa
         height,
         quotes,
         stock,
+        subscriptions: actors.core.subscriptions.clone(),
         terms: public::Terms::of(config),
         ids: TimeOrderedIds(Arc::clone(&actors.core.clock)),
         started,

@@ -118,6 +118,11 @@ impl Check {
         matches!(self.standing, Standing::Proved { .. }) && self.state != State::Stopped
     }
 
+    /// Whether it is asked no more until somebody asks for it.
+    pub fn is_over(&self) -> bool {
+        self.state == State::Stopped
+    }
+
     /// What to do at this time.
     pub fn poll(&mut self, now_ms: u64) -> Step {
         match self.state {

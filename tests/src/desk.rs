@@ -7,6 +7,8 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use millrace_actors::event_store::Reader;
 use millrace_daemon::sandbox::client::Client as SandboxClient;
 use millrace_daemon::sandbox::info::Info;
@@ -194,6 +196,13 @@ impl Desk {
         let response = self.http.post(url).json(&json!({"target": target, "coin": "BTC"})).send().await?;
         let body: Value = response.json().await?;
         body["address"].as_str().map(str::to_owned).with_context(|| format!("no address in {body}"))
+    }
+
+    /// Subscribes an address to a customer's own deposits, at ton.events' door: the answer's status and body.
+    pub async fn subscribe(&self, hash: &str, address: &str) -> Result<(u16, Value)> {
+        let wanted = json!({ "hash": hash, "data": BASE64.encode(address.as_bytes()) });
+        let response = self.http.post(format!("{}/api/v1/subscribe", self.page)).json(&wanted).send().await?;
+        Ok((response.status().as_u16(), response.json().await?))
     }
 
     /// Steers the sandbox.

@@ -55,6 +55,8 @@ enum Answer {
     Json(&'static str),
     /// 201 with JSON of this schema.
     Made(&'static str),
+    /// 202 with JSON of this schema.
+    Accepted(&'static str),
     /// 204 without anything.
     Nothing,
     /// Server-sent events whose data is JSON of this schema.
@@ -150,6 +152,7 @@ impl Operation {
         let (status, content) = match self.answer {
             Answer::Json(shape) | Answer::Probe(shape) => ("200", Some(("application/json", schema(shape)))),
             Answer::Made(shape) => ("201", Some(("application/json", schema(shape)))),
+            Answer::Accepted(shape) => ("202", Some(("application/json", schema(shape)))),
             Answer::Events(shape) => ("200", Some(("text/event-stream", event(shape)))),
             Answer::Body(kind) => ("200", Some((kind, json!({ "type": "string" })))),
             Answer::Nothing => ("204", None),

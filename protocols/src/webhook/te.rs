@@ -52,6 +52,11 @@ impl Secret {
         signature(self.keyed(), body)
     }
 
+    /// The right answer to an ownership check with this token: lower hexadecimal digits.
+    pub fn answer(&self, token: &str) -> String {
+        hexadecimal(self.keyed(), &[token.as_bytes()])
+    }
+
     pub(super) fn keyed(&self) -> Keyed {
         Keyed::new_from_slice(&self.0).expect("an HMAC takes a key of any length")
     }
@@ -84,6 +89,12 @@ mod tests {
     fn the_signature_of_a_known_body_comes_out() {
         let secret = Secret::from_hex(SECRET).unwrap();
         assert_eq!(secret.sign(b"nonce1 ZW5j"), "a040b19bc6cc925e169d6a867ab0b6032317b95692df6fb54e661e26e2c9efee");
+    }
+
+    #[test]
+    fn the_answer_to_a_known_token_comes_out() {
+        let answer = "e98b9ab6530754a66bbc641d5047b979010104b553ae98dbf5f81d6f8da17023";
+        assert_eq!(Secret::from_hex(SECRET).unwrap().answer("AAECAwQFBgcICQoL"), answer);
     }
 
     #[test]

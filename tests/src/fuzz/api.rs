@@ -21,7 +21,7 @@ use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::operations;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::stock::Stock;
-use millrace_actors::subscriptions;
+use millrace_actors::subscriptions::{self, Subscriptions};
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_daemon::config::Pace;
 use millrace_daemon::quote::{Quotes, Source};
@@ -180,7 +180,7 @@ impl Rig {
         let reconciliation = tokio::sync::watch::channel(Vec::new()).1;
         let parts = Parts {
             operations,
-            subscriptions,
+            subscriptions: subscriptions.clone(),
             views: views.clone(),
             store: store.clone(),
             tree: tree.clone(),
@@ -188,7 +188,7 @@ impl Rig {
         };
         let state = OperatorState::new(parts, path, backups);
         let operator = framed(operator::routes(Arc::new(state), token), frame());
-        let public = framed(public::routes(Arc::new(desk(&tree, &store, views.clone())?)), frame());
+        let public = framed(public::routes(Arc::new(desk(&tree, &store, views.clone(), subscriptions)?)), frame());
         drop(entered);
         runtime.block_on(is_there(&store, &views))?;
         let token = std::fs::read_to_string(token_file)?.trim().to_owned();
@@ -210,7 +210,7 @@ fn frame() -> Frame {
     Frame { proxies: vec![], cors: vec![], transport: Transport::Plain, stop: CancellationToken::new() }
 }
 
-fn desk(tree: &Tree, store: &Store, views: Views) -> Result<Desk> {
+fn desk(tree: &Tree, store: &Store, views: Views, subscriptions: Subscriptions) -> Result<Desk> {
     let key = AccountKey::parse(ACCOUNT, Network::Regtest)?;
     let switches = watch::Sender::new(Switches::default());
     let settings = binder::Settings {
@@ -238,6 +238,7 @@ fn desk(tree: &Tree, store: &Store, views: Views) -> Result<Desk> {
         },
         ids: TimeOrderedIds(Arc::new(SystemClock)),
         stock: Stock::unwatched(),
+        subscriptions,
         terms: Terms {
             method: Method::Direct,
             rate: Some("500".parse()?),

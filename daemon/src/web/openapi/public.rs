@@ -5,6 +5,7 @@ use super::refusals::{BIND, BODY, KEY, PACE, PATH, QUERY, Refusal, TARGET, VIEWS
 use super::{Answer, Operation, Shape, Source, get, post};
 
 const TELLER: &str = include_str!("../public/teller.rs");
+const SUBSCRIBE: &str = include_str!("../public/subscribe.rs");
 const V1: &str = include_str!("../public/v1.rs");
 const SHAPE: &str = include_str!("../public/shape.rs");
 const QUOTE: &str = include_str!("../../quote.rs");
@@ -45,6 +46,18 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
+        refusals: &[BODY, SUBSCRIPTION, PACE],
+        ..post(
+            "/api/v1/subscribe",
+            "Tell an address of the deposits of one customer, as ton.events does. The hash is the SHA-256 of his Skycoin \
+             address in hexadecimal digits, the data is the address to tell in base64, and the answer has the secret that \
+             signs. Nothing is sent before the address answers `GET ?crc_token=…` rightly; asking again puts the question \
+             again.",
+            Some("SubscriptionWanted"),
+            Answer::Accepted("SubscriptionTaken"),
+        )
+    },
+    Operation {
         refusals: &[PATH, TARGET, UNKNOWN_CUSTOMER, VIEWS, PACE],
         ..get("/api/v1/customers/{target}", "Everything of one Skycoin address.", Answer::Json("Customer"))
     },
@@ -72,6 +85,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
 ];
 
 const MISSING_ADDRESS: &[Refusal] = &[(400, &["missing_address"])];
+const SUBSCRIPTION: &[Refusal] = &[
+    (400, &["invalid_hash", "invalid_url"]),
+    (409, &["too_many_subscriptions"]),
+    (503, &["busy", "desk_unavailable"]),
+];
 const UNKNOWN_CUSTOMER: &[Refusal] = &[(404, &["unknown_customer"])];
 
 pub(super) const SHAPES: &[Shape] = &[
@@ -157,6 +175,16 @@ pub(super) const SHAPES: &[Shape] = &[
         name: "Binding",
         fields: &[("address", "string"), ("coin", "string"), ("target", "string"), ("method", "string")],
         source: Source::Struct("Binding", V1),
+    },
+    Shape {
+        name: "SubscriptionWanted",
+        fields: &[("hash", "string"), ("data", "string")],
+        source: Source::Body("SubscriptionWanted", SUBSCRIBE),
+    },
+    Shape {
+        name: "SubscriptionTaken",
+        fields: &[("secret", "string")],
+        source: Source::Struct("SubscriptionTaken", SUBSCRIBE),
     },
     Shape {
         name: "Customer",

@@ -8,6 +8,7 @@ mod history;
 mod live;
 mod page;
 mod shape;
+mod subscribe;
 mod teller;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use millrace_actors::door::Door;
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::stock::Stock;
+use millrace_actors::subscriptions::Subscriptions;
 use millrace_actors::supervision::Registry;
 use millrace_model::deposit::Method;
 use millrace_model::money::Rate;
@@ -55,6 +57,8 @@ pub struct Desk {
     pub quotes: Quotes,
     /// What the hot wallet holds.
     pub stock: Stock,
+    /// Who is told what.
+    pub subscriptions: Subscriptions,
     /// The terms customers are told.
     pub terms: Terms,
     /// Names the commands that customers give no name.
@@ -124,6 +128,7 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/api/v1/event-types", get(history::event_types))
         .route("/api/v1/event-types/{name}", get(history::event_type))
         .route("/api/v1/bindings", post(v1::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
+        .route("/api/v1/subscribe", post(subscribe::subscribe).layer(from_fn_with_state(Arc::clone(&binding), limit)))
         .route("/api/v1/customers/{target}", get(v1::customer))
         .route("/api/v1/customers/{target}/live", get(live::customer))
         .route("/api/v1/deposits/{id}", get(v1::deposit))

@@ -3,6 +3,7 @@
 mod bad_input;
 mod binding;
 mod history;
+mod subscribe;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,11 +15,14 @@ use bitcoin::Network;
 use http::{Request, StatusCode};
 use millrace_actors::binder::{self, AddressSource};
 use millrace_actors::clock::SystemClock;
+use millrace_actors::customer_keys::CustomerKeys;
+use millrace_actors::delivery::address::Reach;
 use millrace_actors::event_store::{Execution, Settings, Store};
 use millrace_actors::head_file::HeadFile;
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::stock::Stock;
+use millrace_actors::subscriptions;
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_model::deposit::Method;
 use millrace_model::desk::{Desk as Switches, Event, Setting, Switch, SwitchSet};
@@ -49,6 +53,7 @@ pub(super) struct Rig {
     pub(super) switches: watch::Sender<Switches>,
     pub(super) views: Views,
     pub(super) height: watch::Sender<Option<u64>>,
+    pub(super) subscriptions: subscriptions::Subscriptions,
     _tree: Tree,
     _folder: TempDir,
 }
@@ -93,8 +98,15 @@ impl Rig {
         store.ready().await;
         shows(&views).await;
         let height = watch::Sender::new(None);
+        let settings = subscriptions::Settings {
+            keys: CustomerKeys::at(folder.path().join("keys.db")),
+            reach: Reach::Public,
+            clock: clock.clone(),
+        };
+        let subscriptions = subscriptions::start(&tree, store.clone(), settings).unwrap();
         let desk = Desk {
             binder,
+            subscriptions: subscriptions.clone(),
             views: views.clone(),
             health: tree.health().clone(),
             height: height.subscribe(),
@@ -113,7 +125,7 @@ impl Rig {
         let frame =
             Frame { proxies: setup.proxies, cors: vec![], transport: Transport::Plain, stop: CancellationToken::new() };
         let router = framed(routes(Arc::new(desk)), frame);
-        Self { router, store, switches, views, height, _tree: tree, _folder: folder }
+        Self { router, store, switches, views, height, subscriptions, _tree: tree, _folder: folder }
     }
 
     pub(super) async fn ask(&self, request: Request<Body>) -> http::Response<Body> {

@@ -1,0 +1,91 @@
+//! What a customer asks for himself, at ton.events' door: to hear of his own deposits.
+//!
+//! He gets his secret in the answer, so his receiver may not know it yet when it is asked for its proof. Asking again, with
+//! the same hash and the same address, makes nothing new: it gives the same secret, and has a receiver that failed asked
+//! once more.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use millrace_model::ids::{Hash32, SubscriptionId};
+use millrace_model::subscription::{Command, Dialect, Ending, Order, Ownership, Proof, Schedule, Stopped, Terms};
+use tokio::sync::watch;
+
+use super::endpoint::Endpoint;
+use super::{Done, Known, Service, Wanted};
+use crate::delivery::address::Target;
+
+/// What a customer hears of: nothing of the desk itself.
+const EVENTS: [&str; 2] = ["Deposit.*", "Withdrawal.*"];
+
+/// Subscriptions that somebody asked for again and nobody looked at since: each once, however often that was.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Renewals(watch::Sender<BTreeSet<SubscriptionId>>);
+
+impl Renewals {
+    fn renew(&self, id: SubscriptionId) {
+        self.0.send_if_modified(|renewed| renewed.insert(id));
+    }
+
+    /// Those there are, which are then none.
+    pub(super) fn take(&self) -> BTreeSet<SubscriptionId> {
+        let mut taken = BTreeSet::new();
+        self.0.send_if_modified(|renewed| {
+            taken = std::mem::take(renewed);
+            false
+        });
+        taken
+    }
+
+    /// Rings when there is another one.
+    pub(super) fn bell(&self) -> watch::Receiver<BTreeSet<SubscriptionId>> {
+        self.0.subscribe()
+    }
+}
+
+impl Service {
+    /// One that was stopped for its receiver's sake does not stand: it makes room for a new one with a new secret.
+    pub(super) async fn subscribe_customer(&self, customer: Hash32, url: String) -> Done {
+        Target::parse(&url, self.reach)?;
+        if let Some(known) = self.same(customer, &url) {
+            match known.subscription.stopped {
+                None | Some(Stopped::Paused) => {
+                    self.renewals.renew(known.subscription.id);
+                    return Ok(known);
+                }
+                Some(Stopped::Unproved | Stopped::Disabled { .. }) => {
+                    let over = Command::Unsubscribe { why: Ending::Wanted };
+                    self.execute(known.subscription.id, over).await?;
+                }
+            }
+        }
+        self.refuse_too_many(Some(customer))?;
+        let endpoint = Endpoint::ton_events(url, customer).await;
+        let wanted = Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved };
+        self.subscribe(wanted).await
+    }
+
+    fn same(&self, customer: Hash32, url: &str) -> Option<Arc<Known>> {
+        self.book.list().values().find(|known| is_same(known, customer, url)).cloned()
+    }
+}
+
+/// One that the operator vouches for is his, not the customer's.
+fn is_same(known: &Known, customer: Hash32, url: &str) -> bool {
+    let terms = &known.subscription.terms;
+    terms.customer == Some(customer)
+        && terms.dialect == Dialect::TonEvents
+        && known.subscription.proof != Proof::NotNeeded
+        && known.endpoint.as_ref().is_ok_and(|endpoint| endpoint.url == url && endpoint.te_secret.is_some())
+}
+
+fn terms(customer: Hash32) -> Terms {
+    Terms {
+        events: EVENTS.map(str::to_owned).to_vec(),
+        customer: Some(customer),
+        dialect: Dialect::TonEvents,
+        schedule: Schedule::TonEvents,
+        order: Order::Any,
+        rate_per_s: None,
+    }
+}
