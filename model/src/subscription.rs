@@ -125,7 +125,7 @@ pub enum Disabling {
     Gone,
     /// The receiver asked for it.
     Asked,
-    /// A notification was given up after its last attempt.
+    /// A notification did not arrive after all its attempts. It stays owed.
     Exhausted,
     /// Its address leads where nothing may be sent to.
     Forbidden,
