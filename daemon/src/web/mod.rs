@@ -21,3 +21,4 @@ pub mod shapes;
 pub mod throttle;
 pub mod tls;
 pub mod token;
+pub mod whole;

@@ -178,7 +178,7 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "SubscriptionWanted",
-        fields: &[("hash", "string"), ("data", "string")],
+        fields: &[("hash", "hash"), ("data", "string")],
         source: Source::Body("SubscriptionWanted", SUBSCRIBE),
     },
     Shape {

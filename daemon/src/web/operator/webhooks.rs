@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::OperatorState;
 use crate::web::extract::{Json, JsonList, Path};
 use crate::web::problem::Problem;
+use crate::web::whole::Whole;
 
 /// How long a secret goes on to sign beside a new one, in hours, unless it is said; and the longest that may be said.
 const KEEP_HOURS: u32 = 24;
@@ -40,7 +41,7 @@ pub(super) struct WebhookWanted {
     customer: Option<String>,
     secret: Option<String>,
     order: Option<Order>,
-    rate_per_s: Option<u32>,
+    rate_per_s: Option<Whole>,
 }
 
 /// What to tell: a type's name, a group such as `Deposit.*`, or `*`.
@@ -73,14 +74,14 @@ enum Op {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Recovery {
-    after: Position,
+    after: Whole,
 }
 
 /// How long secrets before a new one go on to sign, too.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rotation {
-    keep_hours: Option<u32>,
+    keep_hours: Option<Whole>,
 }
 
 /// A webhook.
@@ -159,7 +160,7 @@ pub(super) async fn create(
         dialect: Dialect::Standard,
         schedule: Schedule::Standard,
         order: wanted.order.unwrap_or(Order::Any),
-        rate_per_s: wanted.rate_per_s,
+        rate_per_s: wanted.rate_per_s.map(Whole::in_32_bits),
     };
     let endpoint = Endpoint::new(wanted.url, secret.clone());
     let wanted = Wanted { endpoint, terms, ownership: Ownership::Vouched };
@@ -203,7 +204,7 @@ pub(super) async fn rotate(
     Path(id): Path<SubscriptionId>,
     Json(rotation): Json<Rotation>,
 ) -> Result<Reply<WebhookMade>, Problem> {
-    let hours = rotation.keep_hours.unwrap_or(KEEP_HOURS);
+    let hours = rotation.keep_hours.map_or(KEEP_HOURS, Whole::in_32_bits);
     if hours > KEEP_HOURS_MAX {
         let message = format!("A secret is kept for {KEEP_HOURS_MAX} hours at most.");
         return Err(Problem::unprocessable("invalid_rotation", message));
@@ -219,10 +220,11 @@ pub(super) async fn recover(
     Path(id): Path<SubscriptionId>,
     Json(recovery): Json<Recovery>,
 ) -> Answer {
-    if recovery.after > state.store.head() {
+    let Whole(after) = recovery.after;
+    if after > state.store.head() {
         return Err(Problem::unprocessable("invalid_position", "The log does not reach so far."));
     }
-    changed(state.subscriptions.execute(id, Command::MoveCursor { after: recovery.after }).await)
+    changed(state.subscriptions.execute(id, Command::MoveCursor { after }).await)
 }
 
 /// Whose deposits: the address that he is paid at, which has to be one.
