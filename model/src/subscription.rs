@@ -127,8 +127,6 @@ pub enum Disabling {
     Asked,
     /// A notification did not arrive after all its attempts. It stays owed.
     Exhausted,
-    /// Its address leads where nothing may be sent to.
-    Forbidden,
 }
 
 impl Disabling {
@@ -138,7 +136,6 @@ impl Disabling {
             Self::Gone => "the receiver answered that it is gone (410)",
             Self::Asked => "the receiver asked for it in an answer",
             Self::Exhausted => "a notification did not arrive after all its attempts",
-            Self::Forbidden => "its address leads to where nothing may be sent",
         }
     }
 }

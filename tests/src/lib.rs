@@ -21,6 +21,7 @@ pub mod command_line;
 pub mod desk;
 pub mod drawn_log;
 pub mod drill;
+pub mod followed_log;
 pub mod fuzz;
 pub mod golden;
 pub mod house;

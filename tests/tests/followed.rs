@@ -2,16 +2,12 @@
 //! those that are made of the whole log at once.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use millrace_actors::clock::SystemClock;
-use millrace_actors::event_store::{Append, Execution, Settings, Store};
-use millrace_actors::projection::{self, Projection, Views, compare, rebuild};
-use millrace_actors::supervision::{Registry, Tree};
+use millrace_actors::projection::{Projection, compare, rebuild};
 use millrace_model::ids::Position;
 use millrace_tests::drawn_log::Drawing;
+use millrace_tests::followed_log::FollowedLog;
 use millrace_tests::seed;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -24,56 +20,9 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=2;
 const GROUPS: usize = 2;
 /// How many commands are stored between two looks, at most.
 const AT_ONCE: usize = 64;
-const WITHIN: Duration = Duration::from_secs(120);
-
-/// A log and those who follow it.
-struct Desk {
-    tree: Tree,
-    store: Store,
-    views: Views,
-}
-
-impl Desk {
-    async fn start(folder: &Path) -> Result<Self> {
-        let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 1);
-        let (execution, clock) = (Execution::Thread, Arc::new(SystemClock));
-        let store = Store::start(&tree, Settings { path: folder.join("log.db"), execution, clock })?;
-        let views = Views::new(&folder.join("views.db"));
-        projection::start(&tree, store.clone(), views.clone())?;
-        store.ready().await;
-        Ok(Self { tree, store, views })
-    }
-
-    async fn store(&self, appends: Vec<Append>) -> Result<()> {
-        for append in appends {
-            self.store.append(append).await?;
-        }
-        Ok(())
-    }
-
-    async fn caught_up(&self) -> Result<()> {
-        let head = self.store.head();
-        self.views.caught_up(head, WITHIN).await;
-        ensure!(self.views.position() == head, "at {} of {head}", self.views.position());
-        Ok(())
-    }
-
-    async fn made_anew(&self) -> Result<()> {
-        let all = async {
-            while self.views.projections(0).iter().any(|status| status.rebuild.is_some()) {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        };
-        Ok(tokio::time::timeout(WITHIN, all).await?)
-    }
-
-    async fn stop(self) {
-        self.tree.shutdown(WITHIN).await;
-    }
-}
 
 /// What can happen between two commits.
-async fn happens(mut desk: Desk, folder: &Path, chance: &mut SmallRng) -> Result<Desk> {
+async fn happens(mut desk: FollowedLog, folder: &Path, chance: &mut SmallRng) -> Result<FollowedLog> {
     match chance.random_range(0..12) {
         0..=4 => desk.caught_up().await?,
         5..=6 => {
@@ -82,7 +31,7 @@ async fn happens(mut desk: Desk, folder: &Path, chance: &mut SmallRng) -> Result
         }
         7 => {
             desk.stop().await;
-            desk = Desk::start(folder).await?;
+            desk = FollowedLog::start(folder).await?;
         }
         _ => {}
     }
@@ -111,7 +60,7 @@ fn rows(views: &Path) -> Result<Vec<Vec<Value>>> {
 async fn live(folder: &Path, drawn_from: u64) -> Result<Position> {
     let mut chance = seed::chance(drawn_from, "followed");
     let mut drawing = Drawing::begin(drawn_from)?;
-    let mut desk = Desk::start(folder).await?;
+    let mut desk = FollowedLog::start(folder).await?;
     for _ in 0..GROUPS {
         let mut group = drawing.group()?;
         while !group.is_empty() {

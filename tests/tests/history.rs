@@ -3,21 +3,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use millrace_actors::clock::SystemClock;
-use millrace_actors::event_store::{Append, Execution, Reader, Settings, Store};
-use millrace_actors::projection::{
-    self, NotificationFilter, Projection, StoredNotification, Views, Whose, compare, rebuild,
-};
-use millrace_actors::supervision::{Registry, Tree};
+use millrace_actors::event_store::Reader;
+use millrace_actors::projection::{NotificationFilter, Projection, StoredNotification, Views, Whose, compare, rebuild};
 use millrace_model::deposit::{Deposit, evolve};
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Position, StreamName};
 use millrace_model::notification::{Notification, NotificationType, Pattern, ResourceType, Told};
 use millrace_tests::drawn_log::Drawing;
+use millrace_tests::followed_log::FollowedLog;
 use millrace_tests::seed;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -28,46 +23,6 @@ const SEEDS: std::ops::RangeInclusive<u64> = 1..=2;
 const GROUPS: usize = 2;
 /// How many commands are stored between two looks, at most.
 const AT_ONCE: usize = 64;
-const WITHIN: Duration = Duration::from_secs(120);
-
-/// A log, and who follows it.
-struct Desk {
-    tree: Tree,
-    store: Store,
-    views: Views,
-}
-
-impl Desk {
-    async fn start(folder: &Path) -> Result<Self> {
-        let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 1);
-        let (execution, clock) = (Execution::Thread, Arc::new(SystemClock));
-        let store = Store::start(&tree, Settings { path: folder.join("log.db"), execution, clock })?;
-        let views = Views::new(&folder.join("views.db"));
-        projection::start(&tree, store.clone(), views.clone())?;
-        store.ready().await;
-        let desk = Self { tree, store, views };
-        desk.caught_up().await?;
-        Ok(desk)
-    }
-
-    async fn store(&self, appends: Vec<Append>) -> Result<()> {
-        for append in appends {
-            self.store.append(append).await?;
-        }
-        Ok(())
-    }
-
-    async fn caught_up(&self) -> Result<()> {
-        let head = self.store.head();
-        self.views.caught_up(head, WITHIN).await;
-        ensure!(self.views.position() == head, "at {} of {head}", self.views.position());
-        Ok(())
-    }
-
-    async fn stop(self) {
-        self.tree.shutdown(WITHIN).await;
-    }
-}
 
 /// Somebody who reads on where he was.
 struct Listener {
@@ -120,7 +75,11 @@ fn same(stored: &[StoredNotification], expected: &[&Notification]) -> Result<()>
 }
 
 /// What can happen between two commits: one reads, or nobody does; the desk goes on, or begins anew, or makes all of it anew.
-async fn happens(mut desk: Desk, folder: &Path, (readers, chance): (&mut [Listener], &mut SmallRng)) -> Result<Desk> {
+async fn happens(
+    mut desk: FollowedLog,
+    folder: &Path,
+    (readers, chance): (&mut [Listener], &mut SmallRng),
+) -> Result<FollowedLog> {
     match chance.random_range(0..12) {
         0..=6 => {
             let reader = &mut readers[chance.random_range(0..3)];
@@ -133,7 +92,8 @@ async fn happens(mut desk: Desk, folder: &Path, (readers, chance): (&mut [Listen
         }
         8 => {
             desk.stop().await;
-            desk = Desk::start(folder).await?;
+            desk = FollowedLog::start(folder).await?;
+            desk.caught_up().await?;
         }
         _ => desk.caught_up().await?,
     }
@@ -153,7 +113,7 @@ fn readers() -> Vec<Listener> {
 async fn live(folder: &Path, drawn_from: u64) -> Result<()> {
     let mut chance = seed::chance(drawn_from, "history");
     let mut drawing = Drawing::begin(drawn_from)?;
-    let (mut desk, mut readers) = (Desk::start(folder).await?, readers());
+    let (mut desk, mut readers) = (FollowedLog::start(folder).await?, readers());
     for _ in 0..GROUPS {
         let mut group = drawing.group()?;
         while !group.is_empty() {

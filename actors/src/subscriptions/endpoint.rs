@@ -103,11 +103,6 @@ impl Endpoint {
         te::Secret::from_hex(self.te_secret.as_deref()?).ok()
     }
 
-    /// The newest secret.
-    pub fn secret(&self) -> Option<&str> {
-        self.secrets.first().map(|secret| secret.text.as_str())
-    }
-
     /// Another secret signs from now on; those before it, too, until then.
     pub(super) fn rotate(&mut self, secret: Secret, until: DateTime<Utc>) {
         for before in &mut self.secrets {

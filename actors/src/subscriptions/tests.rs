@@ -137,8 +137,9 @@ async fn another_secret_signs_beside_the_one_before_until_that_ends() {
     let signatures = |now| endpoint.signer(now).unwrap().signature("id", 1, b"").split(' ').count();
     assert_eq!((signatures(clock.now()), endpoint.next_end(clock.now())), (2, Some(until)));
     assert_eq!((signatures(until), endpoint.next_end(until)), (1, None));
-    assert_ne!(endpoint.secret(), known.endpoint.as_ref().unwrap().secret());
-    assert!(endpoint.secret().unwrap().parse().map(Key::Symmetric).is_ok());
+    let newest = &endpoint.secrets[0].text;
+    assert_ne!(*newest, known.endpoint.as_ref().unwrap().secrets[0].text);
+    assert!(newest.parse().map(Key::Symmetric).is_ok());
 }
 
 /// What the engine is told, in a word each.
