@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use millrace_protocols::delivery::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
 use millrace_protocols::delivery::scheduler::{Change, Standing};
-use millrace_protocols::delivery::verdict::{Outcome, Reason, Trouble};
+use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, Trouble};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
 use uuid::Uuid;
 
@@ -24,7 +24,10 @@ pub const ANSWER_BYTES_MAX: usize = 4 * 1_024;
 /// How much of an error is kept, in bytes.
 const ERROR_BYTES_MAX: usize = 512;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/attempts/0001_attempts.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/attempts/0001_attempts.sql"),
+    include_str!("../../../migrations/sqlite/attempts/0002_given_up.sql"),
+];
 
 /// What is committed at once.
 #[derive(Debug, Default)]
@@ -45,6 +48,8 @@ pub(super) struct Row {
     pub(super) started_ms: u64,
     pub(super) took_us: u64,
     pub(super) outcome: Outcome,
+    /// What became of the notification; of an attempt of which nothing is known, nothing did.
+    pub(super) fate: Option<Fate>,
     pub(super) answer: Vec<u8>,
     pub(super) error: Option<String>,
     pub(super) next_ms: Option<u64>,
@@ -121,38 +126,39 @@ fn load(connection: &Connection, path: &Path) -> Result<HashMap<Uuid, Stored>, O
     let mut retries = load_retries(connection).map_err(failed)?;
     let mut statement = connection
         .prepare(
-            "SELECT s.number, s.id, c.dispatched_through, c.open, c.disabled, c.closed_until_ms
+            "SELECT s.number, s.id, c.dispatched_through, c.open, c.disabled, c.closed_until_ms, c.arrivals
              FROM cursors c JOIN subscriptions s ON s.number = c.subscription",
         )
         .map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut stored = HashMap::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let (number, id, through, open, disabled, closed_until_ms) = cursor_row(row).map_err(failed)?;
+        let (number, id, through, open, disabled, closed_until_ms, arrivals) = cursor_row(row).map_err(failed)?;
         let open: Vec<(Position, Open)> = blob::decode(&open).ok_or_else(|| OpenError::Damaged(path.to_owned()))?;
-        let cursor = Cursor::restore(through, open, retries.remove(&number).unwrap_or_default());
+        let cursor =
+            Cursor::restore(through, open, retries.remove(&number).unwrap_or_default()).with_arrivals(arrivals);
         let disabled = disabled.as_deref().and_then(reason);
         stored.insert(id, Stored { cursor, disabled, closed_until_ms });
     }
     Ok(stored)
 }
 
-type CursorRow = (i64, Uuid, Position, Vec<u8>, Option<String>, u64);
+type CursorRow = (i64, Uuid, Position, Vec<u8>, Option<String>, u64, u64);
 
 fn cursor_row(row: &SqlRow<'_>) -> rusqlite::Result<CursorRow> {
     let id = Uuid::from_bytes(row.get(1)?);
-    Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
 }
 
 fn load_retries(connection: &Connection) -> rusqlite::Result<HashMap<i64, Vec<(Position, Pending)>>> {
     let mut statement = connection.prepare(
-        "SELECT subscription, position, not_before_ms, attempts, failures, order_key FROM retries
+        "SELECT subscription, position, not_before_ms, attempts, failures, order_key, arrivals FROM retries
          ORDER BY subscription, position",
     )?;
     let mut rows = statement.query([])?;
     let mut retries: HashMap<i64, Vec<_>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        let tries = Tries { attempts: row.get(3)?, failures: row.get(4)? };
+        let tries = Tries { attempts: row.get(3)?, failures: row.get(4)?, arrivals: row.get(6)? };
         let key = row.get::<_, Option<i64>>(5)?.and_then(|key| OrderKey::new(key.cast_unsigned()));
         let pending = Pending { not_before_ms: row.get(2)?, tries, key };
         retries.entry(row.get(0)?).or_default().push((row.get(1)?, pending));
@@ -190,6 +196,15 @@ fn class(outcome: Outcome) -> &'static str {
         Outcome::Failed(Trouble::Unknown) => "unknown",
         Outcome::Failed(Trouble::Unread) => "unread",
         Outcome::Failed(Trouble::Missing) => "missing",
+    }
+}
+
+/// The word of what became of a notification, where the outcome does not say it.
+fn word(fate: Fate) -> Option<&'static str> {
+    match fate {
+        Fate::GivenUp => Some("given_up"),
+        Fate::Aborted => Some("aborted"),
+        Fate::Delivered | Fate::Retry { .. } | Fate::Disable(_) => None,
     }
 }
 

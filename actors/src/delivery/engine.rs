@@ -332,6 +332,10 @@ impl Engine {
         let next_ms = match fate {
             Fate::Retry { not_before_ms } => Some(not_before_ms),
             Fate::Delivered | Fate::Aborted => None,
+            Fate::GivenUp => {
+                tracing::warn!(endpoint = %id, position = made.position, "a notification is given up, others arrive");
+                None
+            }
             Fate::Disable(reason) => {
                 tracing::warn!(endpoint = %id, ?reason, position = made.position, "an endpoint is disabled");
                 self.untold.push_back(Disabled { endpoint: id, reason });
@@ -346,6 +350,7 @@ impl Engine {
             started_ms: made.started_ms,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             outcome,
+            fate: Some(fate),
             answer: made.ended.answer,
             error: made.ended.error,
             next_ms,

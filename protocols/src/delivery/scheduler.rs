@@ -77,6 +77,8 @@ pub struct Change {
     pub standing: Standing,
     /// It is left alone until this time, in milliseconds since 1970; 0 or long ago when it is not.
     pub closed_until_ms: u64,
+    /// How many arrived at it.
+    pub arrivals: u64,
 }
 
 /// How an endpoint does, for people.

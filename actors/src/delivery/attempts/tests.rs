@@ -15,6 +15,7 @@ fn change(through: Position, open: Vec<(Position, Open)>, retries: &[(Position, 
         retries: retries.iter().copied().collect(),
         standing: Standing::Running,
         closed_until_ms: NOW,
+        arrivals: 8,
     }
 }
 
@@ -22,7 +23,8 @@ fn row(endpoint: Uuid, position: Position, status: u16, started_ms: u64) -> Row 
     let outcome = Outcome::Answered { status, retry_after_ms: None, directive: None };
     let (answer, error) = (vec![b'x'; 10_000], Some("é".repeat(1_000)));
     let (notification, attempt) = (Some(Uuid::from_u128(9)), 1);
-    Row { endpoint, position, notification, attempt, started_ms, took_us: 5, outcome, answer, error, next_ms: None }
+    let (took_us, fate, next_ms) = (5, None, None);
+    Row { endpoint, position, notification, attempt, started_ms, took_us, outcome, fate, answer, error, next_ms }
 }
 
 fn committed(writer: &Writer, changes: Vec<(Uuid, Change)>, rows: Vec<Row>, now_ms: u64) {
@@ -34,8 +36,8 @@ fn a_cursor_comes_back_with_all_that_is_owed() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("attempts.db");
     let (one, key) = (Uuid::from_u128(1), OrderKey::new(u64::MAX));
-    let open = vec![(3, Open { tries: Tries { attempts: 2, failures: 1 }, key })];
-    let pending = Pending { not_before_ms: NOW, tries: Tries { attempts: 1, failures: 1 }, key };
+    let open = vec![(3, Open { tries: Tries { attempts: 2, failures: 1, arrivals: 5 }, key })];
+    let pending = Pending { not_before_ms: NOW, tries: Tries { attempts: 1, failures: 1, arrivals: 6 }, key };
     let (writer, stored) = Writer::start(&path, NOW, DAY_MS).unwrap();
     assert!(stored.is_empty());
     committed(&writer, vec![(one, change(9, open.clone(), &[(2, Some(pending)), (4, Some(pending))]))], vec![], NOW);
@@ -45,6 +47,7 @@ fn a_cursor_comes_back_with_all_that_is_owed() {
     let (_writer, stored) = Writer::start(&path, NOW, DAY_MS).unwrap();
     let Stored { cursor, disabled, closed_until_ms } = &stored[&one];
     assert_eq!((cursor.dispatched_through(), *disabled, *closed_until_ms), (10, Some(Reason::Gone), NOW));
+    assert_eq!(cursor.arrivals(), 8);
     assert_eq!(cursor.open().iter().map(|(position, open)| (*position, *open)).collect::<Vec<_>>(), open);
     assert_eq!(cursor.retries().iter().collect::<Vec<_>>(), [(&2, &pending)]);
 }
@@ -64,6 +67,21 @@ fn attempts_are_read_back_cut_to_what_is_kept() {
     assert_eq!(attempts[0].error.as_ref().map(String::len), Some(ERROR_BYTES_MAX));
     assert_eq!(reader.undelivered(one, 0, 100).unwrap(), [8]);
     assert_eq!(reader.undelivered(Uuid::nil(), 0, 100).unwrap(), [0; 0]);
+}
+
+#[test]
+fn what_was_given_up_is_found_until_it_arrives() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("attempts.db");
+    let one = Uuid::from_u128(1);
+    let (writer, _) = Writer::start(&path, NOW, DAY_MS).unwrap();
+    let given_up = |position| Row { fate: Some(Fate::GivenUp), ..row(one, position, 400, NOW) };
+    committed(&writer, vec![], vec![row(one, 6, 204, NOW), given_up(7), given_up(8)], NOW);
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.given_up(one).unwrap(), [7, 8]);
+    assert_eq!(reader.attempts(one, 7, 7).unwrap()[0].fate.as_deref(), Some("given_up"));
+    committed(&writer, vec![], vec![row(one, 7, 204, NOW)], NOW);
+    assert_eq!(reader.given_up(one).unwrap(), [8]);
 }
 
 #[test]

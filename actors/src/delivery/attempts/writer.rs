@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    ANSWER_BYTES_MAX, Batch, ERROR_BYTES_MAX, OpenError, Row, Stored, blob, class, disabled, epoch, load, open,
+    ANSWER_BYTES_MAX, Batch, ERROR_BYTES_MAX, OpenError, Row, Stored, blob, class, disabled, epoch, load, open, word,
 };
 
 /// How many batches may wait: the next is made while one is written.
@@ -177,18 +177,20 @@ impl File {
         }
         self.connection
             .prepare_cached(
-                "INSERT INTO cursors (subscription, dispatched_through, open, disabled, closed_until_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO cursors (subscription, dispatched_through, open, disabled, closed_until_ms, arrivals)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
                  ON CONFLICT (subscription) DO UPDATE
                  SET dispatched_through = excluded.dispatched_through, open = excluded.open,
-                     disabled = excluded.disabled, closed_until_ms = excluded.closed_until_ms",
+                     disabled = excluded.disabled, closed_until_ms = excluded.closed_until_ms,
+                     arrivals = excluded.arrivals",
             )?
             .execute(params![
                 number,
                 change.dispatched_through,
                 blob::encode(&change.open),
                 disabled(change.standing),
-                change.closed_until_ms
+                change.closed_until_ms,
+                change.arrivals
             ])?;
         for (position, pending) in &change.retries {
             match pending {
@@ -196,8 +198,8 @@ impl File {
                     .connection
                     .prepare_cached(
                         "INSERT OR REPLACE INTO retries
-                         (subscription, position, not_before_ms, attempts, failures, order_key)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                         (subscription, position, not_before_ms, attempts, failures, order_key, arrivals)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     )?
                     .execute(params![
                         number,
@@ -205,7 +207,8 @@ impl File {
                         pending.not_before_ms,
                         pending.tries.attempts,
                         pending.tries.failures,
-                        pending.key.map(OrderKey::number).map(u64::cast_signed)
+                        pending.key.map(OrderKey::number).map(u64::cast_signed),
+                        pending.tries.arrivals
                     ])?,
                 None => self.forget(number, *position)?,
             };
@@ -229,8 +232,8 @@ impl File {
         self.connection
             .prepare_cached(
                 "INSERT INTO attempts (subscription, position, notification, attempt, started_ms, took_us, class, status,
-                                       answer, error, next_ms, epoch)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                       answer, error, next_ms, epoch, fate)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 number,
@@ -244,7 +247,8 @@ impl File {
                 (!answer.is_empty()).then_some(answer),
                 error,
                 row.next_ms,
-                self.epoch
+                self.epoch,
+                row.fate.and_then(word)
             ])?;
         Ok(())
     }

@@ -130,6 +130,7 @@ impl Engine {
             started_ms: now_ms,
             took_us: 0,
             outcome: Outcome::Failed(Trouble::Unknown),
+            fate: None,
             answer: Vec::new(),
             error: None,
             next_ms: Some(now_ms),

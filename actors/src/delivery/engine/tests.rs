@@ -228,6 +228,31 @@ async fn an_exhausted_endpoint_is_disabled_over_restarts_and_gets_everything_whe
 }
 
 #[tokio::test]
+async fn one_that_is_never_taken_is_given_up_while_others_arrive_and_can_be_sent_again() {
+    let is_healed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = Arc::clone(&is_healed);
+    let refuses =
+        move |received: &Received| position(received) == 1 && !asked.load(std::sync::atomic::Ordering::SeqCst);
+    let mut sink = Sink::start(move |received| status(if refuses(received) { 400 } else { 204 }, "")).await;
+    let mut desk = Desk::start();
+    let id = Uuid::from_u128(1);
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(5);
+    assert_eq!(arrivals(&mut sink, 8).await, [1, 1, 1, 1, 2, 3, 4, 5]);
+    desk.rows(id, |rows| rows.len() == 8).await;
+    let reader = Reader::open(&desk.folder.path().join("attempts.db")).unwrap();
+    let given_up = reader.given_up(id).unwrap();
+    assert_eq!((given_up.clone(), desk.notices.try_recv().ok()), (vec![1], None));
+    desk.log.publish(1);
+    assert_eq!(arrivals(&mut sink, 1).await, [6], "it is served");
+    is_healed.store(true, std::sync::atomic::Ordering::SeqCst);
+    desk.tell(Command::Resend { endpoint: id, positions: given_up }).await;
+    assert_eq!(arrivals(&mut sink, 1).await, [1]);
+    desk.rows(id, |rows| rows.len() == 10).await;
+    assert!(reader.given_up(id).unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn an_orderly_end_loses_nothing_and_repeats_nothing() {
     let mut sink = Sink::start(|_| status(204, "")).await;
     let desk = Desk::start();

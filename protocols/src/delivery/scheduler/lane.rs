@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use super::super::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
 use super::super::endpoint::{Load, Order};
 use super::super::policy::Chance;
-use super::super::verdict::{Fate, Outcome, Verdict, judge};
+use super::super::verdict::{Fate, Outcome, Past, Verdict, judge};
 use super::{Change, EndpointNo, Standing, Terms};
 
 /// How many an endpoint claims for each that it may have under way, so that it has something to send while a claim is stored.
@@ -159,6 +159,7 @@ impl<T> Lane<T> {
             retries: self.cursor.take_moved(),
             standing: self.standing,
             closed_until_ms: self.load.closed_until_ms(),
+            arrivals: self.cursor.arrivals(),
         })
     }
 
@@ -212,18 +213,28 @@ impl<T> Lane<T> {
         self.flying.swap_remove(flying);
         let open = self.cursor.open().get(&position).copied();
         let Open { tries, key } = open.unwrap_or(Open { tries: Tries::default(), key: None });
-        let verdict = judge(outcome, &self.terms.schedule, u32::from(tries.failures), now_ms, chance);
+        let arrived = self.cursor.arrivals();
+        let past = Past { failures: tries.failures.into(), arrived_then: tries.arrivals, arrived };
+        let verdict = judge(outcome, &self.terms.schedule, past, now_ms, chance);
         if open.is_none() {
             return Some(verdict);
         }
         let attempts = tries.attempts.saturating_add(1);
+        let arrivals = if tries.failures == 0 { arrived } else { tries.arrivals };
         let pending = |not_before_ms: u64, failures: u32| Pending {
             not_before_ms,
-            tries: Tries { attempts, failures: u16::try_from(failures).unwrap_or(u16::MAX) },
+            tries: Tries { attempts, failures: u16::try_from(failures).unwrap_or(u16::MAX), arrivals },
             key,
         };
         match verdict.fate {
-            Fate::Delivered | Fate::Aborted => self.settle(position, key),
+            Fate::Delivered => {
+                self.cursor.arrive(position);
+                self.free(position, key);
+            }
+            Fate::Aborted | Fate::GivenUp => {
+                self.cursor.settle(position);
+                self.free(position, key);
+            }
             Fate::Retry { not_before_ms } => self.cursor.postpone(position, pending(not_before_ms, verdict.failures)),
             Fate::Disable(reason) => {
                 self.cursor.postpone(position, pending(now_ms, 0));
@@ -233,8 +244,8 @@ impl<T> Lane<T> {
         Some(verdict)
     }
 
-    fn settle(&mut self, position: Position, key: Option<OrderKey>) {
-        self.cursor.settle(position);
+    /// Others of its deposit wait for it no more.
+    fn free(&mut self, position: Position, key: Option<OrderKey>) {
         if let Some(key) = key
             && self.holders.get(&key) == Some(&position)
         {

@@ -109,7 +109,7 @@ fn a_failure_is_sent_again_when_its_time_has_come() {
     let again = desk.send();
     assert_eq!(
         (positions(&again), again[0].tries, again[0].payload),
-        (vec![1], Tries { attempts: 1, failures: 1 }, None)
+        (vec![1], Tries { attempts: 1, failures: 1, arrivals: 0 }, None)
     );
 }
 
@@ -167,7 +167,32 @@ fn the_exhausted_one_disables_and_begins_anew_when_the_endpoint_runs_again() {
     let last = desk.send().remove(0);
     assert_eq!(desk.end(&last, FAILED).fate, Fate::Disable(Reason::Exhausted));
     desk.scheduler.set_standing(EndpointNo(0), Standing::Running);
-    assert_eq!(desk.send()[0].tries, Tries { attempts: 4, failures: 0 });
+    assert_eq!(desk.send()[0].tries, Tries { attempts: 4, failures: 0, arrivals: 0 });
+}
+
+/// The endpoint takes everything but the first notification, over a restart.
+#[test]
+fn one_that_is_never_taken_is_given_up_alone_while_others_arrive() {
+    let mut desk = Desk::new(1, Order::PerDeposit, 5);
+    for delay_ms in [30_000, 60_000, 120_000] {
+        let attempts = desk.send();
+        assert_eq!(attempts[0].position, 1);
+        desk.end(&attempts[0], FAILED);
+        desk.end_all(&attempts[1..], WELL);
+        let through = desk.scheduler.cursor(EndpointNo(0)).clone();
+        let (open, retries) = (through.open().clone(), through.retries().clone());
+        let cursor = Cursor::restore(through.dispatched_through(), open, retries).with_arrivals(through.arrivals());
+        desk.scheduler = Scheduler::default();
+        desk.scheduler.add(terms(Order::PerDeposit), Standing::Running, cursor, 0);
+        desk.now_ms += delay_ms;
+    }
+    let last = desk.send().remove(0);
+    assert_eq!((last.position, last.tries.arrivals), (1, 0));
+    assert_eq!(desk.end(&last, FAILED).fate, Fate::GivenUp);
+    assert_eq!(desk.scheduler.standing(EndpointNo(0)), Standing::Running);
+    assert_eq!(positions(&desk.send()), [5], "what waited for it goes on");
+    desk.scheduler.resend(EndpointNo(0), &[1], desk.now_ms);
+    assert_eq!(positions(&desk.send()), [1], "whoever wants it gets it again");
 }
 
 #[test]
@@ -229,7 +254,7 @@ fn an_endpoint_that_stops_answering_moves_to_the_slow_ones() {
 
 #[test]
 fn what_a_process_that_ended_had_open_is_unknown_and_sent_again() {
-    let open = |attempts| Open { tries: Tries { attempts, failures: 0 }, key: None };
+    let open = |attempts| Open { tries: Tries { attempts, failures: 0, arrivals: 0 }, key: None };
     let cursor = Cursor::restore(9, [(4, open(0)), (7, open(2))], []);
     let mut desk = Desk::new(0, Order::Free, 9);
     let endpoint = desk.scheduler.add(terms(Order::Free), Standing::Running, cursor, 0);
@@ -395,7 +420,7 @@ impl Life {
         let attempt = self.flying.swap_remove(index);
         let id = (attempt.endpoint, attempt.position);
         match self.desk.end(&attempt, outcome).fate {
-            Fate::Delivered | Fate::Aborted => assert!(self.settled.insert(id)),
+            Fate::Delivered | Fate::Aborted | Fate::GivenUp => assert!(self.settled.insert(id)),
             Fate::Retry { not_before_ms } => drop(self.not_before.insert(id, not_before_ms)),
             Fate::Disable(_) => drop(self.not_before.remove(&id)),
         }

@@ -129,6 +129,7 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
             ("answer", "string?"),
             ("error", "string?"),
             ("next_at", "time?"),
+            ("fate", "string?"),
         ],
         source: Source::Struct("Attempt", ATTEMPTS),
     },
