@@ -9,6 +9,7 @@
 mod book;
 mod customer;
 pub mod delivery;
+pub mod endings;
 pub mod endpoint;
 pub mod ownership;
 mod source;
@@ -22,7 +23,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{Hash32, Position, SubscriptionId, Version};
 use millrace_model::subscription::Address;
-use millrace_model::subscription::{Change, Command, Ownership, Rejection, Subscribe, Subscription, Terms};
+use millrace_model::subscription::{Change, Command, Kept, Ownership, Rejection, Subscribe, Subscription, Terms};
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
 
@@ -90,6 +91,8 @@ pub struct Known {
     pub moved_at: Option<Position>,
     /// When it began.
     pub since: DateTime<Utc>,
+    /// Since when nothing can be sent to it; made, changed, resumed or disabled since then it is counted anew.
+    pub unserved_since: Option<DateTime<Utc>>,
 }
 
 /// Those that are not over.
@@ -160,6 +163,7 @@ enum Request {
     SubscribeCustomer { customer: Hash32, url: String, reply: oneshot::Sender<Done> },
     Patch { id: SubscriptionId, patch: Box<Patch>, reply: oneshot::Sender<Done> },
     Do { id: SubscriptionId, command: Command, reply: oneshot::Sender<Done> },
+    EndUnserved { kept: Kept, reply: oneshot::Sender<Result<usize, SubscribeError>> },
 }
 
 /// What the service works with.
@@ -218,6 +222,11 @@ impl Subscriptions {
         self.call(|reply| Request::Do { id, command, reply }).await
     }
 
+    /// Ends some that nothing could be sent to for too long; says how many.
+    async fn end_unserved(&self, kept: Kept) -> Result<usize, SubscribeError> {
+        self.call(|reply| Request::EndUnserved { kept, reply }).await
+    }
+
     /// Those that are not over, as the log's newest events leave them; nothing before it was read.
     pub fn list(&self) -> Option<List> {
         self.list.borrow().clone()
@@ -233,7 +242,10 @@ impl Subscriptions {
         self.reach
     }
 
-    async fn call(&self, request: impl FnOnce(oneshot::Sender<Done>) -> Request) -> Done {
+    async fn call<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, SubscribeError>>) -> Request,
+    ) -> Result<T, SubscribeError> {
         self.door.call(request, ANSWER_WITHIN).await.map_err(|error| match error {
             AskError::Busy => SubscribeError::Busy,
             AskError::Down => SubscribeError::Down,
@@ -285,22 +297,15 @@ struct Service {
 impl Service {
     /// A caller who has given up is not served: nothing is what it became.
     async fn carry_out(&self, request: Request) {
-        let (reply, done) = match request {
-            Request::Subscribe { wanted, reply } if !reply.is_closed() => (reply, self.subscribe(*wanted).await),
-            Request::SubscribeCustomer { customer, url, reply } if !reply.is_closed() => {
-                (reply, self.subscribe_customer(customer, url).await)
+        match request {
+            Request::Subscribe { wanted, reply } => answer(reply, self.subscribe(*wanted)).await,
+            Request::SubscribeCustomer { customer, url, reply } => {
+                answer(reply, self.subscribe_customer(customer, url)).await;
             }
-            Request::Patch { id, patch, reply } if !reply.is_closed() => (reply, self.patch(id, *patch).await),
-            Request::Do { id, command, reply } if !reply.is_closed() => (reply, self.execute(id, command).await),
-            Request::Subscribe { .. }
-            | Request::SubscribeCustomer { .. }
-            | Request::Patch { .. }
-            | Request::Do { .. } => return,
-        };
-        if let Err(error) = &done {
-            tracing::warn!(%error, "a request about a subscription was not carried out");
+            Request::Patch { id, patch, reply } => answer(reply, self.patch(id, *patch)).await,
+            Request::Do { id, command, reply } => answer(reply, self.execute(id, command)).await,
+            Request::EndUnserved { kept, reply } => answer(reply, self.end_unserved(kept)).await,
         }
-        let _ = reply.send(done);
     }
 
     /// What is over is forgotten: nobody can read any more where it led.
@@ -360,4 +365,18 @@ impl Service {
         let sealed = endpoint.seal(&self.keys, id).await?;
         self.book.execute(id, change(sealed)).await
     }
+}
+
+async fn answer<T>(
+    reply: oneshot::Sender<Result<T, SubscribeError>>,
+    doing: impl Future<Output = Result<T, SubscribeError>>,
+) {
+    if reply.is_closed() {
+        return;
+    }
+    let done = doing.await;
+    if let Err(error) = &done {
+        tracing::warn!(%error, "a request about a subscription was not carried out");
+    }
+    let _ = reply.send(done);
 }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Category, CommandId, Position, StreamName, SubscriptionId};
 use millrace_model::subscription::{self, Command, Rejection, Subscription, evolve};
@@ -212,6 +213,7 @@ fn after(before: Option<Known>, recorded: &Recorded, keys: &CustomerKeys) -> Opt
     }
     let (begun, since) =
         before.as_ref().map_or((recorded.position, recorded.recorded_at), |known| (known.begun, known.since));
+    let unserved_before = before.as_ref().and_then(|known| known.unserved_since);
     let moved_before = before.as_ref().and_then(|known| known.moved_at);
     let (opened, subscription) = before.map(|known| (known.endpoint, known.subscription)).unzip();
     let sealed_before = subscription.as_ref().map(|subscription: &Subscription| subscription.sealed.clone());
@@ -223,7 +225,32 @@ fn after(before: Option<Known>, recorded: &Recorded, keys: &CustomerKeys) -> Opt
         subscription::Event::CursorMoved(_) => Some(position),
         _ => moved_before,
     };
-    Some(Known { endpoint, subscription, version: recorded.version, begun, position, moved_at, since })
+    let unserved_since = unserved_since(&subscription, event, unserved_before, recorded.recorded_at);
+    let version = recorded.version;
+    Some(Known { endpoint, subscription, version, begun, position, moved_at, since, unserved_since })
+}
+
+fn unserved_since(
+    after: &Subscription,
+    event: &subscription::Event,
+    before: Option<DateTime<Utc>>,
+    at: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    use subscription::Event;
+    if after.is_served() {
+        return None;
+    }
+    Some(match event {
+        Event::Subscribed(_)
+        | Event::SubscriptionChanged(_)
+        | Event::DeliveryResumed(_)
+        | Event::DeliveryDisabled(_) => at,
+        Event::OwnershipProved(_)
+        | Event::OwnershipFailed(_)
+        | Event::DeliveryPaused(_)
+        | Event::CursorMoved(_)
+        | Event::Unsubscribed(_) => before.unwrap_or(at),
+    })
 }
 
 fn open(keys: &CustomerKeys, subscription: &Subscription) -> Result<Endpoint, NotOpen> {

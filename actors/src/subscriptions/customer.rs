@@ -59,6 +59,7 @@ impl Service {
                 }
             }
         }
+        self.make_room(customer).await?;
         self.refuse_too_many(Some(customer))?;
         let endpoint = Endpoint::ton_events(url, customer).await;
         let wanted = Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved };

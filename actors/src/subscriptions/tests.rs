@@ -17,6 +17,7 @@ use crate::event_store::{Execution, Settings as StoreSettings};
 use crate::supervision::Registry;
 
 struct Desk {
+    clock: Arc<ManualClock>,
     tree: Tree,
     store: Store,
     subscriptions: Subscriptions,
@@ -29,21 +30,25 @@ impl Desk {
     }
 
     async fn start_in(folder: TempDir) -> Self {
-        let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 1);
+        Self::start_at(folder, Arc::new(ManualClock::new(SystemClock.now()))).await
+    }
+
+    async fn start_at(folder: TempDir, clock: Arc<ManualClock>) -> Self {
+        let tree = Tree::new(Registry::new(clock.clone()), 1);
         let path = folder.path().join("log.db");
-        let settings = StoreSettings { path, execution: Execution::Inline, clock: Arc::new(SystemClock) };
+        let settings = StoreSettings { path, execution: Execution::Inline, clock: clock.clone() };
         let store = Store::start(&tree, settings).unwrap();
         let keys = CustomerKeys::at(folder.path().join("keys.db"));
-        let settings = Settings { keys, reach: Reach::Public, clock: Arc::new(SystemClock) };
+        let settings = Settings { keys, reach: Reach::Public, clock: clock.clone() };
         let subscriptions = start(&tree, store.clone(), settings).unwrap();
         let mut list = subscriptions.changes();
         list.wait_for(Option::is_some).await.unwrap();
-        Self { tree, store, subscriptions, folder }
+        Self { clock, tree, store, subscriptions, folder }
     }
 
     async fn again(self) -> Self {
         self.tree.shutdown(Duration::from_secs(4)).await;
-        Self::start_in(self.folder).await
+        Self::start_at(self.folder, self.clock).await
     }
 
     async fn subscribe(&self, wanted: Wanted) -> Arc<Known> {
@@ -140,6 +145,64 @@ async fn another_secret_signs_beside_the_one_before_until_that_ends() {
     let newest = &endpoint.secrets[0].text;
     assert_ne!(*newest, known.endpoint.as_ref().unwrap().secrets[0].text);
     assert!(newest.parse().map(Key::Symmetric).is_ok());
+}
+
+const KEPT: Kept = Kept { unproved_s: 3_600, idle_s: 30 * 86_400 };
+
+impl Desk {
+    async fn of_customer(&self, url: &str) -> Done {
+        self.subscriptions.subscribe_customer(Hash32([7; 32]), url.to_owned()).await
+    }
+
+    async fn execute(&self, id: SubscriptionId, command: Command) -> Arc<Known> {
+        self.subscriptions.execute(id, command).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn who_never_proved_himself_is_gone_after_an_hour_with_his_key_and_who_did_stays() {
+    let desk = Desk::start().await;
+    let never = desk.of_customer(URL).await.unwrap();
+    let proved = desk.of_customer("https://other.example/").await.unwrap().subscription.id;
+    desk.execute(proved, Command::ProveOwnership).await;
+    let disabled = desk.subscribe(wanted(URL)).await.subscription.id;
+    desk.execute(disabled, Command::DisableDelivery { why: Disabling::Exhausted }).await;
+    let left = async |desk: &Desk| {
+        while desk.subscriptions.end_unserved(KEPT).await.unwrap() > 0 {}
+        desk.subscriptions.list().unwrap().keys().copied().collect::<Vec<_>>()
+    };
+    assert_eq!(left(&desk).await.len(), 3);
+    desk.clock.advance(TimeDelta::hours(1));
+    assert_eq!(left(&desk).await, [proved, disabled]);
+    let keys = CustomerKeys::at(desk.folder.path().join("keys.db"));
+    let sealed = &never.subscription.sealed;
+    assert_eq!(Endpoint::open(&keys, never.subscription.id, sealed), Err(NotOpen::Forgotten));
+
+    desk.clock.advance(TimeDelta::days(29));
+    desk.execute(disabled, Command::MoveCursor { after: 0 }).await;
+    let desk = desk.again().await;
+    desk.clock.advance(TimeDelta::hours(22));
+    assert_eq!(left(&desk).await, [proved, disabled]);
+    desk.clock.advance(TimeDelta::hours(1));
+    assert_eq!(left(&desk).await, [proved], "it was disabled a month ago; nothing to tell is no reason");
+}
+
+#[tokio::test]
+async fn whoever_never_proved_himself_makes_room_and_nobody_else() {
+    let desk = Desk::start().await;
+    let url = |number: usize| format!("https://shop.example/{number}");
+    let mut ids = Vec::new();
+    for number in 0..OF_A_CUSTOMER_MAX {
+        ids.push(desk.of_customer(&url(number)).await.unwrap().subscription.id);
+    }
+    desk.execute(ids[0], Command::ProveOwnership).await;
+    desk.of_customer(&url(99)).await.unwrap();
+    let list = desk.subscriptions.list().unwrap();
+    assert!(list.contains_key(&ids[0]) && !list.contains_key(&ids[1]) && list.len() == OF_A_CUSTOMER_MAX);
+    for id in list.keys().filter(|id| **id != ids[0]) {
+        desk.execute(*id, Command::ProveOwnership).await;
+    }
+    assert!(matches!(desk.of_customer(&url(100)).await, Err(SubscribeError::CustomerFull)));
 }
 
 /// What the engine is told, in a word each.

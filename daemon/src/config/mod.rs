@@ -16,6 +16,7 @@ mod secret;
 mod section;
 mod setting;
 mod show;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +32,7 @@ pub use problem::{ConfigError, Origin as Layer, Problem};
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use setting::Setting;
+pub use subscriptions::Subscriptions;
 
 use crate::bounded_file::read_text;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub skycoin: Skycoin,
     /// The exchange.
     pub c2cx: C2cx,
+    /// Who is told.
+    pub subscriptions: Subscriptions,
     /// The stand-ins.
     pub sandbox: Sandbox,
 }
@@ -98,6 +102,7 @@ pub fn parse(
         bitcoin: Bitcoin::read(&mut layers, in_sandbox),
         skycoin: Skycoin::read(&mut layers),
         c2cx: C2cx::read(&mut layers),
+        subscriptions: Subscriptions::read(&mut layers),
         sandbox: Sandbox::read(&mut layers, in_sandbox, &desk.data_dir),
         desk,
     };

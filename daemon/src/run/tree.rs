@@ -39,7 +39,7 @@ use millrace_actors::sealer;
 use millrace_actors::sender;
 use millrace_actors::stations::{self, Stations};
 use millrace_actors::stock::{self, Stock};
-use millrace_actors::subscriptions::{self, Subscriptions, delivery, ownership};
+use millrace_actors::subscriptions::{self, Subscriptions, delivery, endings, ownership};
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::Switch;
@@ -218,6 +218,7 @@ fn notifying(
     delivery::start(followers, store.clone(), views.clone(), subscriptions.clone(), settings)?;
     let settings = ownership::Settings { runtime: http, clock: Arc::clone(clock) };
     ownership::start(followers, store.clone(), subscriptions.clone(), settings)?;
+    endings::start(followers, store.clone(), subscriptions.clone(), config.subscriptions.kept)?;
     Ok(subscriptions)
 }
 

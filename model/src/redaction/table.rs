@@ -202,6 +202,7 @@ pub(super) const COMMANDS: &[Fields] = &[
     row("ResumeDelivery", NOBODY, &[]),
     row("DisableDelivery", NOBODY, &["why"]),
     row("MoveCursor", NOBODY, &["after"]),
+    row("EndUnserved", NOBODY, &["since", "now", "kept.unproved_s", "kept.idle_s"]),
     row("Unsubscribe", NOBODY, &["why"]),
     row("ObserveMined", NOBODY, BLOCK),
     row("ObserveOrphaned", NOBODY, &[]),

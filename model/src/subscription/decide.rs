@@ -1,5 +1,6 @@
 //! What may be done to a subscription, and what comes of it.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::{
@@ -41,6 +42,8 @@ pub enum Command {
         /// What comes after this position is told.
         after: Position,
     },
+    /// No more of it, if nothing could be sent for too long.
+    EndUnserved(Unserved),
     /// No more of it.
     Unsubscribe {
         /// Why.
@@ -70,6 +73,26 @@ pub struct Change {
     pub terms: Terms,
     /// Whether the address is another one.
     pub address: Address,
+}
+
+/// See [`Command::EndUnserved`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unserved {
+    /// Since when nothing can be sent; it was made, changed, resumed or stopped then.
+    pub since: DateTime<Utc>,
+    /// What time it is.
+    pub now: DateTime<Utc>,
+    /// How long such a one is kept.
+    pub kept: Kept,
+}
+
+/// How long a subscription is kept that nothing can be sent to, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// While its receiver has not proved itself.
+    pub unproved_s: u32,
+    /// When it did, or does not have to.
+    pub idle_s: u32,
 }
 
 /// Whether a changed subscription leads elsewhere.
@@ -126,6 +149,7 @@ impl Command {
             Self::ResumeDelivery => "ResumeDelivery",
             Self::DisableDelivery { .. } => "DisableDelivery",
             Self::MoveCursor { .. } => "MoveCursor",
+            Self::EndUnserved(_) => "EndUnserved",
             Self::Unsubscribe { .. } => "Unsubscribe",
         }
     }
@@ -154,8 +178,29 @@ impl Subscription {
                 None | Some(Stopped::Paused) => Some(DeliveryDisabled { why: *why }.into()),
                 Some(Stopped::Unproved | Stopped::Disabled { .. }) => None,
             }),
+            (Some(before), Command::EndUnserved(unserved)) => {
+                Ok(before.ending(unserved).map(|why| Unsubscribed { why }.into()))
+            }
             (Some(_), Command::MoveCursor { after }) => Ok(Some(CursorMoved { after: *after }.into())),
         }
+    }
+
+    /// Whether [`Command::EndUnserved`] would end it.
+    pub fn is_due(&self, unserved: &Unserved) -> bool {
+        self.ended.is_none() && self.ending(unserved).is_some()
+    }
+
+    /// What somebody paused waits for him.
+    fn ending(&self, unserved: &Unserved) -> Option<Ending> {
+        if self.is_served() || self.stopped == Some(Stopped::Paused) {
+            return None;
+        }
+        let stood_s = unserved.now.signed_duration_since(unserved.since).num_seconds();
+        let (kept_s, why) = match self.proof {
+            Proof::Missing { .. } => (unserved.kept.unproved_s, Ending::NeverProved),
+            Proof::NotNeeded | Proof::Given { .. } => (unserved.kept.idle_s, Ending::Idle),
+        };
+        (stood_s >= i64::from(kept_s)).then_some(why)
     }
 
     fn change(&self, change: &Change) -> Result<Option<Event>, Rejection> {

@@ -126,3 +126,51 @@ fn what_is_wanted_has_its_limits() {
 fn a_moved_cursor_is_remembered() {
     assert_eq!(after(Ownership::Vouched, &[Command::MoveCursor { after: 9 }]).moved_to, Some(9));
 }
+
+const KEPT: Kept = Kept { unproved_s: 3_600, idle_s: 30 * 86_400 };
+
+/// As what it ends when nothing could be sent to it for so long.
+fn ending(subscription: &Subscription, stood_s: i64) -> Option<Ending> {
+    let since = chrono::DateTime::UNIX_EPOCH;
+    let now = since + chrono::TimeDelta::seconds(stood_s);
+    let event = decide(subscription, &Command::EndUnserved(Unserved { since, now, kept: KEPT })).unwrap();
+    event.map(|event| match event {
+        Event::Unsubscribed(over) => over.why,
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn a_receiver_has_an_hour_to_prove_itself() {
+    let unproved = after(Ownership::ToBeProved, &[]);
+    assert_eq!((ending(&unproved, 3_599), ending(&unproved, 3_600)), (None, Some(Ending::NeverProved)));
+    let moved = after(Ownership::ToBeProved, &[Command::ProveOwnership, change(Address::Other)]);
+    assert_eq!(ending(&moved, 3_600), Some(Ending::NeverProved), "and for each address");
+    assert_eq!(ending(&unproved, -5), None, "a clock that was put back ends nothing");
+}
+
+#[test]
+fn what_cannot_be_delivered_to_ends_after_a_month_and_what_can_or_was_paused_never() {
+    let (fail, disable) = (Command::FailOwnership, Command::DisableDelivery { why: Disabling::Gone });
+    let disabled = after(Ownership::Vouched, std::slice::from_ref(&disable));
+    let stopped = after(Ownership::ToBeProved, &[Command::ProveOwnership, fail.clone(), fail.clone(), fail]);
+    for dead in [disabled, stopped] {
+        assert_eq!((ending(&dead, 30 * 86_400 - 1), ending(&dead, 30 * 86_400)), (None, Some(Ending::Idle)));
+    }
+    let paused = [Command::PauseDelivery];
+    for kept in [after(Ownership::Vouched, &[]), after(Ownership::Vouched, &paused)] {
+        assert_eq!(ending(&kept, i64::from(u32::MAX)), None);
+    }
+    assert_eq!(ending(&after(Ownership::ToBeProved, &paused), i64::from(u32::MAX)), None);
+}
+
+#[test]
+fn only_who_did_not_prove_itself_makes_room() {
+    let (prove, fail) = (Command::ProveOwnership, Command::FailOwnership);
+    let room = |ownership, commands: &[Command]| after(ownership, commands).makes_room();
+    assert_eq!(room(Ownership::ToBeProved, &[]), Some(Ending::NeverProved));
+    let stopped = [prove.clone(), fail.clone(), fail.clone(), fail];
+    assert_eq!(room(Ownership::ToBeProved, &stopped), Some(Ending::Idle));
+    assert_eq!(room(Ownership::ToBeProved, &[prove]), None);
+    assert_eq!(room(Ownership::Vouched, &[Command::DisableDelivery { why: Disabling::Gone }]), None);
+}
