@@ -163,6 +163,7 @@ enum Request {
     SubscribeCustomer { customer: Hash32, url: String, reply: oneshot::Sender<Done> },
     Patch { id: SubscriptionId, patch: Box<Patch>, reply: oneshot::Sender<Done> },
     Do { id: SubscriptionId, command: Command, reply: oneshot::Sender<Done> },
+    SweepKeys { reply: oneshot::Sender<Result<usize, SubscribeError>> },
     EndUnserved { kept: Kept, reply: oneshot::Sender<Result<usize, SubscribeError>> },
 }
 
@@ -225,6 +226,11 @@ impl Subscriptions {
     /// Ends some that nothing could be sent to for too long; says how many.
     async fn end_unserved(&self, kept: Kept) -> Result<usize, SubscribeError> {
         self.call(|reply| Request::EndUnserved { kept, reply }).await
+    }
+
+    /// Destroys keys of subscriptions that are over; says how many.
+    async fn sweep_keys(&self) -> Result<usize, SubscribeError> {
+        self.call(|reply| Request::SweepKeys { reply }).await
     }
 
     /// Those that are not over, as the log's newest events leave them; nothing before it was read.
@@ -304,6 +310,7 @@ impl Service {
             }
             Request::Patch { id, patch, reply } => answer(reply, self.patch(id, *patch)).await,
             Request::Do { id, command, reply } => answer(reply, self.execute(id, command)).await,
+            Request::SweepKeys { reply } => answer(reply, self.sweep_keys()).await,
             Request::EndUnserved { kept, reply } => answer(reply, self.end_unserved(kept)).await,
         }
     }

@@ -84,7 +84,7 @@ impl Book {
         self.look_up(id).await?.ok_or(Rejection::Missing.into())
     }
 
-    async fn look_up(&self, id: SubscriptionId) -> Result<Option<Arc<Known>>, SubscribeError> {
+    pub(super) async fn look_up(&self, id: SubscriptionId) -> Result<Option<Arc<Known>>, SubscribeError> {
         let (reader, keys) = (self.store.reader()?, self.keys.clone());
         let reading = tokio::task::spawn_blocking(move || {
             let events = reader.stream(&StreamName::Subscription(id), 0)?;

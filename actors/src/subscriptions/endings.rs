@@ -1,6 +1,8 @@
 //! Ends subscriptions that nothing could be sent to for too long, and has the oldest whose receiver never proved itself make
 //! room where places are taken.
 //!
+//! A key whose subscription is over is destroyed at the latest here, at a start and hourly.
+//!
 //! Whether one's time has come is the aggregate's decision; here it is only asked, now and then. After a start it is not asked
 //! before everybody who has to prove himself had a round of questions.
 
@@ -11,7 +13,7 @@ use millrace_model::ids::Hash32;
 use millrace_model::subscription::{Command, Ending, Kept, Unserved};
 use xtra::Mailbox;
 
-use super::{Known, OF_A_CUSTOMER_MAX, SUBSCRIPTIONS_MAX, Service, SubscribeError, Subscriptions};
+use super::{Known, OF_A_CUSTOMER_MAX, SUBSCRIPTIONS_MAX, Service, SubscribeError, Subscriptions, endpoint};
 use crate::event_store::Store;
 use crate::supervision::{Incarnation, Policy, Tree, TreeError};
 
@@ -58,12 +60,22 @@ impl xtra::Actor for Actor {
 }
 
 async fn run(subscriptions: Subscriptions, kept: Kept) -> Result<(), String> {
+    sweep(&subscriptions).await;
     tokio::time::sleep(FIRST_AFTER).await;
     loop {
         if let Err(error) = end_all(&subscriptions, kept).await {
             tracing::warn!(%error, "subscriptions whose time has come stand for another while");
         }
+        sweep(&subscriptions).await;
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+async fn sweep(subscriptions: &Subscriptions) {
+    match subscriptions.sweep_keys().await {
+        Ok(0) => {}
+        Ok(swept) => tracing::info!(swept, "keys of subscriptions that were over already are destroyed"),
+        Err(error) => tracing::warn!(%error, "keys of subscriptions that are over are not looked for"),
     }
 }
 
@@ -92,6 +104,23 @@ impl Service {
             }
         }
         Ok(ended)
+    }
+
+    /// Destroys the keys of subscriptions that are over: the process may have ended between that event and its key's end. Says
+    /// how many. Of which the log has no end it may have one in a later copy, so their keys stay.
+    pub(super) async fn sweep_keys(&self) -> Result<usize, SubscribeError> {
+        let (list, mut swept) = (self.book.list(), 0);
+        for id in endpoint::with_keys(&self.keys).await? {
+            if list.contains_key(&id) {
+                continue;
+            }
+            let is_over = self.book.look_up(id).await?.is_some_and(|known| known.subscription.ended.is_some());
+            if is_over {
+                endpoint::forget(&self.keys, id, self.clock.now()).await?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
     }
 
     /// Where a customer's places, or all there are, are taken, one whose receiver did not prove itself goes: the oldest.

@@ -157,6 +157,20 @@ impl Desk {
     async fn execute(&self, id: SubscriptionId, command: Command) -> Arc<Known> {
         self.subscriptions.execute(id, command).await.unwrap()
     }
+
+    /// Ends those whose time has come; says how many.
+    async fn end(&self) -> usize {
+        self.subscriptions.end_unserved(KEPT).await.unwrap()
+    }
+
+    /// Waits until these are left.
+    async fn left(&self, ids: &[SubscriptionId]) {
+        let (mut lists, mut ids) = (self.subscriptions.changes(), ids.to_vec());
+        // Those of one moment have no order among them.
+        ids.sort_unstable();
+        let left = lists.wait_for(|list| list.as_ref().is_some_and(|list| list.keys().eq(&ids)));
+        tokio::time::timeout(Duration::from_secs(30), left).await.expect("these are left").unwrap();
+    }
 }
 
 #[tokio::test]
@@ -167,13 +181,11 @@ async fn who_never_proved_himself_is_gone_after_an_hour_with_his_key_and_who_did
     desk.execute(proved, Command::ProveOwnership).await;
     let disabled = desk.subscribe(wanted(URL)).await.subscription.id;
     desk.execute(disabled, Command::DisableDelivery { why: Disabling::Exhausted }).await;
-    let left = async |desk: &Desk| {
-        while desk.subscriptions.end_unserved(KEPT).await.unwrap() > 0 {}
-        desk.subscriptions.list().unwrap().keys().copied().collect::<Vec<_>>()
-    };
-    assert_eq!(left(&desk).await.len(), 3);
+    assert_eq!(desk.end().await, 0);
+    desk.left(&[never.subscription.id, proved, disabled]).await;
     desk.clock.advance(TimeDelta::hours(1));
-    assert_eq!(left(&desk).await, [proved, disabled]);
+    assert_eq!(desk.end().await, 1);
+    desk.left(&[proved, disabled]).await;
     let keys = CustomerKeys::at(desk.folder.path().join("keys.db"));
     let sealed = &never.subscription.sealed;
     assert_eq!(Endpoint::open(&keys, never.subscription.id, sealed), Err(NotOpen::Forgotten));
@@ -182,9 +194,39 @@ async fn who_never_proved_himself_is_gone_after_an_hour_with_his_key_and_who_did
     desk.execute(disabled, Command::MoveCursor { after: 0 }).await;
     let desk = desk.again().await;
     desk.clock.advance(TimeDelta::hours(22));
-    assert_eq!(left(&desk).await, [proved, disabled]);
+    assert_eq!(desk.end().await, 0);
     desk.clock.advance(TimeDelta::hours(1));
-    assert_eq!(left(&desk).await, [proved], "it was disabled a month ago; nothing to tell is no reason");
+    assert_eq!(desk.end().await, 1, "it was disabled a month ago");
+    desk.left(&[proved]).await;
+}
+
+#[tokio::test]
+async fn the_key_of_one_that_ended_in_a_crash_is_swept_and_no_other() {
+    let desk = Desk::start().await;
+    let over = desk.subscribe(wanted(URL)).await;
+    let stands = desk.subscribe(wanted(URL)).await;
+    let id = over.subscription.id;
+    desk.tree.shutdown(Duration::from_secs(4)).await;
+    let (keys, aside) = (desk.folder.path().join("keys.db"), desk.folder.path().join("aside"));
+    // The end is stored, and its key cannot be destroyed.
+    fs::rename(&keys, &aside).unwrap();
+    let desk = Desk::start_in(desk.folder).await;
+    desk.execute(id, Command::Unsubscribe { why: Ending::Wanted }).await;
+    fs::rename(&aside, &keys).unwrap();
+    let keys = CustomerKeys::at(keys);
+    keys.seal(&"subscription/unheard-of".parse().unwrap(), "elsewhere", "text").unwrap();
+    let opened = |known: &Known| Endpoint::open(&keys, known.subscription.id, &known.subscription.sealed);
+    assert!(opened(&over).is_ok());
+    let desk = desk.again().await;
+    endings::start(&desk.tree, desk.store.clone(), desk.subscriptions.clone(), KEPT).unwrap();
+    let is_gone = async {
+        while opened(&over) != Err(NotOpen::Forgotten) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), is_gone).await.expect("it is destroyed at a start");
+    assert!(opened(&stands).is_ok());
+    assert_eq!(desk.subscriptions.sweep_keys().await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -196,10 +238,10 @@ async fn whoever_never_proved_himself_makes_room_and_nobody_else() {
         ids.push(desk.of_customer(&url(number)).await.unwrap().subscription.id);
     }
     desk.execute(ids[0], Command::ProveOwnership).await;
-    desk.of_customer(&url(99)).await.unwrap();
-    let list = desk.subscriptions.list().unwrap();
-    assert!(list.contains_key(&ids[0]) && !list.contains_key(&ids[1]) && list.len() == OF_A_CUSTOMER_MAX);
-    for id in list.keys().filter(|id| **id != ids[0]) {
+    ids.push(desk.of_customer(&url(99)).await.unwrap().subscription.id);
+    ids.remove(1);
+    desk.left(&ids).await;
+    for id in &ids[1..] {
         desk.execute(*id, Command::ProveOwnership).await;
     }
     assert!(matches!(desk.of_customer(&url(100)).await, Err(SubscribeError::CustomerFull)));

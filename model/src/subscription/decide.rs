@@ -164,6 +164,7 @@ impl Subscription {
             (Some(before), Command::Unsubscribe { why }) => {
                 Ok(before.ended.is_none().then_some(Unsubscribed { why: *why }.into()))
             }
+            (Some(before), Command::EndUnserved(_)) if before.ended.is_some() => Ok(None),
             (Some(before), _) if before.ended.is_some() => Err(Rejection::Over),
             (Some(_), Command::Subscribe(_)) => Err(Rejection::Exists),
             (Some(before), Command::ChangeSubscription(change)) => before.change(change),

@@ -94,6 +94,7 @@ fn what_is_over_stays_over() {
     let ended = after(Ownership::Vouched, std::slice::from_ref(&end));
     assert!(!ended.is_served() && !ended.is_asked());
     assert_eq!(decide(&ended, &end), Ok(None));
+    assert_eq!(ending(&ended, i64::from(u32::MAX)), None);
     for command in [subscribe(Ownership::Vouched), Command::ResumeDelivery, Command::MoveCursor { after: 1 }] {
         assert_eq!(decide(&ended, &command), Err(Rejection::Over));
     }

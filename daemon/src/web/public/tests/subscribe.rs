@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use millrace_model::subscription::Command;
 use serde_json::json;
 
 use super::*;
@@ -72,12 +73,21 @@ async fn what_is_no_address_of_the_public_internet_is_refused() {
 #[tokio::test]
 async fn a_customer_has_only_so_many() {
     let rig = Rig::start(Setup::default()).await;
-    for number in 0..subscriptions::OF_A_CUSTOMER_MAX {
-        taken(&rig, HASH, &format!("https://example.com/{number}")).await;
+    let url = |number: usize| format!("https://example.com/{number}");
+    for number in 0..=subscriptions::OF_A_CUSTOMER_MAX {
+        taken(&rig, HASH, &url(number)).await;
+    }
+    let mut lists = rig.subscriptions.changes();
+    let is_gone = |known: &subscriptions::Known| known.endpoint.as_ref().is_ok_and(|endpoint| endpoint.url == url(0));
+    let left = lists.wait_for(|list| list.as_ref().is_some_and(|list| !list.values().any(|known| is_gone(known))));
+    let list = left.await.unwrap().clone().unwrap();
+    assert_eq!(list.len(), subscriptions::OF_A_CUSTOMER_MAX, "the first, which nobody proved, made room");
+    for id in list.keys() {
+        rig.subscriptions.execute(*id, Command::ProveOwnership).await.unwrap();
     }
     let one_more = STANDARD.encode("https://example.com/more");
     assert_eq!(refused(&rig, HASH, &one_more).await, (409, "too_many_subscriptions".to_owned()));
-    taken(&rig, HASH, "https://example.com/0").await;
+    taken(&rig, HASH, &url(1)).await;
     taken(&rig, OTHER_HASH, "https://example.com/more").await;
 }
 
