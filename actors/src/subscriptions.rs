@@ -89,6 +89,8 @@ pub struct Known {
     pub position: Position,
     /// The position of the newest event that moved its cursor.
     pub moved_at: Option<Position>,
+    /// The position of the newest event that had it served again.
+    pub resumed_at: Option<Position>,
     /// When it began.
     pub since: DateTime<Utc>,
     /// Since when nothing can be sent to it; made, changed, resumed or disabled since then it is counted anew.
@@ -369,7 +371,12 @@ impl Service {
         terms.events = patch.events.unwrap_or(terms.events);
         let change = |sealed| Command::ChangeSubscription(Box::new(Change { sealed, terms, address }));
         Subscription::decide(Some(&known.subscription), &change.clone()(String::new()))?;
-        let sealed = endpoint.seal(&self.keys, id).await?;
+        // Sealed anew it would be another one, and proofs of it would count for nothing.
+        let is_same = known.endpoint.as_ref() == Ok(&endpoint);
+        let sealed = match is_same {
+            true => known.subscription.sealed.clone(),
+            false => endpoint.seal(&self.keys, id).await?,
+        };
         self.book.execute(id, change(sealed)).await
     }
 }

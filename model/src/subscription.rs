@@ -183,6 +183,11 @@ impl Subscription {
         is_proved && self.stopped.is_none() && self.ended.is_none()
     }
 
+    /// What names the address and the secret that it has now: they are sealed anew whenever one of them changes.
+    pub fn sealed_hash(&self) -> Hash32 {
+        Hash32(Sha256::digest(&self.sealed).into())
+    }
+
     /// As what it makes room where places are taken: only when its receiver did not prove itself.
     pub fn makes_room(&self) -> Option<Ending> {
         match (self.proof, &self.stopped) {

@@ -27,15 +27,25 @@ const ERROR_BYTES_MAX: usize = 512;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/attempts/0001_attempts.sql"),
     include_str!("../../../migrations/sqlite/attempts/0002_given_up.sql"),
+    include_str!("../../../migrations/sqlite/attempts/0003_applied.sql"),
 ];
 
 /// What is committed at once.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Endpoints' states as they are now.
-    pub(super) changes: Vec<(Uuid, Change)>,
+    pub(super) changes: Vec<Place>,
     /// Attempts that ended.
     pub(super) rows: Vec<Row>,
+}
+
+/// Where an endpoint stands.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) endpoint: Uuid,
+    /// The position of the subscription's newest event that is in it.
+    pub(super) applied: Position,
+    pub(super) change: Change,
 }
 
 /// An attempt that ended, to be stored.
@@ -61,6 +71,8 @@ pub(super) struct Stored {
     pub(super) cursor: Cursor,
     pub(super) disabled: Option<Reason>,
     pub(super) closed_until_ms: u64,
+    /// See [`Place::applied`]; nothing where an earlier version wrote it.
+    pub(super) applied: Option<Position>,
 }
 
 /// Why the file does not open.
@@ -126,28 +138,29 @@ fn load(connection: &Connection, path: &Path) -> Result<HashMap<Uuid, Stored>, O
     let mut retries = load_retries(connection).map_err(failed)?;
     let mut statement = connection
         .prepare(
-            "SELECT s.number, s.id, c.dispatched_through, c.open, c.disabled, c.closed_until_ms, c.arrivals
+            "SELECT s.number, s.id, c.dispatched_through, c.open, c.disabled, c.closed_until_ms, c.arrivals, c.applied
              FROM cursors c JOIN subscriptions s ON s.number = c.subscription",
         )
         .map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut stored = HashMap::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let (number, id, through, open, disabled, closed_until_ms, arrivals) = cursor_row(row).map_err(failed)?;
+        let (number, id, through, open, disabled, closed_until_ms, arrivals, applied) =
+            cursor_row(row).map_err(failed)?;
         let open: Vec<(Position, Open)> = blob::decode(&open).ok_or_else(|| OpenError::Damaged(path.to_owned()))?;
         let cursor =
             Cursor::restore(through, open, retries.remove(&number).unwrap_or_default()).with_arrivals(arrivals);
         let disabled = disabled.as_deref().and_then(reason);
-        stored.insert(id, Stored { cursor, disabled, closed_until_ms });
+        stored.insert(id, Stored { cursor, disabled, closed_until_ms, applied });
     }
     Ok(stored)
 }
 
-type CursorRow = (i64, Uuid, Position, Vec<u8>, Option<String>, u64, u64);
+type CursorRow = (i64, Uuid, Position, Vec<u8>, Option<String>, u64, u64, Option<Position>);
 
 fn cursor_row(row: &SqlRow<'_>) -> rusqlite::Result<CursorRow> {
     let id = Uuid::from_bytes(row.get(1)?);
-    Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?))
+    Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?))
 }
 
 fn load_retries(connection: &Connection) -> rusqlite::Result<HashMap<i64, Vec<(Position, Pending)>>> {

@@ -14,16 +14,16 @@ use std::time::Duration;
 
 use millrace_protocols::delivery::cursor::Position;
 use millrace_protocols::delivery::policy::Chance;
-use millrace_protocols::delivery::scheduler::{EndpointNo, Scheduler};
+use millrace_protocols::delivery::scheduler::{Change, EndpointNo, Scheduler};
 use millrace_protocols::delivery::verdict::{Fate, Reason, Verdict};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
-use super::attempts::{Batch, OpenError, Row, Stored, Writer};
+use super::attempts::{Batch, OpenError, Place, Row, Stored, Writer};
 use super::client::Client;
-use super::endpoint::{Filter, Outgoing};
+use super::endpoint::{Filter, Outgoing, Told};
 use super::shelf::{Page, Shelf, Source, SourceError};
 use crate::clock::Clock;
 use attempt::{Common, Job, Made, Way};
@@ -73,6 +73,8 @@ struct Entry {
     id: Uuid,
     filter: Filter,
     way: Arc<Way>,
+    /// What was followed of the log; stored with every change.
+    told: Told,
 }
 
 enum Done {
@@ -290,7 +292,11 @@ impl Engine {
             return;
         }
         let changes = self.scheduler.take_changes();
-        let changes = changes.into_iter().map(|change| (self.entries[change.endpoint.0 as usize].id, change)).collect();
+        let place = |change: Change| {
+            let entry = &self.entries[change.endpoint.0 as usize];
+            Place { endpoint: entry.id, applied: entry.told.through, change }
+        };
+        let changes = changes.into_iter().map(place).collect();
         let rows = std::mem::take(&mut self.rows);
         self.committed_rows = rows.len();
         self.committing = Some(self.writer.commit(Batch { changes, rows }, now_ms));

@@ -214,20 +214,22 @@ fn after(before: Option<Known>, recorded: &Recorded, keys: &CustomerKeys) -> Opt
     let (begun, since) =
         before.as_ref().map_or((recorded.position, recorded.recorded_at), |known| (known.begun, known.since));
     let unserved_before = before.as_ref().and_then(|known| known.unserved_since);
-    let moved_before = before.as_ref().and_then(|known| known.moved_at);
+    let (moved_before, resumed_before) =
+        before.as_ref().map_or((None, None), |known| (known.moved_at, known.resumed_at));
     let (opened, subscription) = before.map(|known| (known.endpoint, known.subscription)).unzip();
     let sealed_before = subscription.as_ref().map(|subscription: &Subscription| subscription.sealed.clone());
     let subscription = evolve(subscription, event)?;
     let endpoint = opened.filter(|opened| opened.is_ok() && sealed_before.as_ref() == Some(&subscription.sealed));
     let endpoint = endpoint.unwrap_or_else(|| open(keys, &subscription));
     let position = recorded.position;
-    let moved_at = match event {
-        subscription::Event::CursorMoved(_) => Some(position),
-        _ => moved_before,
+    let (moved_at, resumed_at) = match event {
+        subscription::Event::CursorMoved(_) => (Some(position), resumed_before),
+        subscription::Event::DeliveryResumed(_) => (moved_before, Some(position)),
+        _ => (moved_before, resumed_before),
     };
     let unserved_since = unserved_since(&subscription, event, unserved_before, recorded.recorded_at);
     let version = recorded.version;
-    Some(Known { endpoint, subscription, version, begun, position, moved_at, since, unserved_since })
+    Some(Known { endpoint, subscription, version, begun, position, moved_at, resumed_at, since, unserved_since })
 }
 
 fn unserved_since(

@@ -27,7 +27,7 @@ use super::{Known, List, SubscribeError, Subscriptions};
 use crate::clock::Clock;
 use crate::delivery::address::{Reach, Target};
 use crate::delivery::client::{Client, SystemResolver};
-use crate::delivery::endpoint::{Content, Endpoint, Filter, Service};
+use crate::delivery::endpoint::{Content, Endpoint, Filter, Moved, Service, Told};
 use crate::delivery::engine::{self, Command as ToEngine, Disabled};
 use crate::event_store::Store;
 use crate::projection::Views;
@@ -144,11 +144,11 @@ struct Teller {
     commands: mpsc::Sender<ToEngine>,
     clock: Arc<dyn Clock>,
     reach: Reach,
-    told: BTreeMap<SubscriptionId, Told>,
+    told: BTreeMap<SubscriptionId, Put>,
 }
 
 /// What the engine was told of one.
-struct Told {
+struct Put {
     known: Arc<Known>,
     /// When one of the secrets that sign for it ends.
     ends: Option<DateTime<Utc>>,
@@ -183,32 +183,22 @@ impl Teller {
                 is_as_it_was && told.ends.is_none_or(|ends| ends > now)
             });
             if !is_told {
-                let before = told.map(|told| Arc::clone(&told.known));
-                for command in commands(before.as_deref(), known, self.reach, now) {
-                    self.commands.send(command).await?;
-                }
+                self.commands.send(command(known, self.reach, now)).await?;
                 let ends = known.endpoint.as_ref().ok().and_then(|endpoint| endpoint.next_end(now));
-                self.told.insert(*id, Told { known: Arc::clone(known), ends });
+                self.told.insert(*id, Put { known: Arc::clone(known), ends });
             }
         }
         Ok(())
     }
 }
 
-/// What the engine is told of a subscription that it was told of before, or not. At a start it remembers by itself what it
-/// disabled, and until when an endpoint wants to be left alone.
-pub(super) fn commands(before: Option<&Known>, known: &Known, reach: Reach, now: DateTime<Utc>) -> Vec<ToEngine> {
-    let id = known.subscription.id.0;
-    let Some(endpoint) = endpoint(known, reach, now) else { return vec![ToEngine::Pause(id)] };
-    let mut commands = vec![ToEngine::Put(Box::new(endpoint))];
-    let Some(before) = before else { return commands };
-    if known.subscription.is_served() && !before.subscription.is_served() {
-        commands.push(ToEngine::Resume(id));
+/// What the engine is told of a subscription. It remembers by itself what it disabled, until when an endpoint wants to be left
+/// alone, and what it followed of the log.
+pub(super) fn command(known: &Known, reach: Reach, now: DateTime<Utc>) -> ToEngine {
+    match endpoint(known, reach, now) {
+        Some(endpoint) => ToEngine::Put(Box::new(endpoint)),
+        None => ToEngine::Pause(known.subscription.id.0),
     }
-    if let (Some(through), true) = (known.subscription.moved_to, before.moved_at != known.moved_at) {
-        commands.push(ToEngine::MoveCursor { endpoint: id, through });
-    }
-    commands
 }
 
 /// Nothing when it is not known where it leads, or what is known is no address.
@@ -227,7 +217,13 @@ fn endpoint(known: &Known, reach: Reach, now: DateTime<Utc>) -> Option<Endpoint>
         },
         service: if known.subscription.is_served() { Service::Running } else { Service::Paused },
         begins_after: known.begun,
+        told: told(known),
     })
+}
+
+fn told(known: &Known) -> Told {
+    let moved = known.moved_at.zip(known.subscription.moved_to).map(|(at, after)| Moved { at, after });
+    Told { through: known.position, resumed_at: known.resumed_at, moved }
 }
 
 fn schedule(schedule: subscription::Schedule) -> Schedule {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::endpoint::new_secret;
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
-use crate::delivery::endpoint::Service;
+use crate::delivery::endpoint::{Moved, Service, Told};
 use crate::delivery::engine::Command as ToEngine;
 use crate::event_store::{Execution, Settings as StoreSettings};
 use crate::supervision::Registry;
@@ -158,6 +158,11 @@ impl Desk {
         self.subscriptions.execute(id, command).await.unwrap()
     }
 
+    async fn prove(&self, id: SubscriptionId) {
+        let of = self.subscriptions.list().unwrap()[&id].subscription.sealed_hash();
+        self.execute(id, Command::ProveOwnership { of }).await;
+    }
+
     /// Ends those whose time has come; says how many.
     async fn end(&self) -> usize {
         self.subscriptions.end_unserved(KEPT).await.unwrap()
@@ -178,7 +183,7 @@ async fn who_never_proved_himself_is_gone_after_an_hour_with_his_key_and_who_did
     let desk = Desk::start().await;
     let never = desk.of_customer(URL).await.unwrap();
     let proved = desk.of_customer("https://other.example/").await.unwrap().subscription.id;
-    desk.execute(proved, Command::ProveOwnership).await;
+    desk.prove(proved).await;
     let disabled = desk.subscribe(wanted(URL)).await.subscription.id;
     desk.execute(disabled, Command::DisableDelivery { why: Disabling::Exhausted }).await;
     assert_eq!(desk.end().await, 0);
@@ -237,48 +242,62 @@ async fn whoever_never_proved_himself_makes_room_and_nobody_else() {
     for number in 0..OF_A_CUSTOMER_MAX {
         ids.push(desk.of_customer(&url(number)).await.unwrap().subscription.id);
     }
-    desk.execute(ids[0], Command::ProveOwnership).await;
+    desk.prove(ids[0]).await;
     ids.push(desk.of_customer(&url(99)).await.unwrap().subscription.id);
     ids.remove(1);
     desk.left(&ids).await;
     for id in &ids[1..] {
-        desk.execute(*id, Command::ProveOwnership).await;
+        desk.prove(*id).await;
     }
     assert!(matches!(desk.of_customer(&url(100)).await, Err(SubscribeError::CustomerFull)));
 }
 
-/// What the engine is told, in a word each.
-fn told(before: Option<&Known>, known: &Known) -> Vec<&'static str> {
-    let word = |command: &ToEngine| match command {
-        ToEngine::Put(endpoint) if endpoint.service == Service::Running => "put",
-        ToEngine::Put(_) => "put paused",
-        ToEngine::Pause(_) => "pause",
-        ToEngine::Resume(_) => "resume",
-        ToEngine::Remove(_) => "remove",
-        ToEngine::MoveCursor { .. } => "move",
-        ToEngine::Resend { .. } | ToEngine::Show { .. } => "other",
-    };
-    delivery::commands(before, known, Reach::Public, DateTime::UNIX_EPOCH).iter().map(word).collect()
+#[tokio::test]
+async fn a_change_of_what_is_told_leaves_a_proof_that_is_under_way_one_of_it() {
+    let desk = Desk::start().await;
+    let known = desk.of_customer(URL).await.unwrap();
+    let (id, of) = (known.subscription.id, known.subscription.sealed_hash());
+    let events = Patch { events: Some(vec!["Deposit.*".to_owned()]), ..Patch::default() };
+    desk.subscriptions.patch(id, events).await.unwrap();
+    assert!(desk.execute(id, Command::ProveOwnership { of }).await.subscription.is_served());
+    let url = Patch { url: Some("https://elsewhere.example/".to_owned()), ..Patch::default() };
+    desk.subscriptions.patch(id, url).await.unwrap();
+    let early = desk.subscriptions.execute(id, Command::ProveOwnership { of }).await;
+    assert!(matches!(early, Err(SubscribeError::Rejected(Rejection::Outdated))));
+}
+
+/// What the engine is told: a word, and what of the log it has to have followed.
+fn told(known: &Known) -> (&'static str, Told) {
+    match delivery::command(known, Reach::Public, DateTime::UNIX_EPOCH) {
+        ToEngine::Put(endpoint) if endpoint.service == Service::Running => ("put", endpoint.told),
+        ToEngine::Put(endpoint) => ("put paused", endpoint.told),
+        ToEngine::Pause(_) => ("pause", Told::default()),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[tokio::test]
-async fn the_engine_is_told_what_changed_and_at_a_start_only_how_things_stand() {
+async fn the_engine_is_told_how_things_stand_and_which_events_say_so() {
     let desk = Desk::start().await;
     let fresh = desk.subscribe(wanted(URL)).await;
     let id = fresh.subscription.id;
     let after = async |command| desk.subscriptions.execute(id, command).await.unwrap();
-    assert_eq!(told(None, &fresh), ["put"]);
+    assert_eq!(told(&fresh), ("put", Told { through: fresh.position, ..Told::default() }));
     let disabled = after(Command::DisableDelivery { why: Disabling::Gone }).await;
-    assert_eq!(told(Some(&fresh), &disabled), ["put paused"]);
+    assert_eq!(told(&disabled), ("put paused", Told { through: disabled.position, ..Told::default() }));
     let resumed = after(Command::ResumeDelivery).await;
-    assert_eq!(told(Some(&disabled), &resumed), ["put", "resume"]);
-    assert_eq!(told(None, &resumed), ["put"], "what its receiver asked for holds over a start");
+    let at = resumed.position;
+    assert_eq!(told(&resumed), ("put", Told { through: at, resumed_at: Some(at), moved: None }));
 
-    let moved = after(Command::MoveCursor { after: 0 }).await;
-    assert_eq!(told(Some(&resumed), &moved), ["put", "move"]);
-    let again = after(Command::MoveCursor { after: 0 }).await;
-    assert_eq!(told(Some(&moved), &again), ["put", "move"], "asked again is told again");
-    assert_eq!(told(None, &again), ["put"]);
+    for _ in 0..2 {
+        let moved = after(Command::MoveCursor { after: 0 }).await;
+        let moving = Some(Moved { at: moved.position, after: 0 });
+        let following = Told { through: moved.position, resumed_at: Some(at), moved: moving };
+        assert_eq!(told(&moved), ("put", following), "asked again is told again");
+    }
+    let desk = desk.again().await;
+    let again = desk.subscriptions.list().unwrap()[&id].clone();
+    assert_eq!(told(&again).1.resumed_at, Some(at), "and at a start");
     let lost = Known { endpoint: Err(NotOpen::NoKey), ..Known::clone(&again) };
-    assert_eq!(told(Some(&again), &lost), ["pause"]);
+    assert_eq!(told(&lost).0, "pause");
 }

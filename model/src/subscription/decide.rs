@@ -8,7 +8,7 @@ use super::event::{
     Subscribed, SubscriptionChanged, Unsubscribed,
 };
 use super::{Disabling, Ending, Ownership, Proof, Stopped, Subscription, Terms};
-use crate::ids::{Position, SubscriptionId};
+use crate::ids::{Hash32, Position, SubscriptionId};
 
 /// How many patterns a subscription may have.
 pub const TERMS_MAX: usize = 500;
@@ -25,9 +25,15 @@ pub enum Command {
     /// Tell him otherwise.
     ChangeSubscription(Box<Change>),
     /// His receiver proved that it holds the secret.
-    ProveOwnership,
+    ProveOwnership {
+        /// Which address and secret it was asked for: the [`Subscription::sealed_hash`] of then.
+        of: Hash32,
+    },
     /// It did not.
-    FailOwnership,
+    FailOwnership {
+        /// The same.
+        of: Hash32,
+    },
     /// Send nothing.
     PauseDelivery,
     /// Send again.
@@ -123,6 +129,9 @@ pub enum Rejection {
     /// It is not stopped.
     #[error("the subscription is not stopped")]
     NotStopped,
+    /// Asked before a change.
+    #[error("the address or the secret was changed since the proof was asked for")]
+    Outdated,
     /// Nobody asks for a proof.
     #[error("no proof is asked for")]
     NoProofWanted,
@@ -143,8 +152,8 @@ impl Command {
         match self {
             Self::Subscribe(_) => "Subscribe",
             Self::ChangeSubscription(_) => "ChangeSubscription",
-            Self::ProveOwnership => "ProveOwnership",
-            Self::FailOwnership => "FailOwnership",
+            Self::ProveOwnership { .. } => "ProveOwnership",
+            Self::FailOwnership { .. } => "FailOwnership",
             Self::PauseDelivery => "PauseDelivery",
             Self::ResumeDelivery => "ResumeDelivery",
             Self::DisableDelivery { .. } => "DisableDelivery",
@@ -168,8 +177,8 @@ impl Subscription {
             (Some(before), _) if before.ended.is_some() => Err(Rejection::Over),
             (Some(_), Command::Subscribe(_)) => Err(Rejection::Exists),
             (Some(before), Command::ChangeSubscription(change)) => before.change(change),
-            (Some(before), Command::ProveOwnership) => before.prove(),
-            (Some(before), Command::FailOwnership) => before.fail_proof(),
+            (Some(before), Command::ProveOwnership { of }) => before.prove(*of),
+            (Some(before), Command::FailOwnership { of }) => before.fail_proof(*of),
             (Some(before), Command::PauseDelivery) => before.pause(),
             (Some(before), Command::ResumeDelivery) => match before.stopped {
                 Some(_) => Ok(Some(DeliveryResumed {}.into())),
@@ -215,18 +224,20 @@ impl Subscription {
         Ok(Some(SubscriptionChanged { sealed, terms, proof }.into()))
     }
 
-    fn prove(&self) -> Result<Option<Event>, Rejection> {
+    fn prove(&self, of: Hash32) -> Result<Option<Event>, Rejection> {
         match self.proof {
             Proof::NotNeeded => Err(Rejection::NoProofWanted),
+            Proof::Given { .. } | Proof::Missing { .. } if of != self.sealed_hash() => Err(Rejection::Outdated),
             // One a day that changes nothing is no event.
             Proof::Given { failures: 0 } => Ok(None),
             Proof::Given { .. } | Proof::Missing { .. } => Ok(Some(OwnershipProved {}.into())),
         }
     }
 
-    fn fail_proof(&self) -> Result<Option<Event>, Rejection> {
+    fn fail_proof(&self, of: Hash32) -> Result<Option<Event>, Rejection> {
         match self.proof {
             Proof::NotNeeded => Err(Rejection::NoProofWanted),
+            Proof::Given { .. } | Proof::Missing { .. } if of != self.sealed_hash() => Err(Rejection::Outdated),
             Proof::Given { failures } | Proof::Missing { failures } => {
                 Ok(Some(OwnershipFailed { failures: failures.saturating_add(1) }.into()))
             }

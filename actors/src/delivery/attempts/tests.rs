@@ -28,6 +28,8 @@ fn row(endpoint: Uuid, position: Position, status: u16, started_ms: u64) -> Row 
 }
 
 fn committed(writer: &Writer, changes: Vec<(Uuid, Change)>, rows: Vec<Row>, now_ms: u64) {
+    let place = |(endpoint, change)| Place { endpoint, applied: 3, change };
+    let changes = changes.into_iter().map(place).collect();
     writer.commit(Batch { changes, rows }, now_ms).blocking_recv().expect("it is committed");
 }
 
@@ -45,9 +47,9 @@ fn a_cursor_comes_back_with_all_that_is_owed() {
     committed(&writer, vec![(one, disabled)], vec![], NOW);
     drop(writer);
     let (_writer, stored) = Writer::start(&path, NOW, DAY_MS).unwrap();
-    let Stored { cursor, disabled, closed_until_ms } = &stored[&one];
+    let Stored { cursor, disabled, closed_until_ms, applied } = &stored[&one];
     assert_eq!((cursor.dispatched_through(), *disabled, *closed_until_ms), (10, Some(Reason::Gone), NOW));
-    assert_eq!(cursor.arrivals(), 8);
+    assert_eq!((cursor.arrivals(), *applied), (8, Some(3)));
     assert_eq!(cursor.open().iter().map(|(position, open)| (*position, *open)).collect::<Vec<_>>(), open);
     assert_eq!(cursor.retries().iter().collect::<Vec<_>>(), [(&2, &pending)]);
 }

@@ -6,14 +6,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use millrace_protocols::delivery::cursor::{OrderKey, Position};
-use millrace_protocols::delivery::scheduler::{Change, Standing};
+use millrace_protocols::delivery::scheduler::Standing;
 use millrace_protocols::delivery::verdict::Outcome;
 use rusqlite::{Connection, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::{
-    ANSWER_BYTES_MAX, Batch, ERROR_BYTES_MAX, OpenError, Row, Stored, blob, class, disabled, epoch, load, open, word,
+    ANSWER_BYTES_MAX, Batch, ERROR_BYTES_MAX, OpenError, Place, Row, Stored, blob, class, disabled, epoch, load, open,
+    word,
 };
 
 /// How many batches may wait: the next is made while one is written.
@@ -145,9 +146,9 @@ impl File {
 
     fn commit(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        for (endpoint, change) in &batch.changes {
-            let number = self.number(*endpoint)?;
-            self.store(number, change)?;
+        for place in &batch.changes {
+            let number = self.number(place.endpoint)?;
+            self.store(number, place)?;
         }
         for row in &batch.rows {
             let number = self.number(row.endpoint)?;
@@ -168,7 +169,7 @@ impl File {
         Ok(number)
     }
 
-    fn store(&self, number: i64, change: &Change) -> rusqlite::Result<()> {
+    fn store(&self, number: i64, Place { applied, change, .. }: &Place) -> rusqlite::Result<()> {
         if change.standing == Standing::Removed {
             for sql in ["DELETE FROM cursors WHERE subscription = ?1", "DELETE FROM retries WHERE subscription = ?1"] {
                 self.connection.prepare_cached(sql)?.execute([number])?;
@@ -177,12 +178,12 @@ impl File {
         }
         self.connection
             .prepare_cached(
-                "INSERT INTO cursors (subscription, dispatched_through, open, disabled, closed_until_ms, arrivals)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                "INSERT INTO cursors (subscription, dispatched_through, open, disabled, closed_until_ms, arrivals, applied)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (subscription) DO UPDATE
                  SET dispatched_through = excluded.dispatched_through, open = excluded.open,
                      disabled = excluded.disabled, closed_until_ms = excluded.closed_until_ms,
-                     arrivals = excluded.arrivals",
+                     arrivals = excluded.arrivals, applied = excluded.applied",
             )?
             .execute(params![
                 number,
@@ -190,7 +191,8 @@ impl File {
                 blob::encode(&change.open),
                 disabled(change.standing),
                 change.closed_until_ms,
-                change.arrivals
+                change.arrivals,
+                applied
             ])?;
         for (position, pending) in &change.retries {
             match pending {

@@ -17,21 +17,13 @@ use super::{Disabled, Engine, Entry};
 /// What is asked of the engine. An endpoint that it does not know is nobody's business.
 #[derive(Debug)]
 pub enum Command {
-    /// Here is an endpoint, new or changed, paused or not. One that was disabled stays so until it is resumed.
+    /// Here is an endpoint, new or changed, paused or not. One that was disabled stays so until it is resumed. What the log
+    /// says of it is followed once.
     Put(Box<Endpoint>),
     /// Send nothing to it.
     Pause(Uuid),
-    /// Send to it again, with its failures forgiven.
-    Resume(Uuid),
     /// Forget it.
     Remove(Uuid),
-    /// Go on after another position; what is owed stays owed.
-    MoveCursor {
-        /// Which endpoint.
-        endpoint: Uuid,
-        /// The last notification that it does not get again.
-        through: Position,
-    },
     /// Send some once more.
     Resend {
         /// Which endpoint.
@@ -54,15 +46,9 @@ impl Engine {
         match command {
             Command::Put(endpoint) => self.put(*endpoint, now_ms),
             Command::Pause(id) => self.stand(id, Standing::Paused),
-            Command::Resume(id) => self.stand(id, Standing::Running),
             Command::Remove(id) => {
                 self.stand(id, Standing::Removed);
                 self.numbers.remove(&id);
-            }
-            Command::MoveCursor { endpoint, through } => {
-                if let Some(number) = self.numbers.get(&endpoint) {
-                    self.scheduler.move_cursor(*number, through);
-                }
             }
             Command::Resend { endpoint, positions } => {
                 if let Some(number) = self.numbers.get(&endpoint) {
@@ -88,35 +74,50 @@ impl Engine {
     }
 
     fn put(&mut self, endpoint: Endpoint, now_ms: u64) {
-        let Endpoint { id, target, signer, terms, filter, content, service, begins_after } = endpoint;
+        let Endpoint { id, target, signer, terms, filter, content, service, begins_after, told } = endpoint;
         let line = match Line::new(target) {
             Ok(line) => line,
             Err(error) => return tracing::error!(endpoint = %id, %error, "an endpoint cannot be served"),
         };
         let way = Arc::new(Way { line, signer, content, filter: filter.clone() });
-        let entry = Entry { id, filter, way };
-        if let Some(number) = self.numbers.get(&id) {
-            self.entries[number.0 as usize] = entry;
-            self.scheduler.set_terms(*number, terms);
-            match (service, self.scheduler.standing(*number)) {
-                (Service::Running, Standing::Paused) => self.stand(id, Standing::Running),
-                (Service::Paused, _) => self.stand(id, Standing::Paused),
-                (Service::Running, Standing::Running | Standing::Disabled(_) | Standing::Removed) => {}
-            }
-            return;
-        }
-        let fresh = || Stored { cursor: Cursor::restore(begins_after, [], []), disabled: None, closed_until_ms: 0 };
-        let Stored { cursor, disabled, closed_until_ms } = self.stored.remove(&id).unwrap_or_else(fresh);
         let wanted = match service {
             Service::Running => Standing::Running,
             Service::Paused => Standing::Paused,
         };
+        if let Some(number) = self.numbers.get(&id).copied() {
+            let before = std::mem::replace(&mut self.entries[number.0 as usize], Entry { id, filter, way, told });
+            self.scheduler.set_terms(number, terms);
+            match (service, self.scheduler.standing(number)) {
+                (Service::Running, Standing::Paused) => self.stand(id, Standing::Running),
+                (Service::Paused, _) => self.stand(id, Standing::Paused),
+                (Service::Running, Standing::Running | Standing::Disabled(_) | Standing::Removed) => {}
+            }
+            if told.is_resumed_after(before.told.through) {
+                self.scheduler.set_standing(number, wanted);
+            }
+            self.move_on(number, before.told.through);
+            return;
+        }
+        let cursor = || Cursor::restore(begins_after, [], []);
+        let fresh = || Stored { cursor: cursor(), disabled: None, closed_until_ms: 0, applied: Some(begins_after) };
+        let Stored { cursor, disabled, closed_until_ms, applied } = self.stored.remove(&id).unwrap_or_else(fresh);
+        // What lies beyond the log's end was of a log that was put back since.
+        let applied = applied.map_or(told.through, |applied| applied.min(self.log_head));
+        let disabled = disabled.filter(|_| !told.is_resumed_after(applied));
         let standing = disabled.map_or(wanted, Standing::Disabled);
         self.untold.extend(disabled.map(|reason| Disabled { endpoint: id, reason }));
         let number = self.scheduler.add(terms, standing, cursor.within(self.log_head), closed_until_ms);
         self.numbers.insert(id, number);
-        self.entries.push(entry);
+        self.entries.push(Entry { id, filter, way, told });
         self.note_unknown(number, now_ms);
+        self.move_on(number, applied);
+    }
+
+    /// Goes on where the log says, unless that was followed already.
+    fn move_on(&mut self, number: EndpointNo, applied: Position) {
+        if let Some(after) = self.entries[number.0 as usize].told.moved_after(applied) {
+            self.scheduler.move_cursor(number, after);
+        }
     }
 
     /// What a process that ended had claimed gets its row before it is sent again.

@@ -16,7 +16,7 @@ use millrace_protocols::webhook::verify;
 use super::super::address::{Reach, Target};
 use super::super::attempts::Reader;
 use super::super::client::SystemResolver;
-use super::super::endpoint::{Content, Endpoint, Service};
+use super::super::endpoint::{Content, Endpoint, Moved, Service, Told};
 use super::super::sink::{Received, Reply, Sink, status};
 use super::*;
 use crate::clock::SystemClock;
@@ -142,6 +142,7 @@ fn endpoint(number: u128, sink: &Sink) -> Endpoint {
         content: Content::Json,
         service: Service::Running,
         begins_after: 0,
+        told: Told::default(),
     }
 }
 
@@ -223,8 +224,41 @@ async fn an_exhausted_endpoint_is_disabled_over_restarts_and_gets_everything_whe
     desk.log.publish(2);
     is_well.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(sink.waiting(), 4);
-    desk.tell(Command::Resume(id)).await;
+    let told = Told { through: 5, resumed_at: Some(5), moved: None };
+    desk.put(Endpoint { told, ..endpoint(1, &sink) }).await;
     assert_eq!(arrivals(&mut sink, 3).await, [1, 2, 3]);
+}
+
+/// The process ends between the event that says so and the file of attempts.
+#[tokio::test]
+async fn what_the_log_said_before_a_kill_is_followed_at_the_next_start_and_once() {
+    let mut sink = Sink::start(|received| status(if received.connection == 0 { 410 } else { 204 }, "")).await;
+    let mut desk = Desk::start();
+    let id = Uuid::from_u128(1);
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(1);
+    assert_eq!(desk.notices.recv().await, Some(Disabled { endpoint: id, reason: Reason::Gone }));
+    desk.rows(id, |rows| rows.len() == 1).await;
+    sink.next().await;
+    let mut desk = desk.crash().await;
+    let resumed = Told { through: 5, resumed_at: Some(5), moved: None };
+    desk.put(Endpoint { told: resumed, ..endpoint(1, &sink) }).await;
+    assert_eq!(arrivals(&mut sink, 1).await, [1]);
+    assert_eq!(desk.notices.try_recv().ok(), None, "it is not disabled any more");
+    desk.log.publish(2);
+    assert_eq!(arrivals(&mut sink, 2).await, [2, 3]);
+    desk.rows(id, |rows| rows.len() == 4).await;
+    let moved = Told { through: 7, moved: Some(Moved { at: 7, after: 1 }), ..resumed };
+    let mut desk = desk.crash().await;
+    desk.put(Endpoint { told: moved, ..endpoint(1, &sink) }).await;
+    assert_eq!(arrivals(&mut sink, 2).await, [2, 3]);
+    desk.rows(id, |rows| rows.len() == 6).await;
+    for _ in 0..2 {
+        desk = desk.restart().await;
+        desk.put(Endpoint { told: moved, ..endpoint(1, &sink) }).await;
+    }
+    desk.log.publish(1);
+    assert_eq!(arrivals(&mut sink, 1).await, [4], "it is not moved again");
 }
 
 #[tokio::test]
@@ -304,6 +338,28 @@ async fn one_that_hangs_does_not_delay_another() {
 }
 
 #[tokio::test]
+async fn what_nobody_wanted_is_not_written_and_after_a_crash_nothing_is_missed_or_sent_again() {
+    let mut all = Sink::start(|_| status(204, "")).await;
+    let mut odd = Sink::start(|_| status(204, "")).await;
+    let id = Uuid::from_u128(2);
+    let of_odd = |odd: &Sink| {
+        let filter = Filter { kinds: vec!["deposit.odd".to_owned()], customer: None };
+        Endpoint { filter, ..endpoint(2, odd) }
+    };
+    let desk = Desk::start();
+    desk.put(endpoint(1, &all)).await;
+    desk.put(of_odd(&odd)).await;
+    desk.log.publish(2);
+    assert_eq!((arrivals(&mut all, 2).await, arrivals(&mut odd, 1).await), (vec![1, 2], vec![1]));
+    desk.rows(id, |rows| rows.len() == 1).await;
+    let desk = desk.crash().await;
+    desk.put(endpoint(1, &all)).await;
+    desk.put(of_odd(&odd)).await;
+    desk.log.publish(2);
+    assert_eq!((arrivals(&mut all, 2).await, arrivals(&mut odd, 1).await), (vec![3, 4], vec![3]));
+}
+
+#[tokio::test]
 async fn one_can_be_sent_once_more_and_all_after_a_place() {
     let mut sink = Sink::start(|_| status(204, "")).await;
     let desk = Desk::start();
@@ -315,7 +371,8 @@ async fn one_can_be_sent_once_more_and_all_after_a_place() {
     desk.tell(Command::Resend { endpoint: id, positions: vec![2] }).await;
     assert_eq!(arrivals(&mut sink, 1).await, [2]);
     desk.rows(id, |rows| rows.len() == 6).await;
-    desk.tell(Command::MoveCursor { endpoint: id, through: 3 }).await;
+    let told = Told { through: 9, resumed_at: None, moved: Some(Moved { at: 9, after: 3 }) };
+    desk.put(Endpoint { told, ..endpoint(1, &sink) }).await;
     assert_eq!(arrivals(&mut sink, 2).await, [4, 5]);
 }
 

@@ -111,6 +111,7 @@ pub(super) fn endpoint(receivers: SocketAddr, does: &str, number: u64) -> Endpoi
         content: Content::Json,
         service: Service::Running,
         begins_after: 0,
+        told: Default::default(),
     }
 }
 

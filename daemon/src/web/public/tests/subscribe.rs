@@ -82,8 +82,9 @@ async fn a_customer_has_only_so_many() {
     let left = lists.wait_for(|list| list.as_ref().is_some_and(|list| !list.values().any(|known| is_gone(known))));
     let list = left.await.unwrap().clone().unwrap();
     assert_eq!(list.len(), subscriptions::OF_A_CUSTOMER_MAX, "the first, which nobody proved, made room");
-    for id in list.keys() {
-        rig.subscriptions.execute(*id, Command::ProveOwnership).await.unwrap();
+    for (id, known) in list.iter() {
+        let of = known.subscription.sealed_hash();
+        rig.subscriptions.execute(*id, Command::ProveOwnership { of }).await.unwrap();
     }
     let one_more = STANDARD.encode("https://example.com/more");
     assert_eq!(refused(&rig, HASH, &one_more).await, (409, "too_many_subscriptions".to_owned()));
