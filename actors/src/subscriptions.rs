@@ -37,6 +37,7 @@ use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, T
 
 use book::Book;
 use customer::Renewals;
+pub use customer::Signed;
 use endpoint::{Endpoint, NotOpen, Secret};
 
 /// The part's name in the tree.

@@ -8,6 +8,7 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 use hmac::Mac;
 use scrypt::Params;
+use subtle::ConstantTimeEq;
 
 use super::secret::Keyed;
 use super::sign::hexadecimal;
@@ -50,6 +51,11 @@ impl Secret {
     /// The value of `x-te-signature`. Whoever signs often keeps a [`Signer`](super::sign::Signer).
     pub fn sign(&self, body: &[u8]) -> String {
         signature(self.keyed(), body)
+    }
+
+    /// Whether a value of `x-te-signature` is that of this body. Takes as long whatever is wrong with it.
+    pub fn has_signed(&self, body: &[u8], signature: &str) -> bool {
+        self.sign(body).as_bytes().ct_eq(signature.as_bytes()).into()
     }
 
     /// The right answer to an ownership check with this token: lower hexadecimal digits.

@@ -129,6 +129,10 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/api/v1/event-types/{name}", get(history::event_type))
         .route("/api/v1/bindings", post(v1::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
         .route("/api/v1/subscribe", post(subscribe::subscribe).layer(from_fn_with_state(Arc::clone(&binding), limit)))
+        .route(
+            "/api/v1/unsubscribe",
+            post(subscribe::unsubscribe).layer(from_fn_with_state(Arc::clone(&binding), limit)),
+        )
         .route("/api/v1/customers/{target}", get(v1::customer))
         .route("/api/v1/customers/{target}/live", get(live::customer))
         .route("/api/v1/deposits/{id}", get(v1::deposit))

@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use millrace_actors::clock::{Clock, SystemClock};
 use millrace_model::subscription::Command;
+use millrace_protocols::webhook::te;
 use serde_json::json;
 
 use super::*;
@@ -101,4 +103,47 @@ async fn who_asks_too_often_is_told_to_wait() {
     }
     let again = STANDARD.encode("https://example.com/");
     assert_eq!(refused(&rig, HASH, &again).await, (429, "too_many_requests".to_owned()));
+}
+
+async fn unsubscribe(rig: &Rig, body: Value) -> (StatusCode, String) {
+    let request = Request::post("/api/v1/unsubscribe").header("content-type", "application/json");
+    let answer = rig.ask(request.body(Body::from(body.to_string())).unwrap()).await;
+    let (status, text) = read(answer).await;
+    (status, text)
+}
+
+fn now_s() -> i64 {
+    SystemClock.now().timestamp()
+}
+
+fn unwanted(hash: &str, url: &str, at: i64, secret: &te::Secret) -> Value {
+    let data = STANDARD.encode(url);
+    let signature = secret.sign(format!("unsubscribe {hash} {data} {at}").as_bytes());
+    json!({ "hash": hash, "data": data, "at": at, "signature": signature })
+}
+
+#[tokio::test]
+async fn who_signs_with_the_secret_ends_it_and_nobody_else_learns_whether_it_is_there() {
+    let rig = Rig::start(Setup::default()).await;
+    let url = "https://example.com/a?who=me";
+    let secret = te::Secret::from_hex(&taken(&rig, HASH, url).await).unwrap();
+    let (guess, at) = (te::Secret::derive(&[1; 32], b"guess"), now_s());
+    let wrong = unsubscribe(&rig, unwanted(HASH, url, at, &guess)).await;
+    assert_eq!(wrong.0, StatusCode::FORBIDDEN);
+    assert_eq!(unsubscribe(&rig, unwanted(OTHER_HASH, url, at, &secret)).await, wrong, "as if it were there");
+    assert_eq!(unsubscribe(&rig, unwanted(HASH, "https://example.com/b", at, &secret)).await, wrong);
+    let nobodys = te::Secret::from_hex(&"0".repeat(64)).unwrap();
+    assert_eq!(unsubscribe(&rig, unwanted(OTHER_HASH, url, at, &nobodys)).await, wrong);
+    let mut moved = unwanted(HASH, url, at, &secret);
+    moved["at"] = (at + 1).into();
+    assert_eq!(unsubscribe(&rig, moved).await, wrong, "the time is signed");
+    let stale = unsubscribe(&rig, unwanted(HASH, url, at - 1_000, &secret)).await;
+    assert!(stale.0 == StatusCode::UNPROCESSABLE_ENTITY && stale.1.contains("stale_signature"), "{}", stale.1);
+
+    let right = unwanted(HASH, url, at, &secret);
+    assert_eq!(unsubscribe(&rig, right.clone()).await.0, StatusCode::NO_CONTENT);
+    let mut lists = rig.subscriptions.changes();
+    lists.wait_for(|list| list.as_ref().is_some_and(|list| list.is_empty())).await.unwrap();
+    assert_ne!(taken(&rig, HASH, url).await, secret.reveal(), "a new one has a new secret");
+    assert_eq!(unsubscribe(&rig, right).await, wrong, "so the same again ends nothing");
 }
