@@ -9,11 +9,13 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use millrace_protocols::delivery::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
 use millrace_protocols::delivery::scheduler::{Change, Standing};
-use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, Trouble};
+use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, Trouble as NoAnswer};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use reader::{Attempt, ROWS_MAX, Reader};
@@ -29,6 +31,19 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/attempts/0002_given_up.sql"),
     include_str!("../../../migrations/sqlite/attempts/0003_applied.sql"),
 ];
+
+/// How much of what was attempted is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For how long.
+    pub kept: Duration,
+    /// How large the file may become before the oldest attempts go, in bytes; its write-ahead log comes on top, with some
+    /// 64 MiB. Cursors never go.
+    pub bytes_max: u64,
+}
+
+/// Why the file takes nothing, while that is so.
+pub(super) type Trouble = watch::Receiver<Option<String>>;
 
 /// What is committed at once.
 #[derive(Debug, Default)]
@@ -193,22 +208,25 @@ fn reason(stored: &str) -> Option<Reason> {
     all.into_iter().find(|reason| disabled(Standing::Disabled(*reason)) == Some(stored))
 }
 
+/// The word of a delivery in the file.
+const DELIVERED: &str = "delivered";
+
 /// The word of an outcome in the file.
 fn class(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Answered { status: 200..=299, .. } => "delivered",
+        Outcome::Answered { status: 200..=299, .. } => DELIVERED,
         Outcome::Answered { .. } => "status",
-        Outcome::Failed(Trouble::Forbidden) => "forbidden",
-        Outcome::Failed(Trouble::Resolve) => "resolve",
-        Outcome::Failed(Trouble::Connect) => "connect",
-        Outcome::Failed(Trouble::Tls) => "tls",
-        Outcome::Failed(Trouble::Broken) => "broken",
-        Outcome::Failed(Trouble::Stale) => "stale",
-        Outcome::Failed(Trouble::Timeout) => "timeout",
-        Outcome::Failed(Trouble::Protocol) => "protocol",
-        Outcome::Failed(Trouble::Unknown) => "unknown",
-        Outcome::Failed(Trouble::Unread) => "unread",
-        Outcome::Failed(Trouble::Missing) => "missing",
+        Outcome::Failed(NoAnswer::Forbidden) => "forbidden",
+        Outcome::Failed(NoAnswer::Resolve) => "resolve",
+        Outcome::Failed(NoAnswer::Connect) => "connect",
+        Outcome::Failed(NoAnswer::Tls) => "tls",
+        Outcome::Failed(NoAnswer::Broken) => "broken",
+        Outcome::Failed(NoAnswer::Stale) => "stale",
+        Outcome::Failed(NoAnswer::Timeout) => "timeout",
+        Outcome::Failed(NoAnswer::Protocol) => "protocol",
+        Outcome::Failed(NoAnswer::Unknown) => "unknown",
+        Outcome::Failed(NoAnswer::Unread) => "unread",
+        Outcome::Failed(NoAnswer::Missing) => "missing",
     }
 }
 

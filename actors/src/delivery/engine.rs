@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
-use super::attempts::{Batch, OpenError, Place, Row, Stored, Writer};
+use super::attempts::{Batch, Limits, OpenError, Place, Row, Stored, Writer};
 use super::client::Client;
 use super::endpoint::{Filter, Outgoing, Told};
 use super::shelf::{Page, Shelf, Source, SourceError};
@@ -48,8 +48,10 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// The file of attempts.
     pub path: PathBuf,
-    /// How long attempts are kept.
-    pub kept: Duration,
+    /// How much of the attempts is kept.
+    pub limits: Limits,
+    /// Where it is said why nothing can be written, and so nothing is sent, while that is so.
+    pub trouble: watch::Sender<Option<String>>,
     /// What posts.
     pub client: Client,
     /// Where notifications come from.
@@ -85,6 +87,8 @@ enum Done {
 struct Engine {
     common: Arc<Common>,
     writer: Writer,
+    writer_trouble: watch::Receiver<Option<String>>,
+    trouble: watch::Sender<Option<String>>,
     scheduler: Scheduler<Arc<Outgoing>>,
     entries: Vec<Entry>,
     numbers: HashMap<Uuid, EndpointNo>,
@@ -126,6 +130,10 @@ pub async fn run(
                 Some(command) => engine.obey(command),
                 None => return engine.stop().await,
             },
+            Ok(()) = engine.writer_trouble.changed() => {
+                let trouble = engine.writer_trouble.borrow_and_update().clone();
+                engine.trouble.send_replace(trouble);
+            }
             Ok(()) = engine.head.changed() => engine.scheduler.feed_all(),
             () = sleep_until(wake) => {}
         }
@@ -152,13 +160,15 @@ async fn durable(committing: &mut Option<oneshot::Receiver<()>>) -> Result<(), o
 
 impl Engine {
     fn open(settings: Settings, notices: mpsc::Sender<Disabled>) -> Result<Self, OpenError> {
-        let Settings { path, kept, client, source, clock, log_head } = settings;
+        let Settings { path, limits, trouble, client, source, clock, log_head } = settings;
         let head = source.head();
         let common = Arc::new(Common { client, source, clock });
-        let kept_ms = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-        let (writer, stored) = Writer::start(&path, common.now_ms(), kept_ms)?;
+        let (writer, stored) = Writer::start(&path, common.now_ms(), limits)?;
+        trouble.send_replace(None);
         Ok(Self {
             common,
+            writer_trouble: writer.trouble(),
+            trouble,
             writer,
             scheduler: Scheduler::default(),
             entries: Vec::new(),

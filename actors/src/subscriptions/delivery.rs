@@ -26,12 +26,13 @@ use super::source::FromViews;
 use super::{Known, List, SubscribeError, Subscriptions};
 use crate::clock::Clock;
 use crate::delivery::address::{Reach, Target};
+use crate::delivery::attempts::Limits;
 use crate::delivery::client::{Client, SystemResolver};
 use crate::delivery::endpoint::{Content, Endpoint, Filter, Moved, Service, Told};
 use crate::delivery::engine::{self, Command as ToEngine, Disabled};
 use crate::event_store::Store;
 use crate::projection::Views;
-use crate::supervision::{Incarnation, Policy, Tree, TreeError};
+use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "delivery";
@@ -51,8 +52,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// The file of attempts.
     pub path: PathBuf,
-    /// How long attempts are kept.
-    pub kept: Duration,
+    /// How much of the attempts is kept.
+    pub limits: Limits,
     /// Where it runs: not among the actors.
     pub runtime: Handle,
     /// What time it is.
@@ -97,7 +98,9 @@ impl xtra::Actor for Actor {
         self.store.ready_for(&self.seat.report).await;
         let (commands, obeyed) = mpsc::channel(WAITING_MAX);
         let (notices, noticed) = mpsc::channel(WAITING_MAX);
-        let engine = engine::run(self.engine_settings(), obeyed, notices);
+        let (trouble, troubled) = watch::channel(None);
+        let engine = engine::run(self.engine_settings(trouble), obeyed, notices);
+        self.seat.scope.spawn(report(self.seat.report.clone(), troubled));
         #[expect(clippy::disallowed_methods, reason = "it runs elsewhere, and is aborted with this incarnation")]
         let engine = AbortOnDropHandle::new(self.settings.runtime.spawn(engine));
         let (stop, ended) = (self.stop.clone(), self.ended.clone().drop_guard());
@@ -127,14 +130,32 @@ impl xtra::Actor for Actor {
 }
 
 impl Actor {
-    fn engine_settings(&self) -> engine::Settings {
+    fn engine_settings(&self, trouble: watch::Sender<Option<String>>) -> engine::Settings {
         engine::Settings {
             path: self.settings.path.clone(),
-            kept: self.settings.kept,
+            limits: self.settings.limits,
+            trouble,
             client: Client::new(self.subscriptions.reach(), Arc::new(SystemResolver)),
             source: Arc::new(FromViews(self.views.clone())),
             clock: Arc::clone(&self.settings.clock),
             log_head: self.store.head(),
+        }
+    }
+}
+
+/// The condition's kind while attempts cannot be written.
+const CONDITION: &str = "attempts";
+
+/// Raises the condition while nothing can be sent because nothing can be written.
+async fn report(report: Reporter, mut trouble: watch::Receiver<Option<String>>) -> Result<(), String> {
+    loop {
+        match trouble.borrow_and_update().as_deref() {
+            Some(why) => report.set(CONDITION, format!("attempts cannot be written, so nothing is sent: {why}")),
+            None => report.clear(CONDITION),
+        }
+        if trouble.changed().await.is_err() {
+            // The engine is gone, which ends this incarnation.
+            return std::future::pending().await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `[subscriptions]`: how long those are kept that nothing can be sent to.
+//! `[subscriptions]`: how long those are kept that nothing can be sent to, and how much of what was attempted.
 
 use millrace_model::subscription::Kept;
 
@@ -6,6 +6,7 @@ use super::layers::Layers;
 use super::section::Section;
 
 const MINUTE_S: u32 = 60;
+const MEGABYTE: u64 = 1_000_000;
 const DAY_S: u32 = 24 * 60 * MINUTE_S;
 
 /// The `[subscriptions]` table.
@@ -13,6 +14,8 @@ const DAY_S: u32 = 24 * 60 * MINUTE_S;
 pub struct Subscriptions {
     /// How long they are kept (`unproved_kept_minutes`, `idle_kept_days`).
     pub kept: Kept,
+    /// How large the file of attempts may become (`attempts_max_mb`), in bytes.
+    pub attempts_bytes_max: u64,
 }
 
 impl Subscriptions {
@@ -24,6 +27,7 @@ impl Subscriptions {
                 unproved_s: section.within("unproved_kept_minutes", 15..=10_080, 60) * MINUTE_S,
                 idle_s: section.within("idle_kept_days", 1..=3_650, 30) * DAY_S,
             },
+            attempts_bytes_max: section.within("attempts_max_mb", 16..=1_000_000, 1_000) * MEGABYTE,
         }
     }
 }

@@ -23,6 +23,7 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::attempts::Limits;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
 use millrace_actors::event_store::{Execution, Log, Opening, Reader, Settings as StoreSettings, Store};
@@ -211,7 +212,7 @@ fn notifying(
     let subscriptions = subscriptions::start(followers, store.clone(), settings)?;
     let settings = delivery::Settings {
         path: config.desk.data_dir.join(delivery::FILE),
-        kept: ATTEMPTS_KEPT,
+        limits: Limits { kept: ATTEMPTS_KEPT, bytes_max: config.subscriptions.attempts_bytes_max },
         runtime: http.clone(),
         clock: Arc::clone(clock),
     };

@@ -9,12 +9,12 @@ use millrace_protocols::delivery::cursor::{OrderKey, Position};
 use millrace_protocols::delivery::scheduler::Standing;
 use millrace_protocols::delivery::verdict::Outcome;
 use rusqlite::{Connection, params};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    ANSWER_BYTES_MAX, Batch, ERROR_BYTES_MAX, OpenError, Place, Row, Stored, blob, class, disabled, epoch, load, open,
-    word,
+    ANSWER_BYTES_MAX, Batch, DELIVERED, ERROR_BYTES_MAX, Limits, OpenError, Place, Row, Stored, Trouble, blob, class,
+    disabled, epoch, load, open, word,
 };
 
 /// How many batches may wait: the next is made while one is written.
@@ -38,6 +38,7 @@ struct Request {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Writer {
     requests: SyncSender<Request>,
+    trouble: Trouble,
 }
 
 impl std::fmt::Debug for Request {
@@ -47,11 +48,11 @@ impl std::fmt::Debug for Request {
 }
 
 impl Writer {
-    /// Opens the file, reads what is owed and begins an epoch. Rows are kept for `kept_ms`.
+    /// Opens the file, reads what is owed and begins an epoch.
     pub(in super::super) fn start(
         path: &Path,
         now_ms: u64,
-        kept_ms: u64,
+        limits: Limits,
     ) -> Result<(Self, HashMap<Uuid, Stored>), OpenError> {
         let failed = |source| OpenError::Database { path: path.to_owned(), source };
         let connection = open(path)?;
@@ -59,11 +60,17 @@ impl Writer {
         let epoch = epoch(&connection, now_ms).map_err(failed)?;
         let checkpoints = Checkpoints::start(path)?;
         let (path, numbers) = (path.to_owned(), HashMap::new());
-        let file = File { path, connection, epoch, kept_ms, numbers, pruned_ms: 0, checkpoints };
+        let (trouble, told) = watch::channel(None);
+        let file = File { path, connection, epoch, limits, numbers, pruned_ms: 0, checkpoints, trouble };
         let (requests, receiver) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("attempts".to_owned());
         thread.spawn(move || file.run(&receiver)).map_err(OpenError::Thread)?;
-        Ok((Self { requests }, stored))
+        Ok((Self { requests, trouble: told }, stored))
+    }
+
+    /// Why nothing can be written, while that is so.
+    pub(in super::super) fn trouble(&self) -> Trouble {
+        self.trouble.clone()
     }
 
     /// Commits a batch; the answer comes when it is durable. At most one is under way at a time.
@@ -79,10 +86,11 @@ struct File {
     path: PathBuf,
     connection: Connection,
     epoch: i64,
-    kept_ms: u64,
+    limits: Limits,
     numbers: HashMap<Uuid, i64>,
     pruned_ms: u64,
     checkpoints: Checkpoints,
+    trouble: watch::Sender<Option<String>>,
 }
 
 /// A thread that brings the write-ahead log into the file beside the commits, which then seldom have to wait for that.
@@ -121,15 +129,17 @@ impl File {
         while let Ok(Request { batch, now_ms, done }) = requests.recv() {
             while let Err(error) = self.commit(&batch) {
                 tracing::error!(%error, file = %self.path.display(), "attempts cannot be written; nothing is sent");
+                self.trouble.send_replace(Some(format!("{}: {error}", self.path.display())));
                 self.recover();
                 if done.is_closed() {
                     return;
                 }
             }
+            self.trouble.send_if_modified(|trouble| trouble.take().is_some());
             // Whoever gave up starts again with what is stored.
             let _ = done.send(());
             self.checkpoints.ask_now_and_then();
-            if let Err(error) = self.prune(now_ms) {
+            if let Err(error) = self.prune(now_ms).and_then(|()| self.make_room()) {
                 tracing::warn!(%error, "old attempts cannot be deleted");
             }
         }
@@ -229,7 +239,9 @@ impl File {
             Outcome::Answered { status, .. } => Some(status),
             Outcome::Failed(_) => None,
         };
-        let answer = &row.answer[..row.answer.len().min(ANSWER_BYTES_MAX)];
+        // Of what arrived, nobody asks what was answered.
+        let is_refused = class(row.outcome) != DELIVERED;
+        let answer = if is_refused { &row.answer[..row.answer.len().min(ANSWER_BYTES_MAX)] } else { &[] };
         let error = row.error.as_deref().map(|error| &error[..error.floor_char_boundary(ERROR_BYTES_MAX)]);
         self.connection
             .prepare_cached(
@@ -260,7 +272,8 @@ impl File {
         if now_ms < self.pruned_ms + PRUNE_EVERY_MS {
             return Ok(());
         }
-        let before_ms = now_ms.saturating_sub(self.kept_ms);
+        let kept_ms = u64::try_from(self.limits.kept.as_millis()).unwrap_or(u64::MAX);
+        let before_ms = now_ms.saturating_sub(kept_ms);
         let deleted = self
             .connection
             .prepare_cached(
@@ -270,6 +283,17 @@ impl File {
             .execute(params![PRUNED_AT_ONCE, before_ms])?;
         if deleted < PRUNED_AT_ONCE {
             self.pruned_ms = now_ms;
+        }
+        Ok(())
+    }
+
+    /// Deletes some of the oldest while the file is too large. Their pages are used again, so it does not grow.
+    fn make_room(&self) -> rusqlite::Result<()> {
+        let number = |what| self.connection.pragma_query_value(None, what, |row| row.get::<_, u64>(0));
+        let used_bytes = (number("page_count")? - number("freelist_count")?) * number("page_size")?;
+        if used_bytes > self.limits.bytes_max {
+            let oldest = "DELETE FROM attempts WHERE number IN (SELECT number FROM attempts ORDER BY number LIMIT ?1)";
+            self.connection.prepare_cached(oldest)?.execute([PRUNED_AT_ONCE])?;
         }
         Ok(())
     }

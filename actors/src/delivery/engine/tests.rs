@@ -74,7 +74,8 @@ impl Desk {
     fn start_in(folder: tempfile::TempDir, log: Arc<Log>) -> Self {
         let settings = Settings {
             path: folder.path().join("attempts.db"),
-            kept: Duration::from_secs(3_600),
+            limits: Limits { kept: Duration::from_secs(3_600), bytes_max: 1 << 30 },
+            trouble: watch::Sender::default(),
             client: Client::new(Reach::Sandbox, Arc::new(SystemResolver)),
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),

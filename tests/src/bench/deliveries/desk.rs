@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::delivery::address::{Reach, Target};
+use millrace_actors::delivery::attempts::Limits;
 use millrace_actors::delivery::client::{Client, SystemResolver};
 use millrace_actors::delivery::endpoint::{Content, Endpoint, Filter, Service};
 use millrace_actors::delivery::engine::{self, Command as Told, Settings};
@@ -18,7 +19,7 @@ use millrace_protocols::delivery::policy::Schedule;
 use millrace_protocols::delivery::scheduler::Terms;
 use millrace_protocols::webhook::secret::HmacSecret;
 use millrace_protocols::webhook::sign::{Key, Signer};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -134,7 +135,8 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let settings = Settings {
             path: folder.join("attempts.db"),
-            kept: Duration::from_secs(86_400),
+            limits: Limits { kept: Duration::from_secs(86_400), bytes_max: 1 << 40 },
+            trouble: watch::Sender::default(),
             client: Client::new(Reach::Sandbox, Arc::new(SystemResolver)),
             source,
             clock: Arc::new(SystemClock),
