@@ -96,6 +96,16 @@ pub struct Known {
     pub since: DateTime<Utc>,
     /// Since when nothing can be sent to it; made, changed, resumed or disabled since then it is counted anew.
     pub unserved_since: Option<DateTime<Utc>>,
+    /// Why nobody knows where it stands, if an event of it cannot be read: then it is as it was before that, and nothing is
+    /// done with it.
+    pub unreadable: Option<String>,
+}
+
+impl Known {
+    /// Whether its receiver is asked for a proof now and then.
+    fn is_asked(&self) -> bool {
+        self.unreadable.is_none() && self.subscription.is_asked()
+    }
 }
 
 /// Those that are not over.
@@ -116,6 +126,9 @@ pub enum SubscribeError {
     /// The customer has too many.
     #[error("there are {OF_A_CUSTOMER_MAX} subscriptions of this customer already")]
     CustomerFull,
+    /// Nobody knows where it stands.
+    #[error("an event of the subscription cannot be read: {0}")]
+    Unreadable(String),
     /// What it leads to cannot be sealed, or what is sealed not be opened.
     #[error("the subscription's address cannot be sealed or opened: {0}")]
     Keys(String),
@@ -277,7 +290,7 @@ impl xtra::Actor for Actor {
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         let (book, report) = (self.service.book.clone(), self.report.clone());
         book.store().ready_for(&report).await;
-        let mut followed = book.begin().await.map_err(Err)?;
+        let mut followed = book.begin(report).await.map_err(Err)?;
         self.scope.spawn(async move { followed.follow().await.map(|never| match never {}) });
         let (inside, service) = (self.inside.clone(), self.service.clone());
         self.scope.spawn(async move {

@@ -97,7 +97,8 @@ impl Service {
 /// One that the operator vouches for is his, not the customer's.
 fn is_same(known: &Known, customer: Hash32, url: &str) -> bool {
     let terms = &known.subscription.terms;
-    terms.customer == Some(customer)
+    known.unreadable.is_none()
+        && terms.customer == Some(customer)
         && terms.dialect == Dialect::TonEvents
         && known.subscription.proof != Proof::NotNeeded
         && known.endpoint.as_ref().is_ok_and(|endpoint| endpoint.url == url && endpoint.te_secret.is_some())

@@ -216,7 +216,7 @@ impl Teller {
 /// What the engine is told of a subscription. It remembers by itself what it disabled, until when an endpoint wants to be left
 /// alone, and what it followed of the log.
 pub(super) fn command(known: &Known, reach: Reach, now: DateTime<Utc>) -> ToEngine {
-    match endpoint(known, reach, now) {
+    match endpoint(known, reach, now).filter(|_| known.unreadable.is_none()) {
         Some(endpoint) => ToEngine::Put(Box::new(endpoint)),
         None => ToEngine::Pause(known.subscription.id.0),
     }

@@ -142,6 +142,8 @@ impl Service {
 }
 
 fn oldest_unproved<'k>(known: impl Iterator<Item = &'k Arc<Known>>) -> Option<(&'k Arc<Known>, Ending)> {
-    let unproved = known.filter_map(|known| Some((known, known.subscription.makes_room()?)));
+    let unproved = known
+        .filter(|known| known.unreadable.is_none())
+        .filter_map(|known| Some((known, known.subscription.makes_room()?)));
     unproved.min_by_key(|(known, _)| known.begun)
 }

@@ -142,8 +142,8 @@ impl Asker {
     /// Takes up who is new, begins anew with who leads elsewhere or was asked for again, and drops the others.
     fn take_in(&mut self, list: &List) {
         let now_ms = self.now_ms();
-        self.asked.retain(|id, _| list.get(id).is_some_and(|known| known.subscription.is_asked()));
-        for (id, known) in list.iter().filter(|(_, known)| known.subscription.is_asked()) {
+        self.asked.retain(|id, _| list.get(id).is_some_and(|known| known.is_asked()));
+        for (id, known) in list.iter().filter(|(_, known)| known.is_asked()) {
             let Ok(endpoint) = &known.endpoint else { continue };
             let is_known = self.asked.get(id).is_some_and(|asked| asked.sealed == known.subscription.sealed);
             if !is_known {

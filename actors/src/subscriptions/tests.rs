@@ -3,7 +3,7 @@
 use std::fs;
 
 use chrono::TimeDelta;
-use millrace_model::ids::Hash32;
+use millrace_model::ids::{Hash32, StreamName};
 use millrace_model::subscription::{Dialect, Disabling, Ending, Order, Schedule};
 use millrace_protocols::webhook::sign::Key;
 use tempfile::TempDir;
@@ -13,8 +13,9 @@ use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::delivery::endpoint::{Moved, Service, Told};
 use crate::delivery::engine::Command as ToEngine;
+use crate::event_store::poison::set_kind;
 use crate::event_store::{Execution, Settings as StoreSettings};
-use crate::supervision::Registry;
+use crate::supervision::{PartHealth, Registry};
 
 struct Desk {
     clock: Arc<ManualClock>,
@@ -264,6 +265,40 @@ async fn a_change_of_what_is_told_leaves_a_proof_that_is_under_way_one_of_it() {
     desk.subscriptions.patch(id, url).await.unwrap();
     let early = desk.subscriptions.execute(id, Command::ProveOwnership { of }).await;
     assert!(matches!(early, Err(SubscribeError::Rejected(Rejection::Outdated))));
+}
+
+#[tokio::test]
+async fn one_with_an_unreadable_event_is_set_aside_alone_and_that_is_said() {
+    let desk = Desk::start().await;
+    let [poisoned, lost, neighbour] =
+        [desk.subscribe(wanted(URL)).await, desk.subscribe(wanted(URL)).await, desk.subscribe(wanted(URL)).await];
+    let id = poisoned.subscription.id;
+    desk.execute(id, Command::PauseDelivery).await;
+    desk.tree.shutdown(Duration::from_secs(4)).await;
+    let (log, of) =
+        (desk.folder.path().join("log.db"), |known: &Known| StreamName::Subscription(known.subscription.id));
+    set_kind(&log, &of(&poisoned), 2, "DeliveryTeleported");
+    set_kind(&log, &of(&lost), 1, "Beamed");
+
+    let desk = Desk::start_in(desk.folder).await;
+    desk.left(&[id, neighbour.subscription.id]).await;
+    let aside = desk.subscriptions.list().unwrap()[&id].clone();
+    assert_eq!(told(&aside).0, "pause", "nobody knows whether it may be served");
+    for command in [Command::ResumeDelivery, Command::Unsubscribe { why: Ending::Wanted }] {
+        let refused = desk.subscriptions.execute(id, command).await;
+        assert!(matches!(refused, Err(SubscribeError::Unreadable(why)) if why.contains("is unknown")));
+    }
+    assert!(desk.execute(neighbour.subscription.id, Command::PauseDelivery).await.position > 4, "others go on");
+    let alarm = |parts: &[PartHealth]| {
+        let part = parts.iter().find(|health| health.name == PART)?;
+        part.conditions.iter().find(|condition| condition.kind == "unreadable").map(|condition| condition.text.clone())
+    };
+    let mut health = desk.tree.health().subscribe();
+    let raised = health.wait_for(|parts| alarm(parts).is_some());
+    let parts = tokio::time::timeout(Duration::from_secs(30), raised).await.expect("it is said").unwrap();
+    let text = alarm(&parts).unwrap();
+    assert!(text.starts_with(&format!("{} is set aside: from position 4 on: ", of(&poisoned))), "{text}");
+    assert!(text.ends_with("; and 1 more"), "{text}");
 }
 
 /// What the engine is told: a word, and what of the log it has to have followed.

@@ -283,6 +283,7 @@ fn refused(error: SubscribeError) -> Problem {
             Problem::unprocessable("invalid_webhook", format!("The webhook is refused: {rule}."))
         }
         SubscribeError::Rejected(rule) => Problem::conflict("not_allowed", format!("It is refused: {rule}.")),
+        error @ SubscribeError::Unreadable(_) => Problem::conflict("not_allowed", format!("It is refused: {error}.")),
         SubscribeError::Address(error) => {
             Problem::unprocessable("invalid_url", format!("The address is refused: {error}."))
         }
@@ -312,6 +313,7 @@ impl From<&Known> for Webhook {
     fn from(known: &Known) -> Self {
         let subscription = &known.subscription;
         let (status, reason) = match &subscription.stopped {
+            _ if known.unreadable.is_some() => ("unreadable", Some("an event of it cannot be read")),
             None if subscription.is_served() => ("enabled", None),
             None => ("unproved", None),
             Some(Stopped::Paused) => ("paused", None),

@@ -116,6 +116,7 @@ fn refused(error: SubscribeError) -> Problem {
         // Asking again makes nothing twice.
         error @ (SubscribeError::Rejected(_)
         | SubscribeError::Keys(_)
+        | SubscribeError::Unreadable(_)
         | SubscribeError::Append(_)
         | SubscribeError::Read(_)
         | SubscribeError::Down
