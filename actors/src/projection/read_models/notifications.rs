@@ -10,7 +10,7 @@ use crate::projection::catalog::{Index, Table};
 use crate::projection::fold::{Cut, Fold, Seen, Shown};
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 1;
+pub(in crate::projection) const VERSION: i64 = 2;
 
 pub(in crate::projection) static TABLE: Table = Table {
     name: "notifications",

@@ -3,12 +3,14 @@
 
 use chrono::{DateTime, Utc};
 use millrace_model::deposit::Method;
-use millrace_model::ids::{DepositId, Hash32};
+use millrace_model::ids::{DepositId, Hash32, SubscriptionId};
 use millrace_model::ledger::Ticker;
 use millrace_model::money::{Amount, Coin, Rate};
 use millrace_model::notification::{
     DeskState, HistoryRow, Notification, NotificationType, Resource, ResourceType, SubmitState, Transaction,
+    WebhookState,
 };
+use millrace_model::subscription::Disabling;
 use serde::{Deserialize, Serialize};
 
 /// The packed form. Another shape is another version of the projection.
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 enum Packed {
     Transaction(Box<PackedTransaction>),
     Desk { recorded_at_us: i64, halted: bool, cause: Option<String> },
+    Webhook { recorded_at_us: i64, webhook: SubscriptionId, reason: Disabling },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +61,9 @@ pub(super) fn pack(told: &Notification) -> Vec<u8> {
         Resource::Desk(DeskState { halted, cause }) => {
             Packed::Desk { recorded_at_us, halted: *halted, cause: cause.clone() }
         }
+        Resource::Webhook(WebhookState { webhook, reason }) => {
+            Packed::Webhook { recorded_at_us, webhook: *webhook, reason: *reason }
+        }
     };
     postcard::to_stdvec(&packed).expect("memory takes what is written to it")
 }
@@ -92,6 +98,9 @@ pub(in crate::projection) fn unpack(columns: Columns, packed: &[u8]) -> Option<N
             (at, Resource::Transaction(Box::new(transaction(&columns, *packed)?)))
         }
         Packed::Desk { recorded_at_us, halted, cause } => (recorded_at_us, Resource::Desk(DeskState { halted, cause })),
+        Packed::Webhook { recorded_at_us, webhook, reason } => {
+            (recorded_at_us, Resource::Webhook(WebhookState { webhook, reason }))
+        }
     };
     let Columns { position, id, kind, deposit, customer, address: _, sequence } = columns;
     let recorded_at = time(recorded_at_us)?;
