@@ -3,6 +3,7 @@
 //! Made of the very body that is sent to machines, so both say the same. Nothing here trusts a text: what is put into a line is
 //! freed of control characters and cut, what is put into HTML is escaped.
 
+pub mod confirm;
 mod html;
 mod sentence;
 #[cfg(test)]
@@ -23,20 +24,31 @@ const LINE_CHARS_MAX: usize = 128;
 /// What a person is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Words {
-    /// The notification's id.
+    /// The notification's id: the same in every attempt.
     pub id: Uuid,
-    /// As what it is told.
-    pub kind: NotificationType,
-    /// The deposit, unless it is about the desk.
-    pub deposit: Option<DepositId>,
+    /// As what it is told, for programs that read it: a type's name of the catalogue, or [`confirm::TOPIC`].
+    pub topic: &'static str,
+    /// What it is about, for programs: the deposit's id, or `desk`.
+    pub about: String,
     /// A few words, in one line of ASCII.
     pub subject: String,
     /// What happened.
     pub sentence: String,
     /// What it is about, each with its name.
     pub facts: Vec<(&'static str, String)>,
-    /// The page that shows it, when the desk has a public address.
-    pub page: Option<String>,
+    /// Where more is to be seen or done, when the desk has a public address.
+    pub link: Option<Link>,
+    /// The address that ends the subscription.
+    pub leave: Option<String>,
+}
+
+/// A page, and what it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// What is there.
+    pub label: &'static str,
+    /// Its address.
+    pub url: String,
 }
 
 /// A body that is no notification of this version.
@@ -93,16 +105,21 @@ impl Words {
         }
     }
 
-    /// The whole of it as plain text; `leave` is the address that ends the subscription.
-    pub fn text(&self, leave: Option<&str>) -> String {
+    /// The same with the address that ends the subscription.
+    pub fn with_leave(self, leave: Option<String>) -> Self {
+        Self { leave, ..self }
+    }
+
+    /// The whole of it as plain text.
+    pub fn text(&self) -> String {
         let mut text = format!("{}\n", self.sentence);
         for (name, value) in &self.facts {
             let _ = write!(text, "\n{name}: {value}");
         }
-        if let Some(page) = &self.page {
-            let _ = write!(text, "\n\nThe page of this deposit's customer: {page}");
+        if let Some(link) = &self.link {
+            let _ = write!(text, "\n\n{}: {}", link.label, link.url);
         }
-        if let Some(leave) = leave {
+        if let Some(leave) = &self.leave {
             let _ = write!(text, "\n\nTo hear no more of this: {leave}");
         }
         text.push('\n');
@@ -110,8 +127,8 @@ impl Words {
     }
 
     /// The same as a document of HTML.
-    pub fn html(&self, leave: Option<&str>) -> String {
-        html::document(self, leave)
+    pub fn html(&self) -> String {
+        html::document(self)
     }
 }
 
@@ -127,12 +144,13 @@ fn of_transaction(body: &Body<'_>, about: &Transaction, public: Option<&str>) ->
     facts.push(("Deposit's id", about.deposit.to_string()));
     Words {
         id: body.id,
-        kind: body.event_type,
-        deposit: Some(about.deposit),
+        topic: body.event_type.name(),
+        about: about.deposit.to_string(),
         subject: line(&sentence::subject(body.event_type, about, &coins)),
         sentence: line_of_any_length(&sentence::of_transaction(body.event_type, about, &coins)),
         facts,
-        page: public.filter(|_| !about.to.is_empty()).map(|public| page(public, &line(&about.to))),
+        link: public.filter(|_| !about.to.is_empty()).map(|public| page(public, &line(&about.to))),
+        leave: None,
     }
 }
 
@@ -141,18 +159,19 @@ fn of_desk(body: &Body<'_>, about: &Desk) -> Words {
     let (subject, sentence) = sentence::of_desk(body.event_type);
     Words {
         id: body.id,
-        kind: body.event_type,
-        deposit: None,
+        topic: body.event_type.name(),
+        about: "desk".to_owned(),
         subject: subject.to_owned(),
         sentence: sentence.to_owned(),
         facts: cause.into_iter().collect(),
-        page: None,
+        link: None,
+        leave: None,
     }
 }
 
-fn page(public: &str, target: &str) -> String {
+fn page(public: &str, target: &str) -> Link {
     let target: String = form_urlencoded::byte_serialize(target.as_bytes()).collect();
-    format!("{public}/customer/{target}")
+    Link { label: "All deposits for this address", url: format!("{public}/customer/{target}") }
 }
 
 /// One line of bounded length.

@@ -8,7 +8,7 @@ use super::Words;
 const STYLE: &str = "font-family:sans-serif;line-height:1.5;color:#222;max-width:40em";
 
 /// The whole of a mail.
-pub(super) fn document(words: &Words, leave: Option<&str>) -> String {
+pub(super) fn document(words: &Words) -> String {
     let mut html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}</title></head>\n<body style=\"{STYLE}\">\n<p>{}</p>\n",
         escape(&words.subject),
@@ -21,10 +21,10 @@ pub(super) fn document(words: &Words, leave: Option<&str>) -> String {
         }
         html.push_str("</table>\n");
     }
-    if let Some(page) = &words.page {
-        let _ = writeln!(html, "<p><a href=\"{0}\">{0}</a></p>", escape(page));
+    if let Some(link) = &words.link {
+        let _ = writeln!(html, "<p><a href=\"{}\">{}</a></p>", escape(&link.url), escape(link.label));
     }
-    if let Some(leave) = leave {
+    if let Some(leave) = &words.leave {
         let _ = writeln!(html, "<p><small><a href=\"{}\">Hear no more of this</a></small></p>", escape(leave));
     }
     html.push_str("</body></html>\n");

@@ -81,7 +81,7 @@ fn what_a_type_is_told_for_twice_is_told_apart() {
 
 #[test]
 fn a_text_names_everything_a_person_may_look_up() {
-    let text = example(NotificationType::WithdrawalSubmitted, |_| ()).text(Some(LEAVE));
+    let text = example(NotificationType::WithdrawalSubmitted, |_| ()).with_leave(Some(LEAVE.to_owned())).text();
     let expected = format!(
         "Your payout of 250.000000 SKY was sent; it is not final yet.\n\n\
          Amount: 250.000000 SKY\n\
@@ -90,7 +90,7 @@ fn a_text_names_everything_a_person_may_look_up() {
          Deposit's transaction: {}\n\
          Payout's transaction: {}\n\
          Deposit's id: 01930000-0000-7000-8000-000000000001\n\n\
-         The page of this deposit's customer: https://desk.example.org/customer/2GgFvqoyk9RjwVzj8tqfcXVXB4orBwoc9qv\n\n\
+         All deposits for this address: https://desk.example.org/customer/2GgFvqoyk9RjwVzj8tqfcXVXB4orBwoc9qv\n\n\
          To hear no more of this: https://desk.example.org/leave/a.b\n",
         "a1".repeat(32),
         "05".repeat(32),
@@ -102,11 +102,11 @@ fn a_text_names_everything_a_person_may_look_up() {
 fn without_a_public_address_there_is_no_link() {
     let body = NotificationType::DepositPending.example().to_string();
     let words = Words::read(body.as_bytes(), None).unwrap();
-    assert_eq!(words.page, None);
-    assert!(!words.text(None).contains("http") && !words.html(None).contains("http"));
+    assert_eq!(words.link, None);
+    assert!(!words.text().contains("http") && !words.html().contains("http"));
     let nobodys = example(NotificationType::DepositConfirmed, |resource| resource["To"] = json!(""));
-    assert_eq!(nobodys.page, None);
-    assert!(!nobodys.text(None).contains("Paid out to"));
+    assert_eq!(nobodys.link, None);
+    assert!(!nobodys.text().contains("Paid out to"));
 }
 
 #[test]
@@ -119,13 +119,14 @@ fn hostile_text_stays_text() {
         resource["refund"] = json!(hostile);
         resource["IsBounced"] = json!(true);
     });
-    let html = words.html(Some("https://x.example/\"><b>"));
+    let words = words.with_leave(Some("https://x.example/\"><b>".to_owned()));
+    let html = words.html();
     assert!(!html.contains("<script") && !html.contains("<b>") && !html.contains("Bcc: all@example.org\r"), "{html}");
     assert!(html.contains("&lt;/td&gt;&lt;script&gt;") && html.contains("&quot;&#39;&amp;"), "{html}");
-    let lines = words.text(None);
+    let lines = words.text();
     assert!(!lines.contains('\r') && !lines.lines().any(|line| line.starts_with("Bcc")), "{lines}");
     assert!(!lines.contains(['\u{202e}', '\u{200b}', '\0']), "{lines:?}");
-    let page = words.page.unwrap();
+    let page = words.link.unwrap().url;
     assert!(page.starts_with("https://desk.example.org/customer/%3C%2Ftd%3E") && !page.contains([' ', '<', '"', '\'']));
 }
 
@@ -148,9 +149,9 @@ fn a_subject_is_one_short_line_of_ascii() {
 #[test]
 fn long_texts_are_cut() {
     let words = example(NotificationType::DepositPending, |resource| resource["From"] = json!("x".repeat(100_000)));
-    assert!(words.text(None).len() < 1_000);
+    assert!(words.text().len() < 1_000);
     let halted = example(NotificationType::DeskHalted, |resource| resource["cause"] = json!("y".repeat(100_000)));
-    assert!(halted.text(None).len() < 1_000);
+    assert!(halted.text().len() < 1_000);
 }
 
 #[test]
