@@ -8,7 +8,11 @@
 //! Webhooks are a channel that is always there.
 
 pub mod destination;
+pub mod fcm;
+pub mod mail;
+pub mod people;
 pub mod signed;
+pub mod telegram;
 pub mod webhook;
 
 use std::collections::BTreeMap;

@@ -6,10 +6,17 @@
 //! | `nats:subject` | a subject of the operator's NATS server, kept by a stream of JetStream |
 //! | `amqp:exchange/routing-key` | an exchange of the operator's AMQP 0-9-1 broker; without an exchange, a queue |
 //! | `mqtt:topic` | a topic of the operator's MQTT broker |
+//! | `mailto:name@host` | a person's mailbox, by the operator's mail server |
+//! | `telegram:chat` | a chat of the operator's Telegram bot: its number, or `@name` of a channel |
+//! | `fcm:token` | an Android device, by the operator's project at Firebase |
 //!
 //! Servers and passwords are in no address: they are the operator's, in the configuration.
 
+mod people;
+
 use std::fmt;
+
+use millrace_protocols::wire::telegram::Chat;
 
 use super::super::address::{AddressError, Reach, Target, URL_BYTES_MAX};
 
@@ -40,6 +47,21 @@ pub enum Destination {
         /// Its levels with slashes in between.
         topic: String,
     },
+    /// To a mailbox.
+    Mail {
+        /// Its address, without a name.
+        address: String,
+    },
+    /// To a chat of Telegram's.
+    Telegram {
+        /// Which.
+        chat: Chat,
+    },
+    /// To a device.
+    Push {
+        /// Its registration token.
+        token: String,
+    },
 }
 
 /// The kinds of destinations.
@@ -53,6 +75,12 @@ pub enum Kind {
     Amqp,
     /// MQTT.
     Mqtt,
+    /// E-mail.
+    Mail,
+    /// Telegram.
+    Telegram,
+    /// Firebase Cloud Messaging.
+    Push,
 }
 
 /// Why an address leads nowhere.
@@ -62,7 +90,7 @@ pub enum DestinationError {
     #[error(transparent)]
     Webhook(#[from] AddressError),
     /// The address begins like none of them.
-    #[error("an address begins with https://, nats:, amqp: or mqtt:")]
+    #[error("an address begins with https://, nats:, amqp:, mqtt:, mailto:, telegram: or fcm:")]
     Scheme,
     /// With a server.
     #[error("an address of {0} names no server, which is the operator's: write {example}", example = .0.example())]
@@ -86,7 +114,8 @@ pub enum DestinationError {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Webhook, Self::Nats, Self::Amqp, Self::Mqtt];
+    pub const ALL: [Self; 7] =
+        [Self::Webhook, Self::Nats, Self::Amqp, Self::Mqtt, Self::Mail, Self::Telegram, Self::Push];
 
     /// What an address begins with, before the colon.
     pub const fn scheme(self) -> &'static str {
@@ -95,6 +124,9 @@ impl Kind {
             Self::Nats => "nats",
             Self::Amqp => "amqp",
             Self::Mqtt => "mqtt",
+            Self::Mail => "mailto",
+            Self::Telegram => "telegram",
+            Self::Push => "fcm",
         }
     }
 
@@ -105,13 +137,16 @@ impl Kind {
             Self::Nats => "notify.nats",
             Self::Amqp => "notify.amqp",
             Self::Mqtt => "notify.mqtt",
+            Self::Mail => "notify.mail",
+            Self::Telegram => "notify.telegram",
+            Self::Push => "notify.fcm",
         }
     }
 
     /// The feature that the program has to be built with; none for what is always there.
     pub const fn feature(self) -> &'static str {
         match self {
-            Self::Webhook => "",
+            Self::Webhook | Self::Mail | Self::Telegram | Self::Push => "",
             Self::Nats => "nats",
             Self::Amqp => "amqp",
             Self::Mqtt => "mqtt",
@@ -121,7 +156,7 @@ impl Kind {
     /// Whether this program can do it.
     pub const fn is_compiled(self) -> bool {
         match self {
-            Self::Webhook => true,
+            Self::Webhook | Self::Mail | Self::Telegram | Self::Push => true,
             Self::Nats => cfg!(feature = "nats"),
             Self::Amqp => cfg!(feature = "amqp"),
             Self::Mqtt => cfg!(feature = "mqtt"),
@@ -134,6 +169,9 @@ impl Kind {
             Self::Nats => "nats:subject",
             Self::Amqp => "amqp:exchange/routing-key",
             Self::Mqtt => "mqtt:topic",
+            Self::Mail => "mailto:name@host",
+            Self::Telegram => "telegram:chat",
+            Self::Push => "fcm:token",
         }
     }
 }
@@ -145,6 +183,9 @@ impl fmt::Display for Kind {
             Self::Nats => "NATS server",
             Self::Amqp => "AMQP broker",
             Self::Mqtt => "MQTT broker",
+            Self::Mail => "mailbox",
+            Self::Telegram => "Telegram chat",
+            Self::Push => "device",
         })
     }
 }
@@ -168,6 +209,9 @@ impl Destination {
             Kind::Nats => subject(rest).map(|subject| Self::Nats { subject }),
             Kind::Amqp => exchange(rest).map(|(exchange, routing_key)| Self::Amqp { exchange, routing_key }),
             Kind::Mqtt => topic(rest).map(|topic| Self::Mqtt { topic }),
+            Kind::Mail => people::mail(rest),
+            Kind::Telegram => people::telegram(rest),
+            Kind::Push => people::push(rest),
         }
     }
 
@@ -178,6 +222,9 @@ impl Destination {
             Self::Nats { .. } => Kind::Nats,
             Self::Amqp { .. } => Kind::Amqp,
             Self::Mqtt { .. } => Kind::Mqtt,
+            Self::Mail { .. } => Kind::Mail,
+            Self::Telegram { .. } => Kind::Telegram,
+            Self::Push { .. } => Kind::Push,
         }
     }
 }
