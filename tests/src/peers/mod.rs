@@ -6,6 +6,7 @@
 pub mod bitcoin;
 pub mod blocks;
 pub mod browser;
+pub mod mail;
 pub mod program;
 pub mod schemathesis;
 
