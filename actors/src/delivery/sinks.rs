@@ -7,6 +7,7 @@
 //!
 //! Webhooks are a channel that is always there.
 
+pub mod broker;
 pub mod destination;
 pub mod fcm;
 pub mod mail;
