@@ -45,7 +45,10 @@ async fn every_notification_arrives_as_two_forms_of_the_same_words() -> Result<(
         let ended = sent(&mail, "customer@example.net", &words).await;
         assert_eq!(ended.outcome, Outcome::Accepted, "{ended:?}");
         let letter = server.letter(number).await?;
-        assert_eq!((&letter["from"], &letter["to"]), (&"desk@example.org".into(), &["customer@example.net"][..].into()));
+        assert_eq!(
+            (&letter["from"], &letter["to"]),
+            (&"desk@example.org".into(), &["customer@example.net"][..].into())
+        );
         assert_eq!((&letter["type"], &letter["defects"]), (&"multipart/alternative".into(), &Value::Array(vec![])));
         let headers = &letter["headers"];
         assert_eq!(headers["from"], "Coin desk <desk@example.org>");

@@ -30,6 +30,7 @@ use super::client::{Client, SystemResolver};
 use super::endpoint::{Endpoint, Outgoing};
 use crate::clock::Clock;
 use destination::{Destination, DestinationError, Kind};
+use people::{People, Teller, Ways};
 use webhook::Webhooks;
 
 /// A notification on its way, for the length of an attempt.
@@ -102,6 +103,7 @@ impl Ended {
 pub struct Sinks {
     reach: Reach,
     channels: Arc<BTreeMap<Kind, Arc<dyn Channel>>>,
+    people: Ways,
 }
 
 impl fmt::Debug for Sinks {
@@ -115,7 +117,25 @@ impl Sinks {
     pub fn webhooks(reach: Reach) -> Self {
         let client = Client::new(reach, Arc::new(SystemResolver));
         let channel: Arc<dyn Channel> = Arc::new(Webhooks::new(client));
-        Self { reach, channels: Arc::new(BTreeMap::from([(Kind::Webhook, channel)])) }
+        Self { reach, channels: Arc::new(BTreeMap::from([(Kind::Webhook, channel)])), people: Ways::default() }
+    }
+
+    /// The same for a desk that customers find at this address, which has no slash at its end. Before ways to people are added.
+    pub fn at(mut self, public: Option<Arc<str>>) -> Self {
+        self.people.public = public;
+        self
+    }
+
+    /// The same with one more way to people.
+    pub fn with_people(mut self, kind: Kind, teller: Arc<dyn Teller>) -> Self {
+        self.people.add(kind, Arc::clone(&teller));
+        let channel = Arc::new(People::new(teller, self.people.public.clone()));
+        self.with(kind, channel)
+    }
+
+    /// The ways to people.
+    pub fn people(&self) -> &Ways {
+        &self.people
     }
 
     /// The same with one more, or another of this kind.

@@ -10,6 +10,7 @@ mod layers;
 mod listeners;
 mod nodes;
 mod notify;
+mod people;
 mod problem;
 mod rules;
 mod sandbox;
@@ -29,6 +30,7 @@ pub use layers::Entry;
 pub use listeners::{Operator, Origin, Pace, Public, TlsFiles};
 pub use nodes::{ADDRESS_FILE_BYTES_MAX, Bitcoin, Skycoin};
 pub use notify::{Broker, Notify};
+pub use people::{FcmSettings, MailSettings, People, TelegramSettings, Wrong};
 pub use problem::{ConfigError, Origin as Layer, Problem};
 pub use sandbox::Sandbox;
 pub use secret::Secret;
@@ -56,6 +58,8 @@ pub struct Config {
     pub c2cx: C2cx,
     /// The ways out for notifications, besides webhooks.
     pub notify: Notify,
+    /// And those to people.
+    pub people: People,
     /// The stand-ins.
     pub sandbox: Sandbox,
 }
@@ -103,6 +107,7 @@ pub fn parse(
         skycoin: Skycoin::read(&mut layers),
         c2cx: C2cx::read(&mut layers),
         notify: Notify::read(&mut layers),
+        people: People::read(&mut layers),
         sandbox: Sandbox::read(&mut layers, in_sandbox, &desk.data_dir),
         desk,
     };

@@ -62,7 +62,7 @@ impl Broker {
     /// What an address of this kind begins with: in clear, and encrypted.
     pub(super) fn schemes(kind: Kind) -> [&'static str; 2] {
         match kind {
-            Kind::Webhook => ["http", "https"],
+            Kind::Webhook | Kind::Mail | Kind::Telegram | Kind::Push => ["http", "https"],
             Kind::Nats => ["nats", "tls"],
             Kind::Amqp => ["amqp", "amqps"],
             Kind::Mqtt => ["mqtt", "mqtts"],

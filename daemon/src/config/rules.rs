@@ -2,13 +2,14 @@
 
 use std::path::{Component, Path};
 
+use millrace_actors::delivery::sinks::mail::server::InClear;
 use millrace_model::deposit::Method;
 use reqwest::Url;
 
 use super::layers::{Layers, variable_name};
 use super::problem::Origin;
 use super::sandbox::Sandbox;
-use super::{Bitcoin, Broker, C2cx, Config, Desk, Notify, Operator, Public, Skycoin};
+use super::{Bitcoin, Broker, C2cx, Config, Desk, Notify, Operator, People, Public, Skycoin};
 use crate::run::{LOG_FILE, VIEWS_FILE};
 
 /// Notes every contradiction in `layers`.
@@ -21,6 +22,7 @@ pub(super) fn check(layers: &mut Layers<'_>, config: &Config) {
     rules.skycoin(&config.skycoin);
     rules.c2cx(&config.c2cx, config.desk.method);
     rules.notify(&config.notify);
+    rules.people(config);
     rules.sandbox();
 }
 
@@ -192,6 +194,19 @@ impl Rules<'_, '_> {
         }
     }
 
+    /// Each way to people is made once, to see whether it can be.
+    fn people(&mut self, config: &Config) {
+        let in_clear = if self.sandbox { InClear::Allowed } else { InClear::Refused };
+        let People { mail, telegram, fcm } = &config.people;
+        let made = [mail.teller(in_clear).map(drop), telegram.teller().map(drop), fcm.teller().map(drop)];
+        for wrong in made.into_iter().filter_map(Result::err) {
+            let section = wrong.kind.section();
+            if !self.failed(section, wrong.key) {
+                self.refuse((section, wrong.key), None, wrong.sentence);
+            }
+        }
+    }
+
     fn sandbox(&mut self) {
         if !self.sandbox {
             return;
@@ -234,7 +249,7 @@ impl Rules<'_, '_> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost") => true,
         Some(host) => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),

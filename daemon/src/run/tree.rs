@@ -53,6 +53,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::outside::{self, Outside};
+use super::people;
 use super::stand_ins;
 use crate::config::Config;
 use crate::quote::{Quotes, Source};
@@ -208,7 +209,8 @@ fn notifying(
     (keys, clock, http): (CustomerKeys, &Arc<dyn Clock>, runtime::Handle),
 ) -> anyhow::Result<Subscriptions> {
     let reach = if config.sandbox.enabled { Reach::Sandbox } else { Reach::Public };
-    let settings = subscriptions::Settings { keys, sinks: Sinks::webhooks(reach), clock: Arc::clone(clock) };
+    let settings =
+        subscriptions::Settings { keys, sinks: people::add(Sinks::webhooks(reach), config)?, clock: Arc::clone(clock) };
     let subscriptions = subscriptions::start(followers, store.clone(), settings)?;
     let settings = delivery::Settings {
         path: config.desk.data_dir.join(delivery::FILE),

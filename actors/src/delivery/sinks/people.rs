@@ -2,16 +2,19 @@
 //!
 //! Who tells does not know what: the same way carries the question whether a subscription is wanted at all.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use millrace_protocols::delivery::verdict::{Outcome, Refusal, Trouble};
+use millrace_protocols::webhook::code::{Purpose, code};
 use millrace_protocols::words::Words;
+use millrace_protocols::words::confirm::LEAVE_PATH;
 
 use super::super::endpoint::Endpoint;
-use super::destination::{Destination, DestinationError};
+use super::destination::{Destination, DestinationError, Kind};
 use super::{Channel, Ended, Message, Sink};
 use crate::clock::Clock;
 
@@ -61,6 +64,31 @@ pub trait Teller: Send + Sync {
     fn close_idle(&self) {}
 }
 
+/// The ways to people there are, and where they find the desk.
+#[derive(Clone, Default)]
+pub struct Ways {
+    pub(super) public: Option<Arc<str>>,
+    tellers: Arc<BTreeMap<Kind, Arc<dyn Teller>>>,
+}
+
+impl Ways {
+    pub(super) fn add(&mut self, kind: Kind, teller: Arc<dyn Teller>) {
+        let mut tellers = (*self.tellers).clone();
+        tellers.insert(kind, teller);
+        self.tellers = Arc::new(tellers);
+    }
+
+    /// The desk's public address, without a slash at its end.
+    pub fn public(&self) -> Option<&str> {
+        self.public.as_deref()
+    }
+
+    /// Who tells people of this kind.
+    pub fn teller(&self, kind: Kind) -> Option<Arc<dyn Teller>> {
+        self.tellers.get(&kind).cloned()
+    }
+}
+
 /// A way to people as a channel of notifications.
 pub struct People {
     teller: Arc<dyn Teller>,
@@ -80,7 +108,8 @@ impl Channel for People {
             return Err(DestinationError::Unfit);
         }
         let (teller, public, to) = (Arc::clone(&self.teller), self.public.clone(), endpoint.destination.clone());
-        Ok(Arc::new(Person { teller, public, to }))
+        let leave = public.as_deref().and_then(|public| leave(public, endpoint));
+        Ok(Arc::new(Person { teller, public, to, leave }))
     }
 }
 
@@ -89,13 +118,21 @@ struct Person {
     teller: Arc<dyn Teller>,
     public: Option<Arc<str>>,
     to: Destination,
+    leave: Option<String>,
+}
+
+/// The address that ends this subscription and no other: whoever has it may.
+fn leave(public: &str, endpoint: &Endpoint) -> Option<String> {
+    let id = endpoint.id.hyphenated().to_string();
+    let code = code(&endpoint.signer, Purpose::Leave, &id, 0)?;
+    Some(format!("{public}{LEAVE_PATH}{id}.{code}"))
 }
 
 impl Sink for Person {
     fn deliver<'a>(&'a self, message: Message<'a>) -> BoxFuture<'a, Ended> {
         async move {
             match Words::read(&message.outgoing.body, self.public.as_deref()) {
-                Ok(words) => tell(&*self.teller, &self.to, &words, message.clock).await,
+                Ok(words) => tell(&*self.teller, &self.to, &words.with_leave(self.leave.clone()), message.clock).await,
                 // Reading it again would come to the same.
                 Err(error) => Ended::refused(Refusal::Message, error.to_string(), Duration::ZERO),
             }
