@@ -11,6 +11,8 @@ mod customer;
 pub mod delivery;
 pub mod endpoint;
 pub mod ownership;
+pub mod people;
+pub mod questions;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,7 @@ use chrono::{DateTime, Utc};
 use millrace_model::ids::{Hash32, Position, SubscriptionId, Version};
 use millrace_model::subscription::Address;
 use millrace_model::subscription::{Change, Command, Ownership, Proof, Rejection, Subscribe, Subscription, Terms};
+use millrace_protocols::webhook::code::Purpose;
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
 
@@ -38,6 +41,7 @@ use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, T
 use book::Book;
 use customer::Renewals;
 use endpoint::{Endpoint, NotOpen, Secret};
+use people::WrongCodes;
 
 /// The part's name in the tree.
 pub const PART: &str = "subscriptions";
@@ -111,6 +115,15 @@ pub enum SubscribeError {
     /// The customer has too many.
     #[error("there are {OF_A_CUSTOMER_MAX} subscriptions of this customer already")]
     CustomerFull,
+    /// Too many at an address were never answered.
+    #[error("too many questions at this address wait for an answer")]
+    AddressFull,
+    /// Nobody who is asked could answer.
+    #[error("this desk tells people nothing: public.url is not configured")]
+    NoPublicAddress,
+    /// It is none of a question that is open, or was tried too often.
+    #[error("the code is unknown, or too old")]
+    WrongCode,
     /// What it leads to cannot be sealed, or what is sealed not be opened.
     #[error("the subscription's address cannot be sealed or opened: {0}")]
     Keys(String),
@@ -152,6 +165,7 @@ pub struct Subscriptions {
     door: Door<Request>,
     list: watch::Receiver<Option<List>>,
     renewals: Renewals,
+    unasked: Renewals,
     sinks: Sinks,
 }
 
@@ -159,6 +173,8 @@ pub struct Subscriptions {
 enum Request {
     Subscribe { wanted: Box<Wanted>, reply: oneshot::Sender<Done> },
     SubscribeCustomer { customer: Hash32, url: String, reply: oneshot::Sender<Done> },
+    Register { customer: Hash32, address: String, reply: oneshot::Sender<Done> },
+    Answer { id: SubscriptionId, purpose: Purpose, code: String, reply: oneshot::Sender<Done> },
     Patch { id: SubscriptionId, patch: Box<Patch>, reply: oneshot::Sender<Done> },
     Do { id: SubscriptionId, command: Command, reply: oneshot::Sender<Done> },
 }
@@ -178,9 +194,10 @@ pub struct Settings {
 pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscriptions, TreeError> {
     let (door, inside) = door(REQUESTS_MAX);
     let list = watch::Sender::new(None);
-    let renewals = Renewals::default();
+    let (renewals, unasked, wrong_codes) = (Renewals::default(), Renewals::default(), WrongCodes::default());
     let sinks = settings.sinks.clone();
-    let subscriptions = Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), sinks };
+    let subscriptions =
+        Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), unasked: unasked.clone(), sinks };
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         inside: inside.clone(),
         service: Service {
@@ -189,6 +206,8 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
             keys: settings.keys.clone(),
             clock: Arc::clone(&settings.clock),
             renewals: renewals.clone(),
+            unasked: unasked.clone(),
+            wrong_codes: wrong_codes.clone(),
             sinks: settings.sinks.clone(),
         },
         report: incarnation.report,
@@ -280,6 +299,8 @@ struct Service {
     keys: CustomerKeys,
     clock: Arc<dyn Clock>,
     renewals: Renewals,
+    unasked: Renewals,
+    wrong_codes: WrongCodes,
     sinks: Sinks,
 }
 
@@ -291,10 +312,18 @@ impl Service {
             Request::SubscribeCustomer { customer, url, reply } if !reply.is_closed() => {
                 (reply, self.subscribe_customer(customer, url).await)
             }
+            Request::Register { customer, address, reply } if !reply.is_closed() => {
+                (reply, self.register(customer, address).await)
+            }
+            Request::Answer { id, purpose, code, reply } if !reply.is_closed() => {
+                (reply, self.answer(id, purpose, &code).await)
+            }
             Request::Patch { id, patch, reply } if !reply.is_closed() => (reply, self.patch(id, *patch).await),
             Request::Do { id, command, reply } if !reply.is_closed() => (reply, self.execute(id, command).await),
             Request::Subscribe { .. }
             | Request::SubscribeCustomer { .. }
+            | Request::Register { .. }
+            | Request::Answer { .. }
             | Request::Patch { .. }
             | Request::Do { .. } => return,
         };
@@ -319,6 +348,10 @@ impl Service {
     async fn subscribe(&self, wanted: Wanted) -> Done {
         self.destination(&wanted.endpoint.url, wanted.ownership)?;
         self.refuse_too_many(wanted.terms.customer)?;
+        self.begin(wanted).await
+    }
+
+    async fn begin(&self, wanted: Wanted) -> Done {
         let id = self.ids.subscription_id();
         let Wanted { endpoint, terms, ownership } = wanted;
         let asked = |sealed| Command::Subscribe(Box::new(Subscribe { id, sealed, terms, ownership }));

@@ -15,14 +15,14 @@ use super::endpoint::Endpoint;
 use super::{Done, Known, Service, Wanted};
 
 /// What a customer hears of: nothing of the desk itself.
-const EVENTS: [&str; 2] = ["Deposit.*", "Withdrawal.*"];
+pub(super) const EVENTS: [&str; 2] = ["Deposit.*", "Withdrawal.*"];
 
 /// Subscriptions that somebody asked for again and nobody looked at since: each once, however often that was.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Renewals(watch::Sender<BTreeSet<SubscriptionId>>);
 
 impl Renewals {
-    fn renew(&self, id: SubscriptionId) {
+    pub(super) fn renew(&self, id: SubscriptionId) {
         self.0.send_if_modified(|renewed| renewed.insert(id));
     }
 

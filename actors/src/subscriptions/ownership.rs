@@ -141,7 +141,9 @@ impl Asker {
         let now_ms = self.now_ms();
         self.asked.retain(|id, _| list.get(id).is_some_and(|known| known.subscription.is_asked()));
         for (id, known) in list.iter().filter(|(_, known)| known.subscription.is_asked()) {
-            let Ok(endpoint) = &known.endpoint else { continue };
+            // People are asked by somebody else, once.
+            let endpoint = known.endpoint.as_ref().ok().filter(|endpoint| !endpoint.leads_to_a_person());
+            let Some(endpoint) = endpoint else { continue };
             let is_known = self.asked.get(id).is_some_and(|asked| asked.endpoint == *endpoint);
             if !is_known {
                 let asked = Asked { endpoint: endpoint.clone(), check: check(known, now_ms) };

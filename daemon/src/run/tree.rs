@@ -40,7 +40,7 @@ use millrace_actors::sealer;
 use millrace_actors::sender;
 use millrace_actors::stations::{self, Stations};
 use millrace_actors::stock::{self, Stock};
-use millrace_actors::subscriptions::{self, Subscriptions, delivery, ownership};
+use millrace_actors::subscriptions::{self, Subscriptions, delivery, ownership, questions};
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::Switch;
@@ -219,8 +219,10 @@ fn notifying(
         clock: Arc::clone(clock),
     };
     delivery::start(followers, store.clone(), views.clone(), subscriptions.clone(), settings)?;
-    let settings = ownership::Settings { runtime: http, clock: Arc::clone(clock) };
+    let settings = ownership::Settings { runtime: http.clone(), clock: Arc::clone(clock) };
     ownership::start(followers, store.clone(), subscriptions.clone(), settings)?;
+    let settings = questions::Settings { runtime: http, clock: Arc::clone(clock) };
+    questions::start(followers, store.clone(), subscriptions.clone(), settings)?;
     Ok(subscriptions)
 }
 

@@ -139,6 +139,9 @@ pub fn message(token: &str, words: &Words) -> Vec<u8> {
     if let Some(link) = &words.link {
         data["link"] = json!(link.url);
     }
+    if let Some(leave) = &words.leave {
+        data["leave"] = json!(leave);
+    }
     let android = json!({ "priority": "HIGH", "ttl": format!("{KEPT_S}s"), "notification": { "tag": words.about } });
     let notification = json!({ "title": words.subject, "body": words.sentence });
     let message = json!({ "token": token, "notification": notification, "data": data, "android": android });

@@ -163,6 +163,20 @@ impl Kind {
         }
     }
 
+    /// Whether it leads to a person, who is told in words.
+    pub const fn is_of_people(self) -> bool {
+        match self {
+            Self::Mail | Self::Telegram | Self::Push => true,
+            Self::Webhook | Self::Nats | Self::Amqp | Self::Mqtt => false,
+        }
+    }
+
+    /// The kind that an address begins like.
+    pub fn of(address: &str) -> Option<Self> {
+        let (scheme, _) = address.split_once(':')?;
+        Self::ALL.into_iter().find(|kind| kind.scheme().eq_ignore_ascii_case(scheme))
+    }
+
     const fn example(self) -> &'static str {
         match self {
             Self::Webhook => "https://host/path",

@@ -286,7 +286,7 @@ fn refused(error: SubscribeError) -> Problem {
         SubscribeError::Address(error) => {
             Problem::unprocessable("invalid_url", format!("The address is refused: {error}."))
         }
-        SubscribeError::Full | SubscribeError::CustomerFull => {
+        SubscribeError::Full | SubscribeError::CustomerFull | SubscribeError::AddressFull => {
             Problem::conflict("too_many_webhooks", format!("It is refused: {error}."))
         }
         SubscribeError::Keys(why) => {
@@ -301,7 +301,11 @@ fn refused(error: SubscribeError) -> Problem {
         SubscribeError::Unknown | SubscribeError::Append(AppendError::Unknown) => {
             Problem::unavailable("outcome_unknown", "It may have been done or not; look before asking again.")
         }
-        error @ (SubscribeError::Append(_) | SubscribeError::Read(_) | SubscribeError::Down) => {
+        error @ (SubscribeError::Append(_)
+        | SubscribeError::Read(_)
+        | SubscribeError::NoPublicAddress
+        | SubscribeError::WrongCode
+        | SubscribeError::Down) => {
             tracing::warn!(%error, "a request about a webhook could not be carried out");
             super::act::desk_unavailable()
         }
