@@ -15,3 +15,4 @@ pub mod shelf;
 #[cfg(test)]
 mod sink;
 pub mod sinks;
+mod tls;

@@ -13,7 +13,6 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use millrace_protocols::delivery::verdict::{Outcome, Trouble, directive, retry_after_ms};
 use rustls::pki_types::ServerName;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -21,6 +20,7 @@ use tokio_rustls::TlsConnector;
 use super::address::{Reach, Scheme, Target};
 use super::link::{Answer, Link, Stream};
 use super::sinks::Ended;
+use super::tls;
 
 /// For a connection, the name's resolution included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -281,12 +281,7 @@ impl Client {
         if let Some(connector) = &*kept {
             return Ok(connector.clone());
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_platform_verifier()?
-            .with_no_client_auth();
-        let connector = TlsConnector::from(Arc::new(config));
+        let connector = TlsConnector::from(Arc::new(tls::config()?));
         *kept = Some(connector.clone());
         Ok(connector)
     }

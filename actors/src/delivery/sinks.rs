@@ -7,10 +7,16 @@
 //!
 //! Webhooks are a channel that is always there.
 
+#[cfg(feature = "amqp")]
+mod amqp;
 pub mod broker;
 pub mod destination;
 pub mod fcm;
 pub mod mail;
+#[cfg(feature = "mqtt")]
+mod mqtt;
+#[cfg(feature = "nats")]
+mod nats;
 pub mod people;
 pub mod signed;
 pub mod telegram;
@@ -144,6 +150,23 @@ impl Sinks {
         channels.insert(kind, channel);
         self.channels = Arc::new(channels);
         self
+    }
+
+    /// The same with a broker. It is asked nothing before a message goes there.
+    pub fn with_broker(self, kind: Kind, settings: broker::Settings) -> Result<Self, DestinationError> {
+        let channel: Arc<dyn Channel> = match kind {
+            #[cfg(feature = "nats")]
+            Kind::Nats => Arc::new(broker::Brokered::new(nats::Nats(settings))),
+            #[cfg(feature = "amqp")]
+            Kind::Amqp => Arc::new(broker::Brokered::new(amqp::Amqp(settings))),
+            #[cfg(feature = "mqtt")]
+            Kind::Mqtt => Arc::new(broker::Brokered::new(mqtt::Mqtt(settings))),
+            kind => {
+                drop(settings);
+                return Err(DestinationError::NotCompiled(kind));
+            }
+        };
+        Ok(self.with(kind, channel))
     }
 
     /// How far webhooks may be away.

@@ -1,4 +1,9 @@
-//! What brokers have in common: who and where they are.
+//! What brokers have in common: who and where they are, and one connection to each that all its subscriptions share.
+//!
+//! The connection is made by the first message that needs it and made anew by the first after it ended. While it is being made
+//! the others wait for that, and when it fails they fail with it: a broker that is away is asked once a second, whoever is
+//! subscribed. What waits and what is under way is bounded in number and in time. Nothing is kept here to be sent again: that is
+//! the schedule's.
 
 use std::fmt;
 
@@ -20,3 +25,9 @@ impl fmt::Debug for Settings {
         f.debug_struct("Settings").field("url", &self.url.as_str()).finish_non_exhaustive()
     }
 }
+
+#[cfg(any(feature = "nats", feature = "amqp", feature = "mqtt"))]
+pub(super) use shared::{Broker, Brokered, Letter, Miss, PLACES};
+
+#[cfg(any(feature = "nats", feature = "amqp", feature = "mqtt"))]
+mod shared;
