@@ -45,7 +45,7 @@ class Postmaster:
             "type": letter.get_content_type(),
             "plain": part("plain"),
             "html": part("html"),
-            "encrypted": session.ssl is not None,
+            "encrypted": server.transport.get_extra_info("ssl_object") is not None,
             "authenticated": bool(session.authenticated),
         }))
         return "250 OK"

@@ -81,7 +81,8 @@ async fn letters_and_the_password_travel_encrypted() -> Result<()> {
     let (certificate, key) = certificate()?;
     for (encryption, scheme) in [(Encryption::Tls, "smtps"), (Encryption::StartTls, "smtp")] {
         let Some(mut peer) = MailServer::start(encryption, &certificate, &key).await? else { return Ok(()) };
-        let address = |user: &str| format!("{scheme}://{user}@localhost:{}", peer.port);
+        let port = peer.port;
+        let address = |user: &str| format!("{scheme}://{user}@localhost:{port}");
         let mut server = Server::parse(&address("desk:p%40ss%3Aword"), InClear::Refused)?;
         let words = words(NotificationType::WithdrawalConfirmed)?;
         // Nobody whom the machine trusts vouches for it.

@@ -184,3 +184,60 @@ fn encrypted(url: &Url) -> Result<(), String> {
 fn url(text: &str) -> Url {
     Url::parse(text).expect("the default addresses are well formed")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Config, parse};
+
+    fn read(text: &str) -> Result<Config, String> {
+        let read = parse(Path::new("desk.toml"), text, []).map(|loaded| loaded.config);
+        read.map_err(|error| {
+            error.problems.iter().map(|problem| format!("{} {}\n", problem.key, problem.sentence)).collect()
+        })
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_way_to_people_is_said_with_its_setting_and_without_its_secret() {
+        let cases = [
+            ("[notify.mail]\nsmtp = \"http://u:canary@h\"", "notify.mail.smtp is no mail server"),
+            ("[notify.mail]\nsmtp = \"smtps://canary@h\"\nfrom = \"a@b.org\"", "a user and a password"),
+            ("[notify.mail]\nsmtp = \"smtps://h\"", "notify.mail.from is missing"),
+            ("[notify.mail]\nsmtp = \"smtps://h\"\nfrom = \"me\"", "is no mailbox"),
+            ("[notify.mail]\nfrom = \"a@b.org\"", "is given without notify.mail.smtp"),
+            ("[notify.telegram]\ntoken = \"canary/../x\"", "notify.telegram.token is no bot's token"),
+            ("[notify.telegram]\ntoken = \"1:a\"\napi_url = \"http://api.example.org\"", "begin it with https://"),
+            ("[notify.fcm]\nservice_account = \"none.json\"", "none.json cannot be read"),
+        ];
+        for (text, expected) in cases {
+            let problems = read(text).unwrap_err();
+            assert!(problems.contains(expected) && !problems.contains("canary"), "{text}: {problems}");
+        }
+    }
+
+    #[test]
+    fn a_service_accounts_file_is_looked_into_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("account.json");
+        let text = format!("[notify.fcm]\nservice_account = {:?}", path.display().to_string());
+        let account = |key: &str, token_uri: &str| {
+            let account = serde_json::json!({
+                "project_id": "p", "private_key_id": "1", "private_key": key, "client_email": "a@b", "token_uri": token_uri,
+            });
+            std::fs::write(&path, account.to_string()).unwrap();
+        };
+        for (key, uri, expected) in [
+            ("canary", "https://oauth2.googleapis.com/token", "no RSA key"),
+            ("canary", "http://oauth2.example.org/token", "unencrypted"),
+            ("canary", "x", "no token_uri"),
+        ] {
+            account(key, uri);
+            let problems = read(&text).unwrap_err();
+            assert!(problems.contains(expected) && !problems.contains("canary"), "{problems}");
+        }
+        std::fs::write(&path, "{\"private_key\": \"canary\"").unwrap();
+        let problems = read(&text).unwrap_err();
+        assert!(problems.contains("no service account's key file") && !problems.contains("canary"), "{problems}");
+    }
+}

@@ -75,8 +75,11 @@ fn the_examples_of_settings_without_default_make_a_real_desk() {
     // A broker takes a program that was built with it.
     let sections = text.split("\n[").filter(|section| !missing_brokers().any(|name| section.starts_with(&name)));
     let text = sections.collect::<Vec<_>>().join("\n[");
+    // What these name is read at once, and is not here.
+    let is_a_file = |line: &&str| line.starts_with("authority = ") || line.starts_with("service_account = ");
+    let text = text.lines().filter(|line| !is_a_file(line)).collect::<Vec<_>>().join("\n");
     let config = config(&text, &[]);
-    assert!(!config.sandbox.enabled);
+    assert!(!config.sandbox.enabled && config.people.mail.smtp.is_some() && config.people.telegram.token.is_some());
     assert_eq!(config.bitcoin.network, bitcoin::Network::Bitcoin);
     assert_eq!(config.public.tls().unwrap().key, Path::new("key.pem"));
     assert_eq!(config.c2cx.url.unwrap().as_str(), "https://api.c2cx.com/v1/");
