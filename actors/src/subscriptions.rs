@@ -248,6 +248,12 @@ impl Subscriptions {
         self.list.clone()
     }
 
+    /// Whether there is a way to where a subscription leads: what is configured may be otherwise than when it began.
+    pub fn way(&self, known: &Known) -> Result<(), DestinationError> {
+        // Where it is not known where it leads, that is said for itself.
+        known.endpoint.as_ref().map_or(Ok(()), |endpoint| self.sinks.parse(&endpoint.url).map(drop))
+    }
+
     /// Where endpoints may be.
     pub fn sinks(&self) -> &Sinks {
         &self.sinks

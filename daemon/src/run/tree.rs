@@ -208,9 +208,7 @@ fn notifying(
     (store, views): (&Store, &Views),
     (keys, clock, http): (CustomerKeys, &Arc<dyn Clock>, runtime::Handle),
 ) -> anyhow::Result<Subscriptions> {
-    let reach = if config.sandbox.enabled { Reach::Sandbox } else { Reach::Public };
-    let settings =
-        subscriptions::Settings { keys, sinks: people::add(Sinks::webhooks(reach), config)?, clock: Arc::clone(clock) };
+    let settings = subscriptions::Settings { keys, sinks: sinks(config)?, clock: Arc::clone(clock) };
     let subscriptions = subscriptions::start(followers, store.clone(), settings)?;
     let settings = delivery::Settings {
         path: config.desk.data_dir.join(delivery::FILE),
@@ -224,6 +222,14 @@ fn notifying(
     let settings = questions::Settings { runtime: http, clock: Arc::clone(clock) };
     questions::start(followers, store.clone(), subscriptions.clone(), settings)?;
     Ok(subscriptions)
+}
+
+/// Where notifications may lead.
+fn sinks(config: &Config) -> anyhow::Result<Sinks> {
+    let reach = if config.sandbox.enabled { Reach::Sandbox } else { Reach::Public };
+    let brokers = config.notify.brokers().into_iter().filter_map(|(kind, broker)| Some((kind, broker.settings()?)));
+    let sinks = people::add(Sinks::webhooks(reach), config)?;
+    brokers.into_iter().try_fold(sinks, |sinks, (kind, broker)| Ok(sinks.with_broker(kind, broker)?))
 }
 
 /// What is done with the log before anybody has it. One that was made of an export is another desk's: outside the sandbox

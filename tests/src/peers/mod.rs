@@ -5,6 +5,7 @@
 
 pub mod bitcoin;
 pub mod blocks;
+pub mod brokers;
 pub mod browser;
 pub mod mail;
 pub mod program;

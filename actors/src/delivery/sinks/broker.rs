@@ -29,5 +29,5 @@ impl fmt::Debug for Settings {
 #[cfg(any(feature = "nats", feature = "amqp", feature = "mqtt"))]
 pub(super) use shared::{Broker, Brokered, Letter, Miss, PLACES};
 
-#[cfg(any(feature = "nats", feature = "amqp", feature = "mqtt"))]
+#[cfg(any(test, feature = "nats", feature = "amqp", feature = "mqtt"))]
 mod shared;

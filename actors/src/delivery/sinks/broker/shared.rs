@@ -196,3 +196,6 @@ impl<B: Broker> Shared<B> {
 fn too_slow(what: &str) -> Miss {
     Miss::failed(Trouble::Timeout, format!("{what} took too long"))
 }
+
+#[cfg(test)]
+mod tests;
