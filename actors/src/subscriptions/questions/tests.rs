@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
 
-use chrono::{TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures::FutureExt;
 use millrace_model::ids::Hash32;
 use millrace_model::subscription::{Disabling, Stopped};
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::super::people::CONFIRM_WITHIN_S;
 use super::super::{self as subscriptions, List, OF_A_CUSTOMER_MAX};
 use super::*;
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, SystemClock};
 use crate::customer_keys::CustomerKeys;
 use crate::delivery::address::Reach;
 use crate::delivery::sinks::Sinks;
@@ -58,7 +58,7 @@ struct Desk {
 
 impl Desk {
     async fn start(answers: Vec<Came>) -> Self {
-        let clock = Arc::new(ManualClock::new(Utc::now()));
+        let clock = Arc::new(ManualClock::new(SystemClock.now()));
         Self::start_in(tempfile::tempdir().unwrap(), clock, answers).await
     }
 
