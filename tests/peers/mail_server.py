@@ -53,7 +53,8 @@ class Postmaster:
 
 def authenticate(server, session, envelope, mechanism, data):
     is_known = isinstance(data, LoginPassword) and data.login == b"desk" and data.password == b"p@ss:word"
-    return AuthResult(success=is_known)
+    # Unhandled, the server says 535 by itself.
+    return AuthResult(success=is_known, handled=False)
 
 
 def main():
