@@ -130,18 +130,7 @@ impl Sinks {
 
     /// The same with a broker. It is asked nothing before a message goes there.
     pub fn with_broker(self, kind: Kind, settings: broker::Settings) -> Result<Self, DestinationError> {
-        let channel: Arc<dyn Channel> = match kind {
-            #[cfg(feature = "nats")]
-            Kind::Nats => Arc::new(broker::Brokered::new(nats::Nats(settings))),
-            #[cfg(feature = "amqp")]
-            Kind::Amqp => Arc::new(broker::Brokered::new(amqp::Amqp(settings))),
-            #[cfg(feature = "mqtt")]
-            Kind::Mqtt => Arc::new(broker::Brokered::new(mqtt::Mqtt(settings))),
-            kind => {
-                drop(settings);
-                return Err(DestinationError::NotCompiled(kind));
-            }
-        };
+        let channel = channel_of(kind, settings).ok_or(DestinationError::NotCompiled(kind))?;
         Ok(self.with(kind, channel))
     }
 
@@ -166,5 +155,21 @@ impl Sinks {
             true => DestinationError::NotConfigured(kind),
             false => DestinationError::NotCompiled(kind),
         })
+    }
+}
+
+/// Nothing where the program was built without it.
+fn channel_of(kind: Kind, settings: broker::Settings) -> Option<Arc<dyn Channel>> {
+    match kind {
+        #[cfg(feature = "nats")]
+        Kind::Nats => Some(Arc::new(broker::Brokered::new(nats::Nats(settings)))),
+        #[cfg(feature = "amqp")]
+        Kind::Amqp => Some(Arc::new(broker::Brokered::new(amqp::Amqp(settings)))),
+        #[cfg(feature = "mqtt")]
+        Kind::Mqtt => Some(Arc::new(broker::Brokered::new(mqtt::Mqtt(settings)))),
+        _ => {
+            drop(settings);
+            None
+        }
     }
 }
