@@ -26,8 +26,10 @@ impl fmt::Debug for Settings {
     }
 }
 
+#[cfg(feature = "nats")]
+pub(super) use shared::PLACES;
 #[cfg(any(feature = "nats", feature = "amqp", feature = "mqtt"))]
-pub(super) use shared::{Broker, Brokered, Letter, Miss, PLACES};
+pub(super) use shared::{Broker, Brokered, Letter, Miss};
 
 #[cfg(any(test, feature = "nats", feature = "amqp", feature = "mqtt"))]
 mod shared;
