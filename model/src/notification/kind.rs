@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{example, schema};
+use crate::ledger::Ticker;
 
 /// A type of notification.
 ///
@@ -69,6 +70,15 @@ impl ResourceType {
             Self::Deposit => "deposit",
             Self::Withdrawal => "withdrawal",
             Self::Desk => "desk",
+        }
+    }
+
+    /// The coins that it counts.
+    pub const fn coin(self) -> Option<Ticker> {
+        match self {
+            Self::Deposit => Some(Ticker::Btc),
+            Self::Withdrawal => Some(Ticker::Sky),
+            Self::Desk => None,
         }
     }
 

@@ -182,7 +182,8 @@ pub fn of_class<'a>(attempts: &'a [Attempt], class: &str) -> impl Iterator<Item 
 pub fn check(arrived: &[Arrived], positions: impl Iterator<Item = u64>) -> Result<()> {
     let mut wanted: Vec<_> = positions.map(|position| Uuid::from_u128(position.into()).to_string()).collect();
     let mut ids: Vec<_> = arrived.iter().map(|arrived| arrived.headers["webhook-id"].clone()).collect();
-    (wanted.sort(), ids.sort());
+    wanted.sort();
+    ids.sort();
     ensure!(ids == wanted, "{ids:?} arrived instead of {wanted:?}");
     let now_s = u64::try_from(SystemClock.now().timestamp())?;
     for Arrived { headers, body, .. } in arrived {

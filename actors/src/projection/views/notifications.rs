@@ -2,6 +2,7 @@
 //! bridge's history shows.
 
 use millrace_model::ids::{DepositId, Position};
+use millrace_model::ledger::Ticker;
 use millrace_model::notification::{HistoryRow, NotificationType, Pattern, ResourceType};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -59,7 +60,7 @@ pub struct NotificationFilter {
     /// About this alone.
     pub resource: Option<ResourceType>,
     /// In this coin alone.
-    pub coin: Option<String>,
+    pub coin: Option<Ticker>,
 }
 
 /// Notifications in the order of the log.
@@ -129,8 +130,6 @@ impl Views {
             .bind(scope.customer.as_deref())
             .bind(scope.address.as_deref())
             .bind(filter.kinds())
-            .bind(filter.resource.map(ResourceType::as_str))
-            .bind(filter.coin.as_deref())
             .fetch_all(&mut *read)
             .await?;
         let notifications = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
@@ -173,8 +172,6 @@ impl Views {
             .bind(scope.customer.as_deref())
             .bind(scope.address.as_deref())
             .bind(filter.kinds())
-            .bind(filter.resource.map(ResourceType::as_str))
-            .bind(filter.coin.as_deref())
             .fetch_all(&mut *read)
             .await?;
         read.commit().await?;
@@ -185,9 +182,17 @@ impl Views {
 impl NotificationFilter {
     /// The names of the types that are meant, as JSON; nothing for all.
     fn kinds(&self) -> Option<String> {
-        let is_meant = |kind: &NotificationType| self.events.iter().any(|pattern| pattern.matches(*kind));
-        let names = NotificationType::ALL.into_iter().filter(is_meant).map(NotificationType::name);
-        (!self.events.is_empty()).then(|| serde_json::json!(names.collect::<Vec<_>>()).to_string())
+        let meant = NotificationType::ALL.into_iter().filter(|kind| self.means(*kind)).map(NotificationType::name);
+        let names: Vec<_> = meant.collect();
+        (names.len() < NotificationType::ALL.len()).then(|| serde_json::json!(names).to_string())
+    }
+
+    fn means(&self, kind: NotificationType) -> bool {
+        let resource = kind.resource();
+        let is_of_events = self.events.is_empty() || self.events.iter().any(|pattern| pattern.matches(kind));
+        is_of_events
+            && self.resource.is_none_or(|wanted| wanted == resource)
+            && self.coin.is_none_or(|wanted| resource.coin() == Some(wanted))
     }
 }
 
@@ -201,8 +206,6 @@ macro_rules! columns {
             ".id, ",
             $of,
             ".kind, ",
-            $of,
-            ".deposit, ",
             $of,
             ".customer, ",
             $of,
@@ -224,8 +227,7 @@ macro_rules! feed {
             columns!("n"),
             " FROM notifications n WHERE n.position > ?1 AND ",
             $whose,
-            " AND (?5 IS NULL OR n.kind IN (SELECT value FROM json_each(?5)))
-              AND (?6 IS NULL OR n.type = ?6) AND (?7 IS NULL OR n.coin = ?7) ORDER BY n.position LIMIT ?2"
+            " AND (?5 IS NULL OR n.kind IN (SELECT value FROM json_each(?5))) ORDER BY n.position LIMIT ?2"
         )
     };
 }
@@ -238,13 +240,11 @@ macro_rules! history {
             columns!("l"),
             ", d.status, d.body ->> 'height', d.body ->> 'coinbase', d.body ->> 'payout' IS NOT NULL
              FROM notifications n
-             JOIN notifications l ON l.position =
-                 (SELECT max(position) FROM notifications WHERE deposit = n.deposit AND type = n.type)
-             LEFT JOIN deposits d ON d.id = n.deposit
-             WHERE n.begins = 1 AND ",
+             JOIN notifications l ON l.position = (SELECT max(position) FROM notifications WHERE row = n.position)
+             LEFT JOIN deposits d ON d.seq = n.deposit
+             WHERE n.row = n.position AND ",
             $whose,
             " AND (?5 IS NULL OR l.kind IN (SELECT value FROM json_each(?5)))
-              AND (?6 IS NULL OR n.type = ?6) AND (?7 IS NULL OR n.coin = ?7)
              ORDER BY n.position DESC LIMIT ?2 OFFSET ?1"
         )
     };
@@ -301,18 +301,17 @@ async fn newest(read: &mut SqliteConnection) -> Result<Option<(Position, Uuid)>,
 }
 
 fn stored(row: &SqliteRow) -> Result<StoredNotification, ViewError> {
-    let (id, kind, deposit): (Vec<u8>, String, Option<String>) = (row.get(1), row.get(2), row.get(3));
+    let (id, kind): (Vec<u8>, String) = (row.get(1), row.get(2));
     let no_sense = |of: &str, text: &str| ViewError::Notification { of: of.to_owned(), text: text.to_owned() };
     let columns = Columns {
         position: row.get::<i64, _>(0) as Position,
         id: Uuid::from_slice(&id).map_err(|_| no_sense("an id", &format!("{id:02x?}")))?,
         kind: NotificationType::parse(&kind).ok_or_else(|| no_sense("a type", &kind))?,
-        deposit: deposit.map(|id| id.parse().map_err(|_| no_sense("a deposit", &id))).transpose()?,
-        customer: row.get(4),
-        sequence: row.get(5),
-        address: row.get(7),
+        customer: row.get(3),
+        sequence: row.get(4),
+        address: row.get(6),
     };
-    let packed: Vec<u8> = row.get(6);
+    let packed: Vec<u8> = row.get(5);
     let told = unpack(columns, &packed).ok_or_else(|| no_sense("what is packed", &format!("{packed:02x?}")))?;
     Ok(StoredNotification {
         position: told.position,
@@ -329,10 +328,10 @@ fn stored(row: &SqliteRow) -> Result<StoredNotification, ViewError> {
 fn entry(row: &SqliteRow) -> Result<HistoryEntry, ViewError> {
     Ok(HistoryEntry {
         newest: stored(row)?,
-        status: row.get(8),
-        height: row.get::<Option<i64>, _>(9).map(|height| height as u64),
-        coinbase: row.get::<Option<bool>, _>(10).unwrap_or(false),
-        is_decided: row.get::<Option<bool>, _>(11).unwrap_or(false),
+        status: row.get(7),
+        height: row.get::<Option<i64>, _>(8).map(|height| height as u64),
+        coinbase: row.get::<Option<bool>, _>(9).unwrap_or(false),
+        is_decided: row.get::<Option<bool>, _>(10).unwrap_or(false),
     })
 }
 
@@ -347,7 +346,7 @@ mod tests {
     /// How SQLite goes about it, a line a table.
     fn plan(database: &Database, sql: &str) -> Vec<String> {
         let mut statement = database.connection().prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let bound = params![0, 10, None::<String>, None::<String>, None::<String>, None::<String>, None::<String>];
+        let bound = params![0, 10, None::<String>, None::<String>, None::<String>];
         let lines = statement.query_map(bound, |row| row.get(3)).unwrap();
         lines.map(Result::unwrap).collect()
     }
@@ -370,9 +369,9 @@ mod tests {
         let scope = |customer, address| Scope { customer, address };
         for (scope, expected) in [
             (scope(None, None), "INTEGER PRIMARY KEY (rowid>?)"),
-            (scope(text(), None), "notifications_customer_g1 (customer=? AND position>?)"),
-            (scope(text(), text()), "notifications_customer_g1 (customer=? AND position>?)"),
-            (scope(None, text()), "notifications_nobodys_g1 (address=? AND position>?)"),
+            (scope(text(), None), "notifications_customer_g1 (customer=? AND rowid>?)"),
+            (scope(text(), text()), "notifications_customer_g1 (customer=? AND rowid>?)"),
+            (scope(None, text()), "notifications_nobodys_g1 (address=? AND rowid>?)"),
         ] {
             let plan = plan(&database, scope.feed());
             assert!(plan[0].starts_with("SEARCH n USING") && plan[0].ends_with(expected), "{plan:?}");
@@ -386,7 +385,7 @@ mod tests {
         ] {
             let plan = plan(&database, scope.history());
             assert_eq!(plan[0], expected, "{plan:?}");
-            let newest = "SEARCH notifications USING COVERING INDEX notifications_deposit_g1 (deposit=? AND type=?)";
+            let newest = "SEARCH notifications USING COVERING INDEX notifications_row_g1 (row=?)";
             assert!(plan.iter().any(|line| line == newest), "{plan:?}");
             assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
         }
