@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use millrace_protocols::delivery::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
 use millrace_protocols::delivery::scheduler::{Change, Standing};
-use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, Trouble as NoAnswer};
+use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, Refusal, Trouble as NoAnswer};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -214,8 +214,11 @@ const DELIVERED: &str = "delivered";
 /// The word of an outcome in the file.
 fn class(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Answered { status: 200..=299, .. } => DELIVERED,
+        Outcome::Answered { status: 200..=299, .. } | Outcome::Accepted => DELIVERED,
         Outcome::Answered { .. } => "status",
+        Outcome::Refused(Refusal::ForNow { .. }) => "refused",
+        Outcome::Refused(Refusal::Message) => "rejected",
+        Outcome::Refused(Refusal::Receiver) => "gone",
         Outcome::Failed(NoAnswer::Forbidden) => "forbidden",
         Outcome::Failed(NoAnswer::Resolve) => "resolve",
         Outcome::Failed(NoAnswer::Connect) => "connect",

@@ -22,9 +22,9 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::attempts::{Batch, Limits, OpenError, Place, Row, Stored, Writer};
-use super::client::Client;
 use super::endpoint::{Filter, Outgoing, Told};
 use super::shelf::{Page, Shelf, Source, SourceError};
+use super::sinks::Sinks;
 use crate::clock::Clock;
 use attempt::{Common, Job, Made, Way};
 
@@ -52,8 +52,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Where it is said why nothing can be written, and so nothing is sent, while that is so.
     pub trouble: watch::Sender<Option<String>>,
-    /// What posts.
-    pub client: Client,
+    /// Where to.
+    pub sinks: Sinks,
     /// Where notifications come from.
     pub source: Arc<dyn Source>,
     /// What time it is.
@@ -86,6 +86,7 @@ enum Done {
 
 struct Engine {
     common: Arc<Common>,
+    sinks: Sinks,
     writer: Writer,
     writer_trouble: watch::Receiver<Option<String>>,
     trouble: watch::Sender<Option<String>>,
@@ -160,13 +161,14 @@ async fn durable(committing: &mut Option<oneshot::Receiver<()>>) -> Result<(), o
 
 impl Engine {
     fn open(settings: Settings, notices: mpsc::Sender<Disabled>) -> Result<Self, OpenError> {
-        let Settings { path, limits, trouble, client, source, clock, log_head } = settings;
+        let Settings { path, limits, trouble, sinks, source, clock, log_head } = settings;
         let head = source.head();
-        let common = Arc::new(Common { client, source, clock });
+        let common = Arc::new(Common { source, clock });
         let (writer, stored) = Writer::start(&path, common.now_ms(), limits)?;
         trouble.send_replace(None);
         Ok(Self {
             common,
+            sinks,
             writer_trouble: writer.trouble(),
             trouble,
             writer,
@@ -206,7 +208,7 @@ impl Engine {
         self.tell();
         if self.swept_at.elapsed() >= SLEEP_MAX {
             self.swept_at = Instant::now();
-            self.entries.iter().for_each(|entry| entry.way.line.close_idle());
+            self.entries.iter().for_each(|entry| entry.way.sink.close_idle());
         }
     }
 

@@ -25,11 +25,10 @@ use xtra::Mailbox;
 use super::source::FromViews;
 use super::{Known, List, SubscribeError, Subscriptions};
 use crate::clock::Clock;
-use crate::delivery::address::{Reach, Target};
 use crate::delivery::attempts::Limits;
-use crate::delivery::client::{Client, SystemResolver};
 use crate::delivery::endpoint::{Content, Endpoint, Filter, Moved, Service, Told};
 use crate::delivery::engine::{self, Command as ToEngine, Disabled};
+use crate::delivery::sinks::Sinks;
 use crate::event_store::Store;
 use crate::projection::Views;
 use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
@@ -115,7 +114,7 @@ impl xtra::Actor for Actor {
             }
         });
         let (list, clock) = (self.subscriptions.changes(), Arc::clone(&self.settings.clock));
-        let teller = Teller { commands, clock, reach: self.subscriptions.reach(), told: BTreeMap::new() };
+        let teller = Teller { commands, clock, sinks: self.subscriptions.sinks().clone(), told: BTreeMap::new() };
         self.seat.scope.spawn(teller.tell(list, self.stop.clone()));
         self.seat.scope.spawn(store_notices(self.subscriptions.clone(), noticed));
         Ok(())
@@ -135,7 +134,7 @@ impl Actor {
             path: self.settings.path.clone(),
             limits: self.settings.limits,
             trouble,
-            client: Client::new(self.subscriptions.reach(), Arc::new(SystemResolver)),
+            sinks: self.subscriptions.sinks().clone(),
             source: Arc::new(FromViews(self.views.clone())),
             clock: Arc::clone(&self.settings.clock),
             log_head: self.store.head(),
@@ -164,7 +163,7 @@ async fn report(report: Reporter, mut trouble: watch::Receiver<Option<String>>) 
 struct Teller {
     commands: mpsc::Sender<ToEngine>,
     clock: Arc<dyn Clock>,
-    reach: Reach,
+    sinks: Sinks,
     told: BTreeMap<SubscriptionId, Put>,
 }
 
@@ -204,7 +203,7 @@ impl Teller {
                 is_as_it_was && told.ends.is_none_or(|ends| ends > now)
             });
             if !is_told {
-                self.commands.send(command(known, self.reach, now)).await?;
+                self.commands.send(command(known, &self.sinks, now)).await?;
                 let ends = known.endpoint.as_ref().ok().and_then(|endpoint| endpoint.next_end(now));
                 self.told.insert(*id, Put { known: Arc::clone(known), ends });
             }
@@ -215,20 +214,24 @@ impl Teller {
 
 /// What the engine is told of a subscription. It remembers by itself what it disabled, until when an endpoint wants to be left
 /// alone, and what it followed of the log.
-pub(super) fn command(known: &Known, reach: Reach, now: DateTime<Utc>) -> ToEngine {
-    match endpoint(known, reach, now).filter(|_| known.unreadable.is_none()) {
+pub(super) fn command(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> ToEngine {
+    match endpoint(known, sinks, now).filter(|_| known.unreadable.is_none()) {
         Some(endpoint) => ToEngine::Put(Box::new(endpoint)),
         None => ToEngine::Pause(known.subscription.id.0),
     }
 }
 
 /// Nothing when it is not known where it leads, or what is known is no address.
-fn endpoint(known: &Known, reach: Reach, now: DateTime<Utc>) -> Option<Endpoint> {
+fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Option<Endpoint> {
     let inside = known.endpoint.as_ref().ok()?;
     let terms = &known.subscription.terms;
+    let destination = sinks.parse(&inside.url);
+    if let Err(error) = &destination {
+        tracing::warn!(subscription = %known.subscription.id, %error, "there is no way to where a subscription leads");
+    }
     Some(Endpoint {
         id: known.subscription.id.0,
-        target: Target::parse(&inside.url, reach).ok()?,
+        destination: destination.ok()?,
         signer: inside.signer(now)?,
         terms: Terms { schedule: schedule(terms.schedule), order: order(terms.order), rate: rate(terms.rate_per_s) },
         filter: Filter { kinds: terms.events.clone(), customer: terms.customer.map(|hash| hash.to_string()) },

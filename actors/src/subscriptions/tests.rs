@@ -11,8 +11,12 @@ use tempfile::TempDir;
 use super::endpoint::new_secret;
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
+use crate::delivery::address::Reach;
+use crate::delivery::endpoint as delivery_endpoint;
 use crate::delivery::endpoint::{Moved, Service, Told};
 use crate::delivery::engine::Command as ToEngine;
+use crate::delivery::sinks::destination::Kind;
+use crate::delivery::sinks::{Channel, Sink};
 use crate::event_store::poison::set_kind;
 use crate::event_store::{Execution, Settings as StoreSettings};
 use crate::supervision::{PartHealth, Registry};
@@ -35,12 +39,16 @@ impl Desk {
     }
 
     async fn start_at(folder: TempDir, clock: Arc<ManualClock>) -> Self {
+        Self::start_with(folder, clock, Sinks::webhooks(Reach::Public)).await
+    }
+
+    async fn start_with(folder: TempDir, clock: Arc<ManualClock>, sinks: Sinks) -> Self {
         let tree = Tree::new(Registry::new(clock.clone()), 1);
         let path = folder.path().join("log.db");
         let settings = StoreSettings { path, execution: Execution::Inline, clock: clock.clone() };
         let store = Store::start(&tree, settings).unwrap();
         let keys = CustomerKeys::at(folder.path().join("keys.db"));
-        let settings = Settings { keys, reach: Reach::Public, clock: clock.clone() };
+        let settings = Settings { keys, sinks, clock: clock.clone() };
         let subscriptions = start(&tree, store.clone(), settings).unwrap();
         let mut list = subscriptions.changes();
         list.wait_for(Option::is_some).await.unwrap();
@@ -100,6 +108,43 @@ async fn nobody_is_told_at_an_address_inside_and_nothing_is_stored_of_it() {
         assert!(matches!(refused, Err(SubscribeError::Address(_))), "{url}");
     }
     assert_eq!(desk.store.head(), 0);
+}
+
+/// A broker that nobody publishes to.
+struct Broker;
+
+impl Channel for Broker {
+    fn sink(&self, _: &delivery_endpoint::Endpoint) -> Result<Arc<dyn Sink>, DestinationError> {
+        Err(DestinationError::Unfit)
+    }
+}
+
+#[tokio::test]
+async fn only_what_the_operator_vouches_for_leads_to_a_broker() {
+    let sinks = Sinks::webhooks(Reach::Public).with(Kind::Nats, Arc::new(Broker));
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let desk = Desk::start_with(tempfile::tempdir().unwrap(), clock, sinks).await;
+    let vouched = desk.subscribe(wanted("nats:desk.deposits")).await;
+    assert_eq!(vouched.endpoint.as_ref().unwrap().url, "nats:desk.deposits");
+    let refused = |done: Done| match done {
+        Err(SubscribeError::Address(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let unproved = Wanted { ownership: Ownership::ToBeProved, ..wanted("nats:desk.deposits") };
+    assert_eq!(refused(desk.subscriptions.subscribe(unproved).await), DestinationError::NotVouched);
+    let customer = Hash32([7; 32]);
+    let his = desk.subscriptions.subscribe_customer(customer, "nats:desk.deposits".to_owned()).await;
+    assert_eq!(refused(his), DestinationError::NotVouched);
+    let his = desk.subscriptions.subscribe_customer(customer, URL.to_owned()).await.unwrap().subscription.id;
+    let elsewhere = Patch { url: Some("nats:desk.deposits".to_owned()), ..Patch::default() };
+    assert_eq!(refused(desk.subscriptions.patch(his, elsewhere).await), DestinationError::NotVouched);
+    let missing = refused(desk.subscriptions.subscribe(wanted("mqtt:desk")).await).to_string();
+    assert!(missing.contains("mqtt"), "{missing}");
+
+    assert_eq!(desk.subscriptions.way(&vouched), Ok(()));
+    let without = desk.again().await;
+    assert!(without.subscriptions.way(&vouched).unwrap_err().to_string().contains("nats"));
+    assert_eq!(told(&vouched).0, "pause");
 }
 
 #[tokio::test]
@@ -303,7 +348,7 @@ async fn one_with_an_unreadable_event_is_set_aside_alone_and_that_is_said() {
 
 /// What the engine is told: a word, and what of the log it has to have followed.
 fn told(known: &Known) -> (&'static str, Told) {
-    match delivery::command(known, Reach::Public, DateTime::UNIX_EPOCH) {
+    match delivery::command(known, &Sinks::webhooks(Reach::Public), DateTime::UNIX_EPOCH) {
         ToEngine::Put(endpoint) if endpoint.service == Service::Running => ("put", endpoint.told),
         ToEngine::Put(endpoint) => ("put paused", endpoint.told),
         ToEngine::Pause(_) => ("pause", Told::default()),

@@ -237,7 +237,7 @@ impl File {
     fn insert(&self, number: i64, row: &Row) -> rusqlite::Result<()> {
         let status = match row.outcome {
             Outcome::Answered { status, .. } => Some(status),
-            Outcome::Failed(_) => None,
+            Outcome::Accepted | Outcome::Refused(_) | Outcome::Failed(_) => None,
         };
         // Of what arrived, nobody asks what was answered.
         let is_refused = class(row.outcome) != DELIVERED;
