@@ -6,6 +6,7 @@
 //!
 //! Not responsible for who may subscribe to what: the faces are.
 
+mod asked;
 mod book;
 mod customer;
 pub mod delivery;
@@ -41,6 +42,7 @@ use crate::event_store::{AppendError, ReadError, Store};
 use crate::ids::TimeOrderedIds;
 use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
+use asked::Questions;
 use book::Book;
 use customer::Renewals;
 pub use customer::Signed;
@@ -187,6 +189,7 @@ pub struct Subscriptions {
     list: watch::Receiver<Option<List>>,
     renewals: Renewals,
     unasked: Renewals,
+    questions: Questions,
     sinks: Sinks,
 }
 
@@ -218,9 +221,15 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
     let (door, inside) = door(REQUESTS_MAX);
     let list = watch::Sender::new(None);
     let (renewals, unasked, wrong_codes) = (Renewals::default(), Renewals::default(), WrongCodes::default());
-    let sinks = settings.sinks.clone();
-    let subscriptions =
-        Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), unasked: unasked.clone(), sinks };
+    let questions = Questions::new(settings.clock.now());
+    let subscriptions = Subscriptions {
+        door,
+        list: list.subscribe(),
+        renewals: renewals.clone(),
+        unasked: unasked.clone(),
+        questions: questions.clone(),
+        sinks: settings.sinks.clone(),
+    };
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         inside: inside.clone(),
         service: Service {
@@ -230,6 +239,7 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
             clock: Arc::clone(&settings.clock),
             renewals: renewals.clone(),
             unasked: unasked.clone(),
+            questions: questions.clone(),
             wrong_codes: wrong_codes.clone(),
             sinks: settings.sinks.clone(),
         },
@@ -342,6 +352,7 @@ struct Service {
     clock: Arc<dyn Clock>,
     renewals: Renewals,
     unasked: Renewals,
+    questions: Questions,
     wrong_codes: WrongCodes,
     sinks: Sinks,
 }

@@ -4,7 +4,8 @@
 //! A key whose subscription is over is destroyed at the latest here, at a start and hourly.
 //!
 //! Whether one's time has come is the aggregate's decision; here it is only asked, now and then. After a start it is not asked
-//! before everybody who has to prove himself had a round of questions.
+//! before everybody who has to prove himself had a round of questions. A person whose question can still be answered is
+//! let answer it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,7 +92,7 @@ impl Service {
         for known in self.book.list().values() {
             let Some(since) = known.unserved_since else { continue };
             let asked = Unserved { since, now, kept };
-            if !known.subscription.is_due(&asked) {
+            if !known.subscription.is_due(&asked) || self.questions.is_open(known, now) {
                 continue;
             }
             let id = known.subscription.id;

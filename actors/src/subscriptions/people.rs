@@ -22,7 +22,7 @@ pub const CONFIRM_WITHIN_S: u64 = 3_600;
 const AHEAD_S: u64 = 60;
 /// After so many wrong codes a subscription takes no more of them until the next start.
 const WRONG_CODES_MAX: u32 = 10;
-/// How many subscriptions of one address, whoever asked for them, wait for their answer.
+/// How many subscriptions of one address, whoever asked for them, wait for their answer, or did within a day.
 const UNANSWERED_OF_AN_ADDRESS_MAX: usize = 3;
 /// A chat takes about one message a second.
 const RATE_PER_S: u32 = 1;
@@ -77,10 +77,12 @@ impl Service {
                 (None | Some(Stopped::Paused), _) => return Ok(known),
             }
         }
-        self.refuse_too_many(Some(customer))?;
         self.refuse_flooding(&address)?;
-        let endpoint = Endpoint::new(address, new_secret());
+        self.make_room(customer).await?;
+        self.refuse_too_many(Some(customer))?;
+        let endpoint = Endpoint::new(address.clone(), new_secret());
         let known = self.begin(Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved }).await?;
+        self.questions.register(known.subscription.id, &address, self.clock.now());
         self.unasked.renew(known.subscription.id);
         Ok(known)
     }
@@ -95,14 +97,13 @@ impl Service {
             self.wrong_codes.count(id);
             return Err(SubscribeError::WrongCode);
         }
-        self.execute(
-            id,
-            match purpose {
-                Purpose::Confirm => Command::ProveOwnership { of: known.subscription.sealed_hash() },
-                Purpose::Leave => Command::Unsubscribe { why: Ending::Wanted },
-            },
-        )
-        .await
+        let command = match purpose {
+            Purpose::Confirm => Command::ProveOwnership { of: known.subscription.sealed_hash() },
+            Purpose::Leave => Command::Unsubscribe { why: Ending::Wanted },
+        };
+        let done = self.execute(id, command).await?;
+        self.questions.confirm(id);
+        Ok(done)
     }
 
     fn is_right(&self, known: &Known, purpose: Purpose, code: &str) -> bool {
@@ -145,14 +146,16 @@ impl Service {
         self.book.list().values().find(is_it).cloned()
     }
 
-    /// Nobody's mailbox is filled with questions, whoever's deposits they are about.
+    /// Nobody's mailbox is filled with questions, whoever's deposits they are about. Those that ended unanswered count for a
+    /// while, too: otherwise whoever makes room for another one could have the same mailbox asked for ever.
     fn refuse_flooding(&self, address: &str) -> Result<(), SubscribeError> {
         let list = self.book.list();
         // What is set aside is asked nothing.
         let is_unproved =
             |known: &Known| known.unreadable.is_none() && matches!(known.subscription.proof, Proof::Missing { .. });
         let waits = |known: &&Arc<Known>| is_unproved(known) && leads_to(known, address);
-        if list.values().filter(waits).count() >= UNANSWERED_OF_AN_ADDRESS_MAX {
+        let lately = self.questions.registered_at(address, self.clock.now());
+        if lately.max(list.values().filter(waits).count()) >= UNANSWERED_OF_AN_ADDRESS_MAX {
             return Err(SubscribeError::AddressFull);
         }
         Ok(())

@@ -198,6 +198,7 @@ impl Asker {
         let (to, id) = (sinks.parse(&endpoint.url).ok()?, known.subscription.id.0);
         let at_s = u64::try_from(now.timestamp()).ok()?;
         let code = code(&endpoint.signer(now)?, Purpose::Confirm, &id.hyphenated().to_string(), at_s)?;
+        self.subscriptions.questions.ask(known.subscription.id, now);
         // Another question is another letter.
         let letter = Uuid::from_u128(id.as_u128() ^ u128::from(at_s));
         Some((to, question(letter, id, &code, sinks.people().public())))
