@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::RETRY_AFTER;
 use reqwest::{Method, RequestBuilder, StatusCode, Url, redirect, retry};
 
 use tokio::sync::Semaphore;
@@ -40,6 +41,8 @@ pub struct Http {
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
+    /// When to come again, as the header `Retry-After` says it.
+    pub retry_after: Option<String>,
     /// The whole body.
     pub body: Vec<u8>,
 }
@@ -112,6 +115,7 @@ impl Http {
         let _turn = turn.map_err(|_| HttpError::TooSlow)?.expect("nobody closes the turns");
         let mut response = request.send().await.map_err(failure)?;
         let status = response.status();
+        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(failure)? {
             if body.len() + chunk.len() > self.limits.answer_bytes_max {
@@ -119,7 +123,7 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Reply { status, body })
+        Ok(Reply { status, retry_after, body })
     }
 }
 
@@ -222,8 +226,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_comes_with_its_status() {
-        let (reply, _) = asked("HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\nhi", LIMITS).await;
-        assert_eq!(reply.unwrap(), Reply { status: StatusCode::INTERNAL_SERVER_ERROR, body: b"hi".to_vec() });
+        let (reply, _) = asked("HTTP/1.1 500 No\r\nRetry-After: 7\r\nContent-Length: 2\r\n\r\nhi", LIMITS).await;
+        let (status, retry_after) = (StatusCode::INTERNAL_SERVER_ERROR, Some("7".to_owned()));
+        assert_eq!(reply.unwrap(), Reply { status, retry_after, body: b"hi".to_vec() });
     }
 
     #[tokio::test]

@@ -85,7 +85,8 @@ impl HttpSkycoinNode {
         if let Body::Json(body) = &request.body {
             http_request = http_request.header("content-type", "application/json").body(body.clone());
         }
-        let Reply { status, body } = self.http.send(http_request).await.map_err(|error| Trouble::Port(error.into()))?;
+        let Reply { status, body, .. } =
+            self.http.send(http_request).await.map_err(|error| Trouble::Port(error.into()))?;
         read(status.as_u16(), &body).map_err(Trouble::Failure)
     }
 
@@ -105,7 +106,7 @@ impl HttpSkycoinNode {
             return Ok(known);
         }
         let request = self.http.request(reqwest::Method::GET, rest::get_csrf().path);
-        let Reply { status, body } = self.http.send(request).await.map_err(|error| Trouble::Port(error.into()))?;
+        let Reply { status, body, .. } = self.http.send(request).await.map_err(|error| Trouble::Port(error.into()))?;
         let token = match rest::csrf(status.as_u16(), &body) {
             Ok(text) => {
                 let mut token = HeaderValue::try_from(text)

@@ -11,6 +11,8 @@ mod customer;
 pub mod delivery;
 pub mod endpoint;
 pub mod ownership;
+pub mod people;
+pub mod questions;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -22,13 +24,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{Hash32, Position, SubscriptionId, Version};
 use millrace_model::subscription::Address;
-use millrace_model::subscription::{Change, Command, Ownership, Rejection, Subscribe, Subscription, Terms};
+use millrace_model::subscription::{Change, Command, Ownership, Proof, Rejection, Subscribe, Subscription, Terms};
+use millrace_protocols::webhook::code::Purpose;
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
 
 use crate::clock::Clock;
 use crate::customer_keys::{CustomerKeys, KeysError};
-use crate::delivery::address::{AddressError, Reach, Target};
+use crate::delivery::sinks::Sinks;
+use crate::delivery::sinks::destination::{Destination, DestinationError};
 use crate::door::{Door, Inside, door};
 use crate::event_store::{AppendError, ReadError, Store};
 use crate::ids::TimeOrderedIds;
@@ -37,6 +41,7 @@ use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, T
 use book::Book;
 use customer::Renewals;
 use endpoint::{Endpoint, NotOpen, Secret};
+use people::WrongCodes;
 
 /// The part's name in the tree.
 pub const PART: &str = "subscriptions";
@@ -103,13 +108,22 @@ pub enum SubscribeError {
     Rejected(#[from] Rejection),
     /// The address is none that may be sent to.
     #[error(transparent)]
-    Address(#[from] AddressError),
+    Address(#[from] DestinationError),
     /// There are too many.
     #[error("there are as many subscriptions as there may be")]
     Full,
     /// The customer has too many.
     #[error("there are {OF_A_CUSTOMER_MAX} subscriptions of this customer already")]
     CustomerFull,
+    /// Too many at an address were never answered.
+    #[error("too many questions at this address wait for an answer")]
+    AddressFull,
+    /// Nobody who is asked could answer.
+    #[error("this desk tells people nothing: public.url is not configured")]
+    NoPublicAddress,
+    /// It is none of a question that is open, or was tried too often.
+    #[error("the code is unknown, or too old")]
+    WrongCode,
     /// What it leads to cannot be sealed, or what is sealed not be opened.
     #[error("the subscription's address cannot be sealed or opened: {0}")]
     Keys(String),
@@ -151,13 +165,16 @@ pub struct Subscriptions {
     door: Door<Request>,
     list: watch::Receiver<Option<List>>,
     renewals: Renewals,
-    reach: Reach,
+    unasked: Renewals,
+    sinks: Sinks,
 }
 
 #[derive(Debug)]
 enum Request {
     Subscribe { wanted: Box<Wanted>, reply: oneshot::Sender<Done> },
     SubscribeCustomer { customer: Hash32, url: String, reply: oneshot::Sender<Done> },
+    Register { customer: Hash32, address: String, reply: oneshot::Sender<Done> },
+    Answer { id: SubscriptionId, purpose: Purpose, code: String, reply: oneshot::Sender<Done> },
     Patch { id: SubscriptionId, patch: Box<Patch>, reply: oneshot::Sender<Done> },
     Do { id: SubscriptionId, command: Command, reply: oneshot::Sender<Done> },
 }
@@ -167,8 +184,8 @@ enum Request {
 pub struct Settings {
     /// What seals.
     pub keys: CustomerKeys,
-    /// How far endpoints may be away.
-    pub reach: Reach,
+    /// Where endpoints may be.
+    pub sinks: Sinks,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -177,9 +194,10 @@ pub struct Settings {
 pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscriptions, TreeError> {
     let (door, inside) = door(REQUESTS_MAX);
     let list = watch::Sender::new(None);
-    let renewals = Renewals::default();
-    let reach = settings.reach;
-    let subscriptions = Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), reach };
+    let (renewals, unasked, wrong_codes) = (Renewals::default(), Renewals::default(), WrongCodes::default());
+    let sinks = settings.sinks.clone();
+    let subscriptions =
+        Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), unasked: unasked.clone(), sinks };
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         inside: inside.clone(),
         service: Service {
@@ -188,7 +206,9 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
             keys: settings.keys.clone(),
             clock: Arc::clone(&settings.clock),
             renewals: renewals.clone(),
-            reach,
+            unasked: unasked.clone(),
+            wrong_codes: wrong_codes.clone(),
+            sinks: settings.sinks.clone(),
         },
         report: incarnation.report,
         scope: incarnation.scope,
@@ -228,9 +248,15 @@ impl Subscriptions {
         self.list.clone()
     }
 
-    /// How far endpoints may be away.
-    pub fn reach(&self) -> Reach {
-        self.reach
+    /// Whether there is a way to where a subscription leads: what is configured may be otherwise than when it began.
+    pub fn way(&self, known: &Known) -> Result<(), DestinationError> {
+        // Where it is not known where it leads, that is said for itself.
+        known.endpoint.as_ref().map_or(Ok(()), |endpoint| self.sinks.parse(&endpoint.url).map(drop))
+    }
+
+    /// Where endpoints may be.
+    pub fn sinks(&self) -> &Sinks {
+        &self.sinks
     }
 
     async fn call(&self, request: impl FnOnce(oneshot::Sender<Done>) -> Request) -> Done {
@@ -279,7 +305,9 @@ struct Service {
     keys: CustomerKeys,
     clock: Arc<dyn Clock>,
     renewals: Renewals,
-    reach: Reach,
+    unasked: Renewals,
+    wrong_codes: WrongCodes,
+    sinks: Sinks,
 }
 
 impl Service {
@@ -290,10 +318,18 @@ impl Service {
             Request::SubscribeCustomer { customer, url, reply } if !reply.is_closed() => {
                 (reply, self.subscribe_customer(customer, url).await)
             }
+            Request::Register { customer, address, reply } if !reply.is_closed() => {
+                (reply, self.register(customer, address).await)
+            }
+            Request::Answer { id, purpose, code, reply } if !reply.is_closed() => {
+                (reply, self.answer(id, purpose, &code).await)
+            }
             Request::Patch { id, patch, reply } if !reply.is_closed() => (reply, self.patch(id, *patch).await),
             Request::Do { id, command, reply } if !reply.is_closed() => (reply, self.execute(id, command).await),
             Request::Subscribe { .. }
             | Request::SubscribeCustomer { .. }
+            | Request::Register { .. }
+            | Request::Answer { .. }
             | Request::Patch { .. }
             | Request::Do { .. } => return,
         };
@@ -316,8 +352,12 @@ impl Service {
     }
 
     async fn subscribe(&self, wanted: Wanted) -> Done {
-        Target::parse(&wanted.endpoint.url, self.reach)?;
+        self.destination(&wanted.endpoint.url, wanted.ownership)?;
         self.refuse_too_many(wanted.terms.customer)?;
+        self.begin(wanted).await
+    }
+
+    async fn begin(&self, wanted: Wanted) -> Done {
         let id = self.ids.subscription_id();
         let Wanted { endpoint, terms, ownership } = wanted;
         let asked = |sealed| Command::Subscribe(Box::new(Subscribe { id, sealed, terms, ownership }));
@@ -325,6 +365,15 @@ impl Service {
         Subscription::decide(None, &unsealed)?;
         let sealed = endpoint.seal(&self.keys, id).await?;
         self.book.execute(id, asked(sealed)).await
+    }
+
+    /// Who was not vouched for is told by a webhook, which proves that it holds the secret.
+    fn destination(&self, url: &str, ownership: Ownership) -> Result<Destination, DestinationError> {
+        let destination = self.sinks.parse(url)?;
+        match (ownership, &destination) {
+            (Ownership::Vouched, _) | (Ownership::ToBeProved, Destination::Webhook(_)) => Ok(destination),
+            (Ownership::ToBeProved, _) => Err(DestinationError::NotVouched),
+        }
     }
 
     fn refuse_too_many(&self, customer: Option<Hash32>) -> Result<(), SubscribeError> {
@@ -344,7 +393,11 @@ impl Service {
         let mut endpoint = known.endpoint.clone()?;
         let address = match patch.url {
             Some(url) if url != endpoint.url => {
-                Target::parse(&url, self.reach)?;
+                let ownership = match known.subscription.proof {
+                    Proof::NotNeeded => Ownership::Vouched,
+                    Proof::Missing { .. } | Proof::Given { .. } => Ownership::ToBeProved,
+                };
+                self.destination(&url, ownership)?;
                 endpoint.url = url;
                 Address::Other
             }

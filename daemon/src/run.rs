@@ -5,6 +5,7 @@
 //! cannot start is a line in the health, not an exit. Should the core itself end, the front answers ([`crate::front`]).
 
 mod outside;
+mod people;
 mod stand_ins;
 mod tree;
 

@@ -13,3 +13,4 @@ pub mod purchase;
 pub mod receive;
 pub mod webhook;
 pub mod wire;
+pub mod words;

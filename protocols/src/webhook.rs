@@ -5,6 +5,7 @@
 //! since 1970. Secrets and keys do not show themselves when they are printed.
 
 pub mod challenge;
+pub mod code;
 pub mod secret;
 pub mod sign;
 pub mod te;

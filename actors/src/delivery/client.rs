@@ -13,13 +13,14 @@ use http_body_util::Full;
 use hyper::body::Bytes;
 use millrace_protocols::delivery::verdict::{Outcome, Trouble, directive, retry_after_ms};
 use rustls::pki_types::ServerName;
-use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 
 use super::address::{Reach, Scheme, Target};
 use super::link::{Answer, Link, Stream};
+use super::sinks::Ended;
+use super::tls;
 
 /// For a connection, the name's resolution included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -75,21 +76,6 @@ struct Idle {
     link: Box<Link>,
     opened: Instant,
     since: Instant,
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// For the schedule.
-    pub outcome: Outcome,
-    /// What there was of an answer's body.
-    pub answer: Vec<u8>,
-    /// What went wrong, for a person.
-    pub error: Option<String>,
-    /// Whom it was sent to.
-    pub peer: Option<SocketAddr>,
-    /// How long it took.
-    pub took: Duration,
 }
 
 /// The target is no address of HTTP.
@@ -295,12 +281,7 @@ impl Client {
         if let Some(connector) = &*kept {
             return Ok(connector.clone());
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_platform_verifier()?
-            .with_no_client_auth();
-        let connector = TlsConnector::from(Arc::new(config));
+        let connector = TlsConnector::from(Arc::new(tls::config()?));
         *kept = Some(connector.clone());
         Ok(connector)
     }

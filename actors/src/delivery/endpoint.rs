@@ -8,7 +8,7 @@ use millrace_protocols::delivery::scheduler::Terms;
 use millrace_protocols::webhook::sign::Signer;
 use uuid::Uuid;
 
-use super::address::Target;
+use super::sinks::destination::Destination;
 
 /// A notification.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub struct Endpoint {
     /// Its subscription's id.
     pub id: Uuid,
     /// Where it is.
-    pub target: Target,
+    pub destination: Destination,
     /// What signs for it.
     pub signer: Signer,
     /// How it wants to be served.

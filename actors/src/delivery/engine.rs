@@ -22,9 +22,9 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::attempts::{Batch, OpenError, Row, Stored, Writer};
-use super::client::Client;
 use super::endpoint::{Filter, Outgoing};
 use super::shelf::{Page, Shelf, Source, SourceError};
+use super::sinks::Sinks;
 use crate::clock::Clock;
 use attempt::{Common, Job, Made, Way};
 
@@ -50,8 +50,8 @@ pub struct Settings {
     pub path: PathBuf,
     /// How long attempts are kept.
     pub kept: Duration,
-    /// What posts.
-    pub client: Client,
+    /// Where to.
+    pub sinks: Sinks,
     /// Where notifications come from.
     pub source: Arc<dyn Source>,
     /// What time it is.
@@ -82,6 +82,7 @@ enum Done {
 
 struct Engine {
     common: Arc<Common>,
+    sinks: Sinks,
     writer: Writer,
     scheduler: Scheduler<Arc<Outgoing>>,
     entries: Vec<Entry>,
@@ -150,13 +151,14 @@ async fn durable(committing: &mut Option<oneshot::Receiver<()>>) -> Result<(), o
 
 impl Engine {
     fn open(settings: Settings, notices: mpsc::Sender<Disabled>) -> Result<Self, OpenError> {
-        let Settings { path, kept, client, source, clock, log_head } = settings;
+        let Settings { path, kept, sinks, source, clock, log_head } = settings;
         let head = source.head();
-        let common = Arc::new(Common { client, source, clock });
+        let common = Arc::new(Common { source, clock });
         let kept_ms = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
         let (writer, stored) = Writer::start(&path, common.now_ms(), kept_ms)?;
         Ok(Self {
             common,
+            sinks,
             writer,
             scheduler: Scheduler::default(),
             entries: Vec::new(),
@@ -194,7 +196,7 @@ impl Engine {
         self.tell();
         if self.swept_at.elapsed() >= SLEEP_MAX {
             self.swept_at = Instant::now();
-            self.entries.iter().for_each(|entry| entry.way.line.close_idle());
+            self.entries.iter().for_each(|entry| entry.way.sink.close_idle());
         }
     }
 

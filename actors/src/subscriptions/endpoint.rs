@@ -12,6 +12,7 @@ use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
 use crate::customer_keys::{CustomerKeys, KeysError, Opened, Subject};
+use crate::delivery::sinks::destination::Kind;
 
 /// How many secrets sign at once, the newest included.
 const SECRETS_MAX: usize = 4;
@@ -96,6 +97,11 @@ impl Endpoint {
         });
         let secret = deriving.await.expect("deriving neither panics nor is aborted");
         Self { url, secrets: Vec::new(), te_secret: Some(secret.reveal()) }
+    }
+
+    /// Whether a person is there, and no program that could prove anything.
+    pub(super) fn leads_to_a_person(&self) -> bool {
+        Kind::of(&self.url).is_some_and(Kind::is_of_people)
     }
 
     /// The secret of ton.events' kind.

@@ -111,7 +111,7 @@ struct Asker {
 
 impl Asker {
     fn new(subscriptions: Subscriptions, settings: Settings) -> Self {
-        let client = Arc::new(Client::new(subscriptions.reach(), Arc::new(SystemResolver)));
+        let client = Arc::new(Client::new(subscriptions.sinks().reach(), Arc::new(SystemResolver)));
         Self { subscriptions, settings, client, asked: BTreeMap::new(), under_way: FuturesUnordered::new() }
     }
 
@@ -141,7 +141,9 @@ impl Asker {
         let now_ms = self.now_ms();
         self.asked.retain(|id, _| list.get(id).is_some_and(|known| known.subscription.is_asked()));
         for (id, known) in list.iter().filter(|(_, known)| known.subscription.is_asked()) {
-            let Ok(endpoint) = &known.endpoint else { continue };
+            // People are asked by somebody else, once.
+            let endpoint = known.endpoint.as_ref().ok().filter(|endpoint| !endpoint.leads_to_a_person());
+            let Some(endpoint) = endpoint else { continue };
             let is_known = self.asked.get(id).is_some_and(|asked| asked.endpoint == *endpoint);
             if !is_known {
                 let asked = Asked { endpoint: endpoint.clone(), check: check(known, now_ms) };
@@ -232,7 +234,7 @@ async fn put(client: &Client, url: &str, secret: Secret<'_>, clock: &dyn Clock) 
             if is_right { Answer::Right } else { Answer::Wrong }
         }
         verdict::Outcome::Answered { status, .. } => Answer::Status(status),
-        verdict::Outcome::Failed(_) => Answer::Network,
+        verdict::Outcome::Accepted | verdict::Outcome::Refused(_) | verdict::Outcome::Failed(_) => Answer::Network,
     }
 }
 

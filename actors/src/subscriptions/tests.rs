@@ -11,8 +11,12 @@ use tempfile::TempDir;
 use super::endpoint::new_secret;
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
+use crate::delivery::address::Reach;
+use crate::delivery::endpoint as delivery_endpoint;
 use crate::delivery::endpoint::Service;
 use crate::delivery::engine::Command as ToEngine;
+use crate::delivery::sinks::destination::Kind;
+use crate::delivery::sinks::{Channel, Sink};
 use crate::event_store::{Execution, Settings as StoreSettings};
 use crate::supervision::Registry;
 
@@ -29,12 +33,16 @@ impl Desk {
     }
 
     async fn start_in(folder: TempDir) -> Self {
+        Self::start_with(folder, Sinks::webhooks(Reach::Public)).await
+    }
+
+    async fn start_with(folder: TempDir, sinks: Sinks) -> Self {
         let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 1);
         let path = folder.path().join("log.db");
         let settings = StoreSettings { path, execution: Execution::Inline, clock: Arc::new(SystemClock) };
         let store = Store::start(&tree, settings).unwrap();
         let keys = CustomerKeys::at(folder.path().join("keys.db"));
-        let settings = Settings { keys, reach: Reach::Public, clock: Arc::new(SystemClock) };
+        let settings = Settings { keys, sinks, clock: Arc::new(SystemClock) };
         let subscriptions = start(&tree, store.clone(), settings).unwrap();
         let mut list = subscriptions.changes();
         list.wait_for(Option::is_some).await.unwrap();
@@ -96,6 +104,43 @@ async fn nobody_is_told_at_an_address_inside_and_nothing_is_stored_of_it() {
     assert_eq!(desk.store.head(), 0);
 }
 
+/// A broker that nobody publishes to.
+struct Broker;
+
+impl Channel for Broker {
+    fn sink(&self, _: &delivery_endpoint::Endpoint) -> Result<Arc<dyn Sink>, DestinationError> {
+        Err(DestinationError::Unfit)
+    }
+}
+
+#[tokio::test]
+async fn only_what_the_operator_vouches_for_leads_to_a_broker() {
+    let sinks = Sinks::webhooks(Reach::Public).with(Kind::Nats, Arc::new(Broker));
+    let desk = Desk::start_with(tempfile::tempdir().unwrap(), sinks).await;
+    let vouched = desk.subscribe(wanted("nats:desk.deposits")).await;
+    assert_eq!(vouched.endpoint.as_ref().unwrap().url, "nats:desk.deposits");
+    let refused = |done: Done| match done {
+        Err(SubscribeError::Address(error)) => error,
+        other => panic!("{other:?}"),
+    };
+    let unproved = Wanted { ownership: Ownership::ToBeProved, ..wanted("nats:desk.deposits") };
+    assert_eq!(refused(desk.subscriptions.subscribe(unproved).await), DestinationError::NotVouched);
+    let customer = Hash32([7; 32]);
+    let his = desk.subscriptions.subscribe_customer(customer, "nats:desk.deposits".to_owned()).await;
+    assert_eq!(refused(his), DestinationError::NotVouched);
+    let his = desk.subscriptions.subscribe_customer(customer, URL.to_owned()).await.unwrap().subscription.id;
+    let elsewhere = Patch { url: Some("nats:desk.deposits".to_owned()), ..Patch::default() };
+    assert_eq!(refused(desk.subscriptions.patch(his, elsewhere).await), DestinationError::NotVouched);
+    let missing = refused(desk.subscriptions.subscribe(wanted("mqtt:desk")).await).to_string();
+    assert!(missing.contains("mqtt"), "{missing}");
+
+    assert_eq!(desk.subscriptions.way(&vouched), Ok(()));
+    let without = desk.again().await;
+    assert!(without.subscriptions.way(&vouched).unwrap_err().to_string().contains("nats"));
+    let told = delivery::commands(None, &vouched, without.subscriptions.sinks(), DateTime::UNIX_EPOCH);
+    assert!(matches!(told[..], [ToEngine::Pause(_)]), "{told:?}");
+}
+
 #[tokio::test]
 async fn a_customer_has_so_many_and_no_more_however_fast_he_asks() {
     let desk = Desk::start().await;
@@ -153,7 +198,7 @@ fn told(before: Option<&Known>, known: &Known) -> Vec<&'static str> {
         ToEngine::MoveCursor { .. } => "move",
         ToEngine::Resend { .. } | ToEngine::Show { .. } => "other",
     };
-    delivery::commands(before, known, Reach::Public, DateTime::UNIX_EPOCH).iter().map(word).collect()
+    delivery::commands(before, known, &Sinks::webhooks(Reach::Public), DateTime::UNIX_EPOCH).iter().map(word).collect()
 }
 
 #[tokio::test]

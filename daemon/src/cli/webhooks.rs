@@ -13,6 +13,7 @@ use crate::escape::escaped;
 pub(super) const NOTES: &str = "\
 Examples:
   millrace webhooks add https://shop.example/told --event 'Deposit.*' --event Withdrawal.Confirmed
+  millrace webhooks add nats:desk.deposits  the same through a broker of the configuration
   millrace webhooks attempts ID          what was sent, and what was answered
   millrace webhooks recover ID --after 0  tell it everything again
 
@@ -64,7 +65,7 @@ pub enum Webhooks {
 /// Whom to tell what.
 #[derive(Debug, Args)]
 pub struct Add {
-    /// The address.
+    /// The address: https://…, or nats:subject, amqp:exchange/routing-key, mqtt:topic on a broker that is configured.
     url: String,
     /// What to tell: a type's name, a group such as `Deposit.*`, or `*`, which goes without saying. May be repeated.
     #[arg(long = "event")]

@@ -63,6 +63,8 @@ pub struct Pace {
 pub struct Public {
     /// Address and port; port 0 takes any free one.
     pub listen: SocketAddr,
+    /// Where customers find the desk, for the links in what they are told; see [`Public::address`].
+    pub url: Option<Url>,
     /// PEM file of the certificate chain; see [`Public::tls`].
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of its key.
@@ -87,6 +89,11 @@ impl Public {
         Some(TlsFiles { certificate: self.tls_certificate.as_deref()?, key: self.tls_key.as_deref()? })
     }
 
+    /// Where customers find the desk, without a slash at its end.
+    pub fn address(&self) -> Option<String> {
+        self.url.as_ref().map(|url| url.as_str().trim_end_matches('/').to_owned())
+    }
+
     /// The proxies whose word is taken: none unless the desk is behind one.
     pub fn proxies(&self) -> &[IpNet] {
         if self.behind_proxy { &self.trusted_proxies } else { &[] }
@@ -97,6 +104,7 @@ impl Public {
         let loopback = || vec![block("127.0.0.0/8"), block("::1/128")];
         Self {
             listen: section.value("listen", SocketAddr::from(([127, 0, 0, 1], 7071))),
+            url: section.optional("url"),
             tls_certificate: section.path("tls_certificate", None),
             tls_key: section.path("tls_key", None),
             cors_allowed: section.value("cors_allowed", Vec::new()),

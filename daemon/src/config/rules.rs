@@ -2,13 +2,14 @@
 
 use std::path::{Component, Path};
 
+use millrace_actors::delivery::sinks::mail::server::InClear;
 use millrace_model::deposit::Method;
 use reqwest::Url;
 
 use super::layers::{Layers, variable_name};
 use super::problem::Origin;
 use super::sandbox::Sandbox;
-use super::{Bitcoin, C2cx, Config, Desk, Operator, Public, Skycoin};
+use super::{Bitcoin, Broker, C2cx, Config, Desk, Notify, Operator, People, Public, Skycoin};
 use crate::run::{LOG_FILE, VIEWS_FILE};
 
 /// Notes every contradiction in `layers`.
@@ -20,6 +21,8 @@ pub(super) fn check(layers: &mut Layers<'_>, config: &Config) {
     rules.bitcoin(&config.bitcoin);
     rules.skycoin(&config.skycoin);
     rules.c2cx(&config.c2cx, config.desk.method);
+    rules.notify(&config.notify);
+    rules.people(config);
     rules.sandbox();
 }
 
@@ -161,6 +164,49 @@ impl Rules<'_, '_> {
         }
     }
 
+    fn notify(&mut self, notify: &Notify) {
+        for (kind, broker) in notify.brokers() {
+            let section = kind.section();
+            if let Some(url) = &broker.url {
+                let [plain, encrypted] = Broker::schemes(kind);
+                if ![plain, encrypted].contains(&url.0.scheme()) {
+                    let sentence = format!("begins with neither {plain}:// nor {encrypted}://");
+                    self.refuse((section, "url"), None, sentence);
+                }
+                if !kind.is_compiled() {
+                    let feature = kind.feature();
+                    let sentence = format!(
+                        "is given to a program that was built without {kind}: build it with the \
+                                            feature {feature:?}, or take the section out"
+                    );
+                    self.refuse((section, "url"), None, sentence);
+                }
+            }
+            for (key, is_given) in [("user", broker.user.is_some()), ("password", broker.password.is_some())] {
+                if is_given && broker.url.is_none() && !self.failed(section, "url") {
+                    self.refuse((section, key), None, format!("is given without {section}.url"));
+                }
+            }
+            if broker.user.is_some() && broker.password.is_none() && !self.failed(section, "password_file") {
+                let why = format!("{section}.user needs it");
+                self.missing(section, "password", &why, "password_file = \"broker.password\"");
+            }
+        }
+    }
+
+    /// Each way to people is made once, to see whether it can be.
+    fn people(&mut self, config: &Config) {
+        let in_clear = if self.sandbox { InClear::Allowed } else { InClear::Refused };
+        let People { mail, telegram, fcm } = &config.people;
+        let made = [mail.teller(in_clear).map(drop), telegram.teller().map(drop), fcm.teller().map(drop)];
+        for wrong in made.into_iter().filter_map(Result::err) {
+            let section = wrong.kind.section();
+            if !self.failed(section, wrong.key) {
+                self.refuse((section, wrong.key), None, wrong.sentence);
+            }
+        }
+    }
+
     fn sandbox(&mut self) {
         if !self.sandbox {
             return;
@@ -203,7 +249,7 @@ impl Rules<'_, '_> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost") => true,
         Some(host) => host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback()),

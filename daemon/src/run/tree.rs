@@ -23,6 +23,7 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
 use millrace_actors::event_store::{Execution, Log, Opening, Reader, Settings as StoreSettings, Store};
@@ -39,7 +40,7 @@ use millrace_actors::sealer;
 use millrace_actors::sender;
 use millrace_actors::stations::{self, Stations};
 use millrace_actors::stock::{self, Stock};
-use millrace_actors::subscriptions::{self, Subscriptions, delivery, ownership};
+use millrace_actors::subscriptions::{self, Subscriptions, delivery, ownership, questions};
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::Switch;
@@ -52,6 +53,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::outside::{self, Outside};
+use super::people;
 use super::stand_ins;
 use crate::config::Config;
 use crate::quote::{Quotes, Source};
@@ -206,8 +208,7 @@ fn notifying(
     (store, views): (&Store, &Views),
     (keys, clock, http): (CustomerKeys, &Arc<dyn Clock>, runtime::Handle),
 ) -> anyhow::Result<Subscriptions> {
-    let reach = if config.sandbox.enabled { Reach::Sandbox } else { Reach::Public };
-    let settings = subscriptions::Settings { keys, reach, clock: Arc::clone(clock) };
+    let settings = subscriptions::Settings { keys, sinks: sinks(config)?, clock: Arc::clone(clock) };
     let subscriptions = subscriptions::start(followers, store.clone(), settings)?;
     let settings = delivery::Settings {
         path: config.desk.data_dir.join(delivery::FILE),
@@ -216,9 +217,19 @@ fn notifying(
         clock: Arc::clone(clock),
     };
     delivery::start(followers, store.clone(), views.clone(), subscriptions.clone(), settings)?;
-    let settings = ownership::Settings { runtime: http, clock: Arc::clone(clock) };
+    let settings = ownership::Settings { runtime: http.clone(), clock: Arc::clone(clock) };
     ownership::start(followers, store.clone(), subscriptions.clone(), settings)?;
+    let settings = questions::Settings { runtime: http, clock: Arc::clone(clock) };
+    questions::start(followers, store.clone(), subscriptions.clone(), settings)?;
     Ok(subscriptions)
+}
+
+/// Where notifications may lead.
+fn sinks(config: &Config) -> anyhow::Result<Sinks> {
+    let reach = if config.sandbox.enabled { Reach::Sandbox } else { Reach::Public };
+    let brokers = config.notify.brokers().into_iter().filter_map(|(kind, broker)| Some((kind, broker.settings()?)));
+    let sinks = people::add(Sinks::webhooks(reach), config)?;
+    brokers.into_iter().try_fold(sinks, |sinks, (kind, broker)| Ok(sinks.with_broker(kind, broker)?))
 }
 
 /// What is done with the log before anybody has it. One that was made of an export is another desk's: outside the sandbox

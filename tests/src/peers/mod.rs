@@ -5,7 +5,9 @@
 
 pub mod bitcoin;
 pub mod blocks;
+pub mod brokers;
 pub mod browser;
+pub mod mail;
 pub mod program;
 pub mod schemathesis;
 

@@ -70,7 +70,8 @@ impl Program {
         }
     }
 
-    fn output(&self) -> String {
+    /// All it said so far.
+    pub fn output(&self) -> String {
         let bytes = fs::read(self.folder.path().join("output")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }

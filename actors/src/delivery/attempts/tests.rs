@@ -67,6 +67,24 @@ fn attempts_are_read_back_cut_to_what_is_kept() {
 }
 
 #[test]
+fn what_does_not_speak_http_has_its_words_and_no_status() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("attempts.db");
+    let one = Uuid::from_u128(1);
+    let (writer, _) = Writer::start(&path, NOW, DAY_MS).unwrap();
+    let for_now = Refusal::ForNow { retry_at_ms: None };
+    let refused = [for_now, Refusal::Message, Refusal::Receiver].map(Outcome::Refused);
+    let rows = (1..).zip(refused.into_iter().chain([Outcome::Accepted]));
+    let rows = rows.map(|(position, outcome)| Row { outcome, ..row(one, position, 0, NOW) }).collect();
+    committed(&writer, vec![], rows, NOW);
+    let reader = Reader::open(&path).unwrap();
+    let attempts = reader.attempts(one, 1, 4).unwrap();
+    let classes: Vec<_> = attempts.iter().map(|attempt| (attempt.class.as_str(), attempt.status)).collect();
+    assert_eq!(classes, [("refused", None), ("rejected", None), ("gone", None), ("delivered", None)]);
+    assert_eq!(reader.undelivered(one, 0, 100).unwrap(), [1, 2, 3]);
+}
+
+#[test]
 fn old_attempts_go_and_young_ones_stay() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("attempts.db");

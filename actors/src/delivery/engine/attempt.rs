@@ -1,28 +1,22 @@
-//! One attempt: reads the notification where it is not at hand, signs it, posts it.
+//! One attempt: reads the notification where it is not at hand, and hands it to the endpoint's sink.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
 use millrace_protocols::delivery::cursor::Position;
 use millrace_protocols::delivery::scheduler::EndpointNo;
-use millrace_protocols::delivery::verdict::{Outcome, Trouble};
-use millrace_protocols::webhook::sign::Signer;
-use millrace_protocols::webhook::{ID_HEADER, SIGNATURE_HEADER, TE_HEADER, TIMESTAMP_HEADER};
+use millrace_protocols::delivery::verdict::Trouble;
 use uuid::Uuid;
 
-use super::super::client::{Client, Ended, Line};
-use super::super::endpoint::{Content, Filter, Outgoing};
+use super::super::endpoint::{Filter, Outgoing};
 use super::super::shelf::Source;
+use super::super::sinks::{Ended, Message, Sink};
 use crate::clock::Clock;
-
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("millrace/", env!("CARGO_PKG_VERSION")));
 
 /// What all attempts share.
 pub(super) struct Common {
-    pub(super) client: Client,
     pub(super) source: Arc<dyn Source>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -35,9 +29,7 @@ impl Common {
 
 /// What an endpoint's attempts share.
 pub(super) struct Way {
-    pub(super) line: Line,
-    pub(super) signer: Signer,
-    pub(super) content: Content,
+    pub(super) sink: Arc<dyn Sink>,
     pub(super) filter: Filter,
 }
 
@@ -74,8 +66,8 @@ impl Job {
             if !way.filter.wants(&outgoing) {
                 return Err(nothing_sent(Trouble::Missing, "the endpoint does not want it any more".to_owned()));
             }
-            let headers = headers(&way, &outgoing, started_ms);
-            Ok(common.client.post(&way.line, headers, outgoing.body.clone(), || common.now_ms()).await)
+            let message = Message { outgoing: &outgoing, attempt, started_ms, clock: &*common.clock };
+            Ok(way.sink.deliver(message).await)
         };
         let made = AssertUnwindSafe(making).catch_unwind().await;
         let ended = match made {
@@ -100,33 +92,5 @@ async fn read(common: &Common, position: Position) -> Result<Arc<Outgoing>, Ende
 }
 
 fn nothing_sent(trouble: Trouble, error: String) -> Ended {
-    let outcome = Outcome::Failed(trouble);
-    Ended { outcome, answer: Vec::new(), error: Some(error), peer: None, took: Duration::ZERO }
-}
-
-fn headers(way: &Way, outgoing: &Outgoing, now_ms: u64) -> HeaderMap {
-    let id = outgoing.id.hyphenated().to_string();
-    let timestamp_s = now_ms / 1_000;
-    let mut headers = HeaderMap::with_capacity(8);
-    let signature = way.signer.signature(&id, timestamp_s, &outgoing.body);
-    put(&mut headers, ID_HEADER, &id);
-    put(&mut headers, TIMESTAMP_HEADER, &timestamp_s.to_string());
-    if !signature.is_empty() {
-        put(&mut headers, SIGNATURE_HEADER, &signature);
-    }
-    if let Some(signature) = way.signer.te_signature(&outgoing.body) {
-        put(&mut headers, TE_HEADER, &signature);
-    }
-    let content = match way.content {
-        Content::Json => "application/json",
-        Content::Text => "text/plain",
-    };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
-    headers.insert(header::USER_AGENT, USER_AGENT);
-    headers
-}
-
-fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    let value = HeaderValue::from_str(value).expect("digits, letters and what base64 has are a header's value");
-    headers.insert(HeaderName::from_static(name), value);
+    Ended::failed(trouble, error, Duration::ZERO)
 }

@@ -9,7 +9,6 @@ use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::super::attempts::{Row, Stored};
-use super::super::client::Line;
 use super::super::endpoint::{Endpoint, Service};
 use super::attempt::Way;
 use super::{Disabled, Engine, Entry};
@@ -88,12 +87,12 @@ impl Engine {
     }
 
     fn put(&mut self, endpoint: Endpoint, now_ms: u64) {
-        let Endpoint { id, target, signer, terms, filter, content, service, begins_after } = endpoint;
-        let line = match Line::new(target) {
-            Ok(line) => line,
-            Err(error) => return tracing::error!(endpoint = %id, %error, "an endpoint cannot be served"),
+        let sink = match self.sinks.sink(&endpoint) {
+            Ok(sink) => sink,
+            Err(error) => return tracing::error!(endpoint = %endpoint.id, %error, "an endpoint cannot be served"),
         };
-        let way = Arc::new(Way { line, signer, content, filter: filter.clone() });
+        let Endpoint { id, terms, filter, service, begins_after, .. } = endpoint;
+        let way = Arc::new(Way { sink, filter: filter.clone() });
         let entry = Entry { id, filter, way };
         if let Some(number) = self.numbers.get(&id) {
             self.entries[number.0 as usize] = entry;

@@ -13,11 +13,11 @@ use millrace_protocols::webhook::secret::HmacSecret;
 use millrace_protocols::webhook::sign::{self, Signer};
 use millrace_protocols::webhook::verify;
 
-use super::super::address::{Reach, Target};
+use super::super::address::Reach;
 use super::super::attempts::Reader;
-use super::super::client::SystemResolver;
 use super::super::endpoint::{Content, Endpoint, Service};
 use super::super::sink::{Received, Reply, Sink, status};
+use super::super::sinks::destination::Destination;
 use super::*;
 use crate::clock::SystemClock;
 
@@ -75,7 +75,7 @@ impl Desk {
         let settings = Settings {
             path: folder.path().join("attempts.db"),
             kept: Duration::from_secs(3_600),
-            client: Client::new(Reach::Sandbox, Arc::new(SystemResolver)),
+            sinks: Sinks::webhooks(Reach::Sandbox),
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),
             log_head: u64::MAX,
@@ -135,7 +135,7 @@ fn secret() -> HmacSecret {
 fn endpoint(number: u128, sink: &Sink) -> Endpoint {
     Endpoint {
         id: Uuid::from_u128(number),
-        target: Target::parse(&sink.url(), Reach::Sandbox).unwrap(),
+        destination: Destination::parse(&sink.url(), Reach::Sandbox).unwrap(),
         signer: Signer::new(&[sign::Key::Symmetric(secret())], None).unwrap(),
         terms: Terms { schedule: Schedule::Listed(vec![20, 20, 20]), order: Order::Free, rate: None },
         filter: Filter::default(),

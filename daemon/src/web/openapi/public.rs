@@ -5,6 +5,7 @@ use super::refusals::{BIND, BODY, KEY, PACE, PATH, QUERY, Refusal, TARGET, VIEWS
 use super::{Answer, Operation, Shape, Source, get, post};
 
 const TELLER: &str = include_str!("../public/teller.rs");
+const REGISTRATION: &str = include_str!("../public/registration.rs");
 const SUBSCRIBE: &str = include_str!("../public/subscribe.rs");
 const V1: &str = include_str!("../public/v1.rs");
 const SHAPE: &str = include_str!("../public/shape.rs");
@@ -58,6 +59,36 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
+        refusals: &[BODY, REGISTERING, PACE],
+        ..post(
+            "/api/v1/registrations",
+            "Ask a person whether he wants to be told of the deposits of one customer: at a mailbox, in a Telegram chat (its \
+             number), or on an Android device (its registration token). The hash is the SHA-256 of the Skycoin address in \
+             hexadecimal digits. Nothing but the question is sent before it is answered by the page it links to or by its code; \
+             asked again it is put again, at most every ten minutes.",
+            Some("RegistrationWanted"),
+            Answer::Accepted("RegistrationTaken"),
+        )
+    },
+    Operation {
+        refusals: &[BODY, CODE, PACE],
+        ..post(
+            "/api/v1/registrations/confirm",
+            "Say with the code of a question that it is wanted.",
+            Some("RegistrationAnswer"),
+            Answer::Json("RegistrationState"),
+        )
+    },
+    Operation {
+        refusals: &[BODY, CODE, PACE],
+        ..post(
+            "/api/v1/registrations/leave",
+            "Say with the code of the link in a notification that no more of it is wanted.",
+            Some("RegistrationAnswer"),
+            Answer::Json("RegistrationState"),
+        )
+    },
+    Operation {
         refusals: &[PATH, TARGET, UNKNOWN_CUSTOMER, VIEWS, PACE],
         ..get("/api/v1/customers/{target}", "Everything of one Skycoin address.", Answer::Json("Customer"))
     },
@@ -90,6 +121,13 @@ const SUBSCRIPTION: &[Refusal] = &[
     (409, &["too_many_subscriptions"]),
     (503, &["busy", "desk_unavailable"]),
 ];
+const REGISTERING: &[Refusal] = &[
+    (400, &["invalid_hash"]),
+    (409, &["channel_unavailable", "too_many_subscriptions"]),
+    (422, &["invalid_address", "unsupported_platform"]),
+    (503, &["busy", "desk_unavailable"]),
+];
+const CODE: &[Refusal] = &[(404, &["unknown_code"]), (503, &["busy", "desk_unavailable"])];
 const UNKNOWN_CUSTOMER: &[Refusal] = &[(404, &["unknown_customer"])];
 
 pub(super) const SHAPES: &[Shape] = &[
@@ -185,6 +223,31 @@ pub(super) const SHAPES: &[Shape] = &[
         name: "SubscriptionTaken",
         fields: &[("secret", "string")],
         source: Source::Struct("SubscriptionTaken", SUBSCRIBE),
+    },
+    Shape {
+        name: "RegistrationWanted",
+        fields: &[
+            ("hash", "hash"),
+            ("channel", "=email|telegram|push"),
+            ("address", "string"),
+            ("platform", "string?"),
+        ],
+        source: Source::Body("RegistrationWanted", REGISTRATION),
+    },
+    Shape {
+        name: "RegistrationTaken",
+        fields: &[("confirm_within_s", "integer")],
+        source: Source::Struct("RegistrationTaken", REGISTRATION),
+    },
+    Shape {
+        name: "RegistrationAnswer",
+        fields: &[("subscription", "uuid"), ("code", "string")],
+        source: Source::Body("RegistrationAnswer", REGISTRATION),
+    },
+    Shape {
+        name: "RegistrationState",
+        fields: &[("state", "=confirmed|ended")],
+        source: Source::Struct("RegistrationState", REGISTRATION),
     },
     Shape {
         name: "Customer",

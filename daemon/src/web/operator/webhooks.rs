@@ -11,7 +11,7 @@ use http::StatusCode;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::event_store::AppendError;
 use millrace_actors::subscriptions::endpoint::{Endpoint, Secret, new_secret};
-use millrace_actors::subscriptions::{Done, Known, Patch, SubscribeError, Wanted};
+use millrace_actors::subscriptions::{Done, Known, Patch, SubscribeError, Subscriptions, Wanted};
 use millrace_model::ids::{Hash32, Position, SubscriptionId};
 use millrace_model::notification::{NotificationType, Pattern};
 use millrace_model::subscription::{
@@ -93,7 +93,7 @@ pub(super) struct Webhook {
     events: Vec<EventName>,
     customer: Option<String>,
     status: &'static str,
-    reason: Option<&'static str>,
+    reason: Option<String>,
     order: Order,
     rate_per_s: Option<u32>,
     created_at: DateTime<Utc>,
@@ -135,12 +135,12 @@ type Answer = Result<Reply<Webhook>, Problem>;
 
 pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Result<Reply<WebhookList>, Problem> {
     let list = state.subscriptions.list().ok_or_else(super::act::desk_unavailable)?;
-    Ok(Reply(WebhookList { webhooks: list.values().map(|known| Webhook::from(&**known)).collect() }))
+    Ok(Reply(WebhookList { webhooks: list.values().map(|known| Webhook::of(known, &state.subscriptions)).collect() }))
 }
 
 pub(super) async fn show(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
     let list = state.subscriptions.list().ok_or_else(super::act::desk_unavailable)?;
-    list.get(&id).map(|known| Reply(Webhook::from(&**known))).ok_or_else(unknown)
+    list.get(&id).map(|known| Reply(Webhook::of(known, &state.subscriptions))).ok_or_else(unknown)
 }
 
 pub(super) async fn create(
@@ -165,7 +165,7 @@ pub(super) async fn create(
     let endpoint = Endpoint::new(wanted.url, secret.clone());
     let wanted = Wanted { endpoint, terms, ownership: Ownership::Vouched };
     let known = state.subscriptions.subscribe(wanted).await.map_err(refused)?;
-    let made = WebhookMade { webhook: Webhook::from(&*known), secret };
+    let made = WebhookMade { webhook: Webhook::of(&known, &state.subscriptions), secret };
     Ok((StatusCode::CREATED, Reply(made)).into_response())
 }
 
@@ -178,7 +178,7 @@ pub(super) async fn change(
         return Err(invalid_patch(format!("it has between 1 and {OPERATIONS_MAX} operations")));
     }
     let patch = operations.into_iter().try_fold(Patch::default(), applied)?;
-    changed(state.subscriptions.patch(id, patch).await)
+    changed(&state, state.subscriptions.patch(id, patch).await)
 }
 
 pub(super) async fn remove(
@@ -191,11 +191,11 @@ pub(super) async fn remove(
 }
 
 pub(super) async fn pause(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
-    changed(state.subscriptions.execute(id, Command::PauseDelivery).await)
+    changed(&state, state.subscriptions.execute(id, Command::PauseDelivery).await)
 }
 
 pub(super) async fn resume(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
-    changed(state.subscriptions.execute(id, Command::ResumeDelivery).await)
+    changed(&state, state.subscriptions.execute(id, Command::ResumeDelivery).await)
 }
 
 /// Another secret signs from now on, and those before it too for as long as was asked.
@@ -212,7 +212,7 @@ pub(super) async fn rotate(
     let (secret, until) = (new_secret(), SystemClock.now() + TimeDelta::hours(i64::from(hours)));
     let patch = Patch { rotation: Some((Secret::new(secret.clone()), until)), ..Patch::default() };
     let known = state.subscriptions.patch(id, patch).await.map_err(refused)?;
-    Ok(Reply(WebhookMade { webhook: Webhook::from(&*known), secret }))
+    Ok(Reply(WebhookMade { webhook: Webhook::of(&known, &state.subscriptions), secret }))
 }
 
 pub(super) async fn recover(
@@ -224,7 +224,7 @@ pub(super) async fn recover(
     if after > state.store.head() {
         return Err(Problem::unprocessable("invalid_position", "The log does not reach so far."));
     }
-    changed(state.subscriptions.execute(id, Command::MoveCursor { after }).await)
+    changed(&state, state.subscriptions.execute(id, Command::MoveCursor { after }).await)
 }
 
 /// Whose deposits: the address that he is paid at, which has to be one.
@@ -235,8 +235,8 @@ fn customer(target: &str) -> Result<Hash32, Problem> {
     Ok(customer_hash(&address.to_string()))
 }
 
-fn changed(done: Done) -> Answer {
-    done.map(|known| Reply(Webhook::from(&*known))).map_err(refused)
+fn changed(state: &OperatorState, done: Done) -> Answer {
+    done.map(|known| Reply(Webhook::of(&known, &state.subscriptions))).map_err(refused)
 }
 
 /// The names of what is wanted, each of which is one.
@@ -286,7 +286,7 @@ fn refused(error: SubscribeError) -> Problem {
         SubscribeError::Address(error) => {
             Problem::unprocessable("invalid_url", format!("The address is refused: {error}."))
         }
-        SubscribeError::Full | SubscribeError::CustomerFull => {
+        SubscribeError::Full | SubscribeError::CustomerFull | SubscribeError::AddressFull => {
             Problem::conflict("too_many_webhooks", format!("It is refused: {error}."))
         }
         SubscribeError::Keys(why) => {
@@ -301,22 +301,31 @@ fn refused(error: SubscribeError) -> Problem {
         SubscribeError::Unknown | SubscribeError::Append(AppendError::Unknown) => {
             Problem::unavailable("outcome_unknown", "It may have been done or not; look before asking again.")
         }
-        error @ (SubscribeError::Append(_) | SubscribeError::Read(_) | SubscribeError::Down) => {
+        error @ (SubscribeError::Append(_)
+        | SubscribeError::Read(_)
+        | SubscribeError::NoPublicAddress
+        | SubscribeError::WrongCode
+        | SubscribeError::Down) => {
             tracing::warn!(%error, "a request about a webhook could not be carried out");
             super::act::desk_unavailable()
         }
     }
 }
 
-impl From<&Known> for Webhook {
-    fn from(known: &Known) -> Self {
+impl Webhook {
+    fn of(known: &Known, subscriptions: &Subscriptions) -> Self {
         let subscription = &known.subscription;
         let (status, reason) = match &subscription.stopped {
-            None if subscription.is_served() => ("enabled", None),
+            None if subscription.is_served() => match subscriptions.way(known) {
+                Ok(()) => ("enabled", None),
+                Err(why) => ("unreachable", Some(why.to_string())),
+            },
             None => ("unproved", None),
             Some(Stopped::Paused) => ("paused", None),
-            Some(Stopped::Unproved) => ("unproved", Some("its receiver did not prove that it holds the secret")),
-            Some(Stopped::Disabled { why }) => ("disabled", Some(why.sentence())),
+            Some(Stopped::Unproved) => {
+                ("unproved", Some("its receiver did not prove that it holds the secret".to_owned()))
+            }
+            Some(Stopped::Disabled { why }) => ("disabled", Some(why.sentence().to_owned())),
         };
         Self {
             id: subscription.id,

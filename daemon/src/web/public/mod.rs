@@ -2,11 +2,13 @@
 //!
 //! Everything here answers while database, nodes and exchange are dead; what needs one of them says 503 and why.
 
+mod answers;
 mod bind;
 mod early;
 mod history;
 mod live;
 mod page;
+mod registration;
 mod shape;
 mod subscribe;
 mod teller;
@@ -129,6 +131,7 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/api/v1/event-types/{name}", get(history::event_type))
         .route("/api/v1/bindings", post(v1::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
         .route("/api/v1/subscribe", post(subscribe::subscribe).layer(from_fn_with_state(Arc::clone(&binding), limit)))
+        .merge(registrations(&binding))
         .route("/api/v1/customers/{target}", get(v1::customer))
         .route("/api/v1/customers/{target}/live", get(live::customer))
         .route("/api/v1/deposits/{id}", get(v1::deposit))
@@ -136,12 +139,32 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&reading), limit));
     let pages = Router::new()
         .route("/", get(page::home))
-        .route("/bind", post(page::bind).layer(from_fn_with_state(binding, limit)))
+        .route("/bind", post(page::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
+        .route("/confirm/{answer}", get(answers::confirm_page))
+        .route("/leave/{answer}", get(answers::leave_page))
+        .merge(answered(&binding))
         .route("/customer/{target}", get(page::customer))
         .route("/assets/page.js", get(page::script))
         .route("/assets/page.css", get(page::style));
     let faces = teller.merge(own).merge(pages).with_state(desk);
     with_refusals(faces.merge(openapi::routes(Face::Public)))
+}
+
+/// What a customer says of being told, at the pace of what makes something.
+fn registrations(binding: &Arc<Throttle>) -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/api/v1/registrations", post(registration::register))
+        .route("/api/v1/registrations/confirm", post(registration::confirm))
+        .route("/api/v1/registrations/leave", post(registration::leave))
+        .layer(from_fn_with_state(Arc::clone(binding), limit))
+}
+
+/// The same said on a page.
+fn answered(binding: &Arc<Throttle>) -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/confirm/{answer}", post(answers::confirm))
+        .route("/leave/{answer}", post(answers::leave))
+        .layer(from_fn_with_state(Arc::clone(binding), limit))
 }
 
 impl From<ViewError> for Problem {

@@ -133,7 +133,7 @@ pub(super) async fn customer(
     })
 }
 
-fn document(title: &str, body: &Markup) -> Markup {
+pub(super) fn document(title: &str, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {

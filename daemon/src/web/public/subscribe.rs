@@ -54,7 +54,7 @@ fn refused(error: SubscribeError) -> Problem {
         SubscribeError::Address(error) => {
             Problem::bad_request("invalid_url", format!("The address is refused: {error}."))
         }
-        SubscribeError::Full | SubscribeError::CustomerFull => {
+        SubscribeError::Full | SubscribeError::CustomerFull | SubscribeError::AddressFull => {
             Problem::conflict("too_many_subscriptions", format!("It is refused: {error}."))
         }
         SubscribeError::Busy => Problem::unavailable("busy", "The desk is busy and did nothing; try again.")
@@ -64,6 +64,8 @@ fn refused(error: SubscribeError) -> Problem {
         | SubscribeError::Keys(_)
         | SubscribeError::Append(_)
         | SubscribeError::Read(_)
+        | SubscribeError::NoPublicAddress
+        | SubscribeError::WrongCode
         | SubscribeError::Down
         | SubscribeError::Unknown) => unavailable(&error),
     }

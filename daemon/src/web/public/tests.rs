@@ -3,6 +3,7 @@
 mod bad_input;
 mod binding;
 mod history;
+mod registration;
 mod subscribe;
 
 use std::net::SocketAddr;
@@ -17,18 +18,20 @@ use millrace_actors::binder::{self, AddressSource};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::event_store::{Execution, Settings, Store};
 use millrace_actors::head_file::HeadFile;
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::stock::Stock;
-use millrace_actors::subscriptions;
+use millrace_actors::subscriptions::{self, questions};
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_model::deposit::Method;
 use millrace_model::desk::{Desk as Switches, Event, Setting, Switch, SwitchSet};
 use millrace_protocols::receive::AccountKey;
 use serde_json::Value;
 use tempfile::TempDir;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -64,13 +67,15 @@ pub(super) struct Setup {
     pub(super) binds: Binds,
     pub(super) pace: Pace,
     pub(super) proxies: Vec<ipnet::IpNet>,
+    pub(super) sinks: Sinks,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let key = AccountKey::parse(ACCOUNT, Network::Regtest).unwrap();
         let pace = Pace { per_minute: 0, burst: 1 };
-        Self { addresses: AddressSource::account(key), binds: Binds::Enabled, pace, proxies: vec![] }
+        let sinks = Sinks::webhooks(Reach::Public);
+        Self { addresses: AddressSource::account(key), binds: Binds::Enabled, pace, proxies: vec![], sinks }
     }
 }
 
@@ -100,10 +105,12 @@ impl Rig {
         let height = watch::Sender::new(None);
         let settings = subscriptions::Settings {
             keys: CustomerKeys::at(folder.path().join("keys.db")),
-            reach: Reach::Public,
+            sinks: setup.sinks,
             clock: clock.clone(),
         };
         let subscriptions = subscriptions::start(&tree, store.clone(), settings).unwrap();
+        let settings = questions::Settings { runtime: Handle::current(), clock: clock.clone() };
+        questions::start(&tree, store.clone(), subscriptions.clone(), settings).unwrap();
         let desk = Desk {
             binder,
             subscriptions: subscriptions.clone(),

@@ -16,7 +16,7 @@ const ATTEMPTS: &str = include_str!("../../operator/attempts.rs");
 const WEBHOOKS: &str = include_str!("../../operator/webhooks.rs");
 const PROBES: &str = include_str!("../../operator/probes.rs");
 
-const WEBHOOK_STATUS: &str = "=enabled|paused|unproved|disabled";
+const WEBHOOK_STATUS: &str = "=enabled|paused|unproved|disabled|unreachable";
 const WEBHOOK: &[(&str, &str)] = &[
     ("id", "uuid"),
     ("url", "string?"),

@@ -99,6 +99,8 @@ async fn what_is_refused_changes_nothing() {
         (wanted("http://10.0.0.1/", all), "invalid_url"),
         (wanted("https://[::ffff:10.0.0.1]/", all), "invalid_url"),
         (wanted("https://0xa9fea9fe/", all), "invalid_url"),
+        (wanted("nats:desk.deposits", all), "invalid_url"),
+        (wanted("amqp://guest:guest@broker/", all), "invalid_url"),
         (wanted(&format!("https://shop.example/{}", "x".repeat(2_048)), all), "invalid_url"),
         (wanted("https://shop.example/", "[]"), "invalid_webhook"),
         (wanted("https://shop.example/", r#"[{"name":"Deposit.Unheard"}]"#), "unknown_event_type"),

@@ -1,0 +1,151 @@
+//! AMQP 0-9-1, as RabbitMQ and others speak it: a message is published as persistent and mandatory, and the broker's confirm is
+//! its receipt.
+//!
+//! What no queue takes comes back (`mandatory`) and is a refusal. A wrong exchange ends the channel that is published on, with
+//! all that is under way there, so each exchange has a channel of its own on the one connection.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use lapin::message::BasicReturnMessage;
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+use lapin::uri::AMQPUri;
+use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Error, ErrorKind};
+use millrace_protocols::delivery::verdict::Trouble;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use super::broker::{Broker, Letter, Miss, Settings};
+use super::destination::Destination;
+
+/// How often a connection on which nothing happens is tried, in seconds.
+const HEARTBEAT_S: u16 = 10;
+/// How many exchanges are published to.
+const EXCHANGES_MAX: usize = 256;
+/// `basic.properties.delivery-mode` of what outlives the broker.
+const PERSISTENT: u8 = 2;
+
+/// A broker of AMQP.
+pub(super) struct Amqp(pub(super) Settings);
+
+/// An exchange and a routing key.
+pub(super) struct Place {
+    exchange: ShortString,
+    routing_key: ShortString,
+}
+
+/// A connection with a channel for each exchange.
+pub(super) struct Link {
+    connection: Connection,
+    channels: Mutex<HashMap<ShortString, Arc<Channel>>>,
+}
+
+impl Broker for Amqp {
+    type Link = Link;
+    type Place = Place;
+
+    fn place(destination: &Destination) -> Option<Place> {
+        match destination {
+            Destination::Amqp { exchange, routing_key } => {
+                Some(Place { exchange: exchange.as_str().into(), routing_key: routing_key.as_str().into() })
+            }
+            _ => None,
+        }
+    }
+
+    async fn connect(&self, _: CancellationToken) -> Result<Link, Miss> {
+        let properties = ConnectionProperties::default().with_connection_name("millrace".into());
+        let connecting = Connection::connect_uri(self.uri()?, properties).await;
+        let connection = connecting.map_err(|error| not_connected(&error))?;
+        Ok(Link { connection, channels: Mutex::default() })
+    }
+
+    fn is_up(link: &Link) -> bool {
+        link.connection.status().connected()
+    }
+
+    async fn publish(link: &Link, place: &Place, letter: Letter) -> Result<(), Miss> {
+        if link.connection.status().blocked() {
+            return Err(Miss::refused("the broker takes nothing for now: it is short of memory or disk"));
+        }
+        let channel = link.channel(&place.exchange).await?;
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let (exchange, key) = (place.exchange.clone(), place.routing_key.clone());
+        let publishing = channel.basic_publish(exchange, key, options, &letter.body, properties(&letter)).await;
+        let confirmed = publishing.map_err(|error| not_taken(&error))?.await.map_err(|error| not_taken(&error))?;
+        match confirmed {
+            Confirmation::Ack(None) => Ok(()),
+            Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => Err(came_back(&returned)),
+            Confirmation::Nack(None) => Err(Miss::refused("the broker could not keep it")),
+            Confirmation::NotRequested => Err(Miss::failed(Trouble::Protocol, "the broker does not confirm")),
+        }
+    }
+}
+
+impl Amqp {
+    fn uri(&self) -> Result<AMQPUri, Miss> {
+        let Settings { url, user, password } = &self.0;
+        let unfit = |error: String| Miss::failed(Trouble::Forbidden, format!("the broker's address is unfit: {error}"));
+        let mut uri: AMQPUri = url.as_str().parse().map_err(unfit)?;
+        if let Some(user) = user {
+            uri.authority.userinfo.username.clone_from(user);
+        }
+        if let Some(password) = password {
+            uri.authority.userinfo.password.clone_from(password);
+        }
+        uri.query.heartbeat = Some(HEARTBEAT_S);
+        Ok(uri)
+    }
+}
+
+impl Link {
+    /// The channel for an exchange; a new one where an error ended the one before.
+    async fn channel(&self, exchange: &ShortString) -> Result<Arc<Channel>, Miss> {
+        let mut channels = self.channels.lock().await;
+        channels.retain(|_, channel| channel.status().connected());
+        if let Some(channel) = channels.get(exchange) {
+            return Ok(Arc::clone(channel));
+        }
+        if channels.len() >= EXCHANGES_MAX {
+            return Err(Miss::refused(format!("the desk publishes to {EXCHANGES_MAX} exchanges already")));
+        }
+        let channel = self.connection.create_channel().await.map_err(|error| not_taken(&error))?;
+        let confirming = channel.confirm_select(ConfirmSelectOptions::default()).await;
+        confirming.map_err(|error| not_taken(&error))?;
+        let channel = Arc::new(channel);
+        channels.insert(exchange.clone(), Arc::clone(&channel));
+        Ok(channel)
+    }
+}
+
+fn properties(letter: &Letter) -> BasicProperties {
+    let mut headers = FieldTable::default();
+    for (name, value) in letter.signed.headers() {
+        headers.insert(name.into(), AMQPValue::LongString(LongString::from(value)));
+    }
+    BasicProperties::default()
+        .with_message_id(letter.signed.id.as_str().into())
+        .with_content_type(letter.content_type.into())
+        .with_delivery_mode(PERSISTENT)
+        .with_headers(headers)
+}
+
+fn came_back(returned: &BasicReturnMessage) -> Miss {
+    Miss::refused(format!("no queue takes it: {} {}", returned.reply_code, returned.reply_text))
+}
+
+fn not_connected(error: &Error) -> Miss {
+    match error.kind() {
+        ErrorKind::IOError(_) => Miss::failed(Trouble::Connect, error.to_string()),
+        ErrorKind::ProtocolError(_) => Miss::refused(format!("the broker does not take us: {error}")),
+        _ => Miss::failed(Trouble::Connect, error.to_string()),
+    }
+}
+
+fn not_taken(error: &Error) -> Miss {
+    match error.kind() {
+        ErrorKind::ProtocolError(_) => Miss::refused(format!("the broker refuses it: {error}")),
+        _ => Miss::failed(Trouble::Broken, error.to_string()),
+    }
+}
