@@ -8,6 +8,7 @@
 
 mod book;
 mod customer;
+pub mod deliveries;
 pub mod delivery;
 pub mod endpoint;
 pub mod ownership;

@@ -95,6 +95,9 @@ struct Engine {
     tasks: JoinSet<Done>,
     rows: Vec<Row>,
     committing: Option<oneshot::Receiver<()>>,
+    /// Whoever is told when the next batch is durable, and when the one that is being written is.
+    asked: Vec<oneshot::Sender<()>>,
+    promised: Vec<oneshot::Sender<()>>,
     committed_rows: usize,
     committed_at: Instant,
     /// When idle connections were last looked through.
@@ -168,6 +171,8 @@ impl Engine {
             tasks: JoinSet::new(),
             rows: Vec::new(),
             committing: None,
+            asked: Vec::new(),
+            promised: Vec::new(),
             committed_rows: 0,
             committed_at: Instant::now(),
             swept_at: Instant::now(),
@@ -293,6 +298,7 @@ impl Engine {
         let changes = changes.into_iter().map(|change| (self.entries[change.endpoint.0 as usize].id, change)).collect();
         let rows = std::mem::take(&mut self.rows);
         self.committed_rows = rows.len();
+        self.promised.append(&mut self.asked);
         self.committing = Some(self.writer.commit(Batch { changes, rows }, now_ms));
     }
 
@@ -301,6 +307,11 @@ impl Engine {
         self.committing = None;
         self.committed_at = Instant::now();
         self.scheduler.committed();
+        let promised = std::mem::take(&mut self.promised);
+        if answer.is_ok() {
+            // Whoever gave up needs no answer.
+            promised.into_iter().for_each(|asked| asked.send(()).unwrap_or_default());
+        }
         answer.is_ok()
     }
 

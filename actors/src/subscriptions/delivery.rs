@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use millrace_model::ids::SubscriptionId;
-use millrace_model::subscription::{self, Command, Dialect, Disabling, Rejection};
+use millrace_model::subscription::{self, Command, Dialect, Disabling, Rejection, Subscription};
 use millrace_protocols::delivery::endpoint::{Order, Rate};
 use millrace_protocols::delivery::policy::Schedule;
 use millrace_protocols::delivery::scheduler::Terms;
@@ -22,6 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 use xtra::Mailbox;
 
+use super::deliveries::{Deliveries, Engine};
 use super::source::FromViews;
 use super::{Known, List, SubscribeError, Subscriptions};
 use crate::clock::Clock;
@@ -59,24 +60,27 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Adds the part to the tree.
+/// Adds the part to the tree; says how it is asked.
 pub fn start(
     tree: &Tree,
     store: Store,
     views: Views,
     subscriptions: Subscriptions,
     settings: Settings,
-) -> Result<(), TreeError> {
+) -> Result<Deliveries, TreeError> {
+    let engine = watch::Sender::new(None);
+    let deliveries = Deliveries::new(engine.subscribe());
     tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
         store: store.clone(),
         views: views.clone(),
         subscriptions: subscriptions.clone(),
         settings: settings.clone(),
+        engine: engine.clone(),
         seat,
         stop: CancellationToken::new(),
         ended: CancellationToken::new(),
-    })
-    .map(drop)
+    })?;
+    Ok(deliveries)
 }
 
 /// The actor: the engine runs elsewhere, and what is told it and what it says are two tasks of this incarnation.
@@ -85,6 +89,8 @@ pub struct Actor {
     views: Views,
     subscriptions: Subscriptions,
     settings: Settings,
+    /// Where others find the engine of this incarnation.
+    engine: watch::Sender<Option<Engine>>,
     seat: Incarnation<Self>,
     stop: CancellationToken,
     ended: CancellationToken,
@@ -97,6 +103,7 @@ impl xtra::Actor for Actor {
         self.store.ready_for(&self.seat.report).await;
         let (commands, obeyed) = mpsc::channel(WAITING_MAX);
         let (notices, noticed) = mpsc::channel(WAITING_MAX);
+        self.engine.send_replace(Some(commands.downgrade()));
         let engine = engine::run(self.engine_settings(), obeyed, notices);
         #[expect(clippy::disallowed_methods, reason = "it runs elsewhere, and is aborted with this incarnation")]
         let engine = AbortOnDropHandle::new(self.settings.runtime.spawn(engine));
@@ -220,7 +227,7 @@ fn endpoint(known: &Known, reach: Reach, now: DateTime<Utc>) -> Option<Endpoint>
         target: Target::parse(&inside.url, reach).ok()?,
         signer: inside.signer(now)?,
         terms: Terms { schedule: schedule(terms.schedule), order: order(terms.order), rate: rate(terms.rate_per_s) },
-        filter: Filter { kinds: terms.events.clone(), customer: terms.customer.map(|hash| hash.to_string()) },
+        filter: filter(&known.subscription),
         content: match terms.dialect {
             Dialect::Standard => Content::Json,
             Dialect::TonEvents => Content::Text,
@@ -228,6 +235,12 @@ fn endpoint(known: &Known, reach: Reach, now: DateTime<Utc>) -> Option<Endpoint>
         service: if known.subscription.is_served() { Service::Running } else { Service::Paused },
         begins_after: known.begun,
     })
+}
+
+/// What a subscription wants to hear of.
+pub(super) fn filter(subscription: &Subscription) -> Filter {
+    let terms = &subscription.terms;
+    Filter { kinds: terms.events.clone(), customer: terms.customer.map(|hash| hash.to_string()) }
 }
 
 fn schedule(schedule: subscription::Schedule) -> Schedule {

@@ -33,7 +33,7 @@ impl Source for FromViews {
     }
 }
 
-fn outgoing(stored: StoredNotification) -> Outgoing {
+pub(super) fn outgoing(stored: StoredNotification) -> Outgoing {
     // The low half of an id that sorts by time is drawn.
     let key = stored.deposit.and_then(|deposit| OrderKey::new(deposit.0.as_u64_pair().1));
     Outgoing {

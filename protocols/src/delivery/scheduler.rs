@@ -11,7 +11,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use super::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
-use super::endpoint::{Gate, Order, Rate, SLOW_MS};
+use super::endpoint::{Circuit, Gate, Order, Rate, SLOW_MS};
 use super::policy::{Chance, Schedule};
 use super::verdict::{Outcome, Reason, Verdict};
 use lane::{Entry, Lane};
@@ -100,6 +100,8 @@ pub struct View {
     pub at_once: u32,
     /// It is left alone until this time, in milliseconds since 1970; 0 or long ago when it is not.
     pub closed_until_ms: u64,
+    /// Whether that is because it failed again and again.
+    pub circuit: Circuit,
 }
 
 /// All endpoints. `T` is what is sent, shared and cheap to clone.
@@ -219,6 +221,7 @@ impl<T> Scheduler<T> {
             in_flight: load.in_flight(),
             at_once: load.at_once(),
             closed_until_ms: load.closed_until_ms(),
+            circuit: load.circuit(),
         }
     }
 

@@ -38,6 +38,8 @@ pub enum Command {
         endpoint: Uuid,
         /// What.
         positions: Vec<Position>,
+        /// Told when that is durable; dropped for an endpoint that is not known.
+        answer: oneshot::Sender<()>,
     },
     /// Say how it does; the answer is dropped for one that is not known.
     Show {
@@ -64,9 +66,10 @@ impl Engine {
                     self.scheduler.move_cursor(*number, through);
                 }
             }
-            Command::Resend { endpoint, positions } => {
+            Command::Resend { endpoint, positions, answer } => {
                 if let Some(number) = self.numbers.get(&endpoint) {
                     self.scheduler.resend(*number, &positions, now_ms);
+                    self.asked.push(answer);
                 }
             }
             Command::Show { endpoint, answer } => {
@@ -105,15 +108,18 @@ impl Engine {
             }
             return;
         }
-        let fresh = || Stored { cursor: Cursor::restore(begins_after, [], []), disabled: None, closed_until_ms: 0 };
-        let Stored { cursor, disabled, closed_until_ms } = self.stored.remove(&id).unwrap_or_else(fresh);
+        // Only what is stored may be of a log that was put back since; a new one begins where the log says.
+        let Stored { cursor, disabled, closed_until_ms } = match self.stored.remove(&id) {
+            Some(stored) => Stored { cursor: stored.cursor.within(self.log_head), ..stored },
+            None => Stored { cursor: Cursor::restore(begins_after, [], []), disabled: None, closed_until_ms: 0 },
+        };
         let wanted = match service {
             Service::Running => Standing::Running,
             Service::Paused => Standing::Paused,
         };
         let standing = disabled.map_or(wanted, Standing::Disabled);
         self.untold.extend(disabled.map(|reason| Disabled { endpoint: id, reason }));
-        let number = self.scheduler.add(terms, standing, cursor.within(self.log_head), closed_until_ms);
+        let number = self.scheduler.add(terms, standing, cursor, closed_until_ms);
         self.numbers.insert(id, number);
         self.entries.push(entry);
         self.note_unknown(number, now_ms);

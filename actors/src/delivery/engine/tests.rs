@@ -78,7 +78,7 @@ impl Desk {
             client: Client::new(Reach::Sandbox, Arc::new(SystemResolver)),
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),
-            log_head: u64::MAX,
+            log_head: *log.head.borrow(),
         };
         let (commands, received) = mpsc::channel(64);
         let (sender, notices) = mpsc::channel(64);
@@ -287,7 +287,9 @@ async fn one_can_be_sent_once_more_and_all_after_a_place() {
     desk.log.publish(5);
     arrivals(&mut sink, 5).await;
     desk.rows(id, |rows| rows.len() == 5).await;
-    desk.tell(Command::Resend { endpoint: id, positions: vec![2] }).await;
+    let (answer, stored) = oneshot::channel();
+    desk.tell(Command::Resend { endpoint: id, positions: vec![2], answer }).await;
+    stored.await.unwrap();
     assert_eq!(arrivals(&mut sink, 1).await, [2]);
     desk.rows(id, |rows| rows.len() == 6).await;
     desk.tell(Command::MoveCursor { endpoint: id, through: 3 }).await;
