@@ -9,6 +9,7 @@ mod attempts;
 mod backup;
 mod causes;
 mod customers;
+mod delivery;
 mod deposits;
 mod desk;
 mod history;
@@ -23,6 +24,7 @@ mod projections;
 #[cfg(test)]
 mod tests;
 mod webhooks;
+mod webhooks_events;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -37,6 +39,7 @@ use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::stations::Stations;
 use millrace_actors::subscriptions::Subscriptions;
+use millrace_actors::subscriptions::deliveries::Deliveries;
 use millrace_actors::supervision::Tree;
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
@@ -44,6 +47,7 @@ use tokio::sync::Semaphore;
 
 pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
+pub(super) use webhooks_events::patterns as notification_patterns;
 
 use super::openapi::{self, Face};
 use super::problem::Problem;
@@ -54,6 +58,7 @@ use super::token::{self, Token};
 pub struct OperatorState {
     operations: Operations,
     subscriptions: Subscriptions,
+    deliveries: Deliveries,
     views: Views,
     store: Store,
     tree: Tree,
@@ -74,6 +79,8 @@ pub struct Parts {
     pub operations: Operations,
     /// Whom notifications go to.
     pub subscriptions: Subscriptions,
+    /// How they get there.
+    pub deliveries: Deliveries,
     /// What is shown.
     pub views: Views,
     /// The log.
@@ -96,12 +103,13 @@ pub enum World {
 impl OperatorState {
     /// `log_file` is the store's own; backups are kept in `backups`, which need not exist yet.
     pub fn new(parts: Parts, log_file: PathBuf, backups: PathBuf) -> Self {
-        let Parts { operations, subscriptions, views, store, tree, reconciliation } = parts;
+        let Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation } = parts;
         let (reader, stations, world) = (OnceLock::new(), Stations::beside(&log_file), World::Real);
         let looks = Arc::new(Semaphore::new(overview::LOOKS_AT_ONCE_MAX));
         Self {
             operations,
             subscriptions,
+            deliveries,
             views,
             store,
             tree,
@@ -201,6 +209,10 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/notifications/webhooks/{id}/rotate", post(webhooks::rotate))
         .route("/operator/v1/notifications/webhooks/{id}/recover", post(webhooks::recover))
         .route("/operator/v1/notifications/webhooks/{id}/attempts", get(attempts::show))
+        .route("/operator/v1/notifications/webhooks/{id}/delivery", get(delivery::show))
+        .route("/operator/v1/notifications/webhooks-events", get(webhooks_events::list))
+        .route("/operator/v1/notifications/webhooks-events/{id}", get(webhooks_events::show))
+        .route("/operator/v1/notifications/webhooks-events/{id}/resend", post(webhooks_events::resend))
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
         .route("/operator/v1/ledger", get(ledger::show))
