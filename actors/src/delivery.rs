@@ -10,7 +10,9 @@ pub mod attempts;
 pub mod client;
 pub mod endpoint;
 pub mod engine;
+mod headers;
 mod link;
+pub mod once;
 pub mod shelf;
 #[cfg(test)]
 mod sink;

@@ -12,6 +12,7 @@ pub mod deliveries;
 pub mod delivery;
 pub mod endpoint;
 pub mod ownership;
+pub mod simulation;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -219,7 +219,7 @@ pub(super) fn commands(before: Option<&Known>, known: &Known, reach: Reach, now:
 }
 
 /// Nothing when it is not known where it leads, or what is known is no address.
-fn endpoint(known: &Known, reach: Reach, now: DateTime<Utc>) -> Option<Endpoint> {
+pub(super) fn endpoint(known: &Known, reach: Reach, now: DateTime<Utc>) -> Option<Endpoint> {
     let inside = known.endpoint.as_ref().ok()?;
     let terms = &known.subscription.terms;
     Some(Endpoint {

@@ -5,20 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use http::{HeaderMap, HeaderName, HeaderValue, header};
 use millrace_protocols::delivery::cursor::Position;
 use millrace_protocols::delivery::scheduler::EndpointNo;
 use millrace_protocols::delivery::verdict::{Outcome, Trouble};
 use millrace_protocols::webhook::sign::Signer;
-use millrace_protocols::webhook::{ID_HEADER, SIGNATURE_HEADER, TE_HEADER, TIMESTAMP_HEADER};
 use uuid::Uuid;
 
 use super::super::client::{Client, Ended, Line};
 use super::super::endpoint::{Content, Filter, Outgoing};
+use super::super::headers::headers;
 use super::super::shelf::Source;
 use crate::clock::Clock;
-
-const USER_AGENT: HeaderValue = HeaderValue::from_static(concat!("millrace/", env!("CARGO_PKG_VERSION")));
 
 /// What all attempts share.
 pub(super) struct Common {
@@ -74,7 +71,7 @@ impl Job {
             if !way.filter.wants(&outgoing) {
                 return Err(nothing_sent(Trouble::Missing, "the endpoint does not want it any more".to_owned()));
             }
-            let headers = headers(&way, &outgoing, started_ms);
+            let headers = headers(&way.signer, way.content, (outgoing.id, &outgoing.body), started_ms);
             Ok(common.client.post(&way.line, headers, outgoing.body.clone(), || common.now_ms()).await)
         };
         let made = AssertUnwindSafe(making).catch_unwind().await;
@@ -102,31 +99,4 @@ async fn read(common: &Common, position: Position) -> Result<Arc<Outgoing>, Ende
 fn nothing_sent(trouble: Trouble, error: String) -> Ended {
     let outcome = Outcome::Failed(trouble);
     Ended { outcome, answer: Vec::new(), error: Some(error), peer: None, took: Duration::ZERO }
-}
-
-fn headers(way: &Way, outgoing: &Outgoing, now_ms: u64) -> HeaderMap {
-    let id = outgoing.id.hyphenated().to_string();
-    let timestamp_s = now_ms / 1_000;
-    let mut headers = HeaderMap::with_capacity(8);
-    let signature = way.signer.signature(&id, timestamp_s, &outgoing.body);
-    put(&mut headers, ID_HEADER, &id);
-    put(&mut headers, TIMESTAMP_HEADER, &timestamp_s.to_string());
-    if !signature.is_empty() {
-        put(&mut headers, SIGNATURE_HEADER, &signature);
-    }
-    if let Some(signature) = way.signer.te_signature(&outgoing.body) {
-        put(&mut headers, TE_HEADER, &signature);
-    }
-    let content = match way.content {
-        Content::Json => "application/json",
-        Content::Text => "text/plain",
-    };
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content));
-    headers.insert(header::USER_AGENT, USER_AGENT);
-    headers
-}
-
-fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    let value = HeaderValue::from_str(value).expect("digits, letters and what base64 has are a header's value");
-    headers.insert(HeaderName::from_static(name), value);
 }

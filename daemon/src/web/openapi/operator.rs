@@ -198,6 +198,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
     notifications::LIST,
     notifications::SHOW,
     notifications::RESEND,
+    notifications::SIMULATE,
+    notifications::VERIFY,
     get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),
     get(
         "/operator/v1/ledger",

@@ -21,6 +21,8 @@ mod overview;
 mod parts;
 mod probes;
 mod projections;
+mod signatures;
+mod simulations;
 #[cfg(test)]
 mod tests;
 mod webhooks;
@@ -32,6 +34,7 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, patch, post};
+use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::operations::{self, Operations};
@@ -40,6 +43,7 @@ use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::stations::Stations;
 use millrace_actors::subscriptions::Subscriptions;
 use millrace_actors::subscriptions::deliveries::Deliveries;
+use millrace_actors::subscriptions::simulation::Simulator;
 use millrace_actors::supervision::Tree;
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
@@ -59,6 +63,7 @@ pub struct OperatorState {
     operations: Operations,
     subscriptions: Subscriptions,
     deliveries: Deliveries,
+    simulator: Simulator,
     views: Views,
     store: Store,
     tree: Tree,
@@ -105,11 +110,13 @@ impl OperatorState {
     pub fn new(parts: Parts, log_file: PathBuf, backups: PathBuf) -> Self {
         let Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation } = parts;
         let (reader, stations, world) = (OnceLock::new(), Stations::beside(&log_file), World::Real);
+        let simulator = Simulator::new(subscriptions.reach(), Arc::new(SystemClock));
         let looks = Arc::new(Semaphore::new(overview::LOOKS_AT_ONCE_MAX));
         Self {
             operations,
             subscriptions,
             deliveries,
+            simulator,
             views,
             store,
             tree,
@@ -213,6 +220,8 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/notifications/webhooks-events", get(webhooks_events::list))
         .route("/operator/v1/notifications/webhooks-events/{id}", get(webhooks_events::show))
         .route("/operator/v1/notifications/webhooks-events/{id}/resend", post(webhooks_events::resend))
+        .route("/operator/v1/notifications/simulate-event", post(simulations::send))
+        .route("/operator/v1/notifications/verify-webhook-signature", post(signatures::verify))
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
         .route("/operator/v1/ledger", get(ledger::show))

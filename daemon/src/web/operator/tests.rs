@@ -9,6 +9,8 @@ mod moments;
 mod overview;
 mod projections;
 mod reads;
+mod signatures;
+mod simulations;
 mod webhooks;
 mod webhooks_events;
 

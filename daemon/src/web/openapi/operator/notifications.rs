@@ -9,8 +9,13 @@ use crate::web::openapi::{Answer, Operation, Shape, Source, get, post};
 const DELIVERY_SOURCE: &str = include_str!("../../operator/delivery.rs");
 const EVENTS_SOURCE: &str = include_str!("../../operator/webhooks_events.rs");
 
+const SIGNATURES_SOURCE: &str = include_str!("../../operator/signatures.rs");
+const SIMULATIONS_SOURCE: &str = include_str!("../../operator/simulations.rs");
+
 const UNKNOWN_NOTIFICATION: &[Refusal] = &[(404, &["unknown_notification"])];
 const NOT_RESENT: &[Refusal] = &[(409, &["not_served", "not_wanted", "nobody_wants_it"]), (422, &["invalid_resend"])];
+const NOT_SIMULATED: &[Refusal] =
+    &[(409, &["not_proved"]), (422, &["invalid_simulation", "invalid_url", "unknown_event_type"])];
 const NOT_DELIVERED_TO: &[Refusal] = &[(503, &["not_delivered_to"])];
 
 pub(super) const DELIVERY: Operation = Operation {
@@ -45,6 +50,70 @@ pub(super) const RESEND: Operation = Operation {
         Some("Resend"),
         Answer::Accepted("Resent"),
     )
+};
+
+pub(super) const SIMULATE: Operation = Operation {
+    refusals: &[BODY, UNKNOWN_WEBHOOK, NOT_SIMULATED, WEBHOOK_DONE],
+    ..post(
+        "/operator/v1/notifications/simulate-event",
+        "Send the example of a type to a webhook, or unsigned to an address: once, under an id of its own, marked in its \
+         body. What came of it is in the answer alone; the attempts that are kept are those of the log's notifications.",
+        Some("Simulation"),
+        Answer::Accepted("Simulated"),
+    )
+};
+
+pub(super) const VERIFY: Operation = Operation {
+    refusals: &[BODY, UNKNOWN_WEBHOOK, WEBHOOK_DONE],
+    ..post(
+        "/operator/v1/notifications/verify-webhook-signature",
+        "Whether what somebody received, by its headers and its body to the byte, was signed for a webhook.",
+        Some("Received"),
+        Answer::Json("Verification"),
+    )
+};
+
+pub(super) const SIMULATION: Shape = Shape {
+    name: "Simulation",
+    fields: &[("webhook_id", "uuid?"), ("url", "string?"), ("event_type", "string"), ("resource_version", "string?")],
+    source: Source::Body("Simulation", SIMULATIONS_SOURCE),
+};
+
+pub(super) const SIMULATED: Shape = Shape {
+    name: "Simulated",
+    fields: &[
+        ("id", "uuid"),
+        ("webhook_id", "uuid?"),
+        ("url", "string"),
+        ("event_type", "string"),
+        ("outcome", "string"),
+        ("status", "integer?"),
+        ("answer", "string?"),
+        ("error", "string?"),
+        ("took_us", "integer"),
+        ("recorded", "boolean"),
+        ("event", "object"),
+        ("links", "[Link]"),
+    ],
+    source: Source::Struct("Simulated", SIMULATIONS_SOURCE),
+};
+
+pub(super) const RECEIVED: Shape = Shape {
+    name: "Received",
+    fields: &[
+        ("webhook_id", "uuid"),
+        ("transmission_id", "string?"),
+        ("transmission_time", "string?"),
+        ("transmission_sig", "string"),
+        ("webhook_event", "string"),
+    ],
+    source: Source::Body("Received", SIGNATURES_SOURCE),
+};
+
+pub(super) const VERIFICATION: Shape = Shape {
+    name: "Verification",
+    fields: &[("verification_status", "=SUCCESS|FAILURE"), ("reason", "string?"), ("signature_matches", "boolean")],
+    source: Source::Struct("Verification", SIGNATURES_SOURCE),
 };
 
 pub(super) const DELIVERY_SHAPE: Shape = Shape {

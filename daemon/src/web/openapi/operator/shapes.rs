@@ -41,6 +41,10 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
     notifications::NOTIFICATION,
     notifications::RESENT,
     notifications::RESEND_SHAPE,
+    notifications::SIMULATION,
+    notifications::SIMULATED,
+    notifications::RECEIVED,
+    notifications::VERIFICATION,
     Shape {
         name: "DepositPage",
         fields: &[("deposits", "[Deposit]"), ("next", "string?")],
