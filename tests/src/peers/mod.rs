@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod browser;
 pub mod program;
 pub mod schemathesis;
+pub mod standard_webhooks;
 
 use std::path::PathBuf;
 
