@@ -24,13 +24,14 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{Hash32, Position, SubscriptionId, Version};
 use millrace_model::subscription::Address;
-use millrace_model::subscription::{Change, Command, Ownership, Rejection, Subscribe, Subscription, Terms};
+use millrace_model::subscription::{Change, Command, Ownership, Proof, Rejection, Subscribe, Subscription, Terms};
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
 
 use crate::clock::Clock;
 use crate::customer_keys::{CustomerKeys, KeysError};
-use crate::delivery::address::{AddressError, Reach, Target};
+use crate::delivery::sinks::Sinks;
+use crate::delivery::sinks::destination::{Destination, DestinationError};
 use crate::door::{Door, Inside, door};
 use crate::event_store::{AppendError, ReadError, Store};
 use crate::ids::TimeOrderedIds;
@@ -105,7 +106,7 @@ pub enum SubscribeError {
     Rejected(#[from] Rejection),
     /// The address is none that may be sent to.
     #[error(transparent)]
-    Address(#[from] AddressError),
+    Address(#[from] DestinationError),
     /// There are too many.
     #[error("there are as many subscriptions as there may be")]
     Full,
@@ -153,7 +154,7 @@ pub struct Subscriptions {
     door: Door<Request>,
     list: watch::Receiver<Option<List>>,
     renewals: Renewals,
-    reach: Reach,
+    sinks: Sinks,
 }
 
 #[derive(Debug)]
@@ -169,8 +170,8 @@ enum Request {
 pub struct Settings {
     /// What seals.
     pub keys: CustomerKeys,
-    /// How far endpoints may be away.
-    pub reach: Reach,
+    /// Where endpoints may be.
+    pub sinks: Sinks,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
 }
@@ -180,8 +181,8 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
     let (door, inside) = door(REQUESTS_MAX);
     let list = watch::Sender::new(None);
     let renewals = Renewals::default();
-    let reach = settings.reach;
-    let subscriptions = Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), reach };
+    let sinks = settings.sinks.clone();
+    let subscriptions = Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), sinks };
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         inside: inside.clone(),
         service: Service {
@@ -190,7 +191,7 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
             keys: settings.keys.clone(),
             clock: Arc::clone(&settings.clock),
             renewals: renewals.clone(),
-            reach,
+            sinks: settings.sinks.clone(),
         },
         report: incarnation.report,
         scope: incarnation.scope,
@@ -230,9 +231,9 @@ impl Subscriptions {
         self.list.clone()
     }
 
-    /// How far endpoints may be away.
-    pub fn reach(&self) -> Reach {
-        self.reach
+    /// Where endpoints may be.
+    pub fn sinks(&self) -> &Sinks {
+        &self.sinks
     }
 
     async fn call(&self, request: impl FnOnce(oneshot::Sender<Done>) -> Request) -> Done {
@@ -281,7 +282,7 @@ struct Service {
     keys: CustomerKeys,
     clock: Arc<dyn Clock>,
     renewals: Renewals,
-    reach: Reach,
+    sinks: Sinks,
 }
 
 impl Service {
@@ -318,7 +319,7 @@ impl Service {
     }
 
     async fn subscribe(&self, wanted: Wanted) -> Done {
-        Target::parse(&wanted.endpoint.url, self.reach)?;
+        self.destination(&wanted.endpoint.url, wanted.ownership)?;
         self.refuse_too_many(wanted.terms.customer)?;
         let id = self.ids.subscription_id();
         let Wanted { endpoint, terms, ownership } = wanted;
@@ -327,6 +328,15 @@ impl Service {
         Subscription::decide(None, &unsealed)?;
         let sealed = endpoint.seal(&self.keys, id).await?;
         self.book.execute(id, asked(sealed)).await
+    }
+
+    /// Who was not vouched for is told by a webhook, which proves that it holds the secret.
+    fn destination(&self, url: &str, ownership: Ownership) -> Result<Destination, DestinationError> {
+        let destination = self.sinks.parse(url)?;
+        match (ownership, &destination) {
+            (Ownership::Vouched, _) | (Ownership::ToBeProved, Destination::Webhook(_)) => Ok(destination),
+            (Ownership::ToBeProved, _) => Err(DestinationError::NotVouched),
+        }
     }
 
     fn refuse_too_many(&self, customer: Option<Hash32>) -> Result<(), SubscribeError> {
@@ -346,7 +356,11 @@ impl Service {
         let mut endpoint = known.endpoint.clone()?;
         let address = match patch.url {
             Some(url) if url != endpoint.url => {
-                Target::parse(&url, self.reach)?;
+                let ownership = match known.subscription.proof {
+                    Proof::NotNeeded => Ownership::Vouched,
+                    Proof::Missing { .. } | Proof::Given { .. } => Ownership::ToBeProved,
+                };
+                self.destination(&url, ownership)?;
                 endpoint.url = url;
                 Address::Other
             }

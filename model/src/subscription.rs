@@ -133,7 +133,7 @@ impl Disabling {
     /// The sentence for its owner.
     pub const fn sentence(self) -> &'static str {
         match self {
-            Self::Gone => "the receiver answered that it is gone (410)",
+            Self::Gone => "it was answered that there is no such receiver any more",
             Self::Asked => "the receiver asked for it in an answer",
             Self::Exhausted => "a notification did not arrive after all its attempts",
         }

@@ -68,7 +68,7 @@ async fn what_came_while_a_webhook_was_disabled_or_the_desk_dead_is_told_afterwa
     let webhook = format!("{WEBHOOKS}/{id}");
     let stopped = async || Ok(api.get(&webhook).await?).map(|seen| (seen["status"] == "disabled").then_some(seen));
     let disabled = desk.until(TOLD_WITHIN, "the webhook is disabled", stopped).await?;
-    assert_eq!(disabled["reason"], "the receiver answered that it is gone (410)");
+    assert_eq!(disabled["reason"], "it was answered that there is no such receiver any more");
 
     desk.pay(&address, "0.2").await?;
     desk.settled(&target, 2).await?;

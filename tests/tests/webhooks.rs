@@ -91,6 +91,33 @@ async fn a_webhook_that_fails_is_explained() -> Result<()> {
     shows("1 that did not arrive are sent again, the first at ").await?;
     receiver.answers(StatusCode::GONE).await;
     desk.command(&["webhooks", "resend", event["id"].as_str().context("an id")?]).await?;
-    shows("Nothing is sent: it is disabled, since the receiver answered that it is gone (410).").await?;
+    shows("Nothing is sent: it is disabled, since it was answered that there is no such receiver any more.").await?;
+    Ok(())
+}
+
+/// What anybody can try without a server of his own.
+#[tokio::test]
+async fn the_sandboxs_receiver_is_told_checks_signatures_and_answers_badly() -> Result<()> {
+    let desk = Desk::start(&[("MILLRACE_DESK__RATE", "500")]).await?;
+    let steered = async |what: &[&str]| -> Result<Value> {
+        Ok(serde_json::from_str(&desk.command(&[&["sandbox", "receiver"], what].concat()).await?)?)
+    };
+    let empty = steered(&["list"]).await?;
+    let url = empty["url"].as_str().context("an address")?;
+    let made = desk.command(&["webhooks", "add", url]).await?;
+    let id = made.split_whitespace().next().context("an id")?;
+    let secret = made.lines().find_map(|line| line.strip_prefix("secret: ")).context("a secret")?;
+    steered(&["secret", secret]).await?;
+    steered(&["answer", "error", "--times", "1"]).await?;
+    for outcome in ["status", "delivered"] {
+        let sent = desk.command(&["webhooks", "simulate", "Desk.Halted", "--to", id]).await?;
+        let sent: Value = serde_json::from_str(&sent)?;
+        assert_eq!(sent["outcome"], outcome, "{sent}");
+    }
+    let told = steered(&["list"]).await?;
+    let seen: Vec<_> = told["received"].as_array().context("a list")?.iter().collect();
+    assert_eq!(seen.len(), 2, "{told}");
+    assert!(seen.iter().all(|one| one["signature"] == "right" && one["body"]["simulation"] == true), "{told}");
+    assert_eq!((seen[0]["answered"].as_str(), seen[1]["answered"].as_str()), (Some("error"), Some("ok")));
     Ok(())
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use millrace_protocols::delivery::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
 use millrace_protocols::delivery::scheduler::{Change, Standing};
-use millrace_protocols::delivery::verdict::{Outcome, Reason, Trouble};
+use millrace_protocols::delivery::verdict::{Outcome, Reason, Refusal, Trouble};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
 use uuid::Uuid;
 
@@ -177,8 +177,11 @@ fn reason(stored: &str) -> Option<Reason> {
 /// The word of an outcome in the file.
 pub fn class(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Answered { status: 200..=299, .. } => "delivered",
+        Outcome::Answered { status: 200..=299, .. } | Outcome::Accepted => "delivered",
         Outcome::Answered { .. } => "status",
+        Outcome::Refused(Refusal::ForNow { .. }) => "refused",
+        Outcome::Refused(Refusal::Message) => "rejected",
+        Outcome::Refused(Refusal::Receiver) => "gone",
         Outcome::Failed(Trouble::Forbidden) => "forbidden",
         Outcome::Failed(Trouble::Resolve) => "resolve",
         Outcome::Failed(Trouble::Connect) => "connect",

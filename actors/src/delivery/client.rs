@@ -20,6 +20,7 @@ use tokio_rustls::TlsConnector;
 
 use super::address::{Reach, Scheme, Target};
 use super::link::{Answer, Link, Stream};
+use super::sinks::Ended;
 
 /// For a connection, the name's resolution included.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -75,21 +76,6 @@ struct Idle {
     link: Box<Link>,
     opened: Instant,
     since: Instant,
-}
-
-/// What became of an attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
-    /// For the schedule.
-    pub outcome: Outcome,
-    /// What there was of an answer's body.
-    pub answer: Vec<u8>,
-    /// What went wrong, for a person.
-    pub error: Option<String>,
-    /// Whom it was sent to.
-    pub peer: Option<SocketAddr>,
-    /// How long it took.
-    pub took: Duration,
 }
 
 /// The target is no address of HTTP.

@@ -8,7 +8,7 @@ use millrace_protocols::delivery::scheduler::Terms;
 use millrace_protocols::webhook::sign::Signer;
 use uuid::Uuid;
 
-use super::address::Target;
+use super::sinks::destination::Destination;
 
 /// A notification.
 #[derive(Debug, Clone)]
@@ -25,6 +25,8 @@ pub struct Outgoing {
     pub customer: Option<Arc<str>>,
     /// What is signed and sent.
     pub body: Bytes,
+    /// When the event that it tells of was committed, in milliseconds since 1970; nothing where that is not known.
+    pub recorded_ms: Option<u64>,
 }
 
 /// An endpoint.
@@ -33,7 +35,7 @@ pub struct Endpoint {
     /// Its subscription's id.
     pub id: Uuid,
     /// Where it is.
-    pub target: Target,
+    pub destination: Destination,
     /// What signs for it.
     pub signer: Signer,
     /// How it wants to be served.
@@ -98,7 +100,7 @@ mod tests {
 
     fn of(kind: &str, customer: Option<&str>) -> Outgoing {
         let (kind, customer) = (Arc::from(kind), customer.map(Arc::from));
-        Outgoing { position: 1, id: Uuid::nil(), key: None, kind, customer, body: Bytes::new() }
+        Outgoing { position: 1, id: Uuid::nil(), key: None, kind, customer, body: Bytes::new(), recorded_ms: None }
     }
 
     fn kinds(patterns: &[&str]) -> Filter {

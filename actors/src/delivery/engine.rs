@@ -22,9 +22,10 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
 use super::attempts::{Batch, OpenError, Row, Stored, Writer};
-use super::client::Client;
 use super::endpoint::{Filter, Outgoing};
+use super::figures::Figures;
 use super::shelf::{Page, Shelf, Source, SourceError};
+use super::sinks::Sinks;
 use crate::clock::Clock;
 use attempt::{Common, Job, Made, Way};
 
@@ -50,12 +51,14 @@ pub struct Settings {
     pub path: PathBuf,
     /// How long attempts are kept.
     pub kept: Duration,
-    /// What posts.
-    pub client: Client,
+    /// Where to.
+    pub sinks: Sinks,
     /// Where notifications come from.
     pub source: Arc<dyn Source>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// What it all comes to.
+    pub figures: Arc<Figures>,
     /// The log's last position: a cursor beyond it is of a log that was put back since.
     pub log_head: Position,
 }
@@ -82,7 +85,9 @@ enum Done {
 
 struct Engine {
     common: Arc<Common>,
+    sinks: Sinks,
     writer: Writer,
+    figures: Arc<Figures>,
     scheduler: Scheduler<Arc<Outgoing>>,
     entries: Vec<Entry>,
     numbers: HashMap<Uuid, EndpointNo>,
@@ -153,14 +158,16 @@ async fn durable(committing: &mut Option<oneshot::Receiver<()>>) -> Result<(), o
 
 impl Engine {
     fn open(settings: Settings, notices: mpsc::Sender<Disabled>) -> Result<Self, OpenError> {
-        let Settings { path, kept, client, source, clock, log_head } = settings;
+        let Settings { path, kept, sinks, source, clock, figures, log_head } = settings;
         let head = source.head();
-        let common = Arc::new(Common { client, source, clock });
+        let common = Arc::new(Common { source, clock });
         let kept_ms = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
         let (writer, stored) = Writer::start(&path, common.now_ms(), kept_ms)?;
         Ok(Self {
             common,
+            sinks,
             writer,
+            figures,
             scheduler: Scheduler::default(),
             entries: Vec::new(),
             numbers: HashMap::new(),
@@ -199,7 +206,7 @@ impl Engine {
         self.tell();
         if self.swept_at.elapsed() >= SLEEP_MAX {
             self.swept_at = Instant::now();
-            self.entries.iter().for_each(|entry| entry.way.line.close_idle());
+            self.entries.iter().for_each(|entry| entry.way.sink.close_idle());
         }
     }
 
@@ -309,6 +316,7 @@ impl Engine {
         self.scheduler.committed();
         let promised = std::mem::take(&mut self.promised);
         if answer.is_ok() {
+            self.figures.wrote(self.committed_rows);
             // Whoever gave up needs no answer.
             promised.into_iter().for_each(|asked| asked.send(()).unwrap_or_default());
         }
@@ -340,9 +348,14 @@ impl Engine {
         let verdict = self.scheduler.finished(made.endpoint, made.position, ended, now_ms, Chance(rand::random()));
         let Some(Verdict { fate, .. }) = verdict else { return };
         let id = self.entries[made.endpoint.0 as usize].id;
+        self.figures.ended(outcome);
         let next_ms = match fate {
             Fate::Retry { not_before_ms } => Some(not_before_ms),
-            Fate::Delivered | Fate::Aborted => None,
+            Fate::Delivered => {
+                self.figures.delivered(made.recorded_ms.map(|recorded_ms| now_ms.saturating_sub(recorded_ms)));
+                None
+            }
+            Fate::Aborted => None,
             Fate::Disable(reason) => {
                 tracing::warn!(endpoint = %id, ?reason, position = made.position, "an endpoint is disabled");
                 self.untold.push_back(Disabled { endpoint: id, reason });

@@ -13,7 +13,6 @@ use tokio::sync::watch;
 
 use super::endpoint::Endpoint;
 use super::{Done, Known, Service, Wanted};
-use crate::delivery::address::Target;
 
 /// What a customer hears of: nothing of the desk itself.
 const EVENTS: [&str; 2] = ["Deposit.*", "Withdrawal.*"];
@@ -46,7 +45,7 @@ impl Renewals {
 impl Service {
     /// One that was stopped for its receiver's sake does not stand: it makes room for a new one with a new secret.
     pub(super) async fn subscribe_customer(&self, customer: Hash32, url: String) -> Done {
-        Target::parse(&url, self.reach)?;
+        self.destination(&url, Ownership::ToBeProved)?;
         if let Some(known) = self.same(customer, &url) {
             match known.subscription.stopped {
                 None | Some(Stopped::Paused) => {

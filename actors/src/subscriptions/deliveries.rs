@@ -2,21 +2,25 @@
 //!
 //! The engine of the moment is reached through a channel of its own incarnation; while there is none nothing is done.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use millrace_model::ids::{Position, SubscriptionId};
-use millrace_protocols::delivery::scheduler::View;
+use millrace_protocols::delivery::scheduler::{Sums, View};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::{Known, delivery, source};
 use crate::delivery::engine::Command;
+use crate::delivery::figures::Figures;
 use crate::projection::StoredNotification;
 use crate::supervision::AskError;
 
 /// Longer than the engine takes for a batch on a slow disk.
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long figures wait for those of the engine.
+const SUMS_WITHIN: Duration = Duration::from_secs(1);
 /// How many are asked for at once: fewer than commands may wait.
 const AT_ONCE_MAX: usize = 64;
 
@@ -27,11 +31,28 @@ pub(super) type Engine = mpsc::WeakSender<Command>;
 #[derive(Debug, Clone)]
 pub struct Deliveries {
     engine: watch::Receiver<Option<Engine>>,
+    figures: Arc<Figures>,
 }
 
 impl Deliveries {
-    pub(super) fn new(engine: watch::Receiver<Option<Engine>>) -> Self {
-        Self { engine }
+    pub(super) fn new(engine: watch::Receiver<Option<Engine>>, figures: Arc<Figures>) -> Self {
+        Self { engine, figures }
+    }
+
+    /// Of a desk that delivers nothing: everything asked is refused.
+    pub fn none() -> Self {
+        Self::new(watch::channel(None).1, Arc::default())
+    }
+
+    /// What the deliveries came to since the process began.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// What all endpoints come to now; nothing when the engine does not say so soon.
+    pub async fn sums(&self) -> Option<Sums> {
+        let asking = self.ask(|answer| Command::Sum { answer });
+        timeout(SUMS_WITHIN, asking).await.ok()?.ok()
     }
 
     /// How an endpoint does; nothing for one that the engine was not told of.

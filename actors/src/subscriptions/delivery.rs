@@ -26,10 +26,10 @@ use super::deliveries::{Deliveries, Engine};
 use super::source::FromViews;
 use super::{Known, List, SubscribeError, Subscriptions};
 use crate::clock::Clock;
-use crate::delivery::address::{Reach, Target};
-use crate::delivery::client::{Client, SystemResolver};
 use crate::delivery::endpoint::{Content, Endpoint, Filter, Service};
 use crate::delivery::engine::{self, Command as ToEngine, Disabled};
+use crate::delivery::figures::Figures;
+use crate::delivery::sinks::Sinks;
 use crate::event_store::Store;
 use crate::projection::Views;
 use crate::supervision::{Incarnation, Policy, Tree, TreeError};
@@ -69,13 +69,15 @@ pub fn start(
     settings: Settings,
 ) -> Result<Deliveries, TreeError> {
     let engine = watch::Sender::new(None);
-    let deliveries = Deliveries::new(engine.subscribe());
+    let figures = Arc::new(Figures::default());
+    let deliveries = Deliveries::new(engine.subscribe(), Arc::clone(&figures));
     tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
         store: store.clone(),
         views: views.clone(),
         subscriptions: subscriptions.clone(),
         settings: settings.clone(),
         engine: engine.clone(),
+        figures: Arc::clone(&figures),
         seat,
         stop: CancellationToken::new(),
         ended: CancellationToken::new(),
@@ -91,6 +93,7 @@ pub struct Actor {
     settings: Settings,
     /// Where others find the engine of this incarnation.
     engine: watch::Sender<Option<Engine>>,
+    figures: Arc<Figures>,
     seat: Incarnation<Self>,
     stop: CancellationToken,
     ended: CancellationToken,
@@ -119,7 +122,7 @@ impl xtra::Actor for Actor {
             }
         });
         let (list, clock) = (self.subscriptions.changes(), Arc::clone(&self.settings.clock));
-        let teller = Teller { commands, clock, reach: self.subscriptions.reach(), told: BTreeMap::new() };
+        let teller = Teller { commands, clock, sinks: self.subscriptions.sinks().clone(), told: BTreeMap::new() };
         self.seat.scope.spawn(teller.tell(list, self.stop.clone()));
         self.seat.scope.spawn(store_notices(self.subscriptions.clone(), noticed));
         Ok(())
@@ -138,9 +141,10 @@ impl Actor {
         engine::Settings {
             path: self.settings.path.clone(),
             kept: self.settings.kept,
-            client: Client::new(self.subscriptions.reach(), Arc::new(SystemResolver)),
+            sinks: self.subscriptions.sinks().clone(),
             source: Arc::new(FromViews(self.views.clone())),
             clock: Arc::clone(&self.settings.clock),
+            figures: Arc::clone(&self.figures),
             log_head: self.store.head(),
         }
     }
@@ -150,7 +154,7 @@ impl Actor {
 struct Teller {
     commands: mpsc::Sender<ToEngine>,
     clock: Arc<dyn Clock>,
-    reach: Reach,
+    sinks: Sinks,
     told: BTreeMap<SubscriptionId, Told>,
 }
 
@@ -191,7 +195,7 @@ impl Teller {
             });
             if !is_told {
                 let before = told.map(|told| Arc::clone(&told.known));
-                for command in commands(before.as_deref(), known, self.reach, now) {
+                for command in commands(before.as_deref(), known, &self.sinks, now) {
                     self.commands.send(command).await?;
                 }
                 let ends = known.endpoint.as_ref().ok().and_then(|endpoint| endpoint.next_end(now));
@@ -204,9 +208,9 @@ impl Teller {
 
 /// What the engine is told of a subscription that it was told of before, or not. At a start it remembers by itself what it
 /// disabled, and until when an endpoint wants to be left alone.
-pub(super) fn commands(before: Option<&Known>, known: &Known, reach: Reach, now: DateTime<Utc>) -> Vec<ToEngine> {
+pub(super) fn commands(before: Option<&Known>, known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Vec<ToEngine> {
     let id = known.subscription.id.0;
-    let Some(endpoint) = endpoint(known, reach, now) else { return vec![ToEngine::Pause(id)] };
+    let Some(endpoint) = endpoint(known, sinks, now) else { return vec![ToEngine::Pause(id)] };
     let mut commands = vec![ToEngine::Put(Box::new(endpoint))];
     let Some(before) = before else { return commands };
     if known.subscription.is_served() && !before.subscription.is_served() {
@@ -219,12 +223,16 @@ pub(super) fn commands(before: Option<&Known>, known: &Known, reach: Reach, now:
 }
 
 /// Nothing when it is not known where it leads, or what is known is no address.
-pub(super) fn endpoint(known: &Known, reach: Reach, now: DateTime<Utc>) -> Option<Endpoint> {
+pub(super) fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Option<Endpoint> {
     let inside = known.endpoint.as_ref().ok()?;
     let terms = &known.subscription.terms;
+    let destination = sinks.parse(&inside.url);
+    if let Err(error) = &destination {
+        tracing::warn!(subscription = %known.subscription.id, %error, "there is no way to where a subscription leads");
+    }
     Some(Endpoint {
         id: known.subscription.id.0,
-        target: Target::parse(&inside.url, reach).ok()?,
+        destination: destination.ok()?,
         signer: inside.signer(now)?,
         terms: Terms { schedule: schedule(terms.schedule), order: order(terms.order), rate: rate(terms.rate_per_s) },
         filter: filter(&known.subscription),

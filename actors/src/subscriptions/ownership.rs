@@ -111,7 +111,7 @@ struct Asker {
 
 impl Asker {
     fn new(subscriptions: Subscriptions, settings: Settings) -> Self {
-        let client = Arc::new(Client::new(subscriptions.reach(), Arc::new(SystemResolver)));
+        let client = Arc::new(Client::new(subscriptions.sinks().reach(), Arc::new(SystemResolver)));
         Self { subscriptions, settings, client, asked: BTreeMap::new(), under_way: FuturesUnordered::new() }
     }
 
@@ -232,7 +232,7 @@ async fn put(client: &Client, url: &str, secret: Secret<'_>, clock: &dyn Clock) 
             if is_right { Answer::Right } else { Answer::Wrong }
         }
         verdict::Outcome::Answered { status, .. } => Answer::Status(status),
-        verdict::Outcome::Failed(_) => Answer::Network,
+        verdict::Outcome::Accepted | verdict::Outcome::Refused(_) | verdict::Outcome::Failed(_) => Answer::Network,
     }
 }
 

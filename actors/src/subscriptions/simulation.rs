@@ -1,12 +1,14 @@
 //! Notifications that tell of nothing, sent once to try a receiver out. They are in no log and in no file of attempts, and
 //! cannot be taken for others: their ids are of another version, and their bodies say so.
 
-use std::fmt;
 use std::sync::Arc;
 
 use hyper::body::Bytes;
 use millrace_model::notification::NotificationType;
 use millrace_model::subscription::{Proof, Stopped};
+use millrace_protocols::delivery::endpoint::Order;
+use millrace_protocols::delivery::policy::Schedule;
+use millrace_protocols::delivery::scheduler::Terms;
 use millrace_protocols::webhook::sign::Signer;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -14,10 +16,10 @@ use uuid::Uuid;
 use super::endpoint::NotOpen;
 use super::{Known, delivery};
 use crate::clock::Clock;
-use crate::delivery::address::{AddressError, Reach, Target};
-use crate::delivery::client::{Client, Ended, NoLine, SystemResolver};
-use crate::delivery::endpoint::Content;
-use crate::delivery::once::{Way, send};
+use crate::delivery::address::Target;
+use crate::delivery::endpoint::{Content, Endpoint, Filter, Outgoing, Service};
+use crate::delivery::sinks::destination::{Destination, DestinationError};
+use crate::delivery::sinks::{Ended, Message, Sinks};
 use crate::ids::TimeOrderedIds;
 
 /// How many are under way at once, each for as long as any attempt may take.
@@ -26,7 +28,7 @@ const AT_ONCE_MAX: usize = 4;
 /// Sends them. Cheap to clone, usable from any thread.
 #[derive(Clone)]
 pub struct Simulator {
-    client: Arc<Client>,
+    sinks: Sinks,
     clock: Arc<dyn Clock>,
     places: Arc<Semaphore>,
 }
@@ -36,7 +38,7 @@ pub struct Simulator {
 pub enum Receiver {
     /// A subscription's, signed for it, served or not.
     Of(Arc<Known>),
-    /// Whoever is at this address, unsigned.
+    /// Whoever is at this address of a webhook, unsigned.
     At(String),
 }
 
@@ -58,10 +60,7 @@ pub struct Simulation {
 pub enum SimulateError {
     /// The address is none that may be sent to.
     #[error(transparent)]
-    Address(#[from] AddressError),
-    /// It cannot be put into a request.
-    #[error(transparent)]
-    Line(#[from] NoLine),
+    Address(#[from] DestinationError),
     /// It is not known where the subscription leads.
     #[error(transparent)]
     NotOpen(#[from] NotOpen),
@@ -73,37 +72,36 @@ pub enum SimulateError {
     Busy,
 }
 
-impl fmt::Debug for Simulator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Simulator").field("places", &self.places).finish_non_exhaustive()
     }
 }
 
 impl Simulator {
-    /// One that reaches so far.
-    pub fn new(reach: Reach, clock: Arc<dyn Clock>) -> Self {
-        let client = Arc::new(Client::new(reach, Arc::new(SystemResolver)));
-        Self { client, clock, places: Arc::new(Semaphore::new(AT_ONCE_MAX)) }
+    /// One with these ways out.
+    pub fn new(sinks: Sinks, clock: Arc<dyn Clock>) -> Self {
+        Self { sinks, clock, places: Arc::new(Semaphore::new(AT_ONCE_MAX)) }
     }
 
-    /// Sends one of this type, with one attempt, and says what came of it.
+    /// Sends one of this type, with one attempt on a connection of its own, and says what came of it.
     pub async fn send(&self, kind: NotificationType, receiver: &Receiver) -> Result<Simulation, SimulateError> {
-        let (way, url) = self.way(receiver)?;
+        let (endpoint, url) = self.endpoint(receiver)?;
+        let sink = self.sinks.sink(&endpoint)?;
         let _place = self.places.try_acquire().map_err(|_| SimulateError::Busy)?;
-        let id = TimeOrderedIds(Arc::clone(&self.clock)).simulation_id();
-        let body = kind.simulation(id, self.clock.now());
-        let ended = send(&self.client, way, (id, Bytes::from(body.clone())), &*self.clock).await?;
+        let (id, now) = (TimeOrderedIds(Arc::clone(&self.clock)).simulation_id(), self.clock.now());
+        let body = kind.simulation(id, now);
+        let outgoing = outgoing(kind, id, body.clone());
+        let started_ms = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        let message = Message { outgoing: &outgoing, attempt: 1, started_ms, clock: &*self.clock };
+        let ended = sink.deliver(message).await;
         tracing::info!(%id, %kind, outcome = ?ended.outcome, "a simulated notification was sent");
         Ok(Simulation { id, body, url, ended })
     }
 
-    fn way(&self, receiver: &Receiver) -> Result<(Way, String), SimulateError> {
-        let reach = self.client.reach();
+    fn endpoint(&self, receiver: &Receiver) -> Result<(Endpoint, String), SimulateError> {
         match receiver {
-            Receiver::At(url) => {
-                let signer = Signer::new(&[], None).expect("no key is not too many");
-                Ok((Way { target: Target::parse(url, reach)?, signer, content: Content::Json }, url.clone()))
-            }
+            Receiver::At(url) => Ok((self.bare(url)?, url.clone())),
             Receiver::Of(known) => {
                 let subscription = &known.subscription;
                 let is_missing = matches!(subscription.proof, Proof::Missing { .. });
@@ -111,10 +109,30 @@ impl Simulator {
                     return Err(SimulateError::NotProved);
                 }
                 let url = known.endpoint.as_ref().map_err(NotOpen::clone)?.url.clone();
-                let endpoint = delivery::endpoint(known, reach, self.clock.now()).ok_or(NotOpen::Changed)?;
-                let crate::delivery::endpoint::Endpoint { target, signer, content, .. } = endpoint;
-                Ok((Way { target, signer, content }, url))
+                self.sinks.parse(&url)?;
+                let endpoint = delivery::endpoint(known, &self.sinks, self.clock.now());
+                Ok((endpoint.ok_or(NotOpen::Changed)?, url))
             }
         }
     }
+
+    /// An endpoint that nobody subscribed.
+    fn bare(&self, url: &str) -> Result<Endpoint, DestinationError> {
+        Ok(Endpoint {
+            id: Uuid::nil(),
+            destination: Destination::Webhook(Target::parse(url, self.sinks.reach())?),
+            signer: Signer::new(&[], None).expect("no key is not too many"),
+            terms: Terms { schedule: Schedule::standard(), order: Order::Free, rate: None },
+            filter: Filter::default(),
+            content: Content::Json,
+            service: Service::Running,
+            begins_after: 0,
+        })
+    }
+}
+
+/// At no position of the log: the first is 1.
+fn outgoing(kind: NotificationType, id: Uuid, body: String) -> Outgoing {
+    let (kind, body) = (Arc::from(kind.name()), Bytes::from(body));
+    Outgoing { position: 0, id, key: None, kind, customer: None, body, recorded_ms: None }
 }

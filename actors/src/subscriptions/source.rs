@@ -43,5 +43,6 @@ pub(super) fn outgoing(stored: StoredNotification) -> Outgoing {
         kind: Arc::from(stored.kind.name()),
         customer: stored.customer.map(|target| Arc::from(customer_hash(&target).to_string())),
         body: Bytes::from(stored.body),
+        recorded_ms: u64::try_from(stored.recorded_at.timestamp_millis()).ok(),
     }
 }

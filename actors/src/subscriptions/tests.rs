@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::endpoint::new_secret;
 use super::*;
 use crate::clock::{ManualClock, SystemClock};
+use crate::delivery::address::Reach;
 use crate::delivery::endpoint::Service;
 use crate::delivery::engine::Command as ToEngine;
 use crate::event_store::{Execution, Settings as StoreSettings};
@@ -34,7 +35,7 @@ impl Desk {
         let settings = StoreSettings { path, execution: Execution::Inline, clock: Arc::new(SystemClock) };
         let store = Store::start(&tree, settings).unwrap();
         let keys = CustomerKeys::at(folder.path().join("keys.db"));
-        let settings = Settings { keys, reach: Reach::Public, clock: Arc::new(SystemClock) };
+        let settings = Settings { keys, sinks: Sinks::webhooks(Reach::Public), clock: Arc::new(SystemClock) };
         let subscriptions = start(&tree, store.clone(), settings).unwrap();
         let mut list = subscriptions.changes();
         list.wait_for(Option::is_some).await.unwrap();
@@ -151,9 +152,9 @@ fn told(before: Option<&Known>, known: &Known) -> Vec<&'static str> {
         ToEngine::Resume(_) => "resume",
         ToEngine::Remove(_) => "remove",
         ToEngine::MoveCursor { .. } => "move",
-        ToEngine::Resend { .. } | ToEngine::Show { .. } => "other",
+        ToEngine::Resend { .. } | ToEngine::Sum { .. } | ToEngine::Show { .. } => "other",
     };
-    delivery::commands(before, known, Reach::Public, DateTime::UNIX_EPOCH).iter().map(word).collect()
+    delivery::commands(before, known, &Sinks::webhooks(Reach::Public), DateTime::UNIX_EPOCH).iter().map(word).collect()
 }
 
 #[tokio::test]

@@ -115,8 +115,15 @@ impl<'i> Layers<'i> {
         if let Some((name, text)) = variable {
             return Some((Raw::Text(text), Origin::Variable(name.clone())));
         }
-        let (key, value) = self.file.get(section)?.get_ref().as_table()?.get_key_value(key)?;
+        let (key, value) = self.table(section)?.get_key_value(key)?;
         Some((Raw::Toml(value.get_ref()), self.at(key.span().start)))
+    }
+
+    /// A table of the file; one inside another has a dot in its name.
+    fn table(&self, section: &str) -> Option<&DeTable<'i>> {
+        let mut names = section.split('.');
+        let outermost = self.file.get(names.next()?)?.get_ref().as_table()?;
+        names.try_fold(outermost, |table, name| table.get(name)?.get_ref().as_table())
     }
 
     /// Where a setting that was read comes from.
@@ -140,27 +147,41 @@ impl<'i> Layers<'i> {
     fn unknown_in_file(&self) -> Vec<Problem> {
         let mut unknown = Vec::new();
         for (name, section) in self.file.iter() {
-            let keys = self.keys_of(name.get_ref());
-            let Some(table) = section.get_ref().as_table().filter(|_| !keys.is_empty()) else {
-                unknown.push(self.unknown_section(name));
-                continue;
-            };
-            for key in table.keys().filter(|key| !keys.contains(key.get_ref().as_ref())) {
-                unknown.push(Problem {
-                    origin: self.at(key.span().start),
-                    key: excerpt(&format!("{}.{}", name.get_ref(), key.get_ref()), NAME_CHARS_MAX),
-                    sentence: format!("no such setting; [{}] has {}", name.get_ref(), join(&keys)),
-                });
+            match section.get_ref().as_table().filter(|_| self.is_section(name.get_ref())) {
+                Some(table) => self.unknown_in_table(name.get_ref(), table, &mut unknown),
+                None => unknown.push(self.unknown_section(name, name.get_ref())),
             }
         }
         unknown
     }
 
-    fn unknown_section(&self, name: &Spanned<std::borrow::Cow<'_, str>>) -> Problem {
+    fn unknown_in_table(&self, section: &str, table: &DeTable<'_>, unknown: &mut Vec<Problem>) {
+        let keys = self.keys_of(section);
+        for (key, value) in table.iter().filter(|(key, _)| !keys.contains(key.get_ref().as_ref())) {
+            let full = format!("{section}.{}", key.get_ref());
+            match value.get_ref().as_table() {
+                Some(table) if self.is_section(&full) => self.unknown_in_table(&full, table, unknown),
+                Some(_) | None if keys.is_empty() => unknown.push(self.unknown_section(key, &full)),
+                Some(_) | None => unknown.push(Problem {
+                    origin: self.at(key.span().start),
+                    key: excerpt(&full, NAME_CHARS_MAX),
+                    sentence: format!("no such setting; [{section}] has {}", join(&keys)),
+                }),
+            }
+        }
+    }
+
+    /// Whether settings stand in a table of this name, or in one inside it.
+    fn is_section(&self, name: &str) -> bool {
+        let is_it = |rest: &str| rest.is_empty() || rest.starts_with('.');
+        self.entries.iter().any(|entry| entry.section.strip_prefix(name).is_some_and(is_it))
+    }
+
+    fn unknown_section(&self, name: &Spanned<std::borrow::Cow<'_, str>>, full: &str) -> Problem {
         let sections: BTreeSet<&str> = self.entries.iter().map(|entry| entry.section).collect();
         Problem {
             origin: self.at(name.span().start),
-            key: excerpt(name.get_ref(), NAME_CHARS_MAX),
+            key: excerpt(full, NAME_CHARS_MAX),
             sentence: format!("no such section; every setting stands in one of the tables {}", join(&sections)),
         }
     }
@@ -195,9 +216,9 @@ impl<'i> Layers<'i> {
     }
 }
 
-/// `MILLRACE_SECTION__KEY`.
+/// `MILLRACE_SECTION__KEY`; a table inside another has two underscores before it, too.
 pub fn variable_name(section: &str, key: &str) -> String {
-    format!("{PREFIX}{section}__{key}").to_ascii_uppercase()
+    format!("{PREFIX}{}__{key}", section.replace('.', "__")).to_ascii_uppercase()
 }
 
 fn join(names: &BTreeSet<&str>) -> String {

@@ -9,6 +9,7 @@ mod desk;
 mod layers;
 mod listeners;
 mod nodes;
+mod notify;
 mod problem;
 mod rules;
 mod sandbox;
@@ -27,10 +28,11 @@ pub use desk::{Desk, LogFilter, LogFormat, head_file_of};
 pub use layers::Entry;
 pub use listeners::{Operator, Origin, Pace, Public, TlsFiles};
 pub use nodes::{ADDRESS_FILE_BYTES_MAX, Bitcoin, Skycoin};
+pub use notify::{Broker, Notify};
 pub use problem::{ConfigError, Origin as Layer, Problem};
 pub use sandbox::Sandbox;
 pub use secret::Secret;
-pub use setting::Setting;
+pub use setting::{BrokerUrl, Setting};
 
 use crate::bounded_file::read_text;
 
@@ -52,6 +54,8 @@ pub struct Config {
     pub skycoin: Skycoin,
     /// The exchange.
     pub c2cx: C2cx,
+    /// The ways out for notifications, besides webhooks.
+    pub notify: Notify,
     /// The stand-ins.
     pub sandbox: Sandbox,
 }
@@ -98,6 +102,7 @@ pub fn parse(
         bitcoin: Bitcoin::read(&mut layers, in_sandbox),
         skycoin: Skycoin::read(&mut layers),
         c2cx: C2cx::read(&mut layers),
+        notify: Notify::read(&mut layers),
         sandbox: Sandbox::read(&mut layers, in_sandbox, &desk.data_dir),
         desk,
     };

@@ -8,7 +8,7 @@ use reqwest::Url;
 use super::layers::{Layers, variable_name};
 use super::problem::Origin;
 use super::sandbox::Sandbox;
-use super::{Bitcoin, C2cx, Config, Desk, Operator, Public, Skycoin};
+use super::{Bitcoin, Broker, C2cx, Config, Desk, Notify, Operator, Public, Skycoin};
 use crate::run::{LOG_FILE, VIEWS_FILE};
 
 /// Notes every contradiction in `layers`.
@@ -20,6 +20,7 @@ pub(super) fn check(layers: &mut Layers<'_>, config: &Config) {
     rules.bitcoin(&config.bitcoin);
     rules.skycoin(&config.skycoin);
     rules.c2cx(&config.c2cx, config.desk.method);
+    rules.notify(&config.notify);
     rules.sandbox();
 }
 
@@ -158,6 +159,36 @@ impl Rules<'_, '_> {
         if c2cx.url.as_ref().is_some_and(|url| url.scheme() == "http" && !is_loopback(url)) {
             let sentence = "sends orders unencrypted; begin it with https://".to_owned();
             self.refuse(("c2cx", "url"), None, sentence);
+        }
+    }
+
+    fn notify(&mut self, notify: &Notify) {
+        for (kind, broker) in notify.brokers() {
+            let section = kind.section();
+            if let Some(url) = &broker.url {
+                let [plain, encrypted] = Broker::schemes(kind);
+                if ![plain, encrypted].contains(&url.0.scheme()) {
+                    let sentence = format!("begins with neither {plain}:// nor {encrypted}://");
+                    self.refuse((section, "url"), None, sentence);
+                }
+                if !kind.is_compiled() {
+                    let feature = kind.feature();
+                    let sentence = format!(
+                        "is given to a program that was built without {kind}: build it with the \
+                                            feature {feature:?}, or take the section out"
+                    );
+                    self.refuse((section, "url"), None, sentence);
+                }
+            }
+            for (key, is_given) in [("user", broker.user.is_some()), ("password", broker.password.is_some())] {
+                if is_given && broker.url.is_none() && !self.failed(section, "url") {
+                    self.refuse((section, key), None, format!("is given without {section}.url"));
+                }
+            }
+            if broker.user.is_some() && broker.password.is_none() && !self.failed(section, "password_file") {
+                let why = format!("{section}.user needs it");
+                self.missing(section, "password", &why, "password_file = \"broker.password\"");
+            }
         }
     }
 

@@ -163,6 +163,28 @@ impl Setting for Url {
     }
 }
 
+/// A broker's address: of any scheme, with a host, and without a user and a password in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerUrl(pub Url);
+
+impl Setting for BrokerUrl {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).ok().filter(Url::has_host);
+        let url =
+            url.ok_or_else(|| "expected a URL with a host, such as \"mqtts://broker.example:8883\"".to_owned())?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("has a user or password in the URL; write them as settings of their own".to_owned());
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err("has a query or fragment; write the URL without it".to_owned());
+        }
+        Ok(Self(url))
+    }
+    fn show(&self) -> String {
+        quoted(self.0.as_str())
+    }
+}
+
 impl Setting for bitcoin::Network {
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse()

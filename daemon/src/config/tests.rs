@@ -1,5 +1,7 @@
 //! What a configuration may and may not say.
 
+use millrace_actors::delivery::sinks::destination::Kind;
+
 use super::*;
 
 const EXAMPLE: &str = include_str!("../../../millrace.example.toml");
@@ -34,6 +36,11 @@ fn uncommented(markers: &[&str]) -> String {
     EXAMPLE.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The tables of brokers that this program was built without, each with its closing bracket.
+fn missing_brokers() -> impl Iterator<Item = String> {
+    Kind::ALL.into_iter().filter(|kind| !kind.is_compiled()).map(|kind| format!("{}]", kind.section()))
+}
+
 #[test]
 fn the_example_shows_the_real_defaults() {
     let shown: String = uncommented(&["#"])
@@ -65,6 +72,9 @@ fn the_example_explains_every_setting() {
 #[test]
 fn the_examples_of_settings_without_default_make_a_real_desk() {
     let text = uncommented(&["#example: "]).replace("[desk]", "[desk]\nrate = \"500\"");
+    // A broker takes a program that was built with it.
+    let sections = text.split("\n[").filter(|section| !missing_brokers().any(|name| section.starts_with(&name)));
+    let text = sections.collect::<Vec<_>>().join("\n[");
     let config = config(&text, &[]);
     assert!(!config.sandbox.enabled);
     assert_eq!(config.bitcoin.network, bitcoin::Network::Bitcoin);
@@ -280,4 +290,34 @@ fn orders_are_not_sent_unencrypted_to_another_machine() {
     let c2cx = |url: &str| format!("{}[c2cx]\nurl = \"{url}\"\nkey = \"k\"\nsecret = \"s\"\n", real());
     assert!(problems(&c2cx("http://api.example.org"), &[])[0].contains("https://"));
     assert!(read(&c2cx("http://[::1]:4000/v1/"), &[]).is_ok());
+}
+
+#[test]
+fn a_broker_needs_a_fitting_address_and_a_program_that_was_built_with_it() {
+    assert!(config("", &[]).notify.brokers().iter().all(|(_, broker)| broker.settings().is_none()));
+    for kind in [Kind::Nats, Kind::Amqp, Kind::Mqtt] {
+        let section = |lines: &str| format!("[{}]\n{lines}\n", kind.section());
+        let found = problems(&section("url = \"https://broker.example\""), &[]).join("\n");
+        assert!(found.contains(&format!("{}.url: begins with neither", kind.section())), "{found}");
+        let word = ("MILLRACE_NOTIFY__NATS__PASSWORD", "hush");
+        let url = format!("url = \"{}://broker.example:1\"", kind.scheme());
+        match read(&section(&url), &[]) {
+            Ok(loaded) => assert!(kind.is_compiled() && loaded.effective().contains(kind.section())),
+            Err(error) => assert!(!kind.is_compiled() && error.to_string().contains(kind.feature()), "{error}"),
+        }
+        assert!(problems(&section("password = \"hush\""), &[])[0].contains("is given without"));
+        assert!(!problems(&section("url = \"nats://me:hush@broker\""), &[word]).join("\n").contains("hush"));
+    }
+    assert!(problems("", &[("MILLRACE_NOTIFY__NATS__USER", "me")]).join("\n").contains("notify.nats.password"));
+}
+
+#[test]
+fn what_no_table_inside_another_has_is_refused_with_its_line() {
+    let found = problems("[notify.nats]\nurls = \"x\"\n[notify.smoke]\na = 1\n[notify]\nb = 1\n", &[]);
+    assert!(
+        found[0].starts_with("desk.toml:2: notify.nats.urls: no such setting; [notify.nats] has password"),
+        "{found:#?}"
+    );
+    assert!(found[1].starts_with("desk.toml:3: notify.smoke: no such section"), "{found:#?}");
+    assert!(found[2].starts_with("desk.toml:6: notify.b: no such section"), "{found:#?}");
 }

@@ -23,6 +23,7 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
 use millrace_actors::event_store::{Execution, Log, Opening, Reader, Settings as StoreSettings, Store};
@@ -211,7 +212,7 @@ fn notifying(
     (keys, clock, http): (CustomerKeys, &Arc<dyn Clock>, runtime::Handle),
 ) -> anyhow::Result<(Subscriptions, Deliveries)> {
     let reach = if config.sandbox.enabled { Reach::Sandbox } else { Reach::Public };
-    let settings = subscriptions::Settings { keys, reach, clock: Arc::clone(clock) };
+    let settings = subscriptions::Settings { keys, sinks: Sinks::webhooks(reach), clock: Arc::clone(clock) };
     let subscriptions = subscriptions::start(followers, store.clone(), settings)?;
     let settings = delivery::Settings {
         path: config.desk.data_dir.join(delivery::FILE),

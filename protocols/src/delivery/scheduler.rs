@@ -6,6 +6,7 @@
 //! were never heard of, share a quarter of the places, so that the others always find one.
 
 mod lane;
+mod sums;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
@@ -15,6 +16,7 @@ use super::endpoint::{Circuit, Gate, Order, Rate, SLOW_MS};
 use super::policy::{Chance, Schedule};
 use super::verdict::{Outcome, Reason, Verdict};
 use lane::{Entry, Lane};
+pub use sums::Sums;
 
 /// How many notifications are under way at once, over all endpoints.
 pub const IN_FLIGHT_MAX: u32 = 512;

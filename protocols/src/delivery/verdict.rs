@@ -25,8 +25,26 @@ pub enum Outcome {
         /// What `webhook-delivery` asks for.
         directive: Option<Directive>,
     },
-    /// There was none.
+    /// A receiver that does not speak HTTP has it.
+    Accepted,
+    /// A receiver that does not speak HTTP does not take it.
+    Refused(Refusal),
+    /// There was no answer.
     Failed(Trouble),
+}
+
+/// What a receiver that does not speak HTTP refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// To take it for now.
+    ForNow {
+        /// Until when it asks to be left alone, in milliseconds since 1970.
+        retry_at_ms: Option<u64>,
+    },
+    /// To take this one ever; it takes others.
+    Message,
+    /// Everything: there is no such receiver, or no more.
+    Receiver,
 }
 
 /// What an answer's header `webhook-delivery` asks for.
@@ -84,7 +102,7 @@ pub enum Fate {
 /// Why an endpoint is disabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// It answered 410.
+    /// It answered 410, or there is no such receiver.
     Gone,
     /// It asked for it by `webhook-delivery`.
     Asked,
@@ -125,15 +143,19 @@ pub fn judge(outcome: Outcome, schedule: &Schedule, failures: u32, now_ms: u64, 
     let settled = |fate| Verdict { fate, health, pause_until_ms, failures };
     match outcome {
         Outcome::Answered { directive: Some(Directive::Disable), .. } => settled(Fate::Disable(Reason::Asked)),
-        Outcome::Answered { status: 200..=299, .. } => settled(Fate::Delivered),
-        Outcome::Answered { status: 410, .. } => settled(Fate::Disable(Reason::Gone)),
-        Outcome::Answered { directive: Some(Directive::AbortMessage), .. } => settled(Fate::Aborted),
+        Outcome::Answered { status: 200..=299, .. } | Outcome::Accepted => settled(Fate::Delivered),
+        Outcome::Answered { status: 410, .. } | Outcome::Refused(Refusal::Receiver) => {
+            settled(Fate::Disable(Reason::Gone))
+        }
+        Outcome::Answered { directive: Some(Directive::AbortMessage), .. } | Outcome::Refused(Refusal::Message) => {
+            settled(Fate::Aborted)
+        }
         Outcome::Failed(Trouble::Stale | Trouble::Unknown) => {
             settled(Fate::Retry { not_before_ms: now_ms + AT_ONCE_MS })
         }
         Outcome::Failed(Trouble::Unread) => settled(Fate::Retry { not_before_ms: now_ms + UNREAD_MS }),
         Outcome::Failed(Trouble::Missing) => settled(Fate::Aborted),
-        Outcome::Answered { .. } | Outcome::Failed(_) => {
+        Outcome::Answered { .. } | Outcome::Refused(Refusal::ForNow { .. }) | Outcome::Failed(_) => {
             let failures = failures.saturating_add(1);
             let fate = match schedule.delay_ms(failures, chance) {
                 Some(delay_ms) => {
@@ -149,18 +171,22 @@ pub fn judge(outcome: Outcome, schedule: &Schedule, failures: u32, now_ms: u64, 
 
 fn health(outcome: Outcome) -> Health {
     match outcome {
-        Outcome::Answered { status: 200..=299, .. } => Health::Well,
-        Outcome::Answered { status: 429 | 502 | 503 | 504, .. } | Outcome::Failed(Trouble::Timeout) => {
-            Health::Overloaded
-        }
+        Outcome::Answered { status: 200..=299, .. } | Outcome::Accepted => Health::Well,
+        Outcome::Answered { status: 429 | 502 | 503 | 504, .. }
+        | Outcome::Refused(Refusal::ForNow { retry_at_ms: Some(_) })
+        | Outcome::Failed(Trouble::Timeout) => Health::Overloaded,
         Outcome::Failed(Trouble::Stale | Trouble::Unknown | Trouble::Unread | Trouble::Missing) => Health::Silent,
-        Outcome::Answered { .. } | Outcome::Failed(_) => Health::Failing,
+        Outcome::Answered { .. } | Outcome::Refused(_) | Outcome::Failed(_) => Health::Failing,
     }
 }
 
 /// Never before the time asked for, unless that is more than a day away.
 fn pause_until(outcome: Outcome, now_ms: u64, chance: Chance) -> Option<u64> {
-    let Outcome::Answered { status: 429 | 503, retry_after_ms: Some(asked_ms), .. } = outcome else { return None };
+    let asked_ms = match outcome {
+        Outcome::Answered { status: 429 | 503, retry_after_ms, .. } => retry_after_ms?,
+        Outcome::Refused(Refusal::ForNow { retry_at_ms }) => retry_at_ms?,
+        Outcome::Answered { .. } | Outcome::Accepted | Outcome::Refused(_) | Outcome::Failed(_) => return None,
+    };
     let kept_ms = asked_ms.min(now_ms.saturating_add(PAUSE_MS_MAX));
     (kept_ms > now_ms).then(|| kept_ms.saturating_add(jitter(PAUSE_JITTER_MS, chance)))
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use millrace_actors::delivery::endpoint::Endpoint;
+use millrace_actors::delivery::sinks::destination::Destination;
 use rusqlite::{Connection, params};
 
 use super::Figure;
@@ -114,10 +115,14 @@ pub(super) fn cpu() -> anyhow::Result<Vec<Figure>> {
     })
 }
 
+fn is_healthy(endpoint: &Endpoint) -> bool {
+    matches!(&endpoint.destination, Destination::Webhook(target) if target.path.starts_with("/e/"))
+}
+
 /// Publishes so many a second and says how long they took to arrive.
 async fn paced(receivers: &Receivers, endpoints: Vec<Endpoint>, per_second: u32) -> anyhow::Result<receiver::Stats> {
     let (folder, source) = (tempfile::tempdir()?, MadeUp::of(0));
-    let healthy = endpoints.iter().filter(|endpoint| endpoint.target.path.starts_with("/e/")).count() as u64;
+    let healthy = endpoints.iter().filter(|endpoint| is_healthy(endpoint)).count() as u64;
     let engine = Engine::start(folder.path(), source.clone(), endpoints).await?;
     let mut ticks = tokio::time::interval(Duration::from_secs(1) / per_second);
     receivers.reset().await?;

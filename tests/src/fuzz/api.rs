@@ -14,6 +14,7 @@ use millrace_actors::binder::{self, AddressSource};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::{self, CustomerKeys};
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Execution, Settings, Store};
 use millrace_actors::head_file::HeadFile;
@@ -21,6 +22,7 @@ use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::operations;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::stock::Stock;
+use millrace_actors::subscriptions::deliveries::Deliveries;
 use millrace_actors::subscriptions::{self, Subscriptions};
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_daemon::config::Pace;
@@ -172,7 +174,7 @@ impl Rig {
         projection::start(&tree, store.clone(), views.clone())?;
         let operations = operations::start(&tree, Deposits::new(store.clone()), keys.clone())?;
         let clock = Arc::new(SystemClock);
-        let settings = subscriptions::Settings { keys, reach: Reach::Sandbox, clock };
+        let settings = subscriptions::Settings { keys, sinks: Sinks::webhooks(Reach::Sandbox), clock };
         let subscriptions = subscriptions::start(&tree, store.clone(), settings)?;
         let token_file = folder.path().join("token");
         let token = Arc::new(Token::load_or_create(&token_file)?);
@@ -181,6 +183,7 @@ impl Rig {
         let parts = Parts {
             operations,
             subscriptions: subscriptions.clone(),
+            deliveries: Deliveries::none(),
             views: views.clone(),
             store: store.clone(),
             tree: tree.clone(),

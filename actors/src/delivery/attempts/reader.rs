@@ -26,7 +26,8 @@ pub struct Attempt {
     pub started_ms: u64,
     /// How long it took, in microseconds.
     pub took_us: u64,
-    /// `delivered`, `status`, or why there was no answer.
+    /// `delivered`; `status`; `refused` for now, `rejected` as this one message, `gone` as its receiver; or why there was no
+    /// answer.
     pub class: String,
     /// The answer's status.
     pub status: Option<u16>,

@@ -222,7 +222,7 @@ impl File {
     fn insert(&self, number: i64, row: &Row) -> rusqlite::Result<()> {
         let status = match row.outcome {
             Outcome::Answered { status, .. } => Some(status),
-            Outcome::Failed(_) => None,
+            Outcome::Accepted | Outcome::Refused(_) | Outcome::Failed(_) => None,
         };
         let answer = &row.answer[..row.answer.len().min(ANSWER_BYTES_MAX)];
         let error = row.error.as_deref().map(|error| &error[..error.floor_char_boundary(ERROR_BYTES_MAX)]);

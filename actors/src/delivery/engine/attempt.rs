@@ -1,4 +1,4 @@
-//! One attempt: reads the notification where it is not at hand, signs it, posts it.
+//! One attempt: reads the notification where it is not at hand, and hands it to the endpoint's sink.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -7,19 +7,16 @@ use std::time::Duration;
 use futures::FutureExt;
 use millrace_protocols::delivery::cursor::Position;
 use millrace_protocols::delivery::scheduler::EndpointNo;
-use millrace_protocols::delivery::verdict::{Outcome, Trouble};
-use millrace_protocols::webhook::sign::Signer;
+use millrace_protocols::delivery::verdict::Trouble;
 use uuid::Uuid;
 
-use super::super::client::{Client, Ended, Line};
-use super::super::endpoint::{Content, Filter, Outgoing};
-use super::super::headers::headers;
+use super::super::endpoint::{Filter, Outgoing};
 use super::super::shelf::Source;
+use super::super::sinks::{Ended, Message, Sink};
 use crate::clock::Clock;
 
 /// What all attempts share.
 pub(super) struct Common {
-    pub(super) client: Client,
     pub(super) source: Arc<dyn Source>,
     pub(super) clock: Arc<dyn Clock>,
 }
@@ -32,9 +29,7 @@ impl Common {
 
 /// What an endpoint's attempts share.
 pub(super) struct Way {
-    pub(super) line: Line,
-    pub(super) signer: Signer,
-    pub(super) content: Content,
+    pub(super) sink: Arc<dyn Sink>,
     pub(super) filter: Filter,
 }
 
@@ -51,6 +46,8 @@ pub(super) struct Made {
     pub(super) endpoint: EndpointNo,
     pub(super) position: Position,
     pub(super) notification: Option<Uuid>,
+    /// When what it tells of was committed, in milliseconds since 1970, where that is known.
+    pub(super) recorded_ms: Option<u64>,
     pub(super) attempt: u16,
     pub(super) started_ms: u64,
     pub(super) ended: Ended,
@@ -62,24 +59,26 @@ impl Job {
         let Self { endpoint, position, payload, attempt } = self;
         let started_ms = common.now_ms();
         let mut notification = payload.as_ref().map(|outgoing| outgoing.id);
+        let mut recorded_ms = None;
         let making = async {
             let outgoing = match payload {
                 Some(outgoing) => outgoing,
                 None => read(&common, position).await?,
             };
             notification = Some(outgoing.id);
+            recorded_ms = outgoing.recorded_ms;
             if !way.filter.wants(&outgoing) {
                 return Err(nothing_sent(Trouble::Missing, "the endpoint does not want it any more".to_owned()));
             }
-            let headers = headers(&way.signer, way.content, (outgoing.id, &outgoing.body), started_ms);
-            Ok(common.client.post(&way.line, headers, outgoing.body.clone(), || common.now_ms()).await)
+            let message = Message { outgoing: &outgoing, attempt, started_ms, clock: &*common.clock };
+            Ok(way.sink.deliver(message).await)
         };
         let made = AssertUnwindSafe(making).catch_unwind().await;
         let ended = match made {
             Ok(Ok(ended) | Err(ended)) => ended,
             Err(_) => nothing_sent(Trouble::Unread, "the attempt panicked".to_owned()),
         };
-        Made { endpoint, position, notification, attempt, started_ms, ended }
+        Made { endpoint, position, notification, recorded_ms, attempt, started_ms, ended }
     }
 }
 
@@ -97,6 +96,5 @@ async fn read(common: &Common, position: Position) -> Result<Arc<Outgoing>, Ende
 }
 
 fn nothing_sent(trouble: Trouble, error: String) -> Ended {
-    let outcome = Outcome::Failed(trouble);
-    Ended { outcome, answer: Vec::new(), error: Some(error), peer: None, took: Duration::ZERO }
+    Ended::failed(trouble, error, Duration::ZERO)
 }

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use millrace_protocols::delivery::cursor::{Cursor, Position};
-use millrace_protocols::delivery::scheduler::{EndpointNo, Standing, View};
+use millrace_protocols::delivery::scheduler::{EndpointNo, Standing, Sums, View};
 use millrace_protocols::delivery::verdict::{Outcome, Trouble};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::super::attempts::{Row, Stored};
-use super::super::client::Line;
 use super::super::endpoint::{Endpoint, Service};
 use super::attempt::Way;
 use super::{Disabled, Engine, Entry};
@@ -40,6 +39,11 @@ pub enum Command {
         positions: Vec<Position>,
         /// Told when that is durable; dropped for an endpoint that is not known.
         answer: oneshot::Sender<()>,
+    },
+    /// Say what all endpoints come to.
+    Sum {
+        /// Where to.
+        answer: oneshot::Sender<Sums>,
     },
     /// Say how it does; the answer is dropped for one that is not known.
     Show {
@@ -72,6 +76,10 @@ impl Engine {
                     self.asked.push(answer);
                 }
             }
+            Command::Sum { answer } => {
+                // Whoever gave up needs no answer.
+                let _ = answer.send(self.scheduler.sums());
+            }
             Command::Show { endpoint, answer } => {
                 if let Some(number) = self.numbers.get(&endpoint) {
                     // Whoever gave up needs no answer.
@@ -91,12 +99,12 @@ impl Engine {
     }
 
     fn put(&mut self, endpoint: Endpoint, now_ms: u64) {
-        let Endpoint { id, target, signer, terms, filter, content, service, begins_after } = endpoint;
-        let line = match Line::new(target) {
-            Ok(line) => line,
-            Err(error) => return tracing::error!(endpoint = %id, %error, "an endpoint cannot be served"),
+        let sink = match self.sinks.sink(&endpoint) {
+            Ok(sink) => sink,
+            Err(error) => return tracing::error!(endpoint = %endpoint.id, %error, "an endpoint cannot be served"),
         };
-        let way = Arc::new(Way { line, signer, content, filter: filter.clone() });
+        let Endpoint { id, terms, filter, service, begins_after, .. } = endpoint;
+        let way = Arc::new(Way { sink, filter: filter.clone() });
         let entry = Entry { id, filter, way };
         if let Some(number) = self.numbers.get(&id) {
             self.entries[number.0 as usize] = entry;

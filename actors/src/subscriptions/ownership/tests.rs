@@ -15,6 +15,7 @@ use super::*;
 use crate::clock::ManualClock;
 use crate::customer_keys::CustomerKeys;
 use crate::delivery::address::Reach;
+use crate::delivery::sinks::Sinks;
 use crate::event_store::{Execution, Settings as StoreSettings};
 use crate::subscriptions;
 use crate::supervision::Registry;
@@ -91,7 +92,7 @@ impl Rig {
         let settings = StoreSettings { path, execution: Execution::Inline, clock: clock.clone() };
         let store = Store::start(&tree, settings).unwrap();
         let keys = CustomerKeys::at(folder.path().join("keys.db"));
-        let settings = subscriptions::Settings { keys, reach: Reach::Sandbox, clock: clock.clone() };
+        let settings = subscriptions::Settings { keys, sinks: Sinks::webhooks(Reach::Sandbox), clock: clock.clone() };
         let subscriptions = subscriptions::start(&tree, store.clone(), settings).unwrap();
         store.ready().await;
         Self { subscriptions, clock, _tree: tree, _folder: folder }

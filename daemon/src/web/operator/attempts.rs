@@ -38,6 +38,7 @@ struct Attempt {
     attempt: u16,
     at: Option<DateTime<Utc>>,
     took_us: u64,
+    /// As [`Stored::class`].
     outcome: String,
     status: Option<u16>,
     /// The answer's body, cut; what is no text in it is replaced.

@@ -110,7 +110,7 @@ impl OperatorState {
     pub fn new(parts: Parts, log_file: PathBuf, backups: PathBuf) -> Self {
         let Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation } = parts;
         let (reader, stations, world) = (OnceLock::new(), Stations::beside(&log_file), World::Real);
-        let simulator = Simulator::new(subscriptions.reach(), Arc::new(SystemClock));
+        let simulator = Simulator::new(subscriptions.sinks().clone(), Arc::new(SystemClock));
         let looks = Arc::new(Semaphore::new(overview::LOOKS_AT_ONCE_MAX));
         Self {
             operations,

@@ -77,9 +77,6 @@ fn refused(error: SimulateError) -> Problem {
         SimulateError::Address(error) => {
             Problem::unprocessable("invalid_url", format!("The address is refused: {error}."))
         }
-        SimulateError::Line(error) => {
-            Problem::unprocessable("invalid_url", format!("The address is refused: {error}."))
-        }
         SimulateError::NotProved => Problem::conflict("not_proved", format!("Nothing is sent to it: {error}.")),
         SimulateError::NotOpen(why) => {
             Problem::unavailable("keys_unavailable", format!("Nobody knows where it leads: {why}."))
@@ -94,7 +91,7 @@ impl Simulated {
         let Sent { id, body, url, ended } = sent;
         let status = match ended.outcome {
             Outcome::Answered { status, .. } => Some(status),
-            Outcome::Failed(_) => None,
+            Outcome::Accepted | Outcome::Refused(_) | Outcome::Failed(_) => None,
         };
         let href = |id| format!("/operator/v1/notifications/webhooks/{id}");
         Ok(Self {

@@ -24,6 +24,7 @@ use http::{Request, StatusCode};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Append, Execution, Expected, Settings, Store, Write};
 use millrace_actors::operations;
@@ -75,7 +76,7 @@ impl Desk {
         projection::start(&tree, store.clone(), views.clone()).unwrap();
         let operations = operations::start(&tree, Deposits::new(store.clone()), keys.clone()).unwrap();
         let clock = Arc::new(SystemClock);
-        let settings = subscriptions::Settings { keys, reach: Reach::Sandbox, clock };
+        let settings = subscriptions::Settings { keys, sinks: Sinks::webhooks(Reach::Sandbox), clock };
         let subscriptions = subscriptions::start(&tree, store.clone(), settings).unwrap();
         let settings = delivery::Settings {
             path: path.with_file_name(delivery::FILE),

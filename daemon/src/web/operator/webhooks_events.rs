@@ -132,6 +132,12 @@ fn check(known: &Known, told: &StoredNotification) -> Result<(), Problem> {
         let (word, _) = status(&known.subscription);
         return Err(Problem::conflict("not_served", format!("Nothing is sent to {id}: it is {word}.")));
     }
+    if let Err(why) = &known.endpoint {
+        return Err(Problem::conflict(
+            "not_served",
+            format!("Nothing is sent to {id}, since nobody knows where it leads: {why}."),
+        ));
+    }
     if !wants(known, told) {
         return Err(Problem::conflict("not_wanted", format!("{id} does not want {} of this customer.", told.kind)));
     }

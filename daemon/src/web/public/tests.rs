@@ -17,6 +17,7 @@ use millrace_actors::binder::{self, AddressSource};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::event_store::{Execution, Settings, Store};
 use millrace_actors::head_file::HeadFile;
 use millrace_actors::ids::TimeOrderedIds;
@@ -100,7 +101,7 @@ impl Rig {
         let height = watch::Sender::new(None);
         let settings = subscriptions::Settings {
             keys: CustomerKeys::at(folder.path().join("keys.db")),
-            reach: Reach::Public,
+            sinks: Sinks::webhooks(Reach::Public),
             clock: clock.clone(),
         };
         let subscriptions = subscriptions::start(&tree, store.clone(), settings).unwrap();

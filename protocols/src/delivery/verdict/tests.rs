@@ -138,3 +138,21 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_does_not_speak_http_is_judged_alike() {
+    assert_eq!((judged(Outcome::Accepted, 2).fate, judged(Outcome::Accepted, 2).failures), (Fate::Delivered, 2));
+    assert_eq!(judged(Outcome::Refused(Refusal::Receiver), 0).fate, Fate::Disable(Reason::Gone));
+    assert_eq!(judged(Outcome::Refused(Refusal::Message), 0).fate, Fate::Aborted);
+    let verdict = judged(Outcome::Refused(Refusal::ForNow { retry_at_ms: None }), 0);
+    assert_eq!((retried_after_ms(verdict), verdict.health, verdict.failures), (Some(30_000), Health::Failing, 1));
+}
+
+#[test]
+fn a_broker_that_says_until_when_pauses_its_endpoint() {
+    let verdict = judged(Outcome::Refused(Refusal::ForNow { retry_at_ms: Some(NOW + 90_000) }), 0);
+    assert_eq!((verdict.pause_until_ms, verdict.health), (Some(NOW + 90_000), Health::Overloaded));
+    assert_eq!(retried_after_ms(verdict), Some(90_000));
+    let for_ever = judged(Outcome::Refused(Refusal::ForNow { retry_at_ms: Some(u64::MAX) }), 0);
+    assert_eq!(for_ever.pause_until_ms, Some(NOW + PAUSE_MS_MAX));
+}

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use millrace_actors::clock::SystemClock;
-use millrace_actors::delivery::address::{Reach, Target};
-use millrace_actors::delivery::client::{Client, SystemResolver};
+use millrace_actors::delivery::address::Reach;
 use millrace_actors::delivery::endpoint::{Content, Endpoint, Filter, Service};
 use millrace_actors::delivery::engine::{self, Command as Told, Settings};
+use millrace_actors::delivery::sinks::Sinks;
+use millrace_actors::delivery::sinks::destination::Destination;
 use millrace_protocols::delivery::endpoint::Order;
 use millrace_protocols::delivery::policy::Schedule;
 use millrace_protocols::delivery::scheduler::Terms;
@@ -104,7 +105,7 @@ pub(super) fn endpoint(receivers: SocketAddr, does: &str, number: u64) -> Endpoi
     let url = format!("http://{receivers}/{does}/{number}");
     Endpoint {
         id: Uuid::from_u128(number.into()),
-        target: Target::parse(&url, Reach::Sandbox).expect("it is an address of this machine"),
+        destination: Destination::parse(&url, Reach::Sandbox).expect("it is an address of this machine"),
         signer: signer(),
         terms: Terms { schedule: Schedule::standard(), order: Order::Free, rate: None },
         filter: Filter::default(),
@@ -134,9 +135,10 @@ impl Engine {
         let settings = Settings {
             path: folder.join("attempts.db"),
             kept: Duration::from_secs(86_400),
-            client: Client::new(Reach::Sandbox, Arc::new(SystemResolver)),
+            sinks: Sinks::webhooks(Reach::Sandbox),
             source,
             clock: Arc::new(SystemClock),
+            figures: Arc::default(),
             log_head: u64::MAX,
         };
         let (commands, received) = mpsc::channel(64);

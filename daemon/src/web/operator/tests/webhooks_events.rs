@@ -141,6 +141,16 @@ async fn a_webhook_that_hears_nothing_is_explained() {
     assert_eq!((failed["retries"].as_u64(), failed["behind"].as_u64() > Some(0)), (Some(1), true), "{failed}");
     let explanation = failed["explanation"].as_str().unwrap();
     assert!(explanation.starts_with("1 that did not arrive are sent again, the first at "), "{failed}");
+    let (_, figures) = desk.get("/metrics").await;
+    for line in [
+        "millrace_webhooks{status=\"enabled\"} 1",
+        "millrace_delivery_attempts_total{outcome=\"connect\"} 1",
+        "millrace_delivery_retries_waiting 1",
+        "millrace_delivery_backlog_positions{webhooks=\"served\"} 7",
+    ] {
+        assert!(figures.as_str().unwrap().lines().any(|found| found == line), "{line} is not in\n{figures}");
+    }
+    assert!(!figures.as_str().unwrap().contains(&id) && !figures.as_str().unwrap().contains("127.0.0.1"));
     assert_eq!(desk.post(&format!("{WEBHOOKS}/{id}/pause"), "").await.0, 200);
     assert_eq!(desk.got(&delivery).await["explanation"], "Nothing is sent: it is paused.");
     assert_eq!(desk.get(&format!("{WEBHOOKS}/{}/delivery", Uuid::nil())).await.1["code"], "unknown_webhook");
