@@ -26,7 +26,6 @@ use crate::deposit::{Deposit, Method, Outcome, PayoutBasis, Stage};
 use crate::desk::{self, HaltCause};
 use crate::event::{Event, Recorded};
 use crate::ids::{DepositId, Hash32, Position};
-use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Rate, Sky};
 
 /// What the ids of notifications are made in. Never changes.
@@ -238,30 +237,26 @@ fn row(told: &Told, telling: Telling, deposit: &Deposit, recorded: &Recorded) ->
     let of_payout = telling.kind.resource() == ResourceType::Withdrawal;
     let payout = deposit.payout.as_ref().filter(|_| of_payout);
     let signed = payout.and_then(|payout| payout.signed.as_ref());
-    let (block_id, block_hash) = row::block_fields(told.block);
     let is_bounced = matches!(deposit.stage, Stage::RefundDue { .. } | Stage::Done(Outcome::Refunded { .. }));
     HistoryRow {
         r#type: telling.kind.resource(),
         tx: receipt.outpoint.txid,
         tx_id: receipt.outpoint.index,
-        coin: if of_payout { Ticker::Sky } else { Ticker::Btc },
+        coin: telling.kind.resource().coin().expect("what is told of a deposit counts coins"),
         created: if of_payout { told.queued_at.unwrap_or(told.seen_at) } else { told.seen_at },
         amount: payout.map_or(receipt.amount.units(), |payout| payout.amount.units()),
-        block_id,
-        block_hash,
+        block_id: told.block.map_or(0, |block| block.height),
+        block_hash: told.block.map(|block| block.hash),
         from: receipt.address.clone(),
         to: receipt.customer.as_ref().map(|customer| customer.target.clone()).unwrap_or_default(),
         signed: signed.is_some(),
         is_bounced,
-        submit_state: telling.state.as_str().to_owned(),
+        submit_state: telling.state.as_str().into(),
         submit_tx: String::new(),
         submit_signers: String::new(),
         submit_confirm_block: confirmed_in(recorded),
         submit_date: recorded.recorded_at,
-        submit_tx_hash: refund_txid(deposit)
-            .or(signed.map(|signed| signed.txid))
-            .map(|txid| txid.to_string())
-            .unwrap_or_default(),
+        submit_tx_hash: refund_txid(deposit).or(signed.map(|signed| signed.txid)),
     }
 }
 

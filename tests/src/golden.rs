@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use rusqlite::Connection;
 
 /// The logs, the oldest first.
-pub const LOGS: [&str; 4] = ["schema-1", "schema-2", "schema-3", "schema-4"];
+pub const LOGS: [&str; 5] = ["schema-1", "schema-2", "schema-3", "schema-4", "schema-5"];
 
 /// What is kept of a log under this ending.
 pub fn text(name: &str, ending: &str) -> Result<String> {

@@ -18,7 +18,9 @@ use super::chain_hash::ChainHash;
 use super::log::Log;
 use super::reader::{ReadError, Reader, hash_on, head_on};
 use super::rows::stored_on;
-use super::segment::{Frame, SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, Unpacker, first_of};
+use super::segment::{
+    Frame, Head, SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, Unpacker, first_of,
+};
 
 impl Reader {
     /// The segment that is to be made next, of events that were all recorded before a time; nothing while there are too few. The
@@ -135,9 +137,14 @@ pub(super) fn events_at(
     position: Position,
     unpacker: &mut Unpacker,
 ) -> Result<Unpacked, ReadError> {
-    let in_part = "SELECT first, last, format, tip, event_bytes, events, 0, x'' FROM segments WHERE first = ?1";
-    let segment = connection.prepare_cached(in_part)?.query_row([first_of(position)], segment).optional()?;
-    Ok(segment.ok_or(missing(position))?.unpack_by(unpacker)?)
+    let in_part = "SELECT first, last, format, event_bytes, events FROM segments WHERE first = ?1";
+    let unpacked = connection.prepare_cached(in_part)?.query_row([first_of(position)], |row| {
+        let head = Head { first: row.get(0)?, last: row.get(1)?, format: row.get(2)? };
+        // Where SQLite has it: it is large, and there are many.
+        let frame = Frame { bytes: row.get::<_, u64>(3)? as usize, packed: row.get_ref(4)?.as_blob()? };
+        Ok(head.unpack(frame, unpacker))
+    });
+    Ok(unpacked.optional()?.ok_or(missing(position))??)
 }
 
 fn missing(position: Position) -> SegmentError {
@@ -225,7 +232,7 @@ impl<'c> Shelf<'c> {
         let segment = segment_of(self.connection, position)?.ok_or(missing(position))?;
         let mut events = Vec::new();
         segment.unpack()?.each::<SegmentError>(segment.first, &mut |packed| {
-            events.push((packed.payload.to_owned(), packed.command));
+            events.push((packed.payload()?.to_owned(), packed.command));
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(Opened { segment, events, bodies: None })

@@ -1,24 +1,31 @@
 //! A finished range of the log in one piece: its events and their commands, packed.
 //!
-//! Format 1 is two zstd frames with the frame's own checksum, events and commands, around what postcard writes. In the first the
-//! tables of streams, kinds, commands' ids and correlations come before the events, each of which has its places in these tables; in
-//! the second are the commands in the order of their ids, so that whoever wants events only unpacks half of it. Hashes are not in
-//! it, as they follow from the rest: a segment is what was stored if the chain through it ends at its tip.
+//! It has two parts that postcard writes. In the first the tables of streams, kinds, commands' ids and correlations come before the
+//! events, each of which has its places in these tables; in the second are the commands in the order of their ids, so that whoever
+//! wants events only unpacks half of it. Hashes are not in it, as they follow from the rest: a segment is what was stored if the chain
+//! through it ends at its tip.
+//!
+//! In format 1 both are zstd frames with the frame's own checksum. In format 2 the events, which everybody reads who goes through the
+//! log, are an LZ4 block after the CRC-32 of what is in it, in four bytes, the lowest first.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::ControlFlow;
 
 use millrace_model::ids::{Position, Version};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::chain_hash::{ChainHash, Link};
 use super::rows::EventRow;
 
 /// How many events a segment has; the first begins at position 1.
 pub(super) const SEGMENT_EVENTS: Position = 512;
+/// How segments were packed.
+const FORMAT_1: u32 = 1;
 /// How segments are packed today.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// What stands before an LZ4 block.
+const CRC_BYTES: usize = 4;
 /// Higher ones take longer both ways, and what they make is hardly smaller.
 const LEVEL: i32 = 1;
 /// What is larger is not packed, and not unpacked.
@@ -55,6 +62,15 @@ pub enum SegmentProblem {
     /// The frame is broken.
     #[error("it cannot be unpacked: {0}")]
     Frame(#[from] std::io::Error),
+    /// The block is broken.
+    #[error("it cannot be unpacked: {0}")]
+    Block(#[from] lz4_flex::block::DecompressError),
+    /// What is in the block is not what was put there.
+    #[error("it cannot be unpacked: its checksum is wrong")]
+    Checksum,
+    /// A payload that is no text.
+    #[error("the payload of position {0} is no text")]
+    Payload(Position),
     /// What is in the frame is no segment.
     #[error("it holds no events: {0}")]
     Contents(#[from] postcard::Error),
@@ -79,9 +95,17 @@ pub struct Segment {
 
 /// Something packed, and how large it is when it is unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Frame {
+pub(super) struct Frame<B = Vec<u8>> {
     pub(super) bytes: usize,
-    pub(super) packed: Vec<u8>,
+    pub(super) packed: B,
+}
+
+/// Which segment, and how it is packed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Head {
+    pub(super) first: Position,
+    pub(super) last: Position,
+    pub(super) format: u32,
 }
 
 /// What the events of a segment share.
@@ -113,7 +137,9 @@ struct Event<'a> {
     back: u64,
     correlation: Option<usize>,
     recorded_at: i64,
-    payload: &'a str,
+    /// Bytes: whether they are text is looked at when somebody wants them.
+    #[serde(serialize_with = "as_bytes")]
+    payload: &'a [u8],
 }
 
 /// An event of a segment.
@@ -125,7 +151,7 @@ pub(super) struct Packed<'a> {
     pub(super) version: Version,
     pub(super) kind: &'a str,
     pub(super) schema: u32,
-    pub(super) payload: &'a str,
+    payload: &'a [u8],
     pub(super) causation: Option<Position>,
     pub(super) correlation: Option<[u8; 16]>,
     pub(super) command_id: [u8; 16],
@@ -166,13 +192,12 @@ impl Segment {
 
     /// Its events.
     pub(super) fn unpack(&self) -> Result<Unpacked, SegmentError> {
-        self.unpack_by(&mut Unpacker::default())
+        self.head().unpack(self.events.as_ref(), &mut Unpacker::default())
     }
 
-    /// The same by somebody who unpacks many.
-    pub(super) fn unpack_by(&self, unpacker: &mut Unpacker) -> Result<Unpacked, SegmentError> {
-        let contents = self.contents(&self.events, unpacker)?;
-        Ok(Unpacked { first: self.first, last: self.last, contents })
+    fn head(&self) -> Head {
+        let Self { first, last, format, .. } = *self;
+        Head { first, last, format }
     }
 
     /// The streams that its events speak of, with their numbers in the file.
@@ -190,19 +215,10 @@ impl Segment {
 
     /// What is made of each of its commands.
     fn commands<T>(&self, make: impl Fn(&Command<'_>) -> T) -> Result<Vec<T>, SegmentError> {
-        let contents = self.contents(&self.commands, &mut Unpacker::default())?;
+        let contents = self.head().commands(self.commands.as_ref())?;
         let commands: Vec<Command<'_>> =
             postcard::from_bytes(&contents).map_err(|error| self.unsound(SegmentProblem::Contents(error)))?;
         Ok(commands.iter().map(make).collect())
-    }
-
-    fn contents(&self, frame: &Frame, unpacker: &mut Unpacker) -> Result<Vec<u8>, SegmentError> {
-        let contents = match self.format {
-            _ if !is_range(self.first, self.last) => Err(SegmentProblem::Range),
-            FORMAT => unpacker.unpack(frame),
-            newer => Err(SegmentProblem::Format(newer)),
-        };
-        contents.map_err(|problem| self.unsound(problem))
     }
 
     /// Whether it is what was stored, if the log before it ends with this hash.
@@ -211,49 +227,94 @@ impl Segment {
         let mut tip = before;
         self.unpack()?.each::<SegmentError>(self.first, &mut |event| {
             let unknown = || self.unsound(SegmentProblem::Reference(event.position));
-            tip = event.link(commands.get(event.command).ok_or_else(unknown)?).after(&tip);
+            let command = commands.get(event.command).ok_or_else(unknown)?;
+            tip = event.link(command)?.after(&tip);
             Ok(ControlFlow::Continue(()))
         })?;
         if tip == self.tip { Ok(()) } else { Err(self.unsound(SegmentProblem::Changed)) }
     }
 
     fn unsound(&self, problem: SegmentProblem) -> SegmentError {
+        self.head().unsound(problem)
+    }
+}
+
+impl Head {
+    /// Its events, which are in this frame.
+    pub(super) fn unpack(self, events: Frame<&[u8]>, unpacker: &mut Unpacker) -> Result<Unpacked, SegmentError> {
+        let contents = self.of_known_format(|| match self.format {
+            FORMAT_1 => unpacker.zstd(events),
+            _ => unpacker.lz4(events),
+        })?;
+        Ok(Unpacked { first: self.first, last: self.last, contents })
+    }
+
+    fn commands(self, commands: Frame<&[u8]>) -> Result<Vec<u8>, SegmentError> {
+        self.of_known_format(|| Unpacker::default().zstd(commands))
+    }
+
+    fn of_known_format<T>(self, unpack: impl FnOnce() -> Result<T, SegmentProblem>) -> Result<T, SegmentError> {
+        let unpacked = match self.format {
+            _ if !is_range(self.first, self.last) => Err(SegmentProblem::Range),
+            FORMAT_1..=FORMAT => unpack(),
+            newer => Err(SegmentProblem::Format(newer)),
+        };
+        unpacked.map_err(|problem| self.unsound(problem))
+    }
+
+    fn unsound(self, problem: SegmentProblem) -> SegmentError {
         SegmentError { first: self.first, problem }
     }
 }
 
 impl Frame {
-    fn pack(contents: &[u8]) -> Result<Self, SegmentProblem> {
-        if contents.len() > UNPACKED_MAX_BYTES {
-            return Err(SegmentProblem::TooLarge(contents.len()));
-        }
+    fn lz4(contents: &[u8]) -> Result<Self, SegmentProblem> {
+        let bytes = of_usual_size(contents.len())?;
+        let mut packed = crc32fast::hash(contents).to_le_bytes().to_vec();
+        packed.append(&mut lz4_flex::block::compress(contents));
+        Ok(Self { bytes, packed })
+    }
+
+    fn zstd(contents: &[u8]) -> Result<Self, SegmentProblem> {
+        let bytes = of_usual_size(contents.len())?;
         let mut packer = zstd::bulk::Compressor::new(LEVEL)?;
         packer.include_checksum(true)?;
-        Ok(Self { bytes: contents.len(), packed: packer.compress(contents)? })
+        Ok(Self { bytes, packed: packer.compress(contents)? })
+    }
+
+    fn as_ref(&self) -> Frame<&[u8]> {
+        Frame { bytes: self.bytes, packed: &self.packed }
     }
 }
 
-/// Unpacks one frame after the other; what that takes is set up once.
+fn of_usual_size(bytes: usize) -> Result<usize, SegmentProblem> {
+    if bytes > UNPACKED_MAX_BYTES { Err(SegmentProblem::TooLarge(bytes)) } else { Ok(bytes) }
+}
+
+/// Unpacks one frame after the other, into the same memory.
 #[derive(Default)]
 pub(super) struct Unpacker {
-    zstd: Option<zstd::bulk::Decompressor<'static>>,
     /// Of a segment that nobody needs any more.
     spare: Vec<u8>,
 }
 
 impl Unpacker {
-    fn unpack(&mut self, frame: &Frame) -> Result<Vec<u8>, SegmentProblem> {
-        if frame.bytes > UNPACKED_MAX_BYTES {
-            return Err(SegmentProblem::TooLarge(frame.bytes));
-        }
-        let zstd = match self.zstd.take() {
-            Some(zstd) => self.zstd.insert(zstd),
-            None => self.zstd.insert(zstd::bulk::Decompressor::new()?),
-        };
+    fn zstd(&mut self, frame: Frame<&[u8]>) -> Result<Vec<u8>, SegmentProblem> {
         let mut contents = std::mem::take(&mut self.spare);
         contents.clear();
-        contents.reserve(frame.bytes);
-        zstd.decompress_to_buffer(&frame.packed, &mut contents)?;
+        contents.reserve(of_usual_size(frame.bytes)?);
+        zstd::bulk::Decompressor::new()?.decompress_to_buffer(frame.packed, &mut contents)?;
+        Ok(contents)
+    }
+
+    fn lz4(&mut self, frame: Frame<&[u8]>) -> Result<Vec<u8>, SegmentProblem> {
+        let (crc, block) = frame.packed.split_first_chunk::<CRC_BYTES>().ok_or(SegmentProblem::Checksum)?;
+        let mut contents = std::mem::take(&mut self.spare);
+        contents.resize(of_usual_size(frame.bytes)?, 0);
+        let bytes = lz4_flex::block::decompress_into(block, &mut contents)?;
+        if bytes != contents.len() || crc32fast::hash(&contents) != u32::from_le_bytes(*crc) {
+            return Err(SegmentProblem::Checksum);
+        }
         Ok(contents)
     }
 
@@ -285,26 +346,37 @@ fn packed(events: &[EventRow]) -> Result<Segment, SegmentProblem> {
         last: last.position,
         format: FORMAT,
         tip: ChainHash(last.hash),
-        events: Frame::pack(&before)?,
-        commands: Frame::pack(&postcard::to_stdvec(&commands)?)?,
+        events: Frame::lz4(&before)?,
+        commands: Frame::zstd(&postcard::to_stdvec(&commands)?)?,
     })
 }
 
-impl Packed<'_> {
-    fn link<'a>(&'a self, command: &'a ChainHash) -> Link<'a> {
-        Link {
+/// The same on the wire as text is.
+fn as_bytes<S: Serializer>(payload: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_bytes(payload)
+}
+
+impl<'s> Packed<'s> {
+    /// Its payload.
+    pub(super) fn payload(&self) -> Result<&'s str, SegmentError> {
+        let (first, problem) = (first_of(self.position), SegmentProblem::Payload(self.position));
+        std::str::from_utf8(self.payload).map_err(|_| SegmentError { first, problem })
+    }
+
+    fn link<'a>(&'a self, command: &'a ChainHash) -> Result<Link<'a>, SegmentError> {
+        Ok(Link {
             position: self.position,
             stream: self.stream,
             version: self.version,
             kind: self.kind,
             schema: self.schema,
-            payload: self.payload,
+            payload: self.payload()?,
             causation: self.causation,
             correlation: self.correlation,
             command_id: self.command_id,
             recorded_at: self.recorded_at,
             command,
-        }
+        })
     }
 }
 
@@ -407,7 +479,9 @@ impl<'a> Tabled<'a> {
             back: back.ok_or(SegmentProblem::Reference(row.position))?,
             correlation: row.correlation.map(|id| self.correlations.of(id)),
             recorded_at: row.recorded_at,
-            payload: &row.payload,
+            payload: row.payload.as_bytes(),
         })
     }
 }
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ impl<'r> Stored<'r> {
     pub fn payload(&self) -> Result<&'r str, ReadError> {
         match self.source {
             Source::Row(row) => self.at(text(row, 5)),
-            Source::Packed(packed) => Ok(packed.payload),
+            Source::Packed(packed) => Ok(packed.payload()?),
         }
     }
 

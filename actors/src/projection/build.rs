@@ -18,10 +18,12 @@ use super::database::{self, Database, Mark, Place};
 use super::views::ViewError;
 use crate::event_store::Reader;
 
-/// After so many events what changed is written.
-const EVENTS_A_WRITE: u64 = 65_536;
-/// And after so many rows: they are in memory until then, and whoever follows the log waits while they are written.
-const ROWS_A_WRITE: usize = 2_000;
+/// After so many events what changed is written; with more, what is in motion is in no processor's cache any more.
+const EVENTS_A_WRITE: u64 = 16_384;
+/// Where a desk runs, after so many rows too: whoever follows the log waits while they are written.
+const ROWS_A_TURN: usize = 2_000;
+/// By how many threads the log is read where nobody else has work for them.
+const THREADS: usize = 2;
 /// So near to the log's head whoever follows it can take over.
 const NEAR: u64 = 8_192;
 /// What is kept in memory of the file.
@@ -39,11 +41,38 @@ pub(super) enum Ended {
     BrokenOff,
 }
 
-/// The log, and by how many threads it is read; one is the one that folds.
+/// The log, and who else works with it.
 #[derive(Clone, Copy)]
 pub(super) struct Source<'l> {
     pub(super) reader: &'l Reader,
-    pub(super) threads: usize,
+    pub(super) company: Company,
+}
+
+/// Who else needs the machine and the file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Company {
+    /// Nobody.
+    Alone,
+    /// A desk that runs.
+    Desk,
+}
+
+impl Company {
+    /// By how many threads the log is read; one is the one that folds.
+    const fn threads(self) -> usize {
+        match self {
+            Self::Alone => THREADS,
+            Self::Desk => 1,
+        }
+    }
+
+    /// Whether so many rows are enough to be written.
+    const fn is_a_turn(self, rows: usize) -> bool {
+        match self {
+            Self::Alone => false,
+            Self::Desk => rows >= ROWS_A_TURN,
+        }
+    }
 }
 
 /// Projections in the making.
@@ -65,6 +94,8 @@ impl Build {
     ) -> Result<Self, ViewError> {
         let of_turn = turn.blocking_lock();
         let database = Database::open(path, CACHE_KIB)?;
+        // Beside this one, to sort what indexes are made of.
+        database.connection().execute_batch("PRAGMA threads = 1")?;
         let begun = Self::begin_in(database, wanted, head)?;
         drop(of_turn);
         Ok(Self { turn, ..begun })
@@ -127,11 +158,11 @@ impl Build {
 
     /// Everything up to this position, read by others if there are threads for it, and folded by this one.
     fn follow(&mut self, log: Source<'_>, end: Position, told: Told<'_>) -> Result<Ended, ProjectionError> {
-        for page in log.reader.scan(self.position() + 1, end, log.threads)? {
+        for page in log.reader.scan(self.position() + 1, end, log.company.threads())? {
             let page = page?;
             self.cohort.take_in(page.iter(), log.reader)?;
             self.events_unwritten += page.len() as u64;
-            if self.events_unwritten >= EVENTS_A_WRITE || self.cohort.rows_waiting() >= ROWS_A_WRITE {
+            if self.events_unwritten >= EVENTS_A_WRITE || log.company.is_a_turn(self.cohort.rows_waiting()) {
                 self.write()?;
             }
             if told(self.position(), end).is_break() {

@@ -13,10 +13,9 @@ use serde_json::Value;
 
 use super::ProjectionError;
 use super::board::Rebuild;
-use super::build::{Build, Source};
+use super::build::{Build, Company, Source};
 use super::catalog::Projection;
 use super::database::{Mark, Place};
-use super::offline::THREADS;
 use super::stored::{StoredError, StoredViews};
 use super::views::ViewError;
 use crate::event_store::{OpenError, ReadError, Reader};
@@ -113,7 +112,7 @@ pub fn compare(
     for (position, group) in groups(&stored, projections, end)? {
         let mut build = Build::scratch(&group)?;
         let began = Instant::now();
-        build.run_to(Source { reader: &log, threads: THREADS }, position, &mut |reached, end| {
+        build.run_to(Source { reader: &log, company: Company::Alone }, position, &mut |reached, end| {
             told(Rebuild::after(began.elapsed(), (0, reached, end)));
             ControlFlow::Continue(())
         })?;

@@ -89,7 +89,9 @@ impl Tracked {
         };
         DepositRow::take_in(&mut self.row, recorded);
         match (&recorded.event, &self.deposit) {
-            (Event::Deposit(event), Some(after)) => self.told.take_in(event, after, recorded.recorded_at),
+            (Event::Deposit(event), Some(after)) => {
+                self.told.take_in(event, after, (recorded.position, recorded.recorded_at))
+            }
             _ => None,
         }
     }

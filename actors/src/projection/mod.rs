@@ -44,7 +44,7 @@ use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
 use background::in_the_background;
 pub use board::{Asked, ProjectionStatus, Rebuild};
-use build::{Build, Ended, Source};
+use build::{Build, Company, Ended, Source};
 pub use catalog::{Projection, UnknownProjection};
 use cohort::Cohort;
 pub use compare::{CompareError, Unlike, compare};
@@ -313,8 +313,7 @@ fn build(
         views.board().progressed(position, end);
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     };
-    // The desk has work for the other cores.
-    match build.run(Source { reader, threads: 1 }, &|| store.head(), told) {
+    match build.run(Source { reader, company: Company::Desk }, &|| store.head(), told) {
         Ok(Ended::Near) => Ok(Some(build.finish())),
         Ok(Ended::BrokenOff) => Ok(None),
         Err(error) => {

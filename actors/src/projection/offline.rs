@@ -10,14 +10,12 @@ use tokio::sync::Mutex;
 
 use super::ProjectionError;
 use super::board::Rebuild;
-use super::build::{Build, Source, show};
+use super::build::{Build, Company, Source, show};
 use super::catalog::Projection;
 use super::database::Database;
 use super::views::ViewError;
 use crate::event_store::Reader;
 
-/// By how many threads the log is read; nobody else has work for them.
-pub(super) const THREADS: usize = 2;
 /// What is kept in memory of the file.
 const CACHE_KIB: u32 = 4_096;
 
@@ -33,7 +31,7 @@ pub fn rebuild(
     let (turn, began) = (Arc::new(Mutex::new(())), Instant::now());
     let mut build = Build::begin(views, projections, head, turn)?;
     let from = build.position();
-    let outcome = build.run(Source { reader: &log, threads: THREADS }, &|| head, &mut |position, end| {
+    let outcome = build.run(Source { reader: &log, company: Company::Alone }, &|| head, &mut |position, end| {
         told(Rebuild::after(began.elapsed(), (from, position, end)));
         ControlFlow::Continue(())
     });

@@ -13,7 +13,7 @@ use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, Position, StreamName};
 use rusqlite::Connection;
 
-use super::build::{Build, Ended, Source};
+use super::build::{Build, Company, Ended, Source};
 use super::*;
 use crate::event_store::Page;
 use crate::sender::tests::rig::Rig;
@@ -175,7 +175,7 @@ async fn views_of_a_longer_log_are_emptied_and_made_anew() {
 }
 
 fn source(reader: &Reader) -> Source<'_> {
-    Source { reader, threads: 1 }
+    Source { reader, company: Company::Desk }
 }
 
 /// A log at rest, and the views of it.

@@ -153,7 +153,7 @@ impl Wanted {
         });
         let coin = self.coin.as_deref().map(|coin| {
             let known = Ticker::ALL.into_iter().find(|ticker| ticker.as_str() == coin);
-            known.map(|ticker| ticker.as_str().to_owned()).ok_or_else(|| refused("A coin is BTC or SKY."))
+            known.ok_or_else(|| refused("A coin is BTC or SKY."))
         });
         let events = meant(self.event.as_deref())?;
         Ok(NotificationFilter { whose, events, resource: resource.transpose()?, coin: coin.transpose()? })
@@ -223,11 +223,11 @@ fn changed(told: &StoredNotification) -> Result<Line, Problem> {
 fn standing(entry: &HistoryEntry, depth: Depth<'_>) -> Result<HistoryRow, Problem> {
     let mut row = row(&entry.newest)?;
     if is_held(entry) {
-        row.submit_state = SubmitState::PendingManual.as_str().to_owned();
+        row.submit_state = SubmitState::PendingManual.as_str().into();
     } else if entry.newest.kind == NotificationType::DepositWaitForConfirmation
         && let Some((deep, required)) = depth(entry)
     {
-        row.submit_state = format!("{} {}/{required}", row.submit_state, deep.min(required));
+        row.submit_state = format!("{} {}/{required}", row.submit_state, deep.min(required)).into();
     }
     Ok(row)
 }

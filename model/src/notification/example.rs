@@ -32,7 +32,7 @@ fn of_life(kind: NotificationType) -> Option<Notification> {
         let recorded = recorded(version, StreamName::Deposit(ID), LogEvent::Deposit(event.clone()));
         deposit = evolve(deposit.take(), &event);
         let after = deposit.as_ref()?;
-        let telling = told.take_in(&event, after, recorded.recorded_at);
+        let telling = told.take_in(&event, after, (recorded.position, recorded.recorded_at));
         if let Some(telling) = telling.filter(|telling| telling.kind == kind) {
             return Some(Notification::of_deposit(&told, telling, after, &recorded));
         }

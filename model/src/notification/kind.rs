@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{example, schema};
+use crate::ledger::Ticker;
 
 /// A type of notification.
 ///
@@ -71,6 +72,15 @@ impl ResourceType {
             Self::Deposit => "deposit",
             Self::Withdrawal => "withdrawal",
             Self::Desk => "desk",
+        }
+    }
+
+    /// The coins that it counts.
+    pub const fn coin(self) -> Option<Ticker> {
+        match self {
+            Self::Deposit => Some(Ticker::Btc),
+            Self::Withdrawal => Some(Ticker::Sky),
+            Self::Desk => None,
         }
     }
 

@@ -1,10 +1,11 @@
 //! A deposit or withdrawal in the shape of the bridge's `transactions` table, as its history has always shown it.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::kind::ResourceType;
-use crate::deposit::BlockRef;
 use crate::ids::Hash32;
 use crate::ledger::Ticker;
 
@@ -29,8 +30,9 @@ pub struct HistoryRow {
     pub amount: u64,
     /// The height of the block that holds, or last held, the transaction that paid in; 0 before the first.
     pub block_id: u64,
-    /// That block's hash, or nothing.
-    pub block_hash: String,
+    /// That block's hash; empty text without one.
+    #[serde(serialize_with = "as_text", deserialize_with = "of_text")]
+    pub block_hash: Option<Hash32>,
     /// The deposit address.
     pub from: String,
     /// The address that is paid; nothing for a deposit address that belongs to nobody.
@@ -41,7 +43,7 @@ pub struct HistoryRow {
     pub is_bounced: bool,
     /// Where it stands; one of [`SubmitState`]'s words. Whoever knows the newest block may say after it how deep of how many,
     /// as in `wait_for_confirmation 2/6`.
-    pub submit_state: String,
+    pub submit_state: Cow<'static, str>,
     /// Always empty: the signed bytes are the network's to show.
     pub submit_tx: String,
     /// Always empty: one desk signs.
@@ -51,8 +53,21 @@ pub struct HistoryRow {
     pub submit_confirm_block: u64,
     /// Since when it stands there.
     pub submit_date: DateTime<Utc>,
-    /// The transaction that paid out, once signed, or that paid back.
-    pub submit_tx_hash: String,
+    /// The transaction that paid out, once signed, or that paid back; empty text without one.
+    #[serde(serialize_with = "as_text", deserialize_with = "of_text")]
+    pub submit_tx_hash: Option<Hash32>,
+}
+
+fn as_text<S: Serializer>(hash: &Option<Hash32>, serializer: S) -> Result<S::Ok, S::Error> {
+    match hash {
+        Some(hash) => serializer.collect_str(hash),
+        None => serializer.serialize_str(""),
+    }
+}
+
+fn of_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Hash32>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    (!text.is_empty()).then(|| text.parse()).transpose().map_err(serde::de::Error::custom)
 }
 
 /// Where a row stands, in the bridge's words.
@@ -111,9 +126,4 @@ impl SubmitState {
             Self::PendingManual => "pending_manual",
         }
     }
-}
-
-/// A block's height and hash as a row shows them.
-pub(super) fn block_fields(block: Option<BlockRef>) -> (u64, String) {
-    block.map_or_else(|| (0, String::new()), |block| (block.height, block.hash.to_string()))
 }

@@ -11,6 +11,7 @@ use crate::deposit::{
 };
 use crate::event;
 use crate::ids::StreamName;
+use crate::ledger::Ticker;
 use crate::testing;
 
 const ID: DepositId = testing::deposit(1);
@@ -92,7 +93,7 @@ fn told(events: Vec<Event>) -> Vec<Notification> {
         let recorded = testing::recorded_of(ID, version, event.clone());
         deposit = evolve(deposit, &event);
         let after = deposit.as_ref().unwrap();
-        let telling = told.take_in(&event, after, recorded.recorded_at);
+        let telling = told.take_in(&event, after, (recorded.position, recorded.recorded_at));
         notifications.extend(telling.map(|telling| Notification::of_deposit(&told, telling, after, &recorded)));
     }
     notifications
@@ -132,7 +133,7 @@ fn a_direct_sale_is_told_from_the_first_sighting_to_the_final_payout() {
     let Resource::Transaction(last) = &notifications[6].resource else { panic!("it is of a payout") };
     let row = &last.row;
     assert_eq!((row.coin, row.amount, row.submit_confirm_block, row.signed), (Ticker::Sky, 500_000_000, 90, true));
-    assert_eq!((row.submit_tx_hash.clone(), row.block_id), (Hash32([0x51; 32]).to_string(), 7));
+    assert_eq!((row.submit_tx_hash, row.block_id), (Some(Hash32([0x51; 32])), 7));
     assert_eq!(
         (last.method, last.rate, last.payout_txid),
         (Some(Method::Direct), "500".parse().ok(), Some(Hash32([0x51; 32])))
@@ -157,7 +158,7 @@ fn how_coins_were_bought_is_not_told() {
     let mut tellings = Vec::new();
     for event in received().into_iter().chain(bought_for).chain(end).chain(payout(1)) {
         deposit = evolve(deposit, &event);
-        tellings.extend(told.take_in(&event, deposit.as_ref().unwrap(), DateTime::UNIX_EPOCH));
+        tellings.extend(told.take_in(&event, deposit.as_ref().unwrap(), (1, DateTime::UNIX_EPOCH)));
     }
     let recorded = testing::recorded_of(ID, 9, detected());
     let last = Notification::of_deposit(&told, tellings[4], deposit.as_ref().unwrap(), &recorded);
@@ -184,7 +185,7 @@ fn an_end_before_the_decision_is_the_deposits() {
     let notifications = told(with(small, [paid_back.into()]));
     let rows: Vec<_> = notifications[3..].iter().map(|told| told.row().unwrap()).collect();
     assert!(rows.iter().all(|row| row.is_bounced && row.coin == Ticker::Btc));
-    assert_eq!([&rows[0].submit_tx_hash, &rows[1].submit_tx_hash], ["", &Hash32([3; 32]).to_string()]);
+    assert_eq!([rows[0].submit_tx_hash, rows[1].submit_tx_hash], [None, Some(Hash32([3; 32]))]);
     let Resource::Transaction(last) = &notifications[4].resource else { panic!("it is of a deposit") };
     assert_eq!((last.refund, last.refund_txid), ("1".parse().ok(), Some(Hash32([3; 32]))));
 }
@@ -264,8 +265,8 @@ fn a_payout_that_can_never_confirm_is_queued_again_and_one_that_left_its_block_i
     let notifications = told(with(with(sent(), [void.into()]), payout(2)));
     assert_eq!(words(&notifications)[6..], TO_PAYOUT[..2]);
     let [queued, signed] = [6, 7].map(|at| notifications[at].row().unwrap());
-    assert_eq!((queued.signed, queued.submit_tx_hash.as_str(), queued.created), (false, "", signed.created));
-    assert_eq!(signed.submit_tx_hash, Hash32([0x52; 32]).to_string());
+    assert_eq!((queued.signed, queued.submit_tx_hash, queued.created), (false, None, signed.created));
+    assert_eq!(signed.submit_tx_hash, Some(Hash32([0x52; 32])));
     told_after(7, with(paid(), [PayoutReorged {}.into()]), &[TO_PAYOUT[2]]);
 }
 

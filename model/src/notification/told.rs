@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::kind::{NotificationType, ResourceType};
 use super::row::SubmitState;
 use crate::deposit::{BlockRef, Deposit, Event, HoldReason, Outcome, RemainderUse, Stage};
+use crate::ids::Position;
 use crate::money::{Amount, Btc};
 
 /// What was told of a deposit so far: what its next notification rests on besides the deposit.
@@ -16,6 +17,10 @@ use crate::money::{Amount, Btc};
 pub struct Told {
     /// How many notifications there were.
     pub(super) sequence: u32,
+    /// The first that was told of the coins that came in.
+    deposit_began: Option<Position>,
+    /// The first that was told of the coins that go out.
+    withdrawal_began: Option<Position>,
     /// When the deposit was seen.
     pub(super) seen_at: DateTime<Utc>,
     /// When it was decided for the first time how much is paid out.
@@ -35,26 +40,27 @@ pub struct Telling {
     pub kind: NotificationType,
     /// Where the row stands now.
     pub state: SubmitState,
-    /// Whether it is the first that is told of its row.
-    pub is_first_of_row: bool,
+    /// The event that was the first to be told of its row; this one, if it is.
+    pub row_began: Position,
 }
 
 /// The same before it is known whether it is the first.
 type Said = (NotificationType, SubmitState);
 
 impl Told {
-    /// Takes the deposit's next event in, which leaves it as `after`; says what it tells, if anything.
-    pub fn take_in(&mut self, event: &Event, after: &Deposit, at: DateTime<Utc>) -> Option<Telling> {
-        let was_queued = self.queued_at.is_some();
+    /// Takes the deposit's next event in, which leaves it as `after`, with where it is in the log and when it came there; says
+    /// what it tells, if anything.
+    pub fn take_in(&mut self, event: &Event, after: &Deposit, of: (Position, DateTime<Utc>)) -> Option<Telling> {
+        let (position, at) = of;
         self.remember(event, at);
         let (kind, state) = self.said(event, after)?;
-        let is_first_of_row = match kind.resource() {
-            ResourceType::Deposit => self.sequence == 0,
-            ResourceType::Withdrawal => !was_queued,
-            ResourceType::Desk => false,
+        let began = match kind.resource() {
+            ResourceType::Deposit | ResourceType::Desk => &mut self.deposit_began,
+            ResourceType::Withdrawal => &mut self.withdrawal_began,
         };
+        let row_began = *began.get_or_insert(position);
         self.sequence = self.sequence.saturating_add(1);
-        Some(Telling { kind, state, is_first_of_row })
+        Some(Telling { kind, state, row_began })
     }
 
     /// What later notifications show besides the deposit.

@@ -34,6 +34,8 @@ const DEPOSITS_AN_ADDRESS: u32 = 8;
 const BEGIN_S: i64 = 1_767_225_600;
 /// To be raised when other logs are drawn from the same seed: those that are kept are drawn anew.
 const DRAWN_AS: u32 = 3;
+/// The same for another form of segments.
+const SEALED_AS: u32 = 2;
 
 /// A log of at least so many events, and at most a few thousand more, under this name.
 pub fn draw(log: &Path, events: u64, drawn_from: u64) -> anyhow::Result<()> {
@@ -68,7 +70,7 @@ pub fn kept(folder: &Path, events: u64) -> anyhow::Result<PathBuf> {
 /// The same log as a desk has it that is old: sealed and compact.
 pub fn kept_sealed(folder: &Path, events: u64) -> anyhow::Result<PathBuf> {
     let rows = kept(folder, events)?;
-    kept_as(folder, &format!("drawn-{DRAWN_AS}-{events}-sealed"), |log| {
+    kept_as(folder, &format!("drawn-{DRAWN_AS}-{events}-sealed-{SEALED_AS}"), |log| {
         std::fs::copy(&rows, log)?;
         seal(log)?;
         Ok(Log::open(log)?.compact()?)

@@ -2,15 +2,16 @@
 
 pub(in crate::projection) mod packed;
 
-use millrace_model::ids::Position;
-use millrace_model::notification::Notification;
+use millrace_model::ids::{DepositId, Position};
+use millrace_model::notification::{Notification, NotificationType, Resource};
 use rusqlite::{OptionalExtension, params};
+use uuid::Uuid;
 
 use crate::projection::catalog::{Index, Table};
 use crate::projection::fold::{Cut, Fold, Seen, Shown};
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 1;
+pub(in crate::projection) const VERSION: i64 = 2;
 
 pub(in crate::projection) static TABLE: Table = Table {
     name: "notifications",
@@ -18,36 +19,57 @@ pub(in crate::projection) static TABLE: Table = Table {
     columns: "
         position INTEGER NOT NULL PRIMARY KEY,
         id       BLOB    NOT NULL,
-        -- Nothing for what the desk itself tells.
+        -- Nothing for what the desk itself tells, like the next two.
         deposit  TEXT,
+        -- Which was the first that was told of the same row of the history.
+        row      INTEGER,
         -- Nothing for what belongs to nobody, too.
         customer TEXT,
         address  TEXT,
         kind     TEXT    NOT NULL,
         sequence INTEGER NOT NULL,
-        type     TEXT    NOT NULL,
-        coin     TEXT,
-        -- Whether a row of the history begins with it: 1 or 0.
-        begins   INTEGER NOT NULL,
         -- What else its body is made of.
         packed   BLOB    NOT NULL",
     indexes: &[
         Index { name: "id", is_unique: true, on: "(id)" },
-        Index { name: "customer", is_unique: false, on: "(customer, position, begins) WHERE customer IS NOT NULL" },
-        Index {
-            name: "nobodys",
-            is_unique: false,
-            on: "(address, position) WHERE customer IS NULL AND address IS NOT NULL",
-        },
-        Index { name: "deposit", is_unique: false, on: "(deposit, type, position) WHERE deposit IS NOT NULL" },
+        // What an index has last is where the row is: its position.
+        Index { name: "customer", is_unique: false, on: "(customer) WHERE customer IS NOT NULL" },
+        Index { name: "nobodys", is_unique: false, on: "(address) WHERE customer IS NULL AND address IS NOT NULL" },
+        Index { name: "row", is_unique: false, on: "(row) WHERE row IS NOT NULL" },
     ],
 };
 
 /// What is to be told and not written yet.
 #[derive(Debug, Default)]
 pub(in crate::projection) struct Rows {
-    new: Vec<(Notification, bool)>,
+    new: Vec<Row>,
     newest: Position,
+}
+
+/// A row as it is written: of a notification, what is not in its columns is packed at once, since many wait.
+#[derive(Debug)]
+struct Row {
+    position: Position,
+    id: Uuid,
+    deposit: Option<DepositId>,
+    row: Option<Position>,
+    customer: Option<String>,
+    address: Option<String>,
+    kind: NotificationType,
+    sequence: u32,
+    packed: Vec<u8>,
+}
+
+impl Row {
+    fn of(told: Notification, row: Option<Position>) -> Self {
+        let packed = packed::pack(&told);
+        let Notification { id, kind, deposit, customer, sequence, position, resource, recorded_at: _ } = told;
+        let address = match resource {
+            Resource::Transaction(transaction) => Some(transaction.row.from),
+            Resource::Desk(_) => None,
+        };
+        Self { position, id, deposit, row, customer, address, kind, sequence, packed }
+    }
 }
 
 impl Fold for Rows {
@@ -60,9 +82,10 @@ impl Fold for Rows {
     fn take_in(&mut self, seen: &Seen<'_>) {
         let told = match &seen.moved {
             Some(moved) => moved.told.zip(moved.deposit).map(|((told, telling), deposit)| {
-                (Notification::of_deposit(told, telling, deposit, seen.recorded), telling.is_first_of_row)
+                let notification = Notification::of_deposit(told, telling, deposit, seen.recorded);
+                Row::of(notification, Some(telling.row_began))
             }),
-            None => Notification::of_desk(seen.recorded).map(|told| (told, false)),
+            None => Notification::of_desk(seen.recorded).map(|told| Row::of(told, None)),
         };
         self.new.extend(told);
     }
@@ -73,27 +96,24 @@ impl Fold for Rows {
 
     fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
         let mut insert = cut.connection.prepare_cached(&format!(
-            "INSERT INTO {} (position, id, deposit, customer, address, kind, sequence, type, coin, begins, packed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO {} (position, id, deposit, row, customer, address, kind, sequence, packed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             cut.table
         ))?;
-        for (told, begins) in self.new.drain(..) {
-            let deposit = told.deposit.map(|id| id.to_string());
-            let (row, kind) = (told.row(), told.kind);
+        for row in self.new.drain(..) {
+            let deposit = row.deposit.map(|id| id.to_string());
             insert.execute(params![
-                told.position,
-                told.id.as_bytes(),
+                row.position,
+                row.id.as_bytes(),
                 deposit,
-                told.customer,
-                row.map(|row| &row.from),
-                kind.name(),
-                told.sequence,
-                kind.resource().as_str(),
-                row.map(|row| row.coin.as_str()),
-                begins,
-                packed::pack(&told),
+                row.row,
+                row.customer,
+                row.address,
+                row.kind.name(),
+                row.sequence,
+                row.packed,
             ])?;
-            self.newest = told.position;
+            self.newest = row.position;
         }
         Ok(())
     }

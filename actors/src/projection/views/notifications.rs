@@ -3,6 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{DepositId, Position};
+use millrace_model::ledger::Ticker;
 use millrace_model::notification::{HistoryRow, NotificationType, Pattern, ResourceType};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
@@ -62,7 +63,7 @@ pub struct NotificationFilter {
     /// About this alone.
     pub resource: Option<ResourceType>,
     /// In this coin alone.
-    pub coin: Option<String>,
+    pub coin: Option<Ticker>,
 }
 
 /// Notifications in the order of the log.
@@ -132,8 +133,6 @@ impl Views {
             .bind(scope.customer.as_deref())
             .bind(scope.address.as_deref())
             .bind(filter.kinds())
-            .bind(filter.resource.map(ResourceType::as_str))
-            .bind(filter.coin.as_deref())
             .fetch_all(&mut *read)
             .await?;
         let notifications = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
@@ -176,8 +175,6 @@ impl Views {
             .bind(scope.customer.as_deref())
             .bind(scope.address.as_deref())
             .bind(filter.kinds())
-            .bind(filter.resource.map(ResourceType::as_str))
-            .bind(filter.coin.as_deref())
             .fetch_all(&mut *read)
             .await?;
         read.commit().await?;
@@ -188,9 +185,17 @@ impl Views {
 impl NotificationFilter {
     /// The names of the types that are meant, as JSON; nothing for all.
     fn kinds(&self) -> Option<String> {
-        let is_meant = |kind: &NotificationType| self.events.iter().any(|pattern| pattern.matches(*kind));
-        let names = NotificationType::ALL.into_iter().filter(is_meant).map(NotificationType::name);
-        (!self.events.is_empty()).then(|| serde_json::json!(names.collect::<Vec<_>>()).to_string())
+        let meant = NotificationType::ALL.into_iter().filter(|kind| self.means(*kind)).map(NotificationType::name);
+        let names: Vec<_> = meant.collect();
+        (names.len() < NotificationType::ALL.len()).then(|| serde_json::json!(names).to_string())
+    }
+
+    fn means(&self, kind: NotificationType) -> bool {
+        let resource = kind.resource();
+        let is_of_events = self.events.is_empty() || self.events.iter().any(|pattern| pattern.matches(kind));
+        is_of_events
+            && self.resource.is_none_or(|wanted| wanted == resource)
+            && self.coin.is_none_or(|wanted| resource.coin() == Some(wanted))
     }
 }
 
@@ -227,8 +232,7 @@ macro_rules! feed {
             columns!("n"),
             " FROM notifications n WHERE n.position > ?1 AND ",
             $whose,
-            " AND (?5 IS NULL OR n.kind IN (SELECT value FROM json_each(?5)))
-              AND (?6 IS NULL OR n.type = ?6) AND (?7 IS NULL OR n.coin = ?7) ORDER BY n.position LIMIT ?2"
+            " AND (?5 IS NULL OR n.kind IN (SELECT value FROM json_each(?5))) ORDER BY n.position LIMIT ?2"
         )
     };
 }
@@ -241,13 +245,11 @@ macro_rules! history {
             columns!("l"),
             ", d.status, d.body ->> 'height', d.body ->> 'coinbase', d.body ->> 'payout' IS NOT NULL
              FROM notifications n
-             JOIN notifications l ON l.position =
-                 (SELECT max(position) FROM notifications WHERE deposit = n.deposit AND type = n.type)
+             JOIN notifications l ON l.position = (SELECT max(position) FROM notifications WHERE row = n.position)
              LEFT JOIN deposits d ON d.id = n.deposit
-             WHERE n.begins = 1 AND ",
+             WHERE n.row = n.position AND ",
             $whose,
             " AND (?5 IS NULL OR l.kind IN (SELECT value FROM json_each(?5)))
-              AND (?6 IS NULL OR n.type = ?6) AND (?7 IS NULL OR n.coin = ?7)
              ORDER BY n.position DESC LIMIT ?2 OFFSET ?1"
         )
     };
@@ -351,7 +353,7 @@ mod tests {
     /// How SQLite goes about it, a line a table.
     fn plan(database: &Database, sql: &str) -> Vec<String> {
         let mut statement = database.connection().prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let bound = params![0, 10, None::<String>, None::<String>, None::<String>, None::<String>, None::<String>];
+        let bound = params![0, 10, None::<String>, None::<String>, None::<String>];
         let lines = statement.query_map(bound, |row| row.get(3)).unwrap();
         lines.map(Result::unwrap).collect()
     }
@@ -374,9 +376,9 @@ mod tests {
         let scope = |customer, address| Scope { customer, address };
         for (scope, expected) in [
             (scope(None, None), "INTEGER PRIMARY KEY (rowid>?)"),
-            (scope(text(), None), "notifications_customer_g1 (customer=? AND position>?)"),
-            (scope(text(), text()), "notifications_customer_g1 (customer=? AND position>?)"),
-            (scope(None, text()), "notifications_nobodys_g1 (address=? AND position>?)"),
+            (scope(text(), None), "notifications_customer_g1 (customer=? AND rowid>?)"),
+            (scope(text(), text()), "notifications_customer_g1 (customer=? AND rowid>?)"),
+            (scope(None, text()), "notifications_nobodys_g1 (address=? AND rowid>?)"),
         ] {
             let plan = plan(&database, scope.feed());
             assert!(plan[0].starts_with("SEARCH n USING") && plan[0].ends_with(expected), "{plan:?}");
@@ -390,7 +392,7 @@ mod tests {
         ] {
             let plan = plan(&database, scope.history());
             assert_eq!(plan[0], expected, "{plan:?}");
-            let newest = "SEARCH notifications USING COVERING INDEX notifications_deposit_g1 (deposit=? AND type=?)";
+            let newest = "SEARCH notifications USING COVERING INDEX notifications_row_g1 (row=?)";
             assert!(plan.iter().any(|line| line == newest), "{plan:?}");
             assert!(!plan.iter().any(|line| line.contains("TEMP B-TREE")), "{plan:?}");
         }

@@ -4,7 +4,6 @@
 use chrono::{DateTime, Utc};
 use millrace_model::deposit::Method;
 use millrace_model::ids::{DepositId, Hash32};
-use millrace_model::ledger::Ticker;
 use millrace_model::money::{Amount, Coin, Rate};
 use millrace_model::notification::{
     DeskState, HistoryRow, Notification, NotificationType, Resource, ResourceType, SubmitState, Transaction,
@@ -71,7 +70,7 @@ fn packed_transaction(recorded_at_us: i64, told: &Transaction) -> PackedTransact
         tx: row.tx.0,
         tx_id: row.tx_id,
         amount: row.amount,
-        block: row.block_hash.parse().ok().map(|hash: Hash32| (row.block_id, hash.0)),
+        block: row.block_hash.map(|hash| (row.block_id, hash.0)),
         is_bounced: row.is_bounced,
         submit_state: known.expect("a notification's state is one of the words"),
         submit_confirm_block: row.submit_confirm_block,
@@ -107,21 +106,21 @@ fn transaction(columns: &Columns, packed: PackedTransaction) -> Option<Transacti
         r#type: columns.kind.resource(),
         tx: Hash32(packed.tx),
         tx_id: packed.tx_id,
-        coin: if of_payout { Ticker::Sky } else { Ticker::Btc },
+        coin: columns.kind.resource().coin()?,
         created: time(packed.created_us)?,
         amount: packed.amount,
         block_id,
-        block_hash: text(block_hash),
+        block_hash,
         from: columns.address.clone()?,
         to: columns.customer.clone().unwrap_or_default(),
         signed: paid_by.is_some(),
         is_bounced: packed.is_bounced,
-        submit_state: packed.submit_state.as_str().to_owned(),
+        submit_state: packed.submit_state.as_str().into(),
         submit_tx: String::new(),
         submit_signers: String::new(),
         submit_confirm_block: packed.submit_confirm_block,
         submit_date: time(packed.recorded_at_us)?,
-        submit_tx_hash: text(refund_txid.or(paid_by)),
+        submit_tx_hash: refund_txid.or(paid_by),
     };
     Some(Transaction {
         row,
@@ -133,10 +132,6 @@ fn transaction(columns: &Columns, packed: PackedTransaction) -> Option<Transacti
         refund: amount(packed.refund),
         refund_txid,
     })
-}
-
-fn text(hash: Option<Hash32>) -> String {
-    hash.map(|hash| hash.to_string()).unwrap_or_default()
 }
 
 fn amount<C: Coin>(units: Option<u64>) -> Option<Amount<C>> {
