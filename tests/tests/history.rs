@@ -56,7 +56,7 @@ fn told(log: &Path) -> Result<Vec<Notification>> {
         let (deposit, told) = deposits.entry(*id).or_default();
         *deposit = evolve(deposit.take(), event);
         let after = deposit.as_ref().context("a stream begins with its detection")?;
-        let telling = told.take_in(event, after, recorded.recorded_at);
+        let telling = told.take_in(event, after, (recorded.position, recorded.recorded_at));
         all.extend(telling.map(|telling| Notification::of_deposit(told, telling, after, &recorded)));
     }
     Ok(all)

@@ -1,6 +1,7 @@
 //! The deposits in motion: what the next event of each rests on.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use millrace_model::deposit::{Deposit, evolve};
 use millrace_model::event::{Event, Recorded};
@@ -22,6 +23,8 @@ struct Tracked {
     deposit: Option<Deposit>,
     row: Option<DepositRow>,
     told: Told,
+    /// Whether an event moved it since the last settling.
+    is_moved: bool,
 }
 
 /// The deposits that projections have in memory; any other is made again from its stream.
@@ -40,16 +43,18 @@ impl Followed {
 
     /// Takes an event of a deposit in; `log` is read where it is not known what came before.
     pub(super) fn take_in(&mut self, id: DepositId, recorded: &Recorded, log: &Reader) -> Result<Moved<'_>, ReadError> {
-        if recorded.version > 1 && !self.deposits.contains_key(&id) {
-            let earlier = Tracked::before(recorded, log)?;
-            self.deposits.insert(id, Box::new(earlier));
+        let tracked = match self.deposits.entry(id) {
+            Entry::Occupied(tracked) => tracked.into_mut(),
+            Entry::Vacant(place) if recorded.version > 1 => place.insert(Box::new(Tracked::before(recorded, log)?)),
+            Entry::Vacant(place) => place.insert(Box::default()),
+        };
+        if !std::mem::replace(&mut tracked.is_moved, true) {
+            self.moved.push(id);
         }
-        self.moved.push(id);
-        let tracked = self.deposits.entry(id).or_default();
         let counted = tracked.row.as_ref().map(Summand::of);
         let standing = tracked.deposit.as_ref().map(Standing::of);
         let telling = tracked.take_in(recorded);
-        let Tracked { deposit, row, told } = &**tracked;
+        let Tracked { deposit, row, told, is_moved: _ } = &**tracked;
         let told = telling.map(|telling| (told, telling));
         Ok(Moved { counted, standing, deposit: deposit.as_ref(), row: row.as_ref(), told })
     }
@@ -57,8 +62,9 @@ impl Followed {
     /// What was moved is written: what is finished is not expected to move any more.
     pub(super) fn settle(&mut self) {
         for id in self.moved.drain(..) {
-            let is_finished = |tracked: &Tracked| tracked.deposit.as_ref().is_none_or(Deposit::is_finished);
-            if self.deposits.get(&id).is_some_and(|tracked| is_finished(tracked)) {
+            let Some(tracked) = self.deposits.get_mut(&id) else { continue };
+            tracked.is_moved = false;
+            if tracked.deposit.as_ref().is_none_or(Deposit::is_finished) {
                 self.deposits.remove(&id);
             }
         }

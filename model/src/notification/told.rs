@@ -17,7 +17,7 @@ use crate::money::{Amount, Btc};
 pub struct Told {
     /// How many notifications there were.
     pub(super) sequence: u32,
-    /// The first that was told of the coins that came in.
+    /// The first that was told of it, and of the coins that came in.
     deposit_began: Option<Position>,
     /// The first that was told of the coins that go out.
     withdrawal_began: Option<Position>,
@@ -40,6 +40,8 @@ pub struct Telling {
     pub kind: NotificationType,
     /// Where the row stands now.
     pub state: SubmitState,
+    /// The event that was the first to be told of its deposit; this one, if it is.
+    pub deposit_began: Position,
     /// The event that was the first to be told of its row; this one, if it is.
     pub row_began: Position,
 }
@@ -54,13 +56,13 @@ impl Told {
         let (position, at) = of;
         self.remember(event, at);
         let (kind, state) = self.said(event, after)?;
-        let began = match kind.resource() {
-            ResourceType::Deposit | ResourceType::Desk => &mut self.deposit_began,
-            ResourceType::Withdrawal => &mut self.withdrawal_began,
+        let deposit_began = *self.deposit_began.get_or_insert(position);
+        let row_began = match kind.resource() {
+            ResourceType::Deposit | ResourceType::Desk => deposit_began,
+            ResourceType::Withdrawal => *self.withdrawal_began.get_or_insert(position),
         };
-        let row_began = *began.get_or_insert(position);
         self.sequence = self.sequence.saturating_add(1);
-        Some(Telling { kind, state, row_began })
+        Some(Telling { kind, state, deposit_began, row_began })
     }
 
     /// What later notifications show besides the deposit.

@@ -2,8 +2,8 @@
 
 pub(in crate::projection) mod packed;
 
-use millrace_model::ids::{DepositId, Position};
-use millrace_model::notification::{Notification, NotificationType, Resource};
+use millrace_model::ids::Position;
+use millrace_model::notification::{Notification, NotificationType, Resource, Telling};
 use rusqlite::{OptionalExtension, params};
 use uuid::Uuid;
 
@@ -19,9 +19,8 @@ pub(in crate::projection) static TABLE: Table = Table {
     columns: "
         position INTEGER NOT NULL PRIMARY KEY,
         id       BLOB    NOT NULL,
-        -- Nothing for what the desk itself tells, like the next two.
-        deposit  TEXT,
-        -- Which was the first that was told of the same row of the history.
+        -- Where its deposit began, and where its row of the history did; nothing for what the desk itself tells.
+        deposit  INTEGER,
         row      INTEGER,
         -- Nothing for what belongs to nobody, too.
         customer TEXT,
@@ -51,7 +50,7 @@ pub(in crate::projection) struct Rows {
 struct Row {
     position: Position,
     id: Uuid,
-    deposit: Option<DepositId>,
+    deposit: Option<Position>,
     row: Option<Position>,
     customer: Option<String>,
     address: Option<String>,
@@ -61,9 +60,10 @@ struct Row {
 }
 
 impl Row {
-    fn of(told: Notification, row: Option<Position>) -> Self {
+    fn of(told: Notification, telling: Option<Telling>) -> Self {
         let packed = packed::pack(&told);
-        let Notification { id, kind, deposit, customer, sequence, position, resource, recorded_at: _ } = told;
+        let [deposit, row] = [telling.map(|it| it.deposit_began), telling.map(|it| it.row_began)];
+        let Notification { id, kind, deposit: _, customer, sequence, position, resource, recorded_at: _ } = told;
         let address = match resource {
             Resource::Transaction(transaction) => Some(transaction.row.from),
             Resource::Desk(_) => None,
@@ -83,7 +83,7 @@ impl Fold for Rows {
         let told = match &seen.moved {
             Some(moved) => moved.told.zip(moved.deposit).map(|((told, telling), deposit)| {
                 let notification = Notification::of_deposit(told, telling, deposit, seen.recorded);
-                Row::of(notification, Some(telling.row_began))
+                Row::of(notification, Some(telling))
             }),
             None => Notification::of_desk(seen.recorded).map(|told| Row::of(told, None)),
         };
@@ -101,11 +101,10 @@ impl Fold for Rows {
             cut.table
         ))?;
         for row in self.new.drain(..) {
-            let deposit = row.deposit.map(|id| id.to_string());
             insert.execute(params![
                 row.position,
                 row.id.as_bytes(),
-                deposit,
+                row.deposit,
                 row.row,
                 row.customer,
                 row.address,

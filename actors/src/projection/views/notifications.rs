@@ -210,8 +210,6 @@ macro_rules! columns {
             $of,
             ".kind, ",
             $of,
-            ".deposit, ",
-            $of,
             ".customer, ",
             $of,
             ".sequence, ",
@@ -246,7 +244,7 @@ macro_rules! history {
             ", d.status, d.body ->> 'height', d.body ->> 'coinbase', d.body ->> 'payout' IS NOT NULL
              FROM notifications n
              JOIN notifications l ON l.position = (SELECT max(position) FROM notifications WHERE row = n.position)
-             LEFT JOIN deposits d ON d.id = n.deposit
+             LEFT JOIN deposits d ON d.seq = n.deposit
              WHERE n.row = n.position AND ",
             $whose,
             " AND (?5 IS NULL OR l.kind IN (SELECT value FROM json_each(?5)))
@@ -306,18 +304,17 @@ async fn newest(read: &mut SqliteConnection) -> Result<Option<(Position, Uuid)>,
 }
 
 fn stored(row: &SqliteRow) -> Result<StoredNotification, ViewError> {
-    let (id, kind, deposit): (Vec<u8>, String, Option<String>) = (row.get(1), row.get(2), row.get(3));
+    let (id, kind): (Vec<u8>, String) = (row.get(1), row.get(2));
     let no_sense = |of: &str, text: &str| ViewError::Notification { of: of.to_owned(), text: text.to_owned() };
     let columns = Columns {
         position: row.get::<i64, _>(0) as Position,
         id: Uuid::from_slice(&id).map_err(|_| no_sense("an id", &format!("{id:02x?}")))?,
         kind: NotificationType::parse(&kind).ok_or_else(|| no_sense("a type", &kind))?,
-        deposit: deposit.map(|id| id.parse().map_err(|_| no_sense("a deposit", &id))).transpose()?,
-        customer: row.get(4),
-        sequence: row.get(5),
-        address: row.get(7),
+        customer: row.get(3),
+        sequence: row.get(4),
+        address: row.get(6),
     };
-    let packed: Vec<u8> = row.get(6);
+    let packed: Vec<u8> = row.get(5);
     let told = unpack(columns, &packed).ok_or_else(|| no_sense("what is packed", &format!("{packed:02x?}")))?;
     Ok(StoredNotification {
         position: told.position,
@@ -335,10 +332,10 @@ fn stored(row: &SqliteRow) -> Result<StoredNotification, ViewError> {
 fn entry(row: &SqliteRow) -> Result<HistoryEntry, ViewError> {
     Ok(HistoryEntry {
         newest: stored(row)?,
-        status: row.get(8),
-        height: row.get::<Option<i64>, _>(9).map(|height| height as u64),
-        coinbase: row.get::<Option<bool>, _>(10).unwrap_or(false),
-        is_decided: row.get::<Option<bool>, _>(11).unwrap_or(false),
+        status: row.get(7),
+        height: row.get::<Option<i64>, _>(8).map(|height| height as u64),
+        coinbase: row.get::<Option<bool>, _>(9).unwrap_or(false),
+        is_decided: row.get::<Option<bool>, _>(10).unwrap_or(false),
     })
 }
 

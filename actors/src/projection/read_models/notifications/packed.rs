@@ -8,7 +8,11 @@ use millrace_model::money::{Amount, Coin, Rate};
 use millrace_model::notification::{
     DeskState, HistoryRow, Notification, NotificationType, Resource, ResourceType, SubmitState, Transaction,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// How many bytes most of them take.
+const USUAL_BYTES: usize = 160;
 
 /// The packed form. Another shape is another version of the projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,31 +21,60 @@ enum Packed {
     Desk { recorded_at_us: i64, halted: bool, cause: Option<String> },
 }
 
+/// A hash in one piece: as an array each of its bytes would be written by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Packed32([u8; 32]);
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct PackedTransaction {
+    deposit: Uuid,
     recorded_at_us: i64,
     created_us: i64,
-    tx: [u8; 32],
+    tx: Packed32,
     tx_id: u32,
     amount: u64,
-    block: Option<(u64, [u8; 32])>,
+    block: Option<(u64, Packed32)>,
     is_bounced: bool,
     submit_state: SubmitState,
     submit_confirm_block: u64,
     method: Option<Method>,
     rate: Option<Rate>,
     payout: Option<u64>,
-    payout_txid: Option<[u8; 32]>,
+    payout_txid: Option<Packed32>,
     refund: Option<u64>,
-    refund_txid: Option<[u8; 32]>,
+    refund_txid: Option<Packed32>,
+}
+
+impl From<Hash32> for Packed32 {
+    fn from(hash: Hash32) -> Self {
+        Self(hash.0)
+    }
+}
+
+impl From<Packed32> for Hash32 {
+    fn from(packed: Packed32) -> Self {
+        Self(packed.0)
+    }
+}
+
+impl Serialize for Packed32 {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Packed32 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        bytes.try_into().map(Self).map_err(serde::de::Error::custom)
+    }
 }
 
 /// What the columns say.
 pub(in crate::projection) struct Columns {
     pub(in crate::projection) position: u64,
-    pub(in crate::projection) id: uuid::Uuid,
+    pub(in crate::projection) id: Uuid,
     pub(in crate::projection) kind: NotificationType,
-    pub(in crate::projection) deposit: Option<DepositId>,
     pub(in crate::projection) customer: Option<String>,
     pub(in crate::projection) address: Option<String>,
     pub(in crate::projection) sequence: u32,
@@ -58,53 +91,57 @@ pub(super) fn pack(told: &Notification) -> Vec<u8> {
             Packed::Desk { recorded_at_us, halted: *halted, cause: cause.clone() }
         }
     };
-    postcard::to_stdvec(&packed).expect("memory takes what is written to it")
+    let room = Vec::with_capacity(USUAL_BYTES);
+    postcard::to_extend(&packed, room).expect("memory takes what is written to it")
 }
 
 fn packed_transaction(recorded_at_us: i64, told: &Transaction) -> PackedTransaction {
     let row = &told.row;
     let known = SubmitState::ALL.into_iter().find(|state| state.as_str() == row.submit_state);
     PackedTransaction {
+        deposit: told.deposit_id.0,
         recorded_at_us,
         created_us: row.created.timestamp_micros(),
-        tx: row.tx.0,
+        tx: row.tx.into(),
         tx_id: row.tx_id,
         amount: row.amount,
-        block: row.block_hash.map(|hash| (row.block_id, hash.0)),
+        block: row.block_hash.map(|hash| (row.block_id, hash.into())),
         is_bounced: row.is_bounced,
         submit_state: known.expect("a notification's state is one of the words"),
         submit_confirm_block: row.submit_confirm_block,
         method: told.method,
         rate: told.rate,
         payout: told.payout.map(Amount::units),
-        payout_txid: told.payout_txid.map(|txid| txid.0),
+        payout_txid: told.payout_txid.map(Packed32::from),
         refund: told.refund.map(Amount::units),
-        refund_txid: told.refund_txid.map(|txid| txid.0),
+        refund_txid: told.refund_txid.map(Packed32::from),
     }
 }
 
 /// The notification of a row; nothing when what is packed is none.
 pub(in crate::projection) fn unpack(columns: Columns, packed: &[u8]) -> Option<Notification> {
-    let (recorded_at_us, resource) = match postcard::from_bytes(packed).ok()? {
+    let (recorded_at_us, deposit, resource) = match postcard::from_bytes(packed).ok()? {
         Packed::Transaction(packed) => {
-            let at = packed.recorded_at_us;
-            (at, Resource::Transaction(Box::new(transaction(&columns, *packed)?)))
+            let (at, deposit) = (packed.recorded_at_us, DepositId(packed.deposit));
+            (at, Some(deposit), Resource::Transaction(Box::new(transaction(&columns, *packed)?)))
         }
-        Packed::Desk { recorded_at_us, halted, cause } => (recorded_at_us, Resource::Desk(DeskState { halted, cause })),
+        Packed::Desk { recorded_at_us, halted, cause } => {
+            (recorded_at_us, None, Resource::Desk(DeskState { halted, cause }))
+        }
     };
-    let Columns { position, id, kind, deposit, customer, address: _, sequence } = columns;
+    let Columns { position, id, kind, customer, address: _, sequence } = columns;
     let recorded_at = time(recorded_at_us)?;
     Some(Notification { id, kind, deposit, customer, sequence, position, recorded_at, resource })
 }
 
 fn transaction(columns: &Columns, packed: PackedTransaction) -> Option<Transaction> {
     let of_payout = columns.kind.resource() == ResourceType::Withdrawal;
-    let [payout_txid, refund_txid] = [packed.payout_txid, packed.refund_txid].map(|txid| txid.map(Hash32));
+    let [payout_txid, refund_txid] = [packed.payout_txid, packed.refund_txid].map(|txid| txid.map(Hash32::from));
     let paid_by = payout_txid.filter(|_| of_payout);
-    let (block_id, block_hash) = packed.block.map_or((0, None), |(height, hash)| (height, Some(Hash32(hash))));
+    let (block_id, block_hash) = packed.block.map_or((0, None), |(height, hash)| (height, Some(hash.into())));
     let row = HistoryRow {
         r#type: columns.kind.resource(),
-        tx: Hash32(packed.tx),
+        tx: packed.tx.into(),
         tx_id: packed.tx_id,
         coin: columns.kind.resource().coin()?,
         created: time(packed.created_us)?,
@@ -124,7 +161,7 @@ fn transaction(columns: &Columns, packed: PackedTransaction) -> Option<Transacti
     };
     Some(Transaction {
         row,
-        deposit_id: columns.deposit?,
+        deposit_id: DepositId(packed.deposit),
         method: packed.method,
         rate: packed.rate,
         payout: amount(packed.payout),
