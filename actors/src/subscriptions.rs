@@ -8,11 +8,13 @@
 
 mod book;
 mod customer;
+pub mod deliveries;
 pub mod delivery;
 pub mod endpoint;
 pub mod ownership;
 pub mod people;
 pub mod questions;
+pub mod simulation;
 mod source;
 #[cfg(test)]
 mod tests;

@@ -175,7 +175,7 @@ fn reason(stored: &str) -> Option<Reason> {
 }
 
 /// The word of an outcome in the file.
-fn class(outcome: Outcome) -> &'static str {
+pub fn class(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Answered { status: 200..=299, .. } | Outcome::Accepted => "delivered",
         Outcome::Answered { .. } => "status",

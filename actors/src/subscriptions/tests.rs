@@ -196,7 +196,7 @@ fn told(before: Option<&Known>, known: &Known) -> Vec<&'static str> {
         ToEngine::Resume(_) => "resume",
         ToEngine::Remove(_) => "remove",
         ToEngine::MoveCursor { .. } => "move",
-        ToEngine::Resend { .. } | ToEngine::Show { .. } => "other",
+        ToEngine::Resend { .. } | ToEngine::Sum { .. } | ToEngine::Show { .. } => "other",
     };
     delivery::commands(before, known, &Sinks::webhooks(Reach::Public), DateTime::UNIX_EPOCH).iter().map(word).collect()
 }

@@ -8,6 +8,7 @@ use std::fmt;
 use data_encoding::HEXLOWER;
 use hmac::Mac;
 use scrypt::Params;
+use subtle::ConstantTimeEq;
 
 use super::secret::Keyed;
 use super::sign::hexadecimal;
@@ -52,6 +53,11 @@ impl Secret {
         signature(self.keyed(), body)
     }
 
+    /// Whether a value of `x-te-signature` is that of this body. Takes as long whatever is wrong with it.
+    pub fn has_signed(&self, body: &[u8], signature: &str) -> bool {
+        self.sign(body).as_bytes().ct_eq(signature.as_bytes()).into()
+    }
+
     /// The right answer to an ownership check with this token: lower hexadecimal digits.
     pub fn answer(&self, token: &str) -> String {
         hexadecimal(self.keyed(), &[token.as_bytes()])
@@ -89,6 +95,8 @@ mod tests {
     fn the_signature_of_a_known_body_comes_out() {
         let secret = Secret::from_hex(SECRET).unwrap();
         assert_eq!(secret.sign(b"nonce1 ZW5j"), "a040b19bc6cc925e169d6a867ab0b6032317b95692df6fb54e661e26e2c9efee");
+        assert!(secret.has_signed(b"nonce1 ZW5j", &secret.sign(b"nonce1 ZW5j")));
+        assert!(!secret.has_signed(b"nonce2 ZW5j", &secret.sign(b"nonce1 ZW5j")) && !secret.has_signed(b"", ""));
     }
 
     #[test]

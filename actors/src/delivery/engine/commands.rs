@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millrace_protocols::delivery::cursor::{Cursor, Position};
-use millrace_protocols::delivery::scheduler::{EndpointNo, Standing, View};
+use millrace_protocols::delivery::scheduler::{EndpointNo, Standing, Sums, View};
 use millrace_protocols::delivery::verdict::{Outcome, Trouble};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -37,6 +37,13 @@ pub enum Command {
         endpoint: Uuid,
         /// What.
         positions: Vec<Position>,
+        /// Told when that is durable; dropped for an endpoint that is not known.
+        answer: oneshot::Sender<()>,
+    },
+    /// Say what all endpoints come to.
+    Sum {
+        /// Where to.
+        answer: oneshot::Sender<Sums>,
     },
     /// Say how it does; the answer is dropped for one that is not known.
     Show {
@@ -63,10 +70,15 @@ impl Engine {
                     self.scheduler.move_cursor(*number, through);
                 }
             }
-            Command::Resend { endpoint, positions } => {
+            Command::Resend { endpoint, positions, answer } => {
                 if let Some(number) = self.numbers.get(&endpoint) {
                     self.scheduler.resend(*number, &positions, now_ms);
+                    self.asked.push(answer);
                 }
+            }
+            Command::Sum { answer } => {
+                // Whoever gave up needs no answer.
+                let _ = answer.send(self.scheduler.sums());
             }
             Command::Show { endpoint, answer } => {
                 if let Some(number) = self.numbers.get(&endpoint) {
@@ -104,15 +116,18 @@ impl Engine {
             }
             return;
         }
-        let fresh = || Stored { cursor: Cursor::restore(begins_after, [], []), disabled: None, closed_until_ms: 0 };
-        let Stored { cursor, disabled, closed_until_ms } = self.stored.remove(&id).unwrap_or_else(fresh);
+        // Only what is stored may be of a log that was put back since; a new one begins where the log says.
+        let Stored { cursor, disabled, closed_until_ms } = match self.stored.remove(&id) {
+            Some(stored) => Stored { cursor: stored.cursor.within(self.log_head), ..stored },
+            None => Stored { cursor: Cursor::restore(begins_after, [], []), disabled: None, closed_until_ms: 0 },
+        };
         let wanted = match service {
             Service::Running => Standing::Running,
             Service::Paused => Standing::Paused,
         };
         let standing = disabled.map_or(wanted, Standing::Disabled);
         self.untold.extend(disabled.map(|reason| Disabled { endpoint: id, reason }));
-        let number = self.scheduler.add(terms, standing, cursor.within(self.log_head), closed_until_ms);
+        let number = self.scheduler.add(terms, standing, cursor, closed_until_ms);
         self.numbers.insert(id, number);
         self.entries.push(entry);
         self.note_unknown(number, now_ms);

@@ -39,7 +39,7 @@ impl Log {
             let kind = if position.is_multiple_of(2) { "deposit.even" } else { "deposit.odd" };
             let (kind, body) = (Arc::from(kind), Bytes::from(format!("body {position}")));
             let (id, key) = (Uuid::from_u128(position.into()), OrderKey::new(1 + position % 3));
-            all.push(Outgoing { position, id, key, kind, customer: None, body });
+            all.push(Outgoing { position, id, key, kind, customer: None, body, recorded_ms: Some(0) });
         }
         self.head.send_replace(all.len() as Position);
     }
@@ -63,6 +63,7 @@ struct Desk {
     folder: tempfile::TempDir,
     commands: mpsc::Sender<Command>,
     notices: mpsc::Receiver<Disabled>,
+    figures: Arc<Figures>,
     running: JoinSet<Result<(), OpenError>>,
 }
 
@@ -72,19 +73,21 @@ impl Desk {
     }
 
     fn start_in(folder: tempfile::TempDir, log: Arc<Log>) -> Self {
+        let figures = Arc::new(Figures::default());
         let settings = Settings {
             path: folder.path().join("attempts.db"),
             kept: Duration::from_secs(3_600),
             sinks: Sinks::webhooks(Reach::Sandbox),
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),
-            log_head: u64::MAX,
+            figures: Arc::clone(&figures),
+            log_head: *log.head.borrow(),
         };
         let (commands, received) = mpsc::channel(64);
         let (sender, notices) = mpsc::channel(64);
         let mut running = JoinSet::new();
         running.spawn(run(settings, received, sender));
-        Self { log, folder, commands, notices, running }
+        Self { log, folder, commands, notices, figures, running }
     }
 
     async fn tell(&self, command: Command) {
@@ -287,7 +290,9 @@ async fn one_can_be_sent_once_more_and_all_after_a_place() {
     desk.log.publish(5);
     arrivals(&mut sink, 5).await;
     desk.rows(id, |rows| rows.len() == 5).await;
-    desk.tell(Command::Resend { endpoint: id, positions: vec![2] }).await;
+    let (answer, stored) = oneshot::channel();
+    desk.tell(Command::Resend { endpoint: id, positions: vec![2], answer }).await;
+    stored.await.unwrap();
     assert_eq!(arrivals(&mut sink, 1).await, [2]);
     desk.rows(id, |rows| rows.len() == 6).await;
     desk.tell(Command::MoveCursor { endpoint: id, through: 3 }).await;
@@ -354,4 +359,28 @@ async fn with_an_order_each_deposits_notifications_come_one_by_one() {
         let of: Vec<_> = order.iter().filter(|position| **position % 3 == deposit).collect();
         assert!(of.is_sorted() && of.len() == 10, "{of:?}");
     }
+}
+
+#[tokio::test]
+async fn what_it_all_comes_to_is_counted() {
+    let mut well = Sink::start(|_| status(204, "")).await;
+    let mut broken = Sink::start(|_| status(500, "")).await;
+    let desk = Desk::start();
+    desk.put(endpoint(1, &well)).await;
+    let hour = Terms { schedule: Schedule::Listed(vec![3_600_000]), order: Order::Free, rate: None };
+    desk.put(Endpoint { terms: hour, ..endpoint(2, &broken) }).await;
+    desk.put(Endpoint { service: Service::Paused, ..endpoint(3, &well) }).await;
+    desk.log.publish(4);
+    arrivals(&mut well, 4).await;
+    arrivals(&mut broken, 4).await;
+    desk.rows(Uuid::from_u128(1), |rows| rows.len() == 4).await;
+    desk.rows(Uuid::from_u128(2), |rows| rows.len() == 4).await;
+    let counted = BTreeMap::from([("delivered", 4), ("status", 4)]);
+    assert_eq!((desk.figures.attempts(), desk.figures.arrived()), (counted, 4));
+    assert_eq!((desk.figures.latencies().count, desk.figures.latencies().within[0]), (4, 0), "all are of 1970");
+    let (answer, sums) = oneshot::channel();
+    desk.tell(Command::Sum { answer }).await;
+    let sums = sums.await.unwrap();
+    assert_eq!((sums.retries, sums.open, sums.in_flight, sums.left_alone), (4, 0, 0, 0));
+    assert_eq!((sums.served_through, sums.stopped_through), (Some(0), Some(0)), "one failed, and one is not served");
 }
