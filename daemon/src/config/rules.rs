@@ -84,6 +84,14 @@ impl Rules<'_, '_> {
     }
 
     fn public(&mut self, public: &Public) {
+        if let Some(url) = &public.url {
+            let is_scheme = url.scheme() == "https" || (self.sandbox && url.scheme() == "http");
+            let is_bare = url.username().is_empty() && url.password().is_none();
+            if !is_scheme || !is_bare || !url.has_host() || url.query().is_some() || url.fragment().is_some() {
+                let sentence = "is no address of the form https://host/path, which is all that links can be made of";
+                self.refuse(("public", "url"), None, sentence.to_owned());
+            }
+        }
         for (one, other, has) in [
             ("tls_certificate", "tls_key", (&public.tls_certificate, &public.tls_key)),
             ("tls_key", "tls_certificate", (&public.tls_key, &public.tls_certificate)),
