@@ -178,7 +178,8 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_of_telegram_is_trouble() {
-        for (status, body) in [(200, "OK"), (200, r#"{"ok":false}"#), (403, "<html>"), (400, ""), (404, ""), (302, "")] {
+        for (status, body) in [(200, "OK"), (200, r#"{"ok":false}"#), (403, "<html>"), (400, ""), (404, ""), (302, "")]
+        {
             assert_eq!(answer(status, body.as_bytes()), Answer::Trouble(format!("status {status}")), "{body}");
         }
     }
