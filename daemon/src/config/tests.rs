@@ -201,7 +201,7 @@ fn impossible_values_are_refused() {
         ("[operator]\nlisten = \"0.0.0.0:7711\"", "desk.toml:2: operator.listen: is not a loopback"),
         ("[operator]\nlisten = \"127.0.0.1:7071\"", "desk.toml:2: operator.listen: is the same as public.listen"),
         ("[public]\ntls_key = \"key.pem\"", "desk.toml:2: public.tls_key: needs public.tls_certificate"),
-        ("[public]\nurl = \"ftp://desk.example.org\"", "desk.toml:2: public.url: is no address"),
+        ("[public]\nurl = \"ftp://desk.example.org\"", "desk.toml:2: public.url: expected a URL"),
         ("[public]\nurl = \"https://desk.example.org/?x\"", "desk.toml:2: public.url: is no address"),
         ("[public]\nbehind_proxy = true\ntrusted_proxies = []", "desk.toml:2: public.behind_proxy"),
         ("[public]\ncors_allowed = [\"example.org/x\"]", "desk.toml:2: public.cors_allowed"),
