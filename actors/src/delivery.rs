@@ -10,6 +10,7 @@ pub mod attempts;
 pub mod client;
 pub mod endpoint;
 pub mod engine;
+pub mod figures;
 mod link;
 pub mod shelf;
 #[cfg(test)]

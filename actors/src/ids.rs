@@ -25,6 +25,11 @@ impl TimeOrderedIds {
         SubscriptionId(self.uuid())
     }
 
+    /// A fresh id for a notification that tells of nothing: those of the log are of version 5.
+    pub fn simulation_id(&self) -> Uuid {
+        self.uuid()
+    }
+
     fn uuid(&self) -> Uuid {
         let mut random = [0; 10];
         rand::rng().fill_bytes(&mut random);

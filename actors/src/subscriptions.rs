@@ -9,12 +9,14 @@
 mod asked;
 mod book;
 mod customer;
+pub mod deliveries;
 pub mod delivery;
 pub mod endings;
 pub mod endpoint;
 pub mod ownership;
 pub mod people;
 pub mod questions;
+pub mod simulation;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -388,7 +390,7 @@ impl Service {
 
     async fn subscribe(&self, wanted: Wanted) -> Done {
         self.destination(&wanted.endpoint.url, wanted.ownership)?;
-        self.refuse_too_many(wanted.terms.customer)?;
+        self.find_place(wanted.terms.customer).await?;
         self.begin(wanted).await
     }
 
@@ -411,7 +413,9 @@ impl Service {
         }
     }
 
-    fn refuse_too_many(&self, customer: Option<Hash32>) -> Result<(), SubscribeError> {
+    /// Sees to it that there is a place for another one.
+    async fn find_place(&self, customer: Option<Hash32>) -> Result<(), SubscribeError> {
+        self.make_room(customer).await?;
         let list = self.book.list();
         if list.len() >= SUBSCRIPTIONS_MAX {
             return Err(SubscribeError::Full);

@@ -6,6 +6,7 @@
 //! * [`house`] reads our own sources, so that a rule is a test and not a wish.
 //! * [`desk`] is the real program in a folder of its own, [`operator`] its operator's API, [`world`] what it deals with
 //!   when it is configured as in production.
+//! * [`receiver`] is somebody who is told what happens.
 //! * [`command_line`] runs the program for one command.
 //! * [`judge`] holds a run's log against what the outside world says happened; [`seed`] makes chance repeatable.
 //! * [`drawn_log`] draws logs of any length with histories that could have happened; [`idle_events`] makes one longer.
@@ -31,6 +32,7 @@ pub mod operator;
 pub mod peers;
 pub mod ports;
 pub mod process;
+pub mod receiver;
 pub mod sandbox;
 pub mod seed;
 pub mod simulation;

@@ -90,6 +90,20 @@ pub(super) struct Stored {
     pub(super) applied: Option<Position>,
 }
 
+impl Stored {
+    /// Of one that the file does not know.
+    pub(super) fn beginning_after(position: Position) -> Self {
+        let cursor = Cursor::restore(position, [], []);
+        Self { cursor, disabled: None, closed_until_ms: 0, applied: Some(position) }
+    }
+
+    /// Without what lies beyond the log's end: that was of a log that was put back since.
+    pub(super) fn within(self, head: Position) -> Self {
+        let applied = self.applied.map(|applied| applied.min(head));
+        Self { cursor: self.cursor.within(head), applied, ..self }
+    }
+}
+
 /// Why the file does not open.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -212,7 +226,7 @@ fn reason(stored: &str) -> Option<Reason> {
 const DELIVERED: &str = "delivered";
 
 /// The word of an outcome in the file.
-fn class(outcome: Outcome) -> &'static str {
+pub fn class(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Answered { status: 200..=299, .. } | Outcome::Accepted => DELIVERED,
         Outcome::Answered { .. } => "status",

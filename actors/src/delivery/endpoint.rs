@@ -25,6 +25,8 @@ pub struct Outgoing {
     pub customer: Option<Arc<str>>,
     /// What is signed and sent.
     pub body: Bytes,
+    /// When the event that it tells of was committed, in milliseconds since 1970; nothing where that is not known.
+    pub recorded_ms: Option<u64>,
 }
 
 /// An endpoint.
@@ -133,7 +135,7 @@ mod tests {
 
     fn of(kind: &str, customer: Option<&str>) -> Outgoing {
         let (kind, customer) = (Arc::from(kind), customer.map(Arc::from));
-        Outgoing { position: 1, id: Uuid::nil(), key: None, kind, customer, body: Bytes::new() }
+        Outgoing { position: 1, id: Uuid::nil(), key: None, kind, customer, body: Bytes::new(), recorded_ms: None }
     }
 
     fn kinds(patterns: &[&str]) -> Filter {

@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use super::attempts::{Batch, Limits, OpenError, Place, Row, Stored, Writer};
 use super::endpoint::{Filter, Outgoing, Told};
+use super::figures::Figures;
 use super::shelf::{Page, Shelf, Source, SourceError};
 use super::sinks::Sinks;
 use crate::clock::Clock;
@@ -58,6 +59,8 @@ pub struct Settings {
     pub source: Arc<dyn Source>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
+    /// What it all comes to.
+    pub figures: Arc<Figures>,
     /// The log's last position: a cursor beyond it is of a log that was put back since.
     pub log_head: Position,
 }
@@ -90,6 +93,7 @@ struct Engine {
     writer: Writer,
     writer_trouble: watch::Receiver<Option<String>>,
     trouble: watch::Sender<Option<String>>,
+    figures: Arc<Figures>,
     scheduler: Scheduler<Arc<Outgoing>>,
     entries: Vec<Entry>,
     numbers: HashMap<Uuid, EndpointNo>,
@@ -102,6 +106,9 @@ struct Engine {
     tasks: JoinSet<Done>,
     rows: Vec<Row>,
     committing: Option<oneshot::Receiver<()>>,
+    /// Whoever is told when the next batch is durable, and when the one that is being written is.
+    asked: Vec<oneshot::Sender<()>>,
+    promised: Vec<oneshot::Sender<()>>,
     committed_rows: usize,
     committed_at: Instant,
     /// When idle connections were last looked through.
@@ -161,7 +168,7 @@ async fn durable(committing: &mut Option<oneshot::Receiver<()>>) -> Result<(), o
 
 impl Engine {
     fn open(settings: Settings, notices: mpsc::Sender<Disabled>) -> Result<Self, OpenError> {
-        let Settings { path, limits, trouble, sinks, source, clock, log_head } = settings;
+        let Settings { path, limits, trouble, sinks, source, clock, figures, log_head } = settings;
         let head = source.head();
         let common = Arc::new(Common { source, clock });
         let (writer, stored) = Writer::start(&path, common.now_ms(), limits)?;
@@ -172,6 +179,7 @@ impl Engine {
             writer_trouble: writer.trouble(),
             trouble,
             writer,
+            figures,
             scheduler: Scheduler::default(),
             entries: Vec::new(),
             numbers: HashMap::new(),
@@ -182,6 +190,8 @@ impl Engine {
             tasks: JoinSet::new(),
             rows: Vec::new(),
             committing: None,
+            asked: Vec::new(),
+            promised: Vec::new(),
             committed_rows: 0,
             committed_at: Instant::now(),
             swept_at: Instant::now(),
@@ -311,6 +321,7 @@ impl Engine {
         let changes = changes.into_iter().map(place).collect();
         let rows = std::mem::take(&mut self.rows);
         self.committed_rows = rows.len();
+        self.promised.append(&mut self.asked);
         self.committing = Some(self.writer.commit(Batch { changes, rows }, now_ms));
     }
 
@@ -319,6 +330,12 @@ impl Engine {
         self.committing = None;
         self.committed_at = Instant::now();
         self.scheduler.committed();
+        let promised = std::mem::take(&mut self.promised);
+        if answer.is_ok() {
+            self.figures.wrote(self.committed_rows);
+            // Whoever gave up needs no answer.
+            promised.into_iter().for_each(|asked| asked.send(()).unwrap_or_default());
+        }
         answer.is_ok()
     }
 
@@ -347,9 +364,14 @@ impl Engine {
         let verdict = self.scheduler.finished(made.endpoint, made.position, ended, now_ms, Chance(rand::random()));
         let Some(Verdict { fate, .. }) = verdict else { return };
         let id = self.entries[made.endpoint.0 as usize].id;
+        self.figures.ended(outcome);
         let next_ms = match fate {
             Fate::Retry { not_before_ms } => Some(not_before_ms),
-            Fate::Delivered | Fate::Aborted => None,
+            Fate::Delivered => {
+                self.figures.delivered(made.recorded_ms.map(|recorded_ms| now_ms.saturating_sub(recorded_ms)));
+                None
+            }
+            Fate::Aborted => None,
             Fate::GivenUp => {
                 tracing::warn!(endpoint = %id, position = made.position, "a notification is given up, others arrive");
                 None

@@ -104,6 +104,7 @@ mod tests {
             kind: Arc::from("k"),
             customer: None,
             body: Bytes::from(vec![0; bytes]),
+            recorded_ms: None,
         };
         Page { after, through, items: positions.iter().map(item).map(Arc::new).collect() }
     }

@@ -35,7 +35,7 @@ struct All {
 struct Registered {
     at: DateTime<Utc>,
     id: SubscriptionId,
-    address: String,
+    whose: String,
 }
 
 impl Questions {
@@ -69,7 +69,7 @@ impl Questions {
         if all.registered.len() >= SUBSCRIPTIONS_MAX {
             all.registered.pop_front();
         }
-        all.registered.push_back(Registered { at: now, id, address: address.to_owned() });
+        all.registered.push_back(Registered { at: now, id, whose: whose(address) });
     }
 
     /// Whoever is there wants it: it does not count any more.
@@ -79,8 +79,18 @@ impl Questions {
 
     /// How often an address was registered lately and not confirmed.
     pub(super) fn registered_at(&self, address: &str, now: DateTime<Utc>) -> usize {
-        let counts = |it: &&Registered| it.address == address && now - it.at < COUNTED;
+        let whose = whose(address);
+        let counts = |it: &&Registered| it.whose == whose && now - it.at < COUNTED;
         self.all().registered.iter().filter(counts).count()
+    }
+}
+
+/// For counting: the same for all spellings of a mailbox that many servers take for one.
+pub(super) fn whose(address: &str) -> String {
+    let address = address.to_ascii_lowercase();
+    match address.rsplit_once('@') {
+        Some((name, host)) => format!("{}@{host}", name.split('+').next().unwrap_or(name).replace('.', "")),
+        None => address,
     }
 }
 

@@ -81,11 +81,10 @@ impl Service {
                 }
             }
         }
-        self.make_room(customer).await?;
-        self.refuse_too_many(Some(customer))?;
+        self.find_place(Some(customer)).await?;
         let endpoint = Endpoint::ton_events(url, customer).await;
         let wanted = Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved };
-        self.subscribe(wanted).await
+        self.begin(wanted).await
     }
 
     fn same(&self, customer: Hash32, url: &str) -> Option<Arc<Known>> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use millrace_model::ids::SubscriptionId;
-use millrace_model::subscription::{self, Command, Dialect, Disabling, Rejection};
+use millrace_model::subscription::{self, Command, Dialect, Disabling, Rejection, Subscription};
 use millrace_protocols::delivery::endpoint::{Order, Rate};
 use millrace_protocols::delivery::policy::Schedule;
 use millrace_protocols::delivery::scheduler::Terms;
@@ -22,12 +22,14 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 use xtra::Mailbox;
 
+use super::deliveries::{Deliveries, Engine};
 use super::source::FromViews;
 use super::{Known, List, SubscribeError, Subscriptions};
 use crate::clock::Clock;
 use crate::delivery::attempts::Limits;
 use crate::delivery::endpoint::{Content, Endpoint, Filter, Moved, Service, Told};
 use crate::delivery::engine::{self, Command as ToEngine, Disabled};
+use crate::delivery::figures::Figures;
 use crate::delivery::sinks::Sinks;
 use crate::event_store::Store;
 use crate::projection::Views;
@@ -59,24 +61,29 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Adds the part to the tree.
+/// Adds the part to the tree; says how it is asked.
 pub fn start(
     tree: &Tree,
     store: Store,
     views: Views,
     subscriptions: Subscriptions,
     settings: Settings,
-) -> Result<(), TreeError> {
+) -> Result<Deliveries, TreeError> {
+    let engine = watch::Sender::new(None);
+    let figures = Arc::new(Figures::default());
+    let deliveries = Deliveries::new(engine.subscribe(), Arc::clone(&figures));
     tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
         store: store.clone(),
         views: views.clone(),
         subscriptions: subscriptions.clone(),
         settings: settings.clone(),
+        engine: engine.clone(),
+        figures: Arc::clone(&figures),
         seat,
         stop: CancellationToken::new(),
         ended: CancellationToken::new(),
-    })
-    .map(drop)
+    })?;
+    Ok(deliveries)
 }
 
 /// The actor: the engine runs elsewhere, and what is told it and what it says are two tasks of this incarnation.
@@ -85,6 +92,9 @@ pub struct Actor {
     views: Views,
     subscriptions: Subscriptions,
     settings: Settings,
+    /// Where others find the engine of this incarnation.
+    engine: watch::Sender<Option<Engine>>,
+    figures: Arc<Figures>,
     seat: Incarnation<Self>,
     stop: CancellationToken,
     ended: CancellationToken,
@@ -97,6 +107,7 @@ impl xtra::Actor for Actor {
         self.store.ready_for(&self.seat.report).await;
         let (commands, obeyed) = mpsc::channel(WAITING_MAX);
         let (notices, noticed) = mpsc::channel(WAITING_MAX);
+        self.engine.send_replace(Some(commands.downgrade()));
         let (trouble, troubled) = watch::channel(None);
         let engine = engine::run(self.engine_settings(trouble), obeyed, notices);
         self.seat.scope.spawn(report(self.seat.report.clone(), troubled));
@@ -137,6 +148,7 @@ impl Actor {
             sinks: self.subscriptions.sinks().clone(),
             source: Arc::new(FromViews(self.views.clone())),
             clock: Arc::clone(&self.settings.clock),
+            figures: Arc::clone(&self.figures),
             log_head: self.store.head(),
         }
     }
@@ -222,7 +234,7 @@ pub(super) fn command(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> ToEng
 }
 
 /// Nothing when it is not known where it leads, or what is known is no address.
-fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Option<Endpoint> {
+pub(super) fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Option<Endpoint> {
     let inside = known.endpoint.as_ref().ok()?;
     let terms = &known.subscription.terms;
     let destination = sinks.parse(&inside.url);
@@ -234,7 +246,7 @@ fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Option<Endpoint
         destination: destination.ok()?,
         signer: inside.signer(now)?,
         terms: Terms { schedule: schedule(terms.schedule), order: order(terms.order), rate: rate(terms.rate_per_s) },
-        filter: Filter { kinds: terms.events.clone(), customer: terms.customer.map(|hash| hash.to_string()) },
+        filter: filter(&known.subscription),
         content: match terms.dialect {
             Dialect::Standard => Content::Json,
             Dialect::TonEvents => Content::Text,
@@ -243,6 +255,12 @@ fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Option<Endpoint
         begins_after: known.begun,
         told: told(known),
     })
+}
+
+/// What a subscription wants to hear of.
+pub(super) fn filter(subscription: &Subscription) -> Filter {
+    let terms = &subscription.terms;
+    Filter { kinds: terms.events.clone(), customer: terms.customer.map(|hash| hash.to_string()) }
 }
 
 fn told(known: &Known) -> Told {

@@ -125,10 +125,10 @@ impl Service {
     }
 
     /// Where a customer's places, or all there are, are taken, one whose receiver did not prove itself goes: the oldest.
-    pub(super) async fn make_room(&self, customer: Hash32) -> Result<(), SubscribeError> {
+    pub(super) async fn make_room(&self, customer: Option<Hash32>) -> Result<(), SubscribeError> {
         let list = self.book.list();
-        let is_his = |known: &&Arc<Known>| known.subscription.terms.customer == Some(customer);
-        let goes = if list.values().filter(is_his).count() >= OF_A_CUSTOMER_MAX {
+        let is_his = |known: &&Arc<Known>| known.subscription.terms.customer == customer;
+        let goes = if customer.is_some() && list.values().filter(is_his).count() >= OF_A_CUSTOMER_MAX {
             oldest_unproved(list.values().filter(is_his))
         } else if list.len() >= SUBSCRIPTIONS_MAX {
             oldest_unproved(list.values())

@@ -8,6 +8,7 @@ use millrace_model::ids::{Hash32, StreamName, SubscriptionId};
 use millrace_protocols::webhook::secret::{HmacSecret, PrivateKey};
 use millrace_protocols::webhook::sign::{Key, Signer};
 use millrace_protocols::webhook::te;
+use millrace_protocols::webhook::verify::{self, Headers, Refusal};
 use rand::RngCore;
 use serde::{Deserialize, Serialize};
 
@@ -127,6 +128,19 @@ impl Endpoint {
             None => None,
         };
         Signer::new(&keys, te.as_ref()).ok()
+    }
+
+    /// Whether this was signed with one of its secrets, as a receiver would find at this time.
+    pub fn verify(&self, headers: Headers<'_>, body: &[u8], now: DateTime<Utc>) -> Result<(), Refusal> {
+        let lives = self.secrets.iter().filter(|secret| secret.until.is_none_or(|until| until > now));
+        let keys: Vec<_> = lives.filter_map(|secret| key(&secret.text)).map(|key| key.verifying()).collect();
+        verify::verify(&keys, headers, body, u64::try_from(now.timestamp()).unwrap_or(0))
+    }
+
+    /// The same of ton.events' header, which has no time.
+    pub fn verify_te(&self, signature: &str, body: &[u8]) -> Result<(), Refusal> {
+        let is_signed = self.te().is_some_and(|secret| secret.has_signed(body, signature));
+        if is_signed { Ok(()) } else { Err(Refusal::NoMatch) }
     }
 
     /// When one of its secrets ends next, after this time.

@@ -2,7 +2,7 @@
 //!
 //! Nothing but a question is sent to such an address before it was answered ([`super::questions`]): whoever gets the question has
 //! the code that answers it. The code is made with the subscription's own secret, so nothing is kept for it, and it outlives a
-//! restart. What was never answered ends like every other subscription without a proof.
+//! restart. What was not answered ends ([`super::endings`]), so that nobody keeps others' places.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,6 +11,7 @@ use millrace_model::ids::{Hash32, SubscriptionId};
 use millrace_model::subscription::{Command, Dialect, Ending, Order, Ownership, Proof, Schedule, Stopped, Terms};
 use millrace_protocols::webhook::code::{Purpose, moment_of};
 
+use super::asked::{self, whose};
 use super::customer::EVENTS;
 use super::endpoint::{Endpoint, new_secret};
 use super::{Done, Known, Request, SUBSCRIPTIONS_MAX, Service, SubscribeError, Subscriptions, Wanted};
@@ -78,8 +79,7 @@ impl Service {
             }
         }
         self.refuse_flooding(&address)?;
-        self.make_room(customer).await?;
-        self.refuse_too_many(Some(customer))?;
+        self.find_place(Some(customer)).await?;
         let endpoint = Endpoint::new(address.clone(), new_secret());
         let known = self.begin(Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved }).await?;
         self.questions.register(known.subscription.id, &address, self.clock.now());
@@ -127,8 +127,11 @@ impl Service {
         }
         match self.sinks.parse(address)? {
             Destination::Mail { address } => Ok(format!("mailto:{}", with_small_host(&address))),
-            Destination::Telegram { .. } | Destination::Push { .. } => Ok(address.to_owned()),
-            Destination::Webhook(_)
+            Destination::Telegram { chat } if chat.is_of_a_person() => Ok(address.to_owned()),
+            Destination::Push { .. } => Ok(address.to_owned()),
+            // What is told in a group or a channel is for its owner to say.
+            Destination::Telegram { .. }
+            | Destination::Webhook(_)
             | Destination::Nats { .. }
             | Destination::Amqp { .. }
             | Destination::Mqtt { .. } => Err(DestinationError::NotVouched.into()),
@@ -153,7 +156,9 @@ impl Service {
         // What is set aside is asked nothing.
         let is_unproved =
             |known: &Known| known.unreadable.is_none() && matches!(known.subscription.proof, Proof::Missing { .. });
-        let waits = |known: &&Arc<Known>| is_unproved(known) && leads_to(known, address);
+        let whose = whose(address);
+        let is_his = |known: &Known| known.endpoint.as_ref().is_ok_and(|other| asked::whose(&other.url) == whose);
+        let waits = |known: &&Arc<Known>| is_unproved(known) && is_his(known);
         let lately = self.questions.registered_at(address, self.clock.now());
         if lately.max(list.values().filter(waits).count()) >= UNANSWERED_OF_AN_ADDRESS_MAX {
             return Err(SubscribeError::AddressFull);

@@ -33,7 +33,7 @@ impl Source for FromViews {
     }
 }
 
-fn outgoing(stored: StoredNotification) -> Outgoing {
+pub(super) fn outgoing(stored: StoredNotification) -> Outgoing {
     // The low half of an id that sorts by time is drawn.
     let key = stored.deposit.and_then(|deposit| OrderKey::new(deposit.0.as_u64_pair().1));
     Outgoing {
@@ -43,5 +43,6 @@ fn outgoing(stored: StoredNotification) -> Outgoing {
         kind: Arc::from(stored.kind.name()),
         customer: stored.customer.map(|target| Arc::from(customer_hash(&target).to_string())),
         body: Bytes::from(stored.body),
+        recorded_ms: u64::try_from(stored.recorded_at.timestamp_millis()).ok(),
     }
 }

@@ -1,5 +1,7 @@
 //! `millrace webhooks`.
 
+mod notifications;
+
 use std::io::Write;
 
 use anyhow::Context;
@@ -15,7 +17,12 @@ Examples:
   millrace webhooks add https://shop.example/told --event 'Deposit.*' --event Withdrawal.Confirmed
   millrace webhooks add nats:desk.deposits  the same through a broker of the configuration
   millrace webhooks attempts ID          what was sent, and what was answered
+  millrace webhooks show ID              why it hears nothing
+  millrace webhooks events --type 'Deposit.*' --since 2026-11-22T08:00:00Z
+  millrace webhooks resend EVENT --to ID  send one notification once more
   millrace webhooks recover ID --after 0  tell it everything again
+  millrace webhooks simulate Deposit.Confirmed --to ID
+  millrace webhooks verify ID --id … --timestamp … --signature 'v1,…' --body FILE
 
 What signs is printed once, when the webhook is made. Receivers check it as standardwebhooks.com says.";
 
@@ -37,6 +44,19 @@ pub enum Webhooks {
         #[arg(long, default_value_t = 0)]
         after: Position,
     },
+    /// Show one, and what is under way to it or waited for.
+    Show {
+        /// Which.
+        id: SubscriptionId,
+    },
+    /// What webhooks are told, the oldest first, as JSON, a line a notification.
+    Events(notifications::Events),
+    /// Send a notification once more.
+    Resend(notifications::Resend),
+    /// Send the example of a type to a receiver, once, and show what came of it.
+    Simulate(notifications::Simulate),
+    /// Whether what somebody received was signed for a webhook.
+    Verify(notifications::Verify),
     /// Send nothing to one until it is resumed.
     Pause {
         /// Which.
@@ -82,6 +102,11 @@ impl Webhooks {
             Self::List => list(client, out).await,
             Self::Add(add) => add.run(client, out).await,
             Self::Attempts { id, after } => attempts(client, *id, *after, out).await,
+            Self::Show { id } => show(client, *id, out).await,
+            Self::Events(events) => events.run(client, out).await,
+            Self::Resend(resend) => resend.run(client, out).await,
+            Self::Simulate(simulate) => simulate.run(client, out).await,
+            Self::Verify(verify) => verify.run(client, out).await,
             Self::Pause { id } => act(client, &format!("{PATH}/{id}/pause"), &json!({}), out).await,
             Self::Resume { id } => act(client, &format!("{PATH}/{id}/resume"), &json!({}), out).await,
             Self::Recover { id, after } => {
@@ -111,6 +136,20 @@ async fn list(client: &Client, out: &mut impl Write) -> anyhow::Result<()> {
     let answer: Value = client.get(PATH, &[]).await?;
     let webhooks = answer["webhooks"].as_array().context("the desk's answer is not understood")?;
     webhooks.iter().try_for_each(|webhook| line(webhook, out))
+}
+
+async fn show(client: &Client, id: SubscriptionId, out: &mut impl Write) -> anyhow::Result<()> {
+    let webhook: Value = client.get(&format!("{PATH}/{id}"), &[]).await?;
+    line(&webhook, out)?;
+    let delivery: Value = client.get(&format!("{PATH}/{id}/delivery"), &[]).await?;
+    writeln!(out, "{}", escaped(text(&delivery, "explanation")))?;
+    let number = |field: &str| delivery[field].as_u64().unwrap_or_default();
+    let (in_flight, at_once) = (number("in_flight"), number("at_once"));
+    let (retries, behind) = (number("retries"), number("behind"));
+    Ok(writeln!(
+        out,
+        "under way: {in_flight} of {at_once}; to be sent again: {retries}; positions of the log behind: {behind}"
+    )?)
 }
 
 async fn act(client: &Client, path: &str, body: &Value, out: &mut impl Write) -> anyhow::Result<()> {

@@ -41,6 +41,7 @@ use millrace_actors::sealer;
 use millrace_actors::sender;
 use millrace_actors::stations::{self, Stations};
 use millrace_actors::stock::{self, Stock};
+use millrace_actors::subscriptions::deliveries::Deliveries;
 use millrace_actors::subscriptions::{self, Subscriptions, delivery, endings, ownership, questions};
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
@@ -104,6 +105,8 @@ pub(super) struct Core {
     pub views: Views,
     pub operations: Operations,
     pub subscriptions: Subscriptions,
+    /// How they get there.
+    pub deliveries: Deliveries,
     pub health: Registry,
     pub clock: Arc<dyn Clock>,
     /// The places outside, as they were last compared with the books.
@@ -179,7 +182,7 @@ fn start_core(config: &Config, http: runtime::Handle) -> anyhow::Result<Core> {
     projection::start(&followers, store.clone(), views.clone())?;
     let keys = CustomerKeys::at(&config.desk.keys_file);
     let operations = operations::start(&followers, Deposits::new(store.clone()), keys.clone())?;
-    let subscriptions = notifying(config, &followers, (&store, &views), (keys, &clock, http))?;
+    let (subscriptions, deliveries) = notifying(config, &followers, (&store, &views), (keys, &clock, http))?;
     auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
     let sealing =
         sealer::Settings { clock: clock.clone(), after: config.desk.seal_after, execution: Execution::Thread };
@@ -195,6 +198,7 @@ fn start_core(config: &Config, http: runtime::Handle) -> anyhow::Result<Core> {
         views,
         operations,
         subscriptions,
+        deliveries,
         health,
         clock,
         reconciliation,
@@ -208,7 +212,7 @@ fn notifying(
     followers: &Tree,
     (store, views): (&Store, &Views),
     (keys, clock, http): (CustomerKeys, &Arc<dyn Clock>, runtime::Handle),
-) -> anyhow::Result<Subscriptions> {
+) -> anyhow::Result<(Subscriptions, Deliveries)> {
     let settings = subscriptions::Settings { keys, sinks: sinks(config)?, clock: Arc::clone(clock) };
     let subscriptions = subscriptions::start(followers, store.clone(), settings)?;
     let settings = delivery::Settings {
@@ -217,13 +221,13 @@ fn notifying(
         runtime: http.clone(),
         clock: Arc::clone(clock),
     };
-    delivery::start(followers, store.clone(), views.clone(), subscriptions.clone(), settings)?;
+    let deliveries = delivery::start(followers, store.clone(), views.clone(), subscriptions.clone(), settings)?;
     let settings = ownership::Settings { runtime: http.clone(), clock: Arc::clone(clock) };
     ownership::start(followers, store.clone(), subscriptions.clone(), settings)?;
     let settings = questions::Settings { runtime: http, clock: Arc::clone(clock) };
     questions::start(followers, store.clone(), subscriptions.clone(), settings)?;
     endings::start(followers, store.clone(), subscriptions.clone(), config.subscriptions.kept)?;
-    Ok(subscriptions)
+    Ok((subscriptions, deliveries))
 }
 
 /// Where notifications may lead.

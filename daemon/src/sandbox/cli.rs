@@ -15,8 +15,10 @@ use super::control::Chain;
 use super::faults::{ANY_OPERATION, Effect, Rule, Server};
 use super::find::find;
 use super::process::{Config, Elsewhere, Ports, Timing, run};
+use super::receiver;
+use super::receiver::steer::ReceiverCommand;
 
-/// Stand-ins for the Bitcoin node, the Skycoin node and the exchange.
+/// Stand-ins for the Bitcoin node, the Skycoin node, the exchange and a receiver of webhooks.
 #[derive(Debug, Args)]
 pub struct SandboxArgs {
     /// The sandbox's folder; without it, the one of the configuration.
@@ -81,6 +83,9 @@ pub enum Command {
     /// Faults on the wire.
     #[command(subcommand)]
     Faults(FaultsCommand),
+    /// A receiver of webhooks, to point one at.
+    #[command(subcommand)]
+    Receiver(ReceiverCommand),
     /// Send any request to the control API, such as `POST /bitcoin/replace '{"txid":"…"}'`.
     Send {
         /// GET, POST or DELETE.
@@ -259,6 +264,7 @@ async fn steer(client: &Client, command: Command) -> anyhow::Result<Value> {
         Command::Status => return Ok(client.get("/status").await?),
         Command::Books => return Ok(client.get("/books").await?),
         Command::Faults(command) => return faults(client, command).await,
+        Command::Receiver(command) => return Ok(receiver::steer::steer(client, command).await?),
         Command::Send { method, path, body } => return send(client, method, &path, &body).await,
         Command::Pay { address, amount } => ("/pay", json!({ "address": address, "amount": amount })),
         Command::Mine { blocks, to } => ("/mine", json!({ "blocks": blocks, "address": to })),
@@ -357,6 +363,10 @@ mod tests {
             "send get /status",
             "send post /market/step",
             r#"send post /market/fills {"percent":50}"#,
+            "receiver list",
+            "receiver secret whsec_BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcH",
+            "receiver answer busy --times 3",
+            "receiver clear",
             "books",
         ] {
             let args = parse(line);

@@ -15,11 +15,13 @@
 //! | `POST /skycoin/fund` | `{address, coins}` | the treasury pays somebody |
 //! | `POST /market/…` | | the exchange; see `market` |
 //! | `GET`, `POST`, `DELETE /faults` | a rule | faults on the wire; `DELETE` takes `?server=` |
+//! | `/receiver…` | | a receiver of webhooks; see `receiver` |
 //! | `POST /stop` | | the sandbox stops |
 
 mod market;
 
 use std::io;
+use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -38,6 +40,7 @@ use super::bitcoin_node::{ControlError as BitcoinError, Orphans};
 use super::faults::{Rule, RuleError, Server};
 use super::info::Info;
 use super::process::Servers;
+use super::receiver;
 use super::skycoin_node::{self, ControlError as SkycoinError};
 
 #[derive(Clone)]
@@ -49,6 +52,7 @@ struct Desk {
 
 /// The control API's routes.
 pub fn router(servers: Servers, info: Info, stop: CancellationToken) -> Router {
+    let receiving = receiver::router(Arc::clone(&servers.receiver), info.control.clone());
     Router::new()
         .route("/status", get(status))
         .route("/books", get(books))
@@ -70,6 +74,7 @@ pub fn router(servers: Servers, info: Info, stop: CancellationToken) -> Router {
         .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
         .route("/stop", post(stop_all))
         .with_state(Desk { servers, info, stop })
+        .merge(receiving)
 }
 
 /// A refusal: a status and one sentence.

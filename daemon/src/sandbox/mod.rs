@@ -1,4 +1,5 @@
-//! The sandbox: loopback servers that speak the real protocols of a Bitcoin node, a Skycoin node and an exchange.
+//! The sandbox: loopback servers that speak the real protocols of a Bitcoin node, a Skycoin node and an exchange,
+//! and a receiver of webhooks.
 //!
 //! A process of its own ([`process`]) with its chains, wallets, orders and books on disk. The desk finds or starts it
 //! ([`find`]); a person steers it from the command line ([`cli`]), a test through its control API ([`control`]) or from
@@ -18,5 +19,6 @@ pub mod journal;
 pub mod listener;
 pub mod ports;
 pub mod process;
+pub mod receiver;
 pub mod secrets;
 pub mod skycoin_node;

@@ -23,6 +23,7 @@ use super::faults::{Faults, Server};
 use super::info::{BitcoinInfo, C2cxInfo, Info, SkycoinInfo};
 use super::listener::{self, Service};
 pub use super::ports::{Elsewhere, Ports};
+use super::receiver::Receiver;
 use super::secrets::Secrets;
 use super::skycoin_node::{self, HOT_WALLET_ID, SkycoinNode};
 
@@ -116,6 +117,8 @@ pub struct Servers {
     pub venue: Arc<Venue>,
     /// The faults on the wire.
     pub faults: Arc<Faults>,
+    /// Whoever a webhook is pointed at.
+    pub receiver: Arc<Receiver>,
 }
 
 /// A sandbox that runs until it is stopped or dropped.
@@ -186,6 +189,7 @@ impl Servers {
             skycoin: Arc::new(SkycoinNode::open(&config.dir.join("skycoin"), &skycoin)?),
             venue: Arc::new(Venue::open(c2cx, &journal, clock::now_ms()).map_err(|cause| system(&journal, cause))?),
             faults: Arc::new(Faults::new(secrets.seed_for("faults"))),
+            receiver: Arc::default(),
         })
     }
 }
@@ -242,7 +246,7 @@ impl House {
         secrets: &Secrets,
         control: String,
     ) -> Result<Info, StartError> {
-        let Servers { bitcoin, skycoin, venue, faults } = servers.clone();
+        let Servers { bitcoin, skycoin, venue, faults, .. } = servers.clone();
         let Secrets { bitcoin_user: user, bitcoin_password: password, .. } = secrets.clone();
         let faulty = |server| Some((server, Arc::clone(&faults)));
         let hot_address = skycoin.hot_address();

@@ -86,8 +86,7 @@ async fn feed(
     (path, wanted, cursor): (&str, &Wanted, &str),
     (filter, limit): (&NotificationFilter, u32),
 ) -> Result<Response, Problem> {
-    let cursor = Cursor::parse(cursor).map_err(|NotACursor| no_cursor())?;
-    check(views, cursor).await?;
+    let cursor = place_of(views, cursor).await?;
     let page = views.notification_page(cursor.position, limit, filter).await?;
     let is_full = page.notifications.len() == limit as usize;
     let next = page.reached.map_or(cursor, |(position, id)| Cursor::after(position, id)).text();
@@ -98,6 +97,13 @@ async fn feed(
     }
     headers.insert(NEXT_CURSOR, visible(&next));
     Ok(answer)
+}
+
+/// The place that a cursor stands for in this log.
+pub(super) async fn place_of(views: &Views, text: &str) -> Result<Cursor, Problem> {
+    let cursor = Cursor::parse(text).map_err(|NotACursor| no_cursor())?;
+    check(views, cursor).await?;
+    Ok(cursor)
 }
 
 /// A cursor that the log does not bear out is of another one, or of this one before it was put back. While the notifications

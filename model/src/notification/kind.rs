@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{example, schema};
 use crate::ledger::Ticker;
@@ -201,6 +203,16 @@ impl NotificationType {
     /// The body of one, as it is sent.
     pub fn example(self) -> Value {
         example::of(self)
+    }
+
+    /// The body of one that tells of nothing, to try a receiver out: the example under an id and a time of its own, and with
+    /// the field `simulation`, which no other has.
+    pub fn simulation(self, id: Uuid, at: DateTime<Utc>) -> String {
+        let mut body = self.example();
+        body["id"] = json!(id);
+        body["create_time"] = json!(at);
+        body["simulation"] = json!(true);
+        body.to_string()
     }
 
     /// The one of this name, exactly.

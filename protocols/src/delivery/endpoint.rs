@@ -51,6 +51,17 @@ pub enum Gate {
     Busy,
 }
 
+/// Whether an endpoint is left alone because it failed again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Circuit {
+    /// It is not.
+    Closed,
+    /// It is, until it is probed.
+    Open,
+    /// It was, and what is under way is the probe.
+    Probing,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Breaker {
     Closed {
@@ -124,6 +135,15 @@ impl Load {
         match self.breaker {
             Breaker::Closed { .. } => self.at_once,
             Breaker::Open { .. } | Breaker::Probing { .. } => 1,
+        }
+    }
+
+    /// Whether it is left alone because it failed again and again.
+    pub fn circuit(&self) -> Circuit {
+        match self.breaker {
+            Breaker::Closed { .. } => Circuit::Closed,
+            Breaker::Open { .. } => Circuit::Open,
+            Breaker::Probing { .. } => Circuit::Probing,
         }
     }
 

@@ -6,15 +6,17 @@
 //! were never heard of, share a quarter of the places, so that the others always find one.
 
 mod lane;
+mod sums;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use super::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
-use super::endpoint::{Gate, Order, Rate, SLOW_MS};
+use super::endpoint::{Circuit, Gate, Order, Rate, SLOW_MS};
 use super::policy::{Chance, Schedule};
 use super::verdict::{Outcome, Reason, Verdict};
 use lane::{Entry, Lane};
+pub use sums::Sums;
 
 /// How many notifications are under way at once, over all endpoints.
 pub const IN_FLIGHT_MAX: u32 = 512;
@@ -105,6 +107,8 @@ pub struct View {
     pub at_once: u32,
     /// It is left alone until this time, in milliseconds since 1970; 0 or long ago when it is not.
     pub closed_until_ms: u64,
+    /// Whether that is because it failed again and again.
+    pub circuit: Circuit,
 }
 
 /// All endpoints. `T` is what is sent, shared and cheap to clone.
@@ -225,6 +229,7 @@ impl<T> Scheduler<T> {
             in_flight: load.in_flight(),
             at_once: load.at_once(),
             closed_until_ms: load.closed_until_ms(),
+            circuit: load.circuit(),
         }
     }
 

@@ -10,7 +10,7 @@ use ed25519_dalek::Signer as _;
 use hmac::Mac;
 
 use super::secret::{HmacSecret, Keyed, PrivateKey};
-use super::te;
+use super::{te, verify};
 
 /// The most secrets and keys that an endpoint's notifications are signed with at once.
 pub const KEYS_MAX: usize = 8;
@@ -22,6 +22,16 @@ pub enum Key {
     Symmetric(HmacSecret),
     /// `v1a`.
     Asymmetric(PrivateKey),
+}
+
+impl Key {
+    /// What verifies that it signed.
+    pub fn verifying(&self) -> verify::Key {
+        match self {
+            Self::Symmetric(secret) => verify::Key::Symmetric(secret.clone()),
+            Self::Asymmetric(key) => verify::Key::Asymmetric(key.public()),
+        }
+    }
 }
 
 /// What signs one endpoint's notifications, with the keys' work done beforehand.

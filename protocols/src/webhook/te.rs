@@ -95,6 +95,8 @@ mod tests {
     fn the_signature_of_a_known_body_comes_out() {
         let secret = Secret::from_hex(SECRET).unwrap();
         assert_eq!(secret.sign(b"nonce1 ZW5j"), "a040b19bc6cc925e169d6a867ab0b6032317b95692df6fb54e661e26e2c9efee");
+        assert!(secret.has_signed(b"nonce1 ZW5j", &secret.sign(b"nonce1 ZW5j")));
+        assert!(!secret.has_signed(b"nonce2 ZW5j", &secret.sign(b"nonce1 ZW5j")) && !secret.has_signed(b"", ""));
     }
 
     #[test]

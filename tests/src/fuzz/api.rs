@@ -22,6 +22,7 @@ use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::operations;
 use millrace_actors::projection::{self, Views};
 use millrace_actors::stock::Stock;
+use millrace_actors::subscriptions::deliveries::Deliveries;
 use millrace_actors::subscriptions::{self, Subscriptions};
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_daemon::config::Pace;
@@ -182,6 +183,7 @@ impl Rig {
         let parts = Parts {
             operations,
             subscriptions: subscriptions.clone(),
+            deliveries: Deliveries::none(),
             views: views.clone(),
             store: store.clone(),
             tree: tree.clone(),

@@ -10,6 +10,7 @@ pub mod browser;
 pub mod mail;
 pub mod program;
 pub mod schemathesis;
+pub mod standard_webhooks;
 
 use std::path::PathBuf;
 

@@ -25,7 +25,7 @@ use millrace_protocols::webhook::secret::HmacSecret;
 use millrace_protocols::webhook::sign::{Key, Signer};
 use millrace_protocols::webhook::verify::{self, Headers, verify};
 use millrace_tests::peers::brokers::Arrived;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -54,7 +54,7 @@ impl Source for Log {
 fn outgoing(position: u64) -> Outgoing {
     let (id, kind) = (Uuid::from_u128(position.into()), Arc::from("Deposit.Confirmed"));
     let body = Bytes::from(format!(r#"{{"Type":"Deposit.Confirmed","Seq":{position}}}"#));
-    Outgoing { position, id, key: None, kind, customer: None, body }
+    Outgoing { position, id, key: None, kind, customer: None, body, recorded_ms: None }
 }
 
 fn secret() -> HmacSecret {
@@ -92,6 +92,7 @@ impl Rig {
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),
             log_head: u64::MAX,
+            figures: Arc::default(),
         };
         let (commands, received) = mpsc::channel(64);
         let (notices, mut heard) = mpsc::channel(64);
@@ -129,7 +130,9 @@ impl Rig {
     /// Sends one once more.
     pub async fn resend(&self, number: u128, position: u64) -> Result<()> {
         let (endpoint, positions) = (Uuid::from_u128(number), vec![position]);
-        Ok(self.commands.send(Command::Resend { endpoint, positions }).await?)
+        let (answer, asked) = oneshot::channel();
+        self.commands.send(Command::Resend { endpoint, positions, answer }).await?;
+        asked.await.context("the engine answers").map(drop)
     }
 
     /// The attempts at an endpoint, once they are as wanted.

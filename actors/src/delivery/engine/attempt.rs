@@ -46,6 +46,8 @@ pub(super) struct Made {
     pub(super) endpoint: EndpointNo,
     pub(super) position: Position,
     pub(super) notification: Option<Uuid>,
+    /// When what it tells of was committed, in milliseconds since 1970, where that is known.
+    pub(super) recorded_ms: Option<u64>,
     pub(super) attempt: u16,
     pub(super) started_ms: u64,
     pub(super) ended: Ended,
@@ -57,12 +59,14 @@ impl Job {
         let Self { endpoint, position, payload, attempt } = self;
         let started_ms = common.now_ms();
         let mut notification = payload.as_ref().map(|outgoing| outgoing.id);
+        let mut recorded_ms = None;
         let making = async {
             let outgoing = match payload {
                 Some(outgoing) => outgoing,
                 None => read(&common, position).await?,
             };
             notification = Some(outgoing.id);
+            recorded_ms = outgoing.recorded_ms;
             if !way.filter.wants(&outgoing) {
                 return Err(nothing_sent(Trouble::Missing, "the endpoint does not want it any more".to_owned()));
             }
@@ -74,7 +78,7 @@ impl Job {
             Ok(Ok(ended) | Err(ended)) => ended,
             Err(_) => nothing_sent(Trouble::Unread, "the attempt panicked".to_owned()),
         };
-        Made { endpoint, position, notification, attempt, started_ms, ended }
+        Made { endpoint, position, notification, recorded_ms, attempt, started_ms, ended }
     }
 }
 

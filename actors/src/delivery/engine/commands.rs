@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use millrace_protocols::delivery::cursor::{Cursor, Position};
-use millrace_protocols::delivery::scheduler::{EndpointNo, Standing, View};
+use millrace_protocols::delivery::cursor::Position;
+use millrace_protocols::delivery::scheduler::{EndpointNo, Standing, Sums, View};
 use millrace_protocols::delivery::verdict::{Outcome, Trouble};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -29,6 +29,13 @@ pub enum Command {
         endpoint: Uuid,
         /// What.
         positions: Vec<Position>,
+        /// Told when that is durable; dropped for an endpoint that is not known.
+        answer: oneshot::Sender<()>,
+    },
+    /// Say what all endpoints come to.
+    Sum {
+        /// Where to.
+        answer: oneshot::Sender<Sums>,
     },
     /// Say how it does; the answer is dropped for one that is not known.
     Show {
@@ -49,10 +56,15 @@ impl Engine {
                 self.stand(id, Standing::Removed);
                 self.numbers.remove(&id);
             }
-            Command::Resend { endpoint, positions } => {
+            Command::Resend { endpoint, positions, answer } => {
                 if let Some(number) = self.numbers.get(&endpoint) {
                     self.scheduler.resend(*number, &positions, now_ms);
+                    self.asked.push(answer);
                 }
+            }
+            Command::Sum { answer } => {
+                // Whoever gave up needs no answer.
+                let _ = answer.send(self.scheduler.sums());
             }
             Command::Show { endpoint, answer } => {
                 if let Some(number) = self.numbers.get(&endpoint) {
@@ -97,15 +109,14 @@ impl Engine {
             self.move_on(number, before.told.through);
             return;
         }
-        let cursor = || Cursor::restore(begins_after, [], []);
-        let fresh = || Stored { cursor: cursor(), disabled: None, closed_until_ms: 0, applied: Some(begins_after) };
-        let Stored { cursor, disabled, closed_until_ms, applied } = self.stored.remove(&id).unwrap_or_else(fresh);
-        // What lies beyond the log's end was of a log that was put back since.
-        let applied = applied.map_or(told.through, |applied| applied.min(self.log_head));
+        let stored = self.stored.remove(&id).map(|stored| stored.within(self.log_head));
+        let stored = stored.unwrap_or_else(|| Stored::beginning_after(begins_after));
+        let Stored { cursor, disabled, closed_until_ms, applied } = stored;
+        let applied = applied.unwrap_or(told.through);
         let disabled = disabled.filter(|_| !told.is_resumed_after(applied));
         let standing = disabled.map_or(wanted, Standing::Disabled);
         self.untold.extend(disabled.map(|reason| Disabled { endpoint: id, reason }));
-        let number = self.scheduler.add(terms, standing, cursor.within(self.log_head), closed_until_ms);
+        let number = self.scheduler.add(terms, standing, cursor, closed_until_ms);
         self.numbers.insert(id, number);
         self.entries.push(Entry { id, filter, way, told });
         self.note_unknown(number, now_ms);

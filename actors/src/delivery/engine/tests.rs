@@ -39,7 +39,7 @@ impl Log {
             let kind = if position.is_multiple_of(2) { "deposit.even" } else { "deposit.odd" };
             let (kind, body) = (Arc::from(kind), Bytes::from(format!("body {position}")));
             let (id, key) = (Uuid::from_u128(position.into()), OrderKey::new(1 + position % 3));
-            all.push(Outgoing { position, id, key, kind, customer: None, body });
+            all.push(Outgoing { position, id, key, kind, customer: None, body, recorded_ms: Some(0) });
         }
         self.head.send_replace(all.len() as Position);
     }
@@ -63,6 +63,7 @@ struct Desk {
     folder: tempfile::TempDir,
     commands: mpsc::Sender<Command>,
     notices: mpsc::Receiver<Disabled>,
+    figures: Arc<Figures>,
     running: JoinSet<Result<(), OpenError>>,
 }
 
@@ -72,6 +73,7 @@ impl Desk {
     }
 
     fn start_in(folder: tempfile::TempDir, log: Arc<Log>) -> Self {
+        let figures = Arc::new(Figures::default());
         let settings = Settings {
             path: folder.path().join("attempts.db"),
             limits: Limits { kept: Duration::from_secs(3_600), bytes_max: 1 << 30 },
@@ -79,13 +81,14 @@ impl Desk {
             sinks: Sinks::webhooks(Reach::Sandbox),
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),
-            log_head: u64::MAX,
+            figures: Arc::clone(&figures),
+            log_head: *log.head.borrow(),
         };
         let (commands, received) = mpsc::channel(64);
         let (sender, notices) = mpsc::channel(64);
         let mut running = JoinSet::new();
         running.spawn(run(settings, received, sender));
-        Self { log, folder, commands, notices, running }
+        Self { log, folder, commands, notices, figures, running }
     }
 
     async fn tell(&self, command: Command) {
@@ -242,14 +245,14 @@ async fn what_the_log_said_before_a_kill_is_followed_at_the_next_start_and_once(
     desk.rows(id, |rows| rows.len() == 1).await;
     sink.next().await;
     let mut desk = desk.crash().await;
-    let resumed = Told { through: 5, resumed_at: Some(5), moved: None };
+    let resumed = Told { through: 1, resumed_at: Some(1), moved: None };
     desk.put(Endpoint { told: resumed, ..endpoint(1, &sink) }).await;
     assert_eq!(arrivals(&mut sink, 1).await, [1]);
     assert_eq!(desk.notices.try_recv().ok(), None, "it is not disabled any more");
     desk.log.publish(2);
     assert_eq!(arrivals(&mut sink, 2).await, [2, 3]);
     desk.rows(id, |rows| rows.len() == 4).await;
-    let moved = Told { through: 7, moved: Some(Moved { at: 7, after: 1 }), ..resumed };
+    let moved = Told { through: 3, moved: Some(Moved { at: 3, after: 1 }), ..resumed };
     let mut desk = desk.crash().await;
     desk.put(Endpoint { told: moved, ..endpoint(1, &sink) }).await;
     assert_eq!(arrivals(&mut sink, 2).await, [2, 3]);
@@ -281,7 +284,7 @@ async fn one_that_is_never_taken_is_given_up_while_others_arrive_and_can_be_sent
     desk.log.publish(1);
     assert_eq!(arrivals(&mut sink, 1).await, [6], "it is served");
     is_healed.store(true, std::sync::atomic::Ordering::SeqCst);
-    desk.tell(Command::Resend { endpoint: id, positions: given_up }).await;
+    desk.tell(Command::Resend { endpoint: id, positions: given_up, answer: oneshot::channel().0 }).await;
     assert_eq!(arrivals(&mut sink, 1).await, [1]);
     desk.rows(id, |rows| rows.len() == 10).await;
     assert!(reader.given_up(id).unwrap().is_empty());
@@ -369,7 +372,9 @@ async fn one_can_be_sent_once_more_and_all_after_a_place() {
     desk.log.publish(5);
     arrivals(&mut sink, 5).await;
     desk.rows(id, |rows| rows.len() == 5).await;
-    desk.tell(Command::Resend { endpoint: id, positions: vec![2] }).await;
+    let (answer, stored) = oneshot::channel();
+    desk.tell(Command::Resend { endpoint: id, positions: vec![2], answer }).await;
+    stored.await.unwrap();
     assert_eq!(arrivals(&mut sink, 1).await, [2]);
     desk.rows(id, |rows| rows.len() == 6).await;
     let told = Told { through: 9, resumed_at: None, moved: Some(Moved { at: 9, after: 3 }) };
@@ -437,4 +442,28 @@ async fn with_an_order_each_deposits_notifications_come_one_by_one() {
         let of: Vec<_> = order.iter().filter(|position| **position % 3 == deposit).collect();
         assert!(of.is_sorted() && of.len() == 10, "{of:?}");
     }
+}
+
+#[tokio::test]
+async fn what_it_all_comes_to_is_counted() {
+    let mut well = Sink::start(|_| status(204, "")).await;
+    let mut broken = Sink::start(|_| status(500, "")).await;
+    let desk = Desk::start();
+    desk.put(endpoint(1, &well)).await;
+    let hour = Terms { schedule: Schedule::Listed(vec![3_600_000]), order: Order::Free, rate: None };
+    desk.put(Endpoint { terms: hour, ..endpoint(2, &broken) }).await;
+    desk.put(Endpoint { service: Service::Paused, ..endpoint(3, &well) }).await;
+    desk.log.publish(4);
+    arrivals(&mut well, 4).await;
+    arrivals(&mut broken, 4).await;
+    desk.rows(Uuid::from_u128(1), |rows| rows.len() == 4).await;
+    desk.rows(Uuid::from_u128(2), |rows| rows.len() == 4).await;
+    let counted = BTreeMap::from([("delivered", 4), ("status", 4)]);
+    assert_eq!((desk.figures.attempts(), desk.figures.arrived()), (counted, 4));
+    assert_eq!((desk.figures.latencies().count, desk.figures.latencies().within[0]), (4, 0), "all are of 1970");
+    let (answer, sums) = oneshot::channel();
+    desk.tell(Command::Sum { answer }).await;
+    let sums = sums.await.unwrap();
+    assert_eq!((sums.retries, sums.open, sums.in_flight, sums.left_alone), (4, 0, 0, 0));
+    assert_eq!((sums.served_through, sums.stopped_through), (Some(0), Some(0)), "one failed, and one is not served");
 }

@@ -1,6 +1,7 @@
 //! What customers and operators are told, read from the views: onward from a position, by id, and as the rows that the
 //! bridge's history shows.
 
+use chrono::{DateTime, Utc};
 use millrace_model::ids::{DepositId, Position};
 use millrace_model::ledger::Ticker;
 use millrace_model::notification::{HistoryRow, NotificationType, Pattern, ResourceType};
@@ -32,6 +33,8 @@ pub struct StoredNotification {
     pub customer: Option<String>,
     /// 1 for a deposit's first, without gaps.
     pub sequence: u32,
+    /// When that was committed.
+    pub recorded_at: DateTime<Utc>,
     /// What is signed and sent, to the byte.
     pub body: String,
     /// What it is about, in the bridge's shape, unless that is the desk.
@@ -319,6 +322,7 @@ fn stored(row: &SqliteRow) -> Result<StoredNotification, ViewError> {
         kind: told.kind,
         deposit: told.deposit,
         sequence: told.sequence,
+        recorded_at: told.recorded_at,
         body: told.body(),
         row: told.row().cloned(),
         customer: told.customer,

@@ -201,12 +201,14 @@ async fn nobodys_mailbox_is_filled_with_questions() {
     for number in 0..3 {
         desk.subscriptions.register(Hash32([number; 32]), ADDRESS.to_owned()).await.unwrap();
     }
-    let refused = desk.subscriptions.register(Hash32([9; 32]), ADDRESS.to_owned()).await;
-    assert!(matches!(refused, Err(SubscribeError::AddressFull)), "{refused:?}");
+    for spelling in [ADDRESS, "mailto:Customer@example.net", "mailto:cus.tomer+9@EXAMPLE.net"] {
+        let refused = desk.subscriptions.register(Hash32([9; 32]), spelling.to_owned()).await;
+        assert!(matches!(refused, Err(SubscribeError::AddressFull)), "{spelling}: {refused:?}");
+    }
     desk.letters(3).await;
     desk.clock.advance(TimeDelta::hours(2));
     assert_eq!(desk.end().await, 3);
-    let refused = desk.register(ADDRESS).await;
+    let refused = desk.register("mailto:customer+1@example.net").await;
     assert!(matches!(refused, Err(SubscribeError::AddressFull)), "nor after they are over: {refused:?}");
     desk.clock.advance(TimeDelta::hours(22));
     desk.register(ADDRESS).await.unwrap();

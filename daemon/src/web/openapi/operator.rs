@@ -4,6 +4,7 @@ use super::history::{self, CURSOR, UNKNOWN_EVENT_TYPE};
 use super::refusals::{self, BODY, DEPOSIT, KEY, LOG, PART, PATH, QUERY, RUNNING, Refusal, VIEWS};
 use super::{Answer, Operation, get, post};
 
+mod notifications;
 mod shapes;
 
 pub(super) use shapes::SHAPES;
@@ -14,7 +15,7 @@ const LISTING_OF_STATUS: &[&str] = &["target", "after", "limit"];
 
 const WEBHOOKS: &str = "/operator/v1/notifications/webhooks";
 const WEBHOOK: &str = "/operator/v1/notifications/webhooks/{id}";
-const UNKNOWN_WEBHOOK: &[Refusal] = &[(404, &["unknown_webhook"])];
+pub(super) const UNKNOWN_WEBHOOK: &[Refusal] = &[(404, &["unknown_webhook"])];
 const MADE_WEBHOOK: &[Refusal] = &[
     (409, &["too_many_webhooks"]),
     (422, &["invalid_secret", "invalid_customer", "invalid_webhook", "invalid_url", "unknown_event_type"]),
@@ -26,7 +27,8 @@ const WEBHOOK_AS_IT_IS: &[Refusal] = &[(409, &["not_allowed"])];
 const ROTATED: &[Refusal] = &[(422, &["invalid_rotation", "invalid_webhook"])];
 const BEYOND_LOG: &[Refusal] = &[(422, &["invalid_position"])];
 const ATTEMPTS: &[Refusal] = &[(503, &["attempts_unavailable"])];
-const WEBHOOK_DONE: &[Refusal] = &[(503, &["busy", "desk_unavailable", "keys_unavailable", "outcome_unknown"])];
+pub(super) const WEBHOOK_DONE: &[Refusal] =
+    &[(503, &["busy", "desk_unavailable", "keys_unavailable", "outcome_unknown"])];
 
 pub(super) const OPERATIONS: &[Operation] = &[
     Operation {
@@ -192,6 +194,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
             Answer::Json("AttemptPage"),
         )
     },
+    notifications::DELIVERY,
+    notifications::LIST,
+    notifications::SHOW,
+    notifications::RESEND,
+    notifications::SIMULATE,
+    notifications::VERIFY,
     get("/operator/v1/totals", "What all deposits add up to.", Answer::Json("Totals")),
     get(
         "/operator/v1/ledger",

@@ -4,7 +4,7 @@
 use millrace_actors::projection::OFFSET_MAX;
 use serde_json::{Value, json};
 
-use crate::web::operator::{deposit_statuses, event_kinds};
+use crate::web::operator::{deposit_statuses, event_kinds, notification_patterns};
 use crate::web::{cursor, history};
 
 /// Plain text: no control characters, and not white space alone.
@@ -48,6 +48,7 @@ pub(super) fn schema(word: &str) -> Value {
         "offset" => json!({ "type": "integer", "minimum": 0, "maximum": OFFSET_MAX }),
         "cursor" => json!({ "type": "string", "pattern": cursor::PATTERN }),
         "event pattern" => json!({ "type": "string", "enum": history::patterns() }),
+        "notification pattern" => json!({ "type": "string", "enum": notification_patterns() }),
         "rows or none" | "seconds" => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         "hours" => json!({ "type": "integer", "minimum": 0, "maximum": 7 * 24 }),
         "stream" => json!({ "type": "string", "pattern": STREAM }),

@@ -104,6 +104,6 @@ impl From<Stored> for Attempt {
     }
 }
 
-fn time(ms: u64) -> Option<DateTime<Utc>> {
+pub(super) fn time(ms: u64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(i64::try_from(ms).ok()?)
 }

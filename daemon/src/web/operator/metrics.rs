@@ -1,5 +1,7 @@
 //! `/metrics`: the desk in Prometheus' text format, version 0.0.4, rendered from what is in memory.
 
+mod deliveries;
+
 use std::fmt::{Display, Write};
 use std::sync::Arc;
 
@@ -16,10 +18,13 @@ use super::OperatorState;
 const KIND: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> impl IntoResponse {
-    ([(CONTENT_TYPE, KIND)], render(&state))
+    let sums = state.deliveries.sums().await;
+    let mut page = render(&state);
+    deliveries::render(&mut page, &state, sums);
+    ([(CONTENT_TYPE, KIND)], page.0)
 }
 
-fn render(state: &OperatorState) -> String {
+fn render(state: &OperatorState) -> Page {
     let mut page = Page::default();
     let (views, head) = (state.views.position(), state.store.head());
     let totals = state.views.totals();
@@ -43,7 +48,7 @@ fn render(state: &OperatorState) -> String {
     page.one("millrace_reorg_lost_satoshi", "Deposits that reorganisations took after they were paid for.", lost);
     switches(&mut page, state);
     parts(&mut page, &state.tree.health().snapshot());
-    page.0
+    page
 }
 
 fn projections(page: &mut Page, projections: &[ProjectionStatus]) {
@@ -101,6 +106,11 @@ struct Page(String);
 impl Page {
     fn one(&mut self, name: &str, help: &str, value: impl Display) {
         self.head(name, help);
+        self.line(name, &[], value);
+    }
+
+    fn count(&mut self, name: &str, help: &str, value: impl Display) {
+        self.header(name, help, "counter");
         self.line(name, &[], value);
     }
 

@@ -9,6 +9,7 @@ mod attempts;
 mod backup;
 mod causes;
 mod customers;
+mod delivery;
 mod deposits;
 mod desk;
 mod history;
@@ -20,9 +21,12 @@ mod overview;
 mod parts;
 mod probes;
 mod projections;
+mod signatures;
+mod simulations;
 #[cfg(test)]
 mod tests;
 mod webhooks;
+mod webhooks_events;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -30,6 +34,7 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, patch, post};
+use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::operations::{self, Operations};
@@ -37,6 +42,8 @@ use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::stations::Stations;
 use millrace_actors::subscriptions::Subscriptions;
+use millrace_actors::subscriptions::deliveries::Deliveries;
+use millrace_actors::subscriptions::simulation::Simulator;
 use millrace_actors::supervision::Tree;
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
@@ -44,6 +51,7 @@ use tokio::sync::Semaphore;
 
 pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
+pub(super) use webhooks_events::patterns as notification_patterns;
 
 use super::openapi::{self, Face};
 use super::problem::Problem;
@@ -54,6 +62,8 @@ use super::token::{self, Token};
 pub struct OperatorState {
     operations: Operations,
     subscriptions: Subscriptions,
+    deliveries: Deliveries,
+    simulator: Simulator,
     views: Views,
     store: Store,
     tree: Tree,
@@ -74,6 +84,8 @@ pub struct Parts {
     pub operations: Operations,
     /// Whom notifications go to.
     pub subscriptions: Subscriptions,
+    /// How they get there.
+    pub deliveries: Deliveries,
     /// What is shown.
     pub views: Views,
     /// The log.
@@ -96,12 +108,15 @@ pub enum World {
 impl OperatorState {
     /// `log_file` is the store's own; backups are kept in `backups`, which need not exist yet.
     pub fn new(parts: Parts, log_file: PathBuf, backups: PathBuf) -> Self {
-        let Parts { operations, subscriptions, views, store, tree, reconciliation } = parts;
+        let Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation } = parts;
         let (reader, stations, world) = (OnceLock::new(), Stations::beside(&log_file), World::Real);
+        let simulator = Simulator::new(subscriptions.sinks().clone(), Arc::new(SystemClock));
         let looks = Arc::new(Semaphore::new(overview::LOOKS_AT_ONCE_MAX));
         Self {
             operations,
             subscriptions,
+            deliveries,
+            simulator,
             views,
             store,
             tree,
@@ -201,6 +216,12 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/notifications/webhooks/{id}/rotate", post(webhooks::rotate))
         .route("/operator/v1/notifications/webhooks/{id}/recover", post(webhooks::recover))
         .route("/operator/v1/notifications/webhooks/{id}/attempts", get(attempts::show))
+        .route("/operator/v1/notifications/webhooks/{id}/delivery", get(delivery::show))
+        .route("/operator/v1/notifications/webhooks-events", get(webhooks_events::list))
+        .route("/operator/v1/notifications/webhooks-events/{id}", get(webhooks_events::show))
+        .route("/operator/v1/notifications/webhooks-events/{id}/resend", post(webhooks_events::resend))
+        .route("/operator/v1/notifications/simulate-event", post(simulations::send))
+        .route("/operator/v1/notifications/verify-webhook-signature", post(signatures::verify))
         .route("/operator/v1/addresses", get(desk::addresses))
         .route("/operator/v1/totals", get(desk::totals))
         .route("/operator/v1/ledger", get(ledger::show))

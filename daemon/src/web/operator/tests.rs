@@ -9,7 +9,10 @@ mod moments;
 mod overview;
 mod projections;
 mod reads;
+mod signatures;
+mod simulations;
 mod webhooks;
+mod webhooks_events;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -21,12 +24,13 @@ use http::{Request, StatusCode};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::attempts::Limits;
 use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Append, Execution, Expected, Settings, Store, Write};
 use millrace_actors::operations;
 use millrace_actors::projection::{self, Views};
-use millrace_actors::subscriptions;
+use millrace_actors::subscriptions::{self, delivery};
 use millrace_actors::supervision::{Registry, Tree};
 use millrace_model::binding::Bound;
 use millrace_model::deposit::{
@@ -75,12 +79,20 @@ impl Desk {
         let clock = Arc::new(SystemClock);
         let settings = subscriptions::Settings { keys, sinks: Sinks::webhooks(Reach::Sandbox), clock };
         let subscriptions = subscriptions::start(&tree, store.clone(), settings).unwrap();
+        let settings = delivery::Settings {
+            path: path.with_file_name(delivery::FILE),
+            limits: Limits { kept: Duration::from_secs(3_600), bytes_max: 1 << 30 },
+            runtime: tokio::runtime::Handle::current(),
+            clock: Arc::new(SystemClock),
+        };
+        let deliveries = delivery::start(&tree, store.clone(), views.clone(), subscriptions.clone(), settings).unwrap();
         let token = Arc::new(Token::load_or_create(&folder.path().join("token")).unwrap());
         let backups = folder.path().join("backups");
         let reconciliation = tokio::sync::watch::channel(Vec::new()).1;
         let parts = Parts {
             operations,
             subscriptions,
+            deliveries,
             views: views.clone(),
             store: store.clone(),
             tree: tree.clone(),

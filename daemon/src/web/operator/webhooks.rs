@@ -125,7 +125,7 @@ struct EventName {
 
 /// Where to go on from here.
 #[derive(Debug, Serialize)]
-struct Link {
+pub(super) struct Link {
     href: String,
     rel: &'static str,
     method: &'static str,
@@ -139,8 +139,13 @@ pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Result<Repl
 }
 
 pub(super) async fn show(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
+    known(&state, id).map(|known| Reply(Webhook::of(&known, &state.subscriptions)))
+}
+
+/// A webhook that is not over.
+pub(super) fn known(state: &OperatorState, id: SubscriptionId) -> Result<Arc<Known>, Problem> {
     let list = state.subscriptions.list().ok_or_else(super::act::desk_unavailable)?;
-    list.get(&id).map(|known| Reply(Webhook::of(known, &state.subscriptions))).ok_or_else(unknown)
+    list.get(&id).cloned().ok_or_else(unknown)
 }
 
 pub(super) async fn create(
@@ -272,7 +277,7 @@ fn invalid_patch(why: String) -> Problem {
     Problem::unprocessable("invalid_patch", format!("The patch is refused: {why}."))
 }
 
-fn unknown() -> Problem {
+pub(super) fn unknown() -> Problem {
     Problem::not_found("unknown_webhook", "There is no such webhook.")
 }
 
@@ -316,19 +321,7 @@ fn refused(error: SubscribeError) -> Problem {
 impl Webhook {
     fn of(known: &Known, subscriptions: &Subscriptions) -> Self {
         let subscription = &known.subscription;
-        let (status, reason) = match &subscription.stopped {
-            _ if known.unreadable.is_some() => ("unreadable", Some("an event of it cannot be read".to_owned())),
-            None if subscription.is_served() => match subscriptions.way(known) {
-                Ok(()) => ("enabled", None),
-                Err(why) => ("unreachable", Some(why.to_string())),
-            },
-            None => ("unproved", None),
-            Some(Stopped::Paused) => ("paused", None),
-            Some(Stopped::Unproved) => {
-                ("unproved", Some("its receiver did not prove that it holds the secret".to_owned()))
-            }
-            Some(Stopped::Disabled { why }) => ("disabled", Some(why.sentence().to_owned())),
-        };
+        let (status, reason) = status(known, subscriptions);
         Self {
             id: subscription.id,
             url: known.endpoint.as_ref().ok().map(|endpoint| endpoint.url.clone()),
@@ -345,6 +338,22 @@ impl Webhook {
     }
 }
 
+/// Whether it is served, in a word, and why not.
+pub(super) fn status(known: &Known, subscriptions: &Subscriptions) -> (&'static str, Option<String>) {
+    let subscription = &known.subscription;
+    match &subscription.stopped {
+        _ if known.unreadable.is_some() => ("unreadable", Some("an event of it cannot be read".to_owned())),
+        None if subscription.is_served() => match subscriptions.way(known) {
+            Ok(()) => ("enabled", None),
+            Err(why) => ("unreachable", Some(why.to_string())),
+        },
+        None => ("unproved", None),
+        Some(Stopped::Paused) => ("paused", None),
+        Some(Stopped::Unproved) => ("unproved", Some("its receiver did not prove that it holds the secret".to_owned())),
+        Some(Stopped::Disabled { why }) => ("disabled", Some(why.sentence().to_owned())),
+    }
+}
+
 impl EventName {
     fn of(name: &str) -> Self {
         let description = NotificationType::parse(name).map_or("All of these.", NotificationType::description);
@@ -354,6 +363,13 @@ impl EventName {
 
 fn links(id: SubscriptionId) -> Vec<Link> {
     let href = format!("/operator/v1/notifications/webhooks/{id}");
-    let link = |rel, method| Link { href: href.clone(), rel, method };
-    vec![link("self", "GET"), link("update", "PATCH"), link("delete", "DELETE")]
+    let link = |end: &str, rel, method| Link::new(format!("{href}{end}"), rel, method);
+    let itself = [link("", "self", "GET"), link("", "update", "PATCH"), link("", "delete", "DELETE")];
+    itself.into_iter().chain([link("/delivery", "delivery", "GET"), link("/attempts", "attempts", "GET")]).collect()
+}
+
+impl Link {
+    pub(super) fn new(href: String, rel: &'static str, method: &'static str) -> Self {
+        Self { href, rel, method }
+    }
 }

@@ -176,3 +176,15 @@ fn a_row_has_the_names_of_the_bridge() {
     let back: HistoryRow = serde_json::from_value(parsed(&notifications[3])["resource"].clone()).unwrap();
     assert_eq!(Some(&back), notifications[3].row());
 }
+
+#[test]
+fn a_simulation_is_an_example_that_says_so() {
+    let (id, at) = (Uuid::from_u128(7), DateTime::<Utc>::from_timestamp(1_800_000_000, 0).unwrap());
+    for kind in NotificationType::ALL {
+        let body: Value = serde_json::from_str(&kind.simulation(id, at)).unwrap();
+        assert_eq!(misfit(&body, &kind.schema()), None);
+        assert_eq!((&body["id"], &body["simulation"]), (&serde_json::json!(id), &Value::Bool(true)));
+        assert_eq!(body["create_time"], "2027-01-15T08:00:00Z");
+        assert_eq!(kind.example().get("simulation"), None, "no other has it");
+    }
+}

@@ -141,6 +141,7 @@ impl Engine {
             sinks: Sinks::webhooks(Reach::Sandbox),
             source,
             clock: Arc::new(SystemClock),
+            figures: Arc::default(),
             log_head: u64::MAX,
         };
         let (commands, received) = mpsc::channel(64);

@@ -1,5 +1,6 @@
 //! The shapes of the operator API: what requests and answers consist of.
 
+use super::notifications;
 use crate::web::openapi::{Shape, Source, history};
 
 const SHAPES_OF_CLI: &str = include_str!("../../shapes.rs");
@@ -16,7 +17,7 @@ const ATTEMPTS: &str = include_str!("../../operator/attempts.rs");
 const WEBHOOKS: &str = include_str!("../../operator/webhooks.rs");
 const PROBES: &str = include_str!("../../operator/probes.rs");
 
-const WEBHOOK_STATUS: &str = "=enabled|paused|unproved|disabled|unreadable|unreachable";
+pub(super) const WEBHOOK_STATUS: &str = "=enabled|paused|unproved|disabled|unreadable|unreachable";
 const WEBHOOK: &[(&str, &str)] = &[
     ("id", "uuid"),
     ("url", "string?"),
@@ -35,6 +36,15 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
     history::HISTORY_LINE,
     history::EVENT_TYPES_SHAPE,
     history::EVENT_TYPE,
+    notifications::DELIVERY_SHAPE,
+    notifications::NOTIFICATION_LIST,
+    notifications::NOTIFICATION,
+    notifications::RESENT,
+    notifications::RESEND_SHAPE,
+    notifications::SIMULATION,
+    notifications::SIMULATED,
+    notifications::RECEIVED,
+    notifications::VERIFICATION,
     Shape {
         name: "DepositPage",
         fields: &[("deposits", "[Deposit]"), ("next", "string?")],

@@ -105,7 +105,7 @@ async fn a_part_is_stopped_started_and_restarted_by_its_name() {
 
     let parts = desk.got("/operator/v1/parts").await;
     let names: Vec<_> = parts["parts"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["event_store", "projection", "operations", "subscriptions"]);
+    assert_eq!(names, ["event_store", "projection", "operations", "subscriptions", "delivery"]);
     let (status, problem) = desk.post("/operator/v1/parts/nobody/restart", "").await;
     assert_eq!((status.as_u16(), problem["code"].as_str()), (404, Some("unknown_part")));
     desk.tree.shutdown(Duration::from_secs(4)).await;

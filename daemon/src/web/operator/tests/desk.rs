@@ -190,6 +190,15 @@ async fn metrics_are_lines_prometheus_reads() {
         "millrace_part_up{part=\"projection\"} 1",
         "millrace_part_state{part=\"projection\",state=\"running\"} 1",
         "# TYPE millrace_part_restarts_total counter",
+        "millrace_webhooks{status=\"disabled\"} 0",
+        "millrace_delivery_delivered_total 0",
+        "# TYPE millrace_delivery_latency_seconds histogram",
+        "millrace_delivery_latency_seconds_bucket{le=\"0.01\"} 0",
+        "millrace_delivery_latency_seconds_bucket{le=\"2.5\"} 0",
+        "millrace_delivery_latency_seconds_bucket{le=\"86400\"} 0",
+        "millrace_delivery_latency_seconds_count 0",
+        "millrace_delivery_in_flight 0",
+        "millrace_delivery_backlog_positions{webhooks=\"served\"} 0",
     ] {
         assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
     }

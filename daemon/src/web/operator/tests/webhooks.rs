@@ -27,7 +27,7 @@ async fn a_webhook_is_made_with_its_secret_and_links_and_shown_without_the_secre
     assert_eq!((status.as_u16(), made["status"].as_str()), (201, Some("enabled")), "{made}");
     assert!(made["secret"].as_str().unwrap().starts_with("whsec_"));
     let rels: Vec<_> = made["links"].as_array().unwrap().iter().map(|link| link["rel"].as_str().unwrap()).collect();
-    assert_eq!(rels, ["self", "update", "delete"]);
+    assert_eq!(rels, ["self", "update", "delete", "delivery", "attempts"]);
 
     let shown = desk.got(made["links"][0]["href"].as_str().unwrap()).await;
     assert_eq!((shown["url"].as_str(), shown.get("secret")), (Some("https://shop.example/told?from=desk"), None));

@@ -106,7 +106,15 @@ fn sink(channel: &Brokered<Fake>) -> Arc<dyn Sink> {
 async fn deliver(sink: &Arc<dyn Sink>, count: u128) -> Vec<Ended> {
     let delivering = (1..=count).map(async |number| {
         let (kind, body) = (Arc::from("k"), Bytes::from_static(b"body"));
-        let outgoing = Outgoing { position: 1, id: Uuid::from_u128(number), key: None, kind, customer: None, body };
+        let outgoing = Outgoing {
+            position: 1,
+            id: Uuid::from_u128(number),
+            key: None,
+            kind,
+            customer: None,
+            body,
+            recorded_ms: None,
+        };
         sink.deliver(Message { outgoing: &outgoing, attempt: 1, started_ms: 0, clock: &SystemClock }).await
     });
     join_all(delivering).await
