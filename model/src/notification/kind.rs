@@ -13,8 +13,7 @@ use crate::ledger::Ticker;
 /// A type of notification.
 ///
 /// The nine of deposits and withdrawals are the names that the bridge's customers were promised; a payout is called a
-/// withdrawal. Those of the desk are for operators. What has no source in the log has no type: an operator's conditions
-/// (a part that is down, a low balance) and a subscription that was switched off are none yet.
+/// withdrawal. Those of the desk are for operators. What has no source in the log has no type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotificationType {
     /// A deposit is in no block: it was just seen, or a reorganisation took its block.
@@ -39,6 +38,14 @@ pub enum NotificationType {
     DeskHalted,
     /// The desk goes on.
     DeskResumed,
+    /// A part of the desk, or what it depends on, is down.
+    DeskPartDown,
+    /// It is up again.
+    DeskPartUp,
+    /// The hot wallet or the exchange account holds too little.
+    DeskBalanceLow,
+    /// It holds enough again.
+    DeskBalanceRestored,
 }
 
 /// What a notification is about.
@@ -101,7 +108,7 @@ impl ResourceType {
 
 impl NotificationType {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::DepositPending,
         Self::DepositWaitForConfirmation,
         Self::DepositConfirmed,
@@ -113,6 +120,10 @@ impl NotificationType {
         Self::WithdrawalConfirmed,
         Self::DeskHalted,
         Self::DeskResumed,
+        Self::DeskPartDown,
+        Self::DeskPartUp,
+        Self::DeskBalanceLow,
+        Self::DeskBalanceRestored,
     ];
 
     /// Its name. Never changes.
@@ -129,6 +140,10 @@ impl NotificationType {
             Self::WithdrawalConfirmed => "Withdrawal.Confirmed",
             Self::DeskHalted => "Desk.Halted",
             Self::DeskResumed => "Desk.Resumed",
+            Self::DeskPartDown => "Desk.Part_Down",
+            Self::DeskPartUp => "Desk.Part_Up",
+            Self::DeskBalanceLow => "Desk.Balance_Low",
+            Self::DeskBalanceRestored => "Desk.Balance_Restored",
         }
     }
 
@@ -162,6 +177,12 @@ impl NotificationType {
             Self::WithdrawalConfirmed => "The payout is final.",
             Self::DeskHalted => "No order and no payout goes out until an operator resumes.",
             Self::DeskResumed => "An operator lets orders and payouts go out again.",
+            Self::DeskPartDown => {
+                "A part of the desk, or a node or exchange it depends on, has been failing for longer than is borne."
+            }
+            Self::DeskPartUp => "What was told to be down has been well for a while.",
+            Self::DeskBalanceLow => "The hot wallet or the exchange account holds less than the operator wants there.",
+            Self::DeskBalanceRestored => "What was told to be low is well above what the operator wants there.",
         }
     }
 
@@ -176,7 +197,12 @@ impl NotificationType {
             | Self::WithdrawalSubmitted
             | Self::WithdrawalFailed
             | Self::WithdrawalConfirmed => ResourceType::Withdrawal,
-            Self::DeskHalted | Self::DeskResumed => ResourceType::Desk,
+            Self::DeskHalted
+            | Self::DeskResumed
+            | Self::DeskPartDown
+            | Self::DeskPartUp
+            | Self::DeskBalanceLow
+            | Self::DeskBalanceRestored => ResourceType::Desk,
         }
     }
 
