@@ -26,9 +26,10 @@ use crate::alert::{Alert, BalanceLow, BalanceRestored, DownReason, PartDown, Par
 use crate::deposit::{Deposit, Method, Outcome, PayoutBasis, Stage};
 use crate::desk::{self, HaltCause, Place};
 use crate::event::{Event, Recorded};
-use crate::ids::{DepositId, Hash32, Position};
+use crate::ids::{DepositId, Hash32, Position, StreamName, SubscriptionId};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Rate, Sky};
+use crate::subscription::{self, Disabling};
 
 /// What the ids of notifications are made in. Never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7f3b_42c1_95d8_4e0a_8c66_1d2f_e0b9_57a4);
@@ -45,7 +46,8 @@ pub struct Notification {
     pub deposit: Option<DepositId>,
     /// The address that is paid, unless it is about the desk or a deposit that belongs to nobody.
     pub customer: Option<String>,
-    /// 1 for a deposit's first, without gaps. Of the desk's own, the version of the desk's stream: it grows.
+    /// 1 for a deposit's first, without gaps. Of the desk's own, the version of the desk's stream, or of the subscription's that it
+    /// is about: it grows.
     pub sequence: u32,
     /// The event that it comes from. Every event is told once at most.
     pub position: Position,
@@ -63,6 +65,8 @@ pub enum Resource {
     Transaction(Box<Transaction>),
     /// The desk.
     Desk(DeskState),
+    /// A subscription.
+    Webhook(WebhookState),
     /// A part of it, or what it depends on.
     Part(PartState),
     /// What one of its places holds.
@@ -98,6 +102,15 @@ pub struct DeskState {
     pub halted: bool,
     /// Why: the cause's word.
     pub cause: Option<String>,
+}
+
+/// A subscription that cannot be delivered to. Where it leads is its owner's alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WebhookState {
+    /// Which one.
+    pub webhook: SubscriptionId,
+    /// Why: the word of the event.
+    pub reason: Disabling,
 }
 
 /// A part of the desk, or something that it depends on.
@@ -165,7 +178,7 @@ impl Notification {
     pub fn row(&self) -> Option<&HistoryRow> {
         match &self.resource {
             Resource::Transaction(transaction) => Some(&transaction.row),
-            Resource::Desk(_) | Resource::Part(_) | Resource::Balance(_) => None,
+            Resource::Desk(_) | Resource::Webhook(_) | Resource::Part(_) | Resource::Balance(_) => None,
         }
     }
 
@@ -186,8 +199,14 @@ impl Notification {
 
     /// What an event of the desk tells, if anything.
     pub fn of_desk(recorded: &Recorded) -> Option<Self> {
-        let Event::Desk(event) = &recorded.event else { return None };
-        let (kind, resource) = of_desk(event)?;
+        let (kind, resource) = match (&recorded.event, &recorded.stream) {
+            (Event::Desk(event), _) => of_desk(event)?,
+            (Event::Subscription(subscription::Event::DeliveryDisabled(disabled)), StreamName::Subscription(id)) => {
+                let state = WebhookState { webhook: *id, reason: disabled.why };
+                (NotificationType::DeskWebhookDisabled, Resource::Webhook(state))
+            }
+            (_, _) => return None,
+        };
         let position = recorded.position;
         Some(Self {
             id: Uuid::new_v5(&NAMESPACE, format!("desk/{position}/{kind}").as_bytes()),
@@ -219,6 +238,7 @@ impl Notification {
             NotificationType::WithdrawalConfirmed => format!("A payout of {coins} is final."),
             NotificationType::DeskHalted => "The desk is halted: no order and no payout goes out.".to_owned(),
             NotificationType::DeskResumed => "The desk goes on.".to_owned(),
+            NotificationType::DeskWebhookDisabled => "A webhook is disabled; nothing is sent to it.".to_owned(),
             NotificationType::DeskPartDown => format!("{} is down.", self.about()),
             NotificationType::DeskPartUp => format!("{} is up again.", self.about()),
             NotificationType::DeskBalanceLow => format!("Too little in {}.", self.about()),
@@ -234,7 +254,7 @@ impl Notification {
                 let coin = coin.as_str();
                 format!("{place}: {balance} {coin} are there, at least {threshold} {coin} are wanted")
             }
-            Resource::Transaction(_) | Resource::Desk(_) => String::new(),
+            Resource::Transaction(_) | Resource::Desk(_) | Resource::Webhook(_) => String::new(),
         }
     }
 }

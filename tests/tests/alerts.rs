@@ -42,7 +42,7 @@ async fn on(desk: &Desk, alerts: &[&str]) -> Result<()> {
     .await
 }
 
-/// O9: a node that is gone is told to operators once, a desk that is killed meanwhile included, and that it is back.
+/// Also when the desk is killed in between.
 #[tokio::test]
 async fn a_node_that_is_gone_is_told_once_and_that_it_is_back() -> Result<()> {
     let mut desk = Desk::start(&SOON).await?;

@@ -96,7 +96,6 @@ impl Watched {
     }
 }
 
-/// O10: whoever is not there hears of it, once, and that it is over, also when the desk was restarted in between.
 #[tokio::test(start_paused = true)]
 async fn a_node_that_does_not_answer_is_told_once_and_that_it_answers_again_after_a_restart() {
     let desk = watched(Rig::new().await);
@@ -120,8 +119,9 @@ async fn a_node_that_does_not_answer_is_told_once_and_that_it_answers_again_afte
     );
 }
 
+/// O10: operators hear of it.
 #[tokio::test(start_paused = true)]
-async fn a_part_that_panics_again_and_again_is_told_to_be_down_until_it_runs() {
+async fn a_part_that_is_restarted_again_and_again_is_told_to_be_down_until_it_runs() {
     let desk = watched(Rig::new().await);
     for _ in 0..7 {
         desk.rig.tree.restart(scanner::PART).await.unwrap();

@@ -12,9 +12,10 @@ use crate::deposit::{
 };
 use crate::desk::{self, HaltCause, Halted, Place, Resumed};
 use crate::event::{Event as LogEvent, Recorded};
-use crate::ids::{CommandId, DepositId, Hash32, Outpoint, Position, StreamName};
+use crate::ids::{CommandId, DepositId, Hash32, Outpoint, Position, StreamName, SubscriptionId};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Rate};
+use crate::subscription::{DeliveryDisabled, Disabling};
 
 const ID: DepositId = DepositId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001));
 
@@ -54,8 +55,10 @@ fn of_desk(kind: NotificationType) -> Option<Notification> {
         BalanceLow { place, coin, balance: 99_000_000, threshold }.into(),
         BalanceRestored { place, coin, balance: 150_000_000, threshold }.into(),
     ];
-    let recorded = (1..).zip(events).map(|(version, event)| recorded(version, StreamName::Desk, LogEvent::Desk(event)));
-    recorded.filter_map(|recorded| Notification::of_desk(&recorded)).find(|told| told.kind == kind)
+    let desk = (1..).zip(events).map(|(version, event)| recorded(version, StreamName::Desk, LogEvent::Desk(event)));
+    let disabled = DeliveryDisabled { why: Disabling::Exhausted }.into();
+    let webhook = recorded(8, StreamName::Subscription(SubscriptionId(ID.0)), LogEvent::Subscription(disabled));
+    desk.chain([webhook]).filter_map(|recorded| Notification::of_desk(&recorded)).find(|told| told.kind == kind)
 }
 
 fn start() -> DateTime<Utc> {

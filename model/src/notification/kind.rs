@@ -38,6 +38,8 @@ pub enum NotificationType {
     DeskHalted,
     /// The desk goes on.
     DeskResumed,
+    /// A subscriber cannot be delivered to.
+    DeskWebhookDisabled,
     /// A part of the desk, or what it depends on, is down.
     DeskPartDown,
     /// It is up again.
@@ -108,7 +110,7 @@ impl ResourceType {
 
 impl NotificationType {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::DepositPending,
         Self::DepositWaitForConfirmation,
         Self::DepositConfirmed,
@@ -120,6 +122,7 @@ impl NotificationType {
         Self::WithdrawalConfirmed,
         Self::DeskHalted,
         Self::DeskResumed,
+        Self::DeskWebhookDisabled,
         Self::DeskPartDown,
         Self::DeskPartUp,
         Self::DeskBalanceLow,
@@ -140,6 +143,7 @@ impl NotificationType {
             Self::WithdrawalConfirmed => "Withdrawal.Confirmed",
             Self::DeskHalted => "Desk.Halted",
             Self::DeskResumed => "Desk.Resumed",
+            Self::DeskWebhookDisabled => "Desk.Webhook_Disabled",
             Self::DeskPartDown => "Desk.Part_Down",
             Self::DeskPartUp => "Desk.Part_Up",
             Self::DeskBalanceLow => "Desk.Balance_Low",
@@ -177,6 +181,9 @@ impl NotificationType {
             Self::WithdrawalConfirmed => "The payout is final.",
             Self::DeskHalted => "No order and no payout goes out until an operator resumes.",
             Self::DeskResumed => "An operator lets orders and payouts go out again.",
+            Self::DeskWebhookDisabled => {
+                "A webhook, or a customer's receiver, cannot be delivered to; nothing is sent there until it is resumed."
+            }
             Self::DeskPartDown => {
                 "A part of the desk, or a node or exchange it depends on, has been failing for longer than is borne."
             }
@@ -199,6 +206,7 @@ impl NotificationType {
             | Self::WithdrawalConfirmed => ResourceType::Withdrawal,
             Self::DeskHalted
             | Self::DeskResumed
+            | Self::DeskWebhookDisabled
             | Self::DeskPartDown
             | Self::DeskPartUp
             | Self::DeskBalanceLow

@@ -46,6 +46,10 @@ fn desk(kind: NotificationType) -> Value {
         NotificationType::DeskBalanceLow | NotificationType::DeskBalanceRestored => {
             balance(kind == NotificationType::DeskBalanceLow)
         }
+        NotificationType::DeskWebhookDisabled => object(&[
+            ("webhook", json!({ "type": "string", "format": "uuid" })),
+            ("reason", json!({ "type": "string", "enum": ["gone", "asked", "exhausted"] })),
+        ]),
         _ => object(&[
             ("halted", json!({ "const": kind == NotificationType::DeskHalted })),
             ("cause", json!({ "type": ["string", "null"] })),
@@ -126,6 +130,7 @@ pub(super) const fn states(kind: NotificationType) -> &'static [SubmitState] {
         NotificationType::WithdrawalConfirmed => &[State::Success],
         NotificationType::DeskHalted
         | NotificationType::DeskResumed
+        | NotificationType::DeskWebhookDisabled
         | NotificationType::DeskPartDown
         | NotificationType::DeskPartUp
         | NotificationType::DeskBalanceLow

@@ -23,6 +23,7 @@ pub(super) fn subject(kind: Kind, about: &Transaction, coins: &str) -> String {
         Kind::WithdrawalConfirmed => "Payout final",
         Kind::DeskHalted
         | Kind::DeskResumed
+        | Kind::DeskWebhookDisabled
         | Kind::DeskPartDown
         | Kind::DeskPartUp
         | Kind::DeskBalanceLow
@@ -53,6 +54,7 @@ pub(super) fn of_transaction(kind: Kind, about: &Transaction, coins: &str) -> St
         Kind::WithdrawalConfirmed => format!("Your payout of {coins} is final."),
         Kind::DeskHalted
         | Kind::DeskResumed
+        | Kind::DeskWebhookDisabled
         | Kind::DeskPartDown
         | Kind::DeskPartUp
         | Kind::DeskBalanceLow
@@ -65,6 +67,9 @@ pub(super) const fn of_desk(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::DeskHalted => {
             ("The desk is halted", "The desk is halted: no order and no payout goes out until an operator resumes.")
+        }
+        Kind::DeskWebhookDisabled => {
+            ("A webhook is disabled", "A webhook is disabled: nothing is sent to it until an operator resumes it.")
         }
         Kind::DeskPartDown => (
             "A part is down",

@@ -28,6 +28,7 @@ fn the_names_are_those_that_were_promised() {
             &[
                 "Desk.Halted",
                 "Desk.Resumed",
+                "Desk.Webhook_Disabled",
                 "Desk.Part_Down",
                 "Desk.Part_Up",
                 "Desk.Balance_Low",
@@ -45,7 +46,7 @@ fn the_names_are_those_that_were_promised() {
 
 #[test]
 fn a_pattern_is_all_a_group_or_a_name() {
-    for (text, count) in [("*", 15), ("Deposit.*", 4), ("Withdrawal.*", 5), ("Desk.*", 6), ("Deposit.Failed", 1)] {
+    for (text, count) in [("*", 16), ("Deposit.*", 4), ("Withdrawal.*", 5), ("Desk.*", 7), ("Deposit.Failed", 1)] {
         let pattern: Pattern = text.parse().unwrap();
         assert_eq!((pattern.to_string().as_str(), pattern.kinds().count()), (text, count));
         assert_eq!(serde_json::from_str::<Pattern>(&serde_json::to_string(&pattern).unwrap()).unwrap(), pattern);

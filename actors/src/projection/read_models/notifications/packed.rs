@@ -5,13 +5,14 @@ use chrono::{DateTime, Utc};
 use millrace_model::alert::DownReason;
 use millrace_model::deposit::Method;
 use millrace_model::desk::Place;
-use millrace_model::ids::{DepositId, Hash32};
+use millrace_model::ids::{DepositId, Hash32, SubscriptionId};
 use millrace_model::ledger::Ticker;
 use millrace_model::money::{Amount, Coin, Rate};
 use millrace_model::notification::{
     BalanceState, DeskState, HistoryRow, Notification, NotificationType, PartState, Resource, ResourceType,
-    SubmitState, Transaction,
+    SubmitState, Transaction, WebhookState,
 };
+use millrace_model::subscription::Disabling;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -23,6 +24,7 @@ const USUAL_BYTES: usize = 160;
 enum Packed {
     Transaction(Box<PackedTransaction>),
     Desk { recorded_at_us: i64, halted: bool, cause: Option<String> },
+    Webhook { recorded_at_us: i64, webhook: SubscriptionId, reason: Disabling },
     Part { recorded_at_us: i64, part: String, since_us: i64, reason: Option<DownReason> },
     Balance { recorded_at_us: i64, place: Place, coin: Ticker, low: bool, balance: String, threshold: String },
 }
@@ -96,6 +98,9 @@ pub(super) fn pack(told: &Notification) -> Vec<u8> {
         Resource::Desk(DeskState { halted, cause }) => {
             Packed::Desk { recorded_at_us, halted: *halted, cause: cause.clone() }
         }
+        Resource::Webhook(WebhookState { webhook, reason }) => {
+            Packed::Webhook { recorded_at_us, webhook: *webhook, reason: *reason }
+        }
         Resource::Part(state) => packed_part(recorded_at_us, state),
         Resource::Balance(state) => packed_balance(recorded_at_us, state),
     };
@@ -146,6 +151,9 @@ pub(in crate::projection) fn unpack(columns: Columns, packed: &[u8]) -> Option<N
         }
         Packed::Desk { recorded_at_us, halted, cause } => {
             (recorded_at_us, None, Resource::Desk(DeskState { halted, cause }))
+        }
+        Packed::Webhook { recorded_at_us, webhook, reason } => {
+            (recorded_at_us, None, Resource::Webhook(WebhookState { webhook, reason }))
         }
         Packed::Part { recorded_at_us, part, since_us, reason } => {
             let state = PartState { part, down: reason.is_some(), since: time(since_us)?, reason };
