@@ -19,13 +19,12 @@ use millrace_model::ids::StreamName;
 use millrace_model::ledger::Ticker;
 use millrace_protocols::alerting::{Balance, Health, Rules, Seen, Watch};
 use tokio::time::Instant;
-use xtra::Mailbox;
 
 use crate::clock::Clock;
 use crate::event_store::{ReadError, Store};
 use crate::market::unix_ms;
 use crate::operations::Operations;
-use crate::supervision::{Incarnation, PartHealth, Policy, Registry, Reporter, State, Tree, TreeError};
+use crate::supervision::{PartHealth, Registry, Reporter, State, Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "alerts";
@@ -72,41 +71,15 @@ impl Gauges {
 
 /// Adds the part to the tree.
 pub fn start(tree: &Tree, inside: Inside, gauges: Gauges, rules: Rules) -> Result<(), TreeError> {
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        inside: inside.clone(),
-        gauges: gauges.clone(),
-        rules,
-        seat,
-    })?;
-    Ok(())
-}
-
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    inside: Inside,
-    gauges: Gauges,
-    rules: Rules,
-    seat: Incarnation<Self>,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = Result<(), ReadError>;
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let (inside, gauges, rules) = (self.inside.clone(), self.gauges.clone(), self.rules);
-        let report = self.seat.report.clone();
-        self.seat.scope.spawn(async move {
+    tree.add_task(PART, move |report| {
+        let (inside, gauges) = (inside.clone(), gauges.clone());
+        async move {
             inside.store.ready_for(&report).await;
             let watch = remembered(&inside.store, rules)?;
             let began = (Instant::now(), unix_ms(inside.clock.now()));
             Alerts { inside, gauges, watch, began, report }.run().await
-        });
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {
-        Ok(())
-    }
+        }
+    })
 }
 
 /// A watch that knows what was told.

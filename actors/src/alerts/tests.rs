@@ -27,22 +27,15 @@ const RULES: Rules = Rules {
 #[derive(Clone, Default)]
 struct StandIn(watch::Sender<Option<Reporter>>);
 
-struct Nobody;
-
-impl xtra::Actor for Nobody {
-    type Stop = ();
-    async fn stopped(self) {}
-}
-
 impl StandIn {
     fn start(tree: &Tree) -> Self {
         let stand_in = Self::default();
         let newest = stand_in.0.clone();
-        let made = move |seat: Incarnation<Nobody>| {
-            newest.send_replace(Some(seat.report));
-            Nobody
+        let began = move |report| {
+            newest.send_replace(Some(report));
+            std::future::pending::<()>()
         };
-        tree.add(scanner::PART, Policy::permanent(), made).unwrap();
+        tree.add_task(scanner::PART, began).unwrap();
         stand_in
     }
 
