@@ -2,6 +2,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod alerts;
 pub mod auditor;
 pub mod binder;
 pub mod bitcoin_node;

@@ -14,6 +14,7 @@ mod tests;
 use std::sync::Arc;
 use std::time::Duration;
 
+use millrace_model::alert::Alert;
 use millrace_model::deposit::{Command, HoldReason, Rejection};
 use millrace_model::desk::{Coins, Desk, HaltCause, Place, Setting, Switch, TransferKind};
 use millrace_model::ids::{DepositId, Hash32, Position};
@@ -98,6 +99,7 @@ enum Request {
     Transfer { transfer: Transfer, note: Note, key: Option<String>, reply: oneshot::Sender<Declared> },
     SweepSeen { spend: Spend, reply: oneshot::Sender<Declared> },
     SpendsMatched { block_seq: u64, reply: oneshot::Sender<Declared> },
+    Alert { alert: Alert, reply: oneshot::Sender<Declared> },
 }
 
 /// Adds the service to the tree. What operators say of a deposit is sealed with these keys.
@@ -169,6 +171,11 @@ impl Operations {
     /// is known.
     pub async fn spends_matched(&self, block_seq: u64) -> Declared {
         self.call(|reply| Request::SpendsMatched { block_seq, reply }).await
+    }
+
+    /// Stores that a part is down or a balance low, or that it is over; nothing when that was told last.
+    pub async fn alert(&self, alert: Alert) -> Declared {
+        self.call(|reply| Request::Alert { alert, reply }).await
     }
 
     /// Where the switches stand. Until the log was read everything is off, so that nobody acts before he knows; the
@@ -272,13 +279,18 @@ async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, 
         Request::SpendsMatched { block_seq, reply } if !reply.is_closed() => {
             let _ = reply.send(desk.spends_matched(block_seq).await);
         }
+        Request::Alert { alert, reply } if !reply.is_closed() => {
+            tracing::info!(?alert, "operators are told");
+            let _ = reply.send(desk.alert(alert).await);
+        }
         Request::Deposit { .. }
         | Request::Switch { .. }
         | Request::Halt { .. }
         | Request::Resume { .. }
         | Request::Transfer { .. }
         | Request::SweepSeen { .. }
-        | Request::SpendsMatched { .. } => {}
+        | Request::SpendsMatched { .. }
+        | Request::Alert { .. } => {}
     }
 }
 

@@ -4,6 +4,7 @@
 //! Whatever is dead outside, the pages answer: the listeners are open before anything else is touched, and a part that
 //! cannot start is a line in the health, not an exit. Should the core itself end, the front answers ([`crate::front`]).
 
+mod alerting;
 mod outside;
 mod people;
 mod stand_ins;

@@ -5,6 +5,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod address_book;
+pub mod alert;
 pub mod binding;
 pub mod chain;
 pub mod comparison;

@@ -22,10 +22,12 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
+use crate::alert::{Alert, BalanceLow, BalanceRestored, DownReason, PartDown, PartUp};
 use crate::deposit::{Deposit, Method, Outcome, PayoutBasis, Stage};
-use crate::desk::{self, HaltCause};
+use crate::desk::{self, HaltCause, Place};
 use crate::event::{Event, Recorded};
 use crate::ids::{DepositId, Hash32, Position, StreamName, SubscriptionId};
+use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Rate, Sky};
 use crate::subscription::{self, Disabling};
 
@@ -65,6 +67,10 @@ pub enum Resource {
     Desk(DeskState),
     /// A subscription.
     Webhook(WebhookState),
+    /// A part of it, or what it depends on.
+    Part(PartState),
+    /// What one of its places holds.
+    Balance(BalanceState),
 }
 
 /// A deposit or withdrawal: the bridge's row, and what else is known.
@@ -107,6 +113,34 @@ pub struct WebhookState {
     pub reason: Disabling,
 }
 
+/// A part of the desk, or something that it depends on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PartState {
+    /// Its name in the health.
+    pub part: String,
+    /// Whether it is down.
+    pub down: bool,
+    /// Since when it is failing, or well.
+    pub since: DateTime<Utc>,
+    /// Why it is taken for down: the word of the event.
+    pub reason: Option<DownReason>,
+}
+
+/// What a place holds of a coin, and how much the operator wants there at least.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BalanceState {
+    /// Where.
+    pub place: Place,
+    /// Of which coin.
+    pub coin: Ticker,
+    /// Whether it is low.
+    pub low: bool,
+    /// How much is there, in coins.
+    pub balance: String,
+    /// How much is wanted at least, in coins.
+    pub threshold: String,
+}
+
 /// The JSON that is sent.
 #[derive(Serialize)]
 struct Body<'n> {
@@ -144,7 +178,7 @@ impl Notification {
     pub fn row(&self) -> Option<&HistoryRow> {
         match &self.resource {
             Resource::Transaction(transaction) => Some(&transaction.row),
-            Resource::Desk(_) | Resource::Webhook(_) => None,
+            Resource::Desk(_) | Resource::Webhook(_) | Resource::Part(_) | Resource::Balance(_) => None,
         }
     }
 
@@ -205,6 +239,22 @@ impl Notification {
             NotificationType::DeskHalted => "The desk is halted: no order and no payout goes out.".to_owned(),
             NotificationType::DeskResumed => "The desk goes on.".to_owned(),
             NotificationType::DeskWebhookDisabled => "A webhook is disabled; nothing is sent to it.".to_owned(),
+            NotificationType::DeskPartDown => format!("{} is down.", self.about()),
+            NotificationType::DeskPartUp => format!("{} is up again.", self.about()),
+            NotificationType::DeskBalanceLow => format!("Too little in {}.", self.about()),
+            NotificationType::DeskBalanceRestored => format!("Enough in {}.", self.about()),
+        }
+    }
+
+    /// Which part; or which place, and how much is there.
+    fn about(&self) -> String {
+        match &self.resource {
+            Resource::Part(state) => state.part.clone(),
+            Resource::Balance(BalanceState { place, coin, balance, threshold, .. }) => {
+                let coin = coin.as_str();
+                format!("{place}: {balance} {coin} are there, at least {threshold} {coin} are wanted")
+            }
+            Resource::Transaction(_) | Resource::Desk(_) | Resource::Webhook(_) => String::new(),
         }
     }
 }
@@ -215,13 +265,39 @@ fn of_desk(event: &desk::Event) -> Option<(NotificationType, Resource)> {
             (NotificationType::DeskHalted, DeskState { halted: true, cause: Some(cause(&halted.cause).to_owned()) })
         }
         desk::Event::Resumed(_) => (NotificationType::DeskResumed, DeskState { halted: false, cause: None }),
-        // What an operator did himself, and what the books need to know.
+        // What an operator did himself, and what the books need to know; what is an alert tells of something else.
         desk::Event::SwitchSet(_)
         | desk::Event::TransferDeclared(_)
         | desk::Event::SweepSeen(_)
-        | desk::Event::SpendsMatched(_) => return None,
+        | desk::Event::SpendsMatched(_)
+        | desk::Event::PartDown(_)
+        | desk::Event::PartUp(_)
+        | desk::Event::BalanceLow(_)
+        | desk::Event::BalanceRestored(_) => return Alert::of(event).map(of_alert),
     };
     Some((kind, Resource::Desk(state)))
+}
+
+fn of_alert(alert: Alert) -> (NotificationType, Resource) {
+    let part = |part, since, reason: Option<DownReason>| {
+        Resource::Part(PartState { part, down: reason.is_some(), since, reason })
+    };
+    let balance = |place, coin: Ticker, low, units: [u64; 2]| {
+        let [balance, threshold] = units.map(|units| coin.amount(units.into()));
+        Resource::Balance(BalanceState { place, coin, low, balance, threshold })
+    };
+    match alert {
+        Alert::PartDown(PartDown { part: name, since, reason }) => {
+            (NotificationType::DeskPartDown, part(name, since, Some(reason)))
+        }
+        Alert::PartUp(PartUp { part: name, since }) => (NotificationType::DeskPartUp, part(name, since, None)),
+        Alert::BalanceLow(BalanceLow { place, coin, balance: units, threshold }) => {
+            (NotificationType::DeskBalanceLow, balance(place, coin, true, [units, threshold]))
+        }
+        Alert::BalanceRestored(BalanceRestored { place, coin, balance: units, threshold }) => {
+            (NotificationType::DeskBalanceRestored, balance(place, coin, false, [units, threshold]))
+        }
+    }
 }
 
 fn cause(cause: &HaltCause) -> &'static str {

@@ -4,6 +4,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod alerting;
 pub mod book;
 pub mod chain_watch;
 pub mod challenge;

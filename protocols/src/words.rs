@@ -3,6 +3,7 @@
 //! Made of the very body that is sent to machines, so both say the same. Nothing here trusts a text: what is put into a line is
 //! freed of control characters and cut, what is put into HTML is escaped.
 
+mod alert;
 pub mod confirm;
 mod html;
 mod sentence;
@@ -100,6 +101,9 @@ impl Words {
     /// Reads a notification's body. `public` is the desk's public address, without a slash at its end.
     pub fn read(body: &[u8], public: Option<&str>) -> Result<Self, Unreadable> {
         let body: Body<'_> = serde_json::from_slice(body)?;
+        if let Some(words) = alert::read(&body)? {
+            return Ok(words);
+        }
         match body.event_type.resource() {
             ResourceType::Deposit | ResourceType::Withdrawal => {
                 Ok(of_transaction(&body, &serde_json::from_str(body.resource.get())?, public))

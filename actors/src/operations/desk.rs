@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use millrace_model::alert::Alert;
 use millrace_model::desk::{
     Closed, Desk, Event, HaltCause, Halted, Resumed, Setting, SpendsMatched, SweepSeen, Switch, SwitchSet,
     TransferDeclared,
@@ -111,6 +112,12 @@ impl DeskStream {
     pub(super) async fn spends_matched(&self, block_seq: u64) -> Declared {
         let is_new = |desk: &Desk| desk.spends().matched_to().is_none_or(|before| before < block_seq);
         self.change("MatchSpends", |desk| is_new(desk).then(|| SpendsMatched { block_seq }.into())).await
+    }
+
+    /// Stores an alert that is news.
+    pub(super) async fn alert(&self, alert: Alert) -> Declared {
+        let is_new = |desk: &Desk| desk.alerts().is_new(&alert);
+        self.change(alert.command(), |desk| is_new(desk).then(|| alert.clone().into())).await
     }
 
     /// Stores what changes the desk as it is; nothing when nothing does.

@@ -4,6 +4,7 @@
 //! the sandbox. Unknown keys, missing secrets and impossible values are all refused at once, each with its file and
 //! line or its variable, and how to mend it. `millrace.example.toml` at the top of the repository explains every key.
 
+mod alerts;
 mod c2cx;
 mod desk;
 mod layers;
@@ -25,6 +26,7 @@ mod tests;
 use std::ffi::OsString;
 use std::path::Path;
 
+pub use alerts::Alerts;
 pub use c2cx::C2cx;
 pub use desk::{Desk, LogFilter, LogFormat, head_file_of};
 pub use layers::Entry;
@@ -60,6 +62,8 @@ pub struct Config {
     pub c2cx: C2cx,
     /// Who is told.
     pub subscriptions: Subscriptions,
+    /// When operators are told of the desk's own troubles.
+    pub alerts: Alerts,
     /// The ways out for notifications, besides webhooks.
     pub notify: Notify,
     /// And those to people.
@@ -111,6 +115,7 @@ pub fn parse(
         skycoin: Skycoin::read(&mut layers),
         c2cx: C2cx::read(&mut layers),
         subscriptions: Subscriptions::read(&mut layers),
+        alerts: Alerts::read(&mut layers),
         notify: Notify::read(&mut layers),
         people: People::read(&mut layers),
         sandbox: Sandbox::read(&mut layers, in_sandbox, &desk.data_dir),

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use anyhow::Context;
+use millrace_actors::alerts::Gauges;
 use millrace_actors::auditor;
 use millrace_actors::binder::{self, BindRequest};
 use millrace_actors::brakes;
@@ -54,6 +55,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::alerting;
 use super::outside::{self, Outside};
 use super::people;
 use super::stand_ins;
@@ -109,6 +111,8 @@ pub(super) struct Core {
     pub deliveries: Deliveries,
     pub health: Registry,
     pub clock: Arc<dyn Clock>,
+    /// The balances of which operators are told when they are low.
+    pub gauges: Gauges,
     /// The places outside, as they were last compared with the books.
     pub reconciliation: watch::Sender<Vec<Compared>>,
     /// Where the sandbox is, once that is known; `None` with real nodes.
@@ -188,6 +192,7 @@ fn start_core(config: &Config, http: runtime::Handle) -> anyhow::Result<Core> {
         sealer::Settings { clock: clock.clone(), after: config.desk.seal_after, execution: Execution::Thread };
     sealer::start(&followers, store.clone(), sealing)?;
     stations::keeper::start(&followers, store.clone(), Stations::beside(&data_dir.join(LOG_FILE)))?;
+    let gauges = alerting::start(&followers, config, (&store, &operations), &clock)?;
     let sandbox = config.sandbox.enabled.then(|| stand_ins::start(&tree, &config.sandbox)).transpose()?;
     let reconciliation = watch::Sender::default();
     Ok(Core {
@@ -201,6 +206,7 @@ fn start_core(config: &Config, http: runtime::Handle) -> anyhow::Result<Core> {
         deliveries,
         health,
         clock,
+        gauges,
         reconciliation,
         sandbox,
     })
@@ -328,6 +334,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
     decider::start(&core.followers, deposits.clone(), terms(config, market.clone()))?;
     let stock =
         stock::start(&core.followers, outside.skycoin.clone(), Arc::clone(&core.clock), stock_settings(config))?;
+    core.gauges.set(alerting::gauges(config, &stock, market.as_ref()));
     let watched =
         finality::Settings { confirmations: u64::from(config.skycoin.confirmations), poll: config.skycoin.poll };
     finality::start(&core.followers, deposits.clone(), outside.skycoin.clone(), watched)?;

@@ -5,13 +5,15 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Notification, NotificationType, ResourceType, Told};
+use crate::alert::{BalanceLow, BalanceRestored, DownReason, PartDown, PartUp};
 use crate::deposit::{
     BlockRef, Confirmed, Customer, Detected, Event, Held, HoldReason, Matured, Method, Mined, PayoutBasis,
     PayoutIntended, PayoutSigned, RefundDue, Sent, StatusWaitDecide, StatusWaitSend, Vanished, evolve,
 };
-use crate::desk::{self, HaltCause, Halted, Resumed};
+use crate::desk::{self, HaltCause, Halted, Place, Resumed};
 use crate::event::{Event as LogEvent, Recorded};
 use crate::ids::{CommandId, DepositId, Hash32, Outpoint, Position, StreamName, SubscriptionId};
+use crate::ledger::Ticker;
 use crate::money::{Amount, Rate};
 use crate::subscription::{DeliveryDisabled, Disabling};
 
@@ -43,15 +45,27 @@ fn of_life(kind: NotificationType) -> Option<Notification> {
 
 fn of_desk(kind: NotificationType) -> Option<Notification> {
     let cause = HaltCause::Operator { note: String::new() };
-    let events: [desk::Event; 2] = [Halted { cause }.into(), Resumed { note: String::new() }.into()];
+    let (place, coin, threshold) = (Place::HotWallet, Ticker::Sky, 100_000_000);
+    let (part, since) = (|| "bitcoin_node".to_owned(), start());
+    let events: [desk::Event; 6] = [
+        Halted { cause }.into(),
+        Resumed { note: String::new() }.into(),
+        PartDown { part: part(), since, reason: DownReason::Unreachable }.into(),
+        PartUp { part: part(), since: since + TimeDelta::minutes(3) }.into(),
+        BalanceLow { place, coin, balance: 99_000_000, threshold }.into(),
+        BalanceRestored { place, coin, balance: 150_000_000, threshold }.into(),
+    ];
     let desk = (1..).zip(events).map(|(version, event)| recorded(version, StreamName::Desk, LogEvent::Desk(event)));
     let disabled = DeliveryDisabled { why: Disabling::Exhausted }.into();
-    let webhook = recorded(4, StreamName::Subscription(SubscriptionId(ID.0)), LogEvent::Subscription(disabled));
+    let webhook = recorded(8, StreamName::Subscription(SubscriptionId(ID.0)), LogEvent::Subscription(disabled));
     desk.chain([webhook]).filter_map(|recorded| Notification::of_desk(&recorded)).find(|told| told.kind == kind)
 }
 
+fn start() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_767_225_600, 0).expect("2026 is a year")
+}
+
 fn recorded(version: u64, stream: StreamName, event: LogEvent) -> Recorded {
-    let start = DateTime::<Utc>::from_timestamp(1_767_225_600, 0).expect("2026 is a year");
     Recorded {
         position: 100 + Position::from(version),
         stream,
@@ -60,7 +74,7 @@ fn recorded(version: u64, stream: StreamName, event: LogEvent) -> Recorded {
         causation: None,
         correlation: None,
         command_id: CommandId([0; 16]),
-        recorded_at: start + TimeDelta::minutes(i64::try_from(version).unwrap_or(0)),
+        recorded_at: start() + TimeDelta::minutes(i64::try_from(version).unwrap_or(0)),
     }
 }
 

@@ -13,8 +13,7 @@ use crate::ledger::Ticker;
 /// A type of notification.
 ///
 /// The nine of deposits and withdrawals are the names that the bridge's customers were promised; a payout is called a
-/// withdrawal. Those of the desk are for operators. What has no source in the log has no type: an operator's conditions
-/// (a part that is down, a low balance) have none.
+/// withdrawal. Those of the desk are for operators. What has no source in the log has no type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotificationType {
     /// A deposit is in no block: it was just seen, or a reorganisation took its block.
@@ -41,6 +40,14 @@ pub enum NotificationType {
     DeskResumed,
     /// A subscriber cannot be delivered to.
     DeskWebhookDisabled,
+    /// A part of the desk, or what it depends on, is down.
+    DeskPartDown,
+    /// It is up again.
+    DeskPartUp,
+    /// The hot wallet or the exchange account holds too little.
+    DeskBalanceLow,
+    /// It holds enough again.
+    DeskBalanceRestored,
 }
 
 /// What a notification is about.
@@ -103,7 +110,7 @@ impl ResourceType {
 
 impl NotificationType {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
         Self::DepositPending,
         Self::DepositWaitForConfirmation,
         Self::DepositConfirmed,
@@ -116,6 +123,10 @@ impl NotificationType {
         Self::DeskHalted,
         Self::DeskResumed,
         Self::DeskWebhookDisabled,
+        Self::DeskPartDown,
+        Self::DeskPartUp,
+        Self::DeskBalanceLow,
+        Self::DeskBalanceRestored,
     ];
 
     /// Its name. Never changes.
@@ -133,6 +144,10 @@ impl NotificationType {
             Self::DeskHalted => "Desk.Halted",
             Self::DeskResumed => "Desk.Resumed",
             Self::DeskWebhookDisabled => "Desk.Webhook_Disabled",
+            Self::DeskPartDown => "Desk.Part_Down",
+            Self::DeskPartUp => "Desk.Part_Up",
+            Self::DeskBalanceLow => "Desk.Balance_Low",
+            Self::DeskBalanceRestored => "Desk.Balance_Restored",
         }
     }
 
@@ -169,6 +184,12 @@ impl NotificationType {
             Self::DeskWebhookDisabled => {
                 "A webhook, or a customer's receiver, cannot be delivered to; nothing is sent there until it is resumed."
             }
+            Self::DeskPartDown => {
+                "A part of the desk, or a node or exchange it depends on, has been failing for longer than is borne."
+            }
+            Self::DeskPartUp => "What was told to be down has been well for a while.",
+            Self::DeskBalanceLow => "The hot wallet or the exchange account holds less than the operator wants there.",
+            Self::DeskBalanceRestored => "What was told to be low is well above what the operator wants there.",
         }
     }
 
@@ -183,7 +204,13 @@ impl NotificationType {
             | Self::WithdrawalSubmitted
             | Self::WithdrawalFailed
             | Self::WithdrawalConfirmed => ResourceType::Withdrawal,
-            Self::DeskHalted | Self::DeskResumed | Self::DeskWebhookDisabled => ResourceType::Desk,
+            Self::DeskHalted
+            | Self::DeskResumed
+            | Self::DeskWebhookDisabled
+            | Self::DeskPartDown
+            | Self::DeskPartUp
+            | Self::DeskBalanceLow
+            | Self::DeskBalanceRestored => ResourceType::Desk,
         }
     }
 

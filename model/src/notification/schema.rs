@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::kind::{NotificationType, ResourceType};
 use super::row::SubmitState;
+use crate::alert::DownReason;
+use crate::desk::Place;
 use crate::ledger::Ticker;
 
 /// The version of the body's shape. Another one when a field goes, or changes.
@@ -34,15 +36,49 @@ pub(super) fn of(kind: NotificationType) -> Value {
 fn resource(kind: NotificationType) -> Value {
     match kind.resource() {
         ResourceType::Deposit | ResourceType::Withdrawal => transaction(kind),
-        ResourceType::Desk if kind == NotificationType::DeskWebhookDisabled => object(&[
+        ResourceType::Desk => desk(kind),
+    }
+}
+
+fn desk(kind: NotificationType) -> Value {
+    match kind {
+        NotificationType::DeskPartDown | NotificationType::DeskPartUp => part(kind == NotificationType::DeskPartDown),
+        NotificationType::DeskBalanceLow | NotificationType::DeskBalanceRestored => {
+            balance(kind == NotificationType::DeskBalanceLow)
+        }
+        NotificationType::DeskWebhookDisabled => object(&[
             ("webhook", json!({ "type": "string", "format": "uuid" })),
             ("reason", json!({ "type": "string", "enum": ["gone", "asked", "exhausted"] })),
         ]),
-        ResourceType::Desk => object(&[
+        _ => object(&[
             ("halted", json!({ "const": kind == NotificationType::DeskHalted })),
             ("cause", json!({ "type": ["string", "null"] })),
         ]),
     }
+}
+
+fn part(down: bool) -> Value {
+    let reason = match down {
+        true => json!({ "type": "string", "enum": DownReason::ALL.map(DownReason::as_str) }),
+        false => json!({ "type": "null" }),
+    };
+    object(&[
+        ("part", json!({ "type": "string" })),
+        ("down", json!({ "const": down })),
+        ("since", time()),
+        ("reason", reason),
+    ])
+}
+
+fn balance(low: bool) -> Value {
+    let coins = Ticker::ALL.map(Ticker::as_str);
+    object(&[
+        ("place", json!({ "type": "string", "enum": [Place::HotWallet.as_str(), Place::Exchange.as_str()] })),
+        ("coin", json!({ "type": "string", "enum": coins })),
+        ("low", json!({ "const": low })),
+        ("balance", decimal()),
+        ("threshold", decimal()),
+    ])
 }
 
 fn transaction(kind: NotificationType) -> Value {
@@ -92,7 +128,13 @@ pub(super) const fn states(kind: NotificationType) -> &'static [SubmitState] {
         NotificationType::WithdrawalAddedToQueue => &[State::Queue],
         NotificationType::WithdrawalInConsensus => &[State::Consensus],
         NotificationType::WithdrawalConfirmed => &[State::Success],
-        NotificationType::DeskHalted | NotificationType::DeskResumed | NotificationType::DeskWebhookDisabled => &[],
+        NotificationType::DeskHalted
+        | NotificationType::DeskResumed
+        | NotificationType::DeskWebhookDisabled
+        | NotificationType::DeskPartDown
+        | NotificationType::DeskPartUp
+        | NotificationType::DeskBalanceLow
+        | NotificationType::DeskBalanceRestored => &[],
     }
 }
 
@@ -122,6 +164,10 @@ fn hash_or_nothing() -> Value {
 
 fn hash_or_null() -> Value {
     json!({ "type": ["string", "null"], "pattern": "^[0-9a-f]{64}$" })
+}
+
+fn decimal() -> Value {
+    json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$" })
 }
 
 /// Amounts and rates are exact, so they are texts.

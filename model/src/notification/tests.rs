@@ -3,6 +3,7 @@
 mod catalogue;
 
 use super::*;
+use crate::alert;
 use crate::deposit::{
     BlockRef, Bought, Confirmed, Customer, Detected, Event, Failed, Held, HoldReason, Matured, Mined, Orphaned,
     PayoutIntended, PayoutReorged, PayoutSigned, PayoutVoided, Quarantined, RefundDue, RefundMarked, Released,
@@ -324,6 +325,32 @@ fn operators_are_told_of_a_webhook_that_is_disabled_and_not_where_it_leads() {
     let body: serde_json::Value = serde_json::from_str(&told.body()).unwrap();
     assert_eq!(body["resource"], serde_json::json!({ "webhook": id, "reason": "gone" }));
     assert_eq!(of(subscription::DeliveryPaused {}.into()), None);
+}
+
+#[test]
+fn operators_are_told_which_part_is_down_and_how_much_is_where() {
+    let of = |event: desk::Event| {
+        let told = Notification::of_desk(&testing::recorded(44, StreamName::Desk, 4, event::Event::Desk(event)));
+        let told = told.unwrap();
+        assert!(told.kind.audience() == Audience::Operator && told.customer.is_none() && told.sequence == 4);
+        serde_json::from_str::<serde_json::Value>(&told.body()).unwrap()
+    };
+    let (part, since) = (|| "scanner".to_owned(), DateTime::UNIX_EPOCH);
+    let down = of(alert::PartDown { part: part(), since, reason: alert::DownReason::NotRunning }.into());
+    assert_eq!((&down["event_type"], &down["summary"]), (&"Desk.Part_Down".into(), &"scanner is down.".into()));
+    let since_text = "1970-01-01T00:00:00Z";
+    let said = serde_json::json!({ "part": "scanner", "down": true, "since": since_text, "reason": "not_running" });
+    assert_eq!(down["resource"], said);
+    let up = of(alert::PartUp { part: part(), since }.into());
+    assert_eq!(up["resource"]["reason"], serde_json::Value::Null);
+
+    let (place, coin) = (desk::Place::Exchange, Ticker::Btc);
+    let low = of(alert::BalanceLow { place, coin, balance: 9_000_000, threshold: 10_000_000 }.into());
+    let amounts = ["0.09000000", "0.10000000"];
+    let said = serde_json::json!({ "place": "exchange", "coin": "BTC", "low": true, "balance": amounts[0], "threshold": amounts[1] });
+    assert_eq!((&low["event_type"], &low["resource"]), (&"Desk.Balance_Low".into(), &said));
+    let text = "Too little in the exchange: 0.09000000 BTC are there, at least 0.10000000 BTC are wanted.";
+    assert_eq!(low["summary"], text);
 }
 
 #[test]

@@ -55,6 +55,8 @@ const BOUND: Personal = &[("address", Address), ("customer.target", Address)];
 const BOUND_PLAIN: Plain = &["index", "customer.bound_method"];
 const SWITCH: Plain = &["switch", "setting"];
 const TRANSFER: Plain = &["kind", "place", "coins.coin", "coins.amount"];
+const PART: Plain = &["part", "since", "reason"];
+const BALANCE: Plain = &["place", "coin", "balance", "threshold"];
 const REORGANISED: Plain = &["fork.height", "fork.hash", "abandoned.height", "abandoned.hash"];
 // The hash of a log covers all that is in it: who has everything but an address could try addresses.
 const HALT: Personal = &[("note", Text), ("known_hash", Hex), ("orders[].cid", OrderId), ("spends[].txid", Hex)];
@@ -158,6 +160,10 @@ pub(super) const EVENTS: &[Fields] = &[
     row("Resumed", NOTE, &[]),
     row("SweepSeen", SPEND, SPEND_PLAIN),
     row("SpendsMatched", NOBODY, &["block_seq"]),
+    row("PartDown", NOBODY, PART),
+    row("PartUp", NOBODY, PART),
+    row("BalanceLow", NOBODY, BALANCE),
+    row("BalanceRestored", NOBODY, BALANCE),
     row("Subscribed", SUBSCRIBED, SUBSCRIBED_PLAIN),
     row("SubscriptionChanged", SUBSCRIBED, SUBSCRIBED_PLAIN),
     row("OwnershipProved", NOBODY, &[]),
@@ -194,6 +200,10 @@ pub(super) const COMMANDS: &[Fields] = &[
     row("Resume", NOTE, &[]),
     row("SeeSweep", SPEND, SPEND_PLAIN),
     row("MatchSpends", NOBODY, &["block_seq"]),
+    row("TellPartDown", NOBODY, PART),
+    row("TellPartUp", NOBODY, PART),
+    row("TellBalanceLow", NOBODY, BALANCE),
+    row("TellBalanceRestored", NOBODY, BALANCE),
     row("Subscribe", SUBSCRIBED, SUBSCRIBED_PLAIN),
     row("ChangeSubscription", SUBSCRIBED, SUBSCRIBED_PLAIN),
     row("ProveOwnership", &[("of", Hex)], &[]),

@@ -21,7 +21,13 @@ pub(super) fn subject(kind: Kind, about: &Transaction, coins: &str) -> String {
         Kind::WithdrawalSubmitted => "Payout sent",
         Kind::WithdrawalFailed => "Payout not made",
         Kind::WithdrawalConfirmed => "Payout final",
-        Kind::DeskHalted | Kind::DeskResumed | Kind::DeskWebhookDisabled => of_desk(kind).0,
+        Kind::DeskHalted
+        | Kind::DeskResumed
+        | Kind::DeskWebhookDisabled
+        | Kind::DeskPartDown
+        | Kind::DeskPartUp
+        | Kind::DeskBalanceLow
+        | Kind::DeskBalanceRestored => of_desk(kind).0,
     };
     format!("{what}: {coins}")
 }
@@ -46,7 +52,13 @@ pub(super) fn of_transaction(kind: Kind, about: &Transaction, coins: &str) -> St
         Kind::WithdrawalSubmitted => format!("Your payout of {coins} was sent; it is not final yet."),
         Kind::WithdrawalFailed => failed(about, "payout", coins),
         Kind::WithdrawalConfirmed => format!("Your payout of {coins} is final."),
-        Kind::DeskHalted | Kind::DeskResumed | Kind::DeskWebhookDisabled => of_desk(kind).1.to_owned(),
+        Kind::DeskHalted
+        | Kind::DeskResumed
+        | Kind::DeskWebhookDisabled
+        | Kind::DeskPartDown
+        | Kind::DeskPartUp
+        | Kind::DeskBalanceLow
+        | Kind::DeskBalanceRestored => of_desk(kind).1.to_owned(),
     }
 }
 
@@ -59,6 +71,16 @@ pub(super) const fn of_desk(kind: Kind) -> (&'static str, &'static str) {
         Kind::DeskWebhookDisabled => {
             ("A webhook is disabled", "A webhook is disabled: nothing is sent to it until an operator resumes it.")
         }
+        Kind::DeskPartDown => (
+            "A part is down",
+            "A part of the desk, or a node or exchange it depends on, is down; what needs it waits until it is up again.",
+        ),
+        Kind::DeskPartUp => ("A part is up again", "A part of the desk, or what it depends on, works again."),
+        Kind::DeskBalanceLow => (
+            "A balance is low",
+            "The desk holds less there than you want it to; refill it before payouts or purchases wait.",
+        ),
+        Kind::DeskBalanceRestored => ("A balance is restored", "The desk holds enough there again."),
         _ => ("The desk goes on", "The desk goes on: orders and payouts go out again."),
     }
 }

@@ -47,6 +47,16 @@ fn each_type_has_a_subject_and_a_sentence() {
         ("The desk is halted", "The desk is halted: no order and no payout goes out until an operator resumes."),
         ("The desk goes on", "The desk goes on: orders and payouts go out again."),
         ("A webhook is disabled", "A webhook is disabled: nothing is sent to it until an operator resumes it."),
+        (
+            "A part is down: bitcoin_node",
+            "A part of the desk, or a node or exchange it depends on, is down; what needs it waits until it is up again.",
+        ),
+        ("A part is up again: bitcoin_node", "A part of the desk, or what it depends on, works again."),
+        (
+            "A balance is low: the hot wallet",
+            "The desk holds less there than you want it to; refill it before payouts or purchases wait.",
+        ),
+        ("A balance is restored: the hot wallet", "The desk holds enough there again."),
     ];
     let expected: Vec<_> = expected.into_iter().map(|(one, other)| (one.to_owned(), other.to_owned())).collect();
     assert_eq!(told, expected);
@@ -152,6 +162,16 @@ fn which_webhook_is_disabled_and_why_is_named() {
     let facts = example(NotificationType::DeskWebhookDisabled, |_| ()).facts;
     assert_eq!(facts.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["Webhook's id", "Why"]);
     assert!(facts[0].1.parse::<Uuid>().is_ok() && !facts[1].1.is_empty());
+}
+
+#[test]
+fn which_part_is_down_and_why_and_how_much_is_where_is_named() {
+    let facts = example(NotificationType::DeskPartDown, |_| ()).facts;
+    let expected = [("Part", "bitcoin_node"), ("Since", "2026-01-01T00:00:00Z"), ("Why", "it does not answer")];
+    assert_eq!(facts, expected.map(|(name, value)| (name, value.to_owned())));
+    let facts = example(NotificationType::DeskBalanceLow, |_| ()).facts;
+    let expected = [("Where", "the hot wallet"), ("Balance", "99.000000 SKY"), ("Wanted at least", "100.000000 SKY")];
+    assert_eq!(facts, expected.map(|(name, value)| (name, value.to_owned())));
 }
 
 #[test]

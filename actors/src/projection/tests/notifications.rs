@@ -1,7 +1,9 @@
 //! What is told, as the views keep it: whose, which, rung for, and the same after a restart in the middle of a deposit.
 
-use millrace_model::desk::{HaltCause, Halted};
+use millrace_model::alert::{BalanceLow, BalanceRestored, DownReason, PartDown, PartUp};
+use millrace_model::desk::{self, HaltCause, Halted, Place};
 use millrace_model::ids::SubscriptionId;
+use millrace_model::ledger::Ticker;
 use millrace_model::notification::{Notification, NotificationType, Pattern, ResourceType};
 use millrace_model::subscription::{
     DeliveryDisabled, Dialect, Disabling, Order, Ownership, Schedule, Subscribed, Terms,
@@ -61,6 +63,33 @@ async fn operators_are_told_of_a_webhook_that_is_disabled() {
     assert_eq!(names(&all), ["Desk.Webhook_Disabled"]);
     let recorded = rig.deposits.store().reader().unwrap().event_at(head).unwrap().unwrap();
     assert_eq!(all[0].body, Notification::of_desk(&recorded).unwrap().body());
+}
+
+/// The same for parts and balances.
+#[tokio::test]
+async fn operators_are_told_of_parts_and_balances() {
+    let rig = Rig::new().await;
+    let (part, since) = (|| "scanner".to_owned(), chrono::DateTime::UNIX_EPOCH);
+    let (place, coin) = (Place::Exchange, Ticker::Btc);
+    let alerts: [desk::Event; 4] = [
+        PartDown { part: part(), since, reason: DownReason::Flapping }.into(),
+        PartUp { part: part(), since }.into(),
+        BalanceLow { place, coin, balance: 1, threshold: 2 }.into(),
+        BalanceRestored { place, coin, balance: 3, threshold: 2 }.into(),
+    ];
+    let write = Write::new(StreamName::Desk, Expected::Exactly(0), alerts.map(Event::Desk).into());
+    let command_id = millrace_model::ids::CommandId::of_fact(&["alerts"]);
+    let (body, writes) = ("{}".to_owned(), vec![write]);
+    let append = Append { command_id, command: "TellPartDown", body, causation: None, correlation: None, writes };
+    rig.deposits.store().append(append).await.unwrap();
+    let views = views(&rig);
+    caught_up(&rig, &views).await;
+    let all = told(&views, &NotificationFilter::default()).await;
+    assert_eq!(names(&all), ["Desk.Part_Down", "Desk.Part_Up", "Desk.Balance_Low", "Desk.Balance_Restored"]);
+    for told in all {
+        let recorded = rig.deposits.store().reader().unwrap().event_at(told.position).unwrap().unwrap();
+        assert_eq!(told.body, Notification::of_desk(&recorded).unwrap().body());
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
 use millrace_actors::projection::ProjectionStatus;
 use millrace_actors::supervision::{PartHealth, State as PartState};
+use millrace_model::alert::Alerts;
 use millrace_model::desk::{Setting, Switch};
 use millrace_model::ledger::Balance;
 
@@ -77,6 +78,20 @@ fn switches(page: &mut Page, state: &OperatorState) {
         "Whether orders and payouts are halted until an operator resumes.",
         u64::from(desk.halt().is_some()),
     );
+    alerts(page, desk.alerts());
+}
+
+/// What operators were told, which is less than what the parts say of themselves.
+fn alerts(page: &mut Page, alerts: &Alerts) {
+    page.head("millrace_alert_part_down", "1 for a part that operators were told is down.");
+    for down in alerts.parts_down() {
+        page.line("millrace_alert_part_down", &[("part", &down.part), ("reason", down.reason.as_str())], 1);
+    }
+    page.head("millrace_alert_balance_low", "1 for a balance that operators were told is low.");
+    for low in alerts.balances_low() {
+        let labels = [("place", low.place.as_str()), ("coin", low.coin.as_str())];
+        page.line("millrace_alert_balance_low", &labels, 1);
+    }
 }
 
 fn parts(page: &mut Page, parts: &[PartHealth]) {

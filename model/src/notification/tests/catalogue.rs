@@ -23,7 +23,18 @@ fn the_names_are_those_that_were_promised() {
     ];
     assert_eq!(
         (&names[..9], &names[9..]),
-        (&promised[..], &["Desk.Halted", "Desk.Resumed", "Desk.Webhook_Disabled"][..])
+        (
+            &promised[..],
+            &[
+                "Desk.Halted",
+                "Desk.Resumed",
+                "Desk.Webhook_Disabled",
+                "Desk.Part_Down",
+                "Desk.Part_Up",
+                "Desk.Balance_Low",
+                "Desk.Balance_Restored"
+            ][..]
+        )
     );
     for kind in NotificationType::ALL {
         assert_eq!(NotificationType::parse(kind.name()), Some(kind));
@@ -35,12 +46,12 @@ fn the_names_are_those_that_were_promised() {
 
 #[test]
 fn a_pattern_is_all_a_group_or_a_name() {
-    for (text, count) in [("*", 12), ("Deposit.*", 4), ("Withdrawal.*", 5), ("Desk.*", 3), ("Deposit.Failed", 1)] {
+    for (text, count) in [("*", 16), ("Deposit.*", 4), ("Withdrawal.*", 5), ("Desk.*", 7), ("Deposit.Failed", 1)] {
         let pattern: Pattern = text.parse().unwrap();
         assert_eq!((pattern.to_string().as_str(), pattern.kinds().count()), (text, count));
         assert_eq!(serde_json::from_str::<Pattern>(&serde_json::to_string(&pattern).unwrap()).unwrap(), pattern);
     }
-    for wrong in ["", "Deposit", "Deposit.", ".*", "Deposit.P*", "deposit.*", "**", "Desk.Part_Down", " *"] {
+    for wrong in ["", "Deposit", "Deposit.", ".*", "Deposit.P*", "deposit.*", "**", "Desk.Part_Late", " *"] {
         let error = wrong.parse::<Pattern>().unwrap_err().to_string();
         let expected = "is no notification type; it is *, Deposit.*, Withdrawal.*, Desk.* or one of Deposit.Pending, ";
         assert!(error.starts_with(&format!("{wrong:?} {expected}")), "{error}");

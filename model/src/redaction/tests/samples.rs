@@ -1,15 +1,17 @@
 //! Every event and every command, with every field filled and every variant of what is inside. Written out in full: a new
 //! field or variant does not compile until it is in here.
 
+use chrono::DateTime;
 use uuid::Uuid;
 
 use crate::address_book::AddressIssued;
+use crate::alert::{Alert, BalanceLow, BalanceRestored, DownReason, PartDown, PartUp};
 use crate::binding::Bound;
 use crate::chain::{BlockScanned, ChainReorged, CoinsRemembered, Seen, SightingSetAside, SightingsTakenUp, SpentCoin};
 use crate::damage::Damage;
 use crate::deposit::*;
 use crate::desk::{
-    Coins, Difference, HaltCause, Halted, Place, Resumed, Setting, SpendsMatched, SweepSeen, Switch, SwitchSet,
+    self, Coins, Difference, HaltCause, Halted, Place, Resumed, Setting, SpendsMatched, SweepSeen, Switch, SwitchSet,
     TransferDeclared, TransferKind,
 };
 use crate::event;
@@ -240,6 +242,7 @@ pub(super) fn events() -> Vec<event::Event> {
         SweepSeen { spend: spend() }.into(),
         SpendsMatched { block_seq: 3 }.into(),
     ];
+    desk.extend(alerts().map(desk::Event::from));
     desk.extend(causes().into_iter().map(|cause| Halted { cause }.into()));
     let deposits = of_deposits().into_iter().map(event::Event::Deposit);
     let wallet = [InputsReserved { deposit: ID, inputs: vec![THEIRS] }.into(), InputsSpent { deposit: ID }.into()];
@@ -250,6 +253,17 @@ pub(super) fn events() -> Vec<event::Event> {
         .chain(desk.into_iter().map(event::Event::Desk))
         .chain(subscriptions().map(event::Event::Subscription))
         .collect()
+}
+
+fn alerts() -> [Alert; 4] {
+    let (part, since) = (|| "scanner".to_owned(), DateTime::UNIX_EPOCH);
+    let (place, coin, balance, threshold) = (Place::HotWallet, Ticker::Sky, 1, 2);
+    [
+        Alert::PartDown(PartDown { part: part(), since, reason: DownReason::Unreachable }),
+        Alert::PartUp(PartUp { part: part(), since }),
+        Alert::BalanceLow(BalanceLow { place, coin, balance, threshold }),
+        Alert::BalanceRestored(BalanceRestored { place, coin, balance, threshold }),
+    ]
 }
 
 fn subscription_terms() -> subscription::Terms {

@@ -2,12 +2,15 @@
 //! as JSON that would be as much as its events. The body is made of it again, to the byte.
 
 use chrono::{DateTime, Utc};
+use millrace_model::alert::DownReason;
 use millrace_model::deposit::Method;
+use millrace_model::desk::Place;
 use millrace_model::ids::{DepositId, Hash32, SubscriptionId};
+use millrace_model::ledger::Ticker;
 use millrace_model::money::{Amount, Coin, Rate};
 use millrace_model::notification::{
-    DeskState, HistoryRow, Notification, NotificationType, Resource, ResourceType, SubmitState, Transaction,
-    WebhookState,
+    BalanceState, DeskState, HistoryRow, Notification, NotificationType, PartState, Resource, ResourceType,
+    SubmitState, Transaction, WebhookState,
 };
 use millrace_model::subscription::Disabling;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -22,6 +25,8 @@ enum Packed {
     Transaction(Box<PackedTransaction>),
     Desk { recorded_at_us: i64, halted: bool, cause: Option<String> },
     Webhook { recorded_at_us: i64, webhook: SubscriptionId, reason: Disabling },
+    Part { recorded_at_us: i64, part: String, since_us: i64, reason: Option<DownReason> },
+    Balance { recorded_at_us: i64, place: Place, coin: Ticker, low: bool, balance: String, threshold: String },
 }
 
 /// A hash in one piece: as an array each of its bytes would be written by itself.
@@ -96,9 +101,22 @@ pub(super) fn pack(told: &Notification) -> Vec<u8> {
         Resource::Webhook(WebhookState { webhook, reason }) => {
             Packed::Webhook { recorded_at_us, webhook: *webhook, reason: *reason }
         }
+        Resource::Part(state) => packed_part(recorded_at_us, state),
+        Resource::Balance(state) => packed_balance(recorded_at_us, state),
     };
     let room = Vec::with_capacity(USUAL_BYTES);
     postcard::to_extend(&packed, room).expect("memory takes what is written to it")
+}
+
+fn packed_part(recorded_at_us: i64, state: &PartState) -> Packed {
+    let PartState { part, down: _, since, reason } = state;
+    Packed::Part { recorded_at_us, part: part.clone(), since_us: since.timestamp_micros(), reason: *reason }
+}
+
+fn packed_balance(recorded_at_us: i64, state: &BalanceState) -> Packed {
+    let BalanceState { place, coin, low, balance, threshold } = state;
+    let (balance, threshold) = (balance.clone(), threshold.clone());
+    Packed::Balance { recorded_at_us, place: *place, coin: *coin, low: *low, balance, threshold }
 }
 
 fn packed_transaction(recorded_at_us: i64, told: &Transaction) -> PackedTransaction {
@@ -136,6 +154,14 @@ pub(in crate::projection) fn unpack(columns: Columns, packed: &[u8]) -> Option<N
         }
         Packed::Webhook { recorded_at_us, webhook, reason } => {
             (recorded_at_us, None, Resource::Webhook(WebhookState { webhook, reason }))
+        }
+        Packed::Part { recorded_at_us, part, since_us, reason } => {
+            let state = PartState { part, down: reason.is_some(), since: time(since_us)?, reason };
+            (recorded_at_us, None, Resource::Part(state))
+        }
+        Packed::Balance { recorded_at_us, place, coin, low, balance, threshold } => {
+            let state = BalanceState { place, coin, low, balance, threshold };
+            (recorded_at_us, None, Resource::Balance(state))
         }
     };
     let Columns { position, id, kind, customer, address: _, sequence } = columns;
