@@ -27,6 +27,7 @@ pub mod fuzz;
 pub mod golden;
 pub mod house;
 pub mod idle_events;
+pub mod job;
 pub mod judge;
 pub mod operator;
 pub mod peers;
