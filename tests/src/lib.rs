@@ -28,6 +28,7 @@ pub mod golden;
 pub mod house;
 pub mod idle_events;
 pub mod job;
+pub mod job_store;
 pub mod judge;
 pub mod operator;
 pub mod peers;

@@ -212,3 +212,24 @@ async fn a_job_has_no_files_of_its_own() -> Result<()> {
     told.first().context("something came")?;
     Ok(())
 }
+
+#[tokio::test]
+async fn places_and_leases_hold_in_a_file() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("job.db");
+    let location = millrace_actors::job::store::Location::Sqlite(file.clone());
+    let execute = |sql: &str| -> Result<String> {
+        let database = rusqlite::Connection::open(&file)?;
+        let Some(column) = sql.starts_with("SELECT").then_some(0) else {
+            database.execute_batch(sql)?;
+            return Ok(String::new());
+        };
+        let value: rusqlite::types::Value = database.query_row(sql, [], |row| row.get(column))?;
+        Ok(match value {
+            rusqlite::types::Value::Integer(number) => number.to_string(),
+            rusqlite::types::Value::Text(text) => text,
+            other => anyhow::bail!("{other:?}"),
+        })
+    };
+    millrace_tests::job_store::holds(&location, execute).await
+}

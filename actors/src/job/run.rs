@@ -19,8 +19,8 @@ use crate::clock::Clock;
 use crate::delivery::endpoint::Endpoint;
 use crate::delivery::sinks::Sink;
 
-/// How many sinks are served at once.
-const AT_ONCE_MAX: usize = 16;
+/// How many sinks are served at once: as many as may be configured, so that nobody waits behind one with much to be told.
+const AT_ONCE_MAX: usize = 64;
 
 /// A sink with its name.
 pub struct Named {
@@ -129,3 +129,6 @@ impl Run {
         Chance(rand::rng().random())
     }
 }
+
+#[cfg(test)]
+mod tests;

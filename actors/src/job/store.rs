@@ -7,8 +7,6 @@
 mod database;
 mod location;
 mod migrations;
-#[cfg(test)]
-mod tests;
 
 use std::time::Duration;
 
