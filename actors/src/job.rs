@@ -5,7 +5,7 @@
 //! repeats what the others are told, and two runs at once share the work instead of doing it twice. What follows from an
 //! attempt is decided without effects ([`progress`]); [`run`] puts them together.
 //!
-//! The sinks are those of [`crate::delivery::sinks`]: a receiver cannot tell whether the desk or a job told it.
+//! The sinks are those of [`crate::delivery::sinks`]: a receiver is told the same by the desk and by a job.
 
 pub mod feed;
 pub mod progress;

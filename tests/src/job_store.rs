@@ -44,7 +44,8 @@ fn full() -> Progress {
     progress.settle(&told(1));
     let schedule = Schedule::standard();
     let now = Moment { now_ms: NOW_MS, schedule: &schedule, chance: Chance(0) };
-    let step = progress.attempted(&told(2), (Outcome::Failed(Trouble::Connect), Some("no connection: ünreachable")), now);
+    let step =
+        progress.attempted(&told(2), (Outcome::Failed(Trouble::Connect), Some("no connection: ünreachable")), now);
     assert_eq!(step, Step::Later);
     progress
 }
@@ -72,7 +73,8 @@ async fn one_of_many_gets_the_lease(location: &Location, execute: &impl Fn(&str)
     let taken = stores.iter().zip(1..).map(|(store, owner)| store.take(&OPS, lease(owner, NOW_MS), NOW_MS));
     let taken: Vec<_> = try_join_all(taken).await?.into_iter().flatten().collect();
     ensure!(taken == [Progress::beginning(Some(5))], "{taken:?}");
-    let is_free = async |now_ms: u64| Ok::<_, StoreError>(stores[0].take(&OPS, lease(9, now_ms), now_ms).await?.is_some());
+    let is_free =
+        async |now_ms: u64| Ok::<_, StoreError>(stores[0].take(&OPS, lease(9, now_ms), now_ms).await?.is_some());
     ensure!(!is_free(NOW_MS + LEASE_MS - 1).await? && is_free(NOW_MS + LEASE_MS).await?, "it ends when it ends");
     stores[0].release(OPS.name, Uuid::from_u128(1)).await?;
     ensure!(!is_free(NOW_MS + LEASE_MS).await?, "nobody gives back what is another's");
@@ -96,7 +98,10 @@ async fn what_is_kept_comes_back(location: &Location) -> Result<()> {
     Ok(())
 }
 
-async fn whose_lease_ended_changes_nothing(location: &Location, execute: &impl Fn(&str) -> Result<String>) -> Result<()> {
+async fn whose_lease_ended_changes_nothing(
+    location: &Location,
+    execute: &impl Fn(&str) -> Result<String>,
+) -> Result<()> {
     let (store, later_ms) = (Store::open(location).await?, NOW_MS + LEASE_MS);
     store.take(&OPS, lease(1, NOW_MS), NOW_MS).await?.context("it is free")?;
     let before = store.take(&OPS, lease(2, later_ms), later_ms).await?.context("the lease is over")?;

@@ -47,7 +47,8 @@ async fn runs_tell_everything_once_and_overlap_without_harm() -> Result<()> {
     ensure!(again.code == Some(0) && again.sink("down")? == ("caught_up", 7), "{again:?}");
     ensure!(again.sink("healthy")? == ("caught_up", 0) && !job.database().exists());
     server.empty()?;
-    server.execute("CREATE TABLE millrace_job_version (version BIGINT); INSERT INTO millrace_job_version VALUES (2)")?;
+    server
+        .execute("CREATE TABLE millrace_job_version (version BIGINT); INSERT INTO millrace_job_version VALUES (2)")?;
     let newer = job.run(&[]).await?;
     ensure!(newer.code == Some(1) && newer.said.contains("newer version"), "{newer:?}");
     Ok(())

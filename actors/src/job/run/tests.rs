@@ -209,11 +209,13 @@ async fn what_is_never_taken_is_given_up_after_its_attempts_and_the_rest_is_told
     assert_eq!(world.told("a"), [1, 2, 2, 2, 3]);
     assert_eq!(world.run().await.outcome, Outcome::Done);
     let database = rusqlite::Connection::open(world.folder.path().join("job.db")).unwrap();
-    let row = database.query_row("SELECT sink, notification, attempts, error FROM millrace_job_given_up", [], |row| {
-        Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
-    });
+    let row: (String, String, i64, String) = database
+        .query_row("SELECT sink, notification, attempts, error FROM millrace_job_given_up", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })
+        .unwrap();
     let expected = ("a".to_owned(), Uuid::from_u128(2).to_string(), 3_i64, "timeout".to_owned());
-    assert_eq!(row.unwrap() as (String, String, i64, String), expected);
+    assert_eq!(row, expected);
 }
 
 #[tokio::test]
