@@ -1,7 +1,7 @@
 //! How far a sink is, and what follows from an attempt: a value that is stored whenever it changed.
 
 use millrace_protocols::delivery::policy::{Chance, Schedule};
-use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, judge};
+use millrace_protocols::delivery::verdict::{Fate, Outcome, Past, Reason, judge};
 use uuid::Uuid;
 
 use super::feed::{Place, Told};
@@ -132,13 +132,15 @@ impl Progress {
     pub fn attempted(&mut self, told: &Told, (outcome, error): (Outcome, Option<&str>), now: Moment<'_>) -> Step {
         let attempts = self.attempt(told.outgoing.id);
         let failures = self.retry_of(told.outgoing.id).map_or(0, |retry| retry.failures);
-        let verdict = judge(outcome, now.schedule, failures, now.now_ms, now.chance);
+        // Nothing is sent before it has arrived, so nothing can arrive meanwhile.
+        let past = Past { failures, ..Past::default() };
+        let verdict = judge(outcome, now.schedule, past, now.now_ms, now.chance);
         match verdict.fate {
             Fate::Delivered => {
                 self.settle(told);
                 Step::Delivered
             }
-            Fate::Aborted | Fate::Disable(Reason::Exhausted) => {
+            Fate::Aborted | Fate::GivenUp | Fate::Disable(Reason::Exhausted) => {
                 self.settle(told);
                 Step::GivenUp { attempts }
             }

@@ -132,6 +132,7 @@ impl World {
             content: Content::Json,
             service: Service::Running,
             begins_after: 0,
+            told: crate::delivery::endpoint::Told::default(),
         };
         let sink: Arc<dyn Sink> = self.receivers[name].clone();
         Named { name: name.to_owned(), address_sha256: "a".to_owned(), endpoint, sink, since_ms: None, resumed }

@@ -1,7 +1,7 @@
 //! The sinks of a run, as they are configured.
 
 use chrono::{DateTime, Utc};
-use millrace_actors::delivery::endpoint::{Content, Endpoint, Filter, Service};
+use millrace_actors::delivery::endpoint::{Content, Endpoint, Filter, Service, Told};
 use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::delivery::sinks::destination::DestinationError;
 use millrace_actors::job::run::{Named, Resumed};
@@ -42,6 +42,7 @@ fn named_one(ways: &Sinks, sink: &JobSink, resumed: Resumed, now: DateTime<Utc>)
         content: Content::Json,
         service: Service::Running,
         begins_after: 0,
+        told: Told::default(),
     };
     Ok(Named {
         name: sink.name.clone(),
