@@ -170,12 +170,14 @@ impl Store {
                 let made = sqlx::query(INSERT).bind(sink.name).bind(sink.address_sha256).bind(sink.since_ms);
                 made.execute(pool).await?;
                 let taken = sqlx::query(TAKE).bind(text(lease.owner)).bind(number(lease.until_ms)).bind(sink.name);
-                let row = taken.bind(number(now_ms)).fetch_optional(pool).await?;
-                row.map(|row| -> Result<_, StoreError> {
-                    let stored: Stored = stored!(row);
-                    stored.progress(sink.address_sha256)
-                })
-                .transpose()
+                // All of it is read, so that it is committed when it ends.
+                let mut rows = taken.bind(number(now_ms)).fetch_all(pool).await?;
+                rows.pop()
+                    .map(|row| -> Result<_, StoreError> {
+                        let stored: Stored = stored!(row);
+                        stored.progress(sink.address_sha256)
+                    })
+                    .transpose()
             })
         };
         in_time(taking).await
