@@ -23,6 +23,7 @@ pub mod head_file;
 pub mod http;
 pub mod ids;
 pub mod import;
+pub mod job;
 pub mod market;
 pub mod moments;
 pub mod operations;

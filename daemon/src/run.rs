@@ -31,7 +31,7 @@ use crate::web::public::Early;
 use crate::web::token::Token;
 use crate::web::{address, public};
 
-pub(crate) use tree::{LOG_FILE, VIEWS_FILE};
+pub(crate) use tree::{LOG_FILE, VIEWS_FILE, sinks};
 
 /// How long the parts have to end in order; the listeners drain at the same time.
 const STOP_WITHIN: Duration = Duration::from_secs(4);

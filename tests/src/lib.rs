@@ -27,6 +27,8 @@ pub mod fuzz;
 pub mod golden;
 pub mod house;
 pub mod idle_events;
+pub mod job;
+pub mod job_store;
 pub mod judge;
 pub mod operator;
 pub mod peers;

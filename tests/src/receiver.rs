@@ -36,6 +36,8 @@ pub struct Receiver {
     url: String,
     arrived: watch::Receiver<Arrived>,
     answer: Arc<Mutex<StatusCode>>,
+    /// After so many it answers nothing.
+    still: watch::Sender<Option<usize>>,
     /// With which it answers whether it holds the secret; before it knows one it lets whoever asks wait.
     secret: watch::Sender<Option<te::Secret>>,
     server: tokio::task::JoinHandle<std::io::Result<()>>,
@@ -45,6 +47,7 @@ pub struct Receiver {
 struct Inside {
     arrived: watch::Sender<Arrived>,
     answer: Arc<Mutex<StatusCode>>,
+    still: watch::Receiver<Option<usize>>,
     secret: watch::Receiver<Option<te::Secret>>,
 }
 
@@ -54,8 +57,11 @@ impl Drop for Receiver {
     }
 }
 
-async fn receive(State(inside): State<Inside>, headers: HeaderMap, body: Bytes) -> StatusCode {
+async fn receive(State(mut inside): State<Inside>, headers: HeaderMap, body: Bytes) -> StatusCode {
     inside.arrived.send_modify(|arrived| arrived.push((headers, body)));
+    let number = inside.arrived.borrow().len();
+    // Without a receiver nobody waits for the answer either.
+    let _ = inside.still.wait_for(|still| still.is_none_or(|after| number <= after)).await;
     *inside.answer.lock().await
 }
 
@@ -71,13 +77,14 @@ impl Receiver {
         let (sender, arrived) = watch::channel(Vec::new());
         let answer = Arc::new(Mutex::new(StatusCode::NO_CONTENT));
         let (secret, known) = watch::channel(None);
-        let inside = Inside { arrived: sender, answer: Arc::clone(&answer), secret: known };
+        let (still, stands) = watch::channel(None);
+        let inside = Inside { arrived: sender, answer: Arc::clone(&answer), still: stands, secret: known };
         let router = Router::new().route("/told", post(receive).get(prove)).with_state(inside);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}/told", listener.local_addr()?);
         #[expect(clippy::disallowed_methods, reason = "it ends with the receiver")]
         let server = tokio::spawn(async move { axum::serve(listener, router).await });
-        Ok(Self { url, arrived, answer, secret, server })
+        Ok(Self { url, arrived, answer, still, secret, server })
     }
 
     /// Where it is.
@@ -88,6 +95,16 @@ impl Receiver {
     /// Answers this from now on.
     pub async fn answers(&self, status: StatusCode) {
         *self.answer.lock().await = status;
+    }
+
+    /// Answers so many and then nothing, until it goes on.
+    pub fn stands_still_after(&self, many: usize) {
+        self.still.send_replace(Some(many));
+    }
+
+    /// Answers again, also what waits.
+    pub fn goes_on(&self) {
+        self.still.send_replace(None);
     }
 
     /// Subscribes it to a customer's deposits, at ton.events' door.

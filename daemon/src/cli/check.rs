@@ -45,7 +45,7 @@ fn addresses(loaded: &Loaded) -> Option<Problem> {
 }
 
 fn problem(loaded: &Loaded, (section, key): (&str, &str), sentence: String) -> Problem {
-    let entry = loaded.entries.iter().find(|entry| (entry.section, entry.key) == (section, key));
+    let entry = loaded.entries.iter().find(|entry| entry.section == section && entry.key == key);
     let origin = entry.map_or(Layer::Default, |entry| entry.origin.clone());
     Problem { origin, key: format!("{section}.{key}"), sentence }
 }

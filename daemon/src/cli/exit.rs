@@ -3,6 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
+use super::notify::NotTold;
 use crate::config::ConfigError;
 use crate::front::NotStarted;
 use crate::web::tls::TlsError;
@@ -17,6 +18,10 @@ pub enum Exit {
     Failed = 1,
     /// The command line was not understood.
     Usage = 64,
+    /// What it needs cannot be reached.
+    Unavailable = 69,
+    /// Not all is done, and doing it again may help.
+    Partly = 75,
     /// The configuration cannot be used.
     Config = 78,
 }
@@ -42,6 +47,13 @@ impl Exit {
             }
             if cause.is::<Usage>() {
                 return Self::Usage;
+            }
+            if let Some(not_told) = cause.downcast_ref::<NotTold>() {
+                return match not_told {
+                    NotTold::Partly(..) => Self::Partly,
+                    NotTold::Unavailable(_) => Self::Unavailable,
+                    NotTold::Failed(_) => Self::Failed,
+                };
             }
             if let Some(NotStarted(status)) = cause.downcast_ref::<NotStarted>() {
                 return if status.code() == Some(Self::Config as i32) { Self::Config } else { Self::Failed };

@@ -4,8 +4,8 @@
 //! its operator API; they never open its database. `why`, `replay`, `diff`, `redecide`, `verify` and `export` read a
 //! log's files, and work without a desk; `import` makes one, and `compact` makes one smaller. `forget` writes to the file of the
 //! customers' keys alone. `rebuild` asks the running desk, and does it itself where none
-//! runs. Exit codes: 0 done, 1 failed, 64 not understood, 78 the configuration is wrong (as in
-//! `sysexits.h`).
+//! runs. `notify` is a job of its own, which reads a desk anywhere. Exit codes: 0 done, 1 failed, 64 not understood, 78 the
+//! configuration is wrong (as in `sysexits.h`); of `notify` also 69 unavailable and 75 not all done yet.
 
 mod backup;
 mod brakes;
@@ -22,6 +22,7 @@ mod forget;
 mod import;
 mod ledger;
 mod log_file;
+mod notify;
 mod parts;
 mod rebuild;
 mod redecide;
@@ -133,6 +134,9 @@ pub enum Command {
     /// Tell others what happens: webhooks, and what was sent to them.
     #[command(subcommand, after_help = webhooks::NOTES)]
     Webhooks(webhooks::Webhooks),
+    /// Tell sinks what is new and end: for cron, timers and scheduled functions.
+    #[command(after_help = notify::NOTES)]
+    Notify(notify::Notify),
     /// Prove a log: hashes, streams, ledger, head file and views.
     #[command(after_help = verify::NOTES)]
     Verify(verify::Verify),

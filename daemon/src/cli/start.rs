@@ -59,6 +59,7 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Ledger(shown) => ask(ledger::print(&Client::new(&load()?.config)?, &shown, out)),
         Command::Deposit(deposits::One::Show(show)) => ask(deposits::show(&Client::new(&load()?.config)?, &show, out)),
         Command::Webhooks(webhooks) => ask(webhooks.run(&Client::new(&load()?.config)?, out)),
+        Command::Notify(notify) => notify.run(cli.config.as_deref(), out),
         Command::Parts(list) => ask(parts::list(&Client::new(&load()?.config)?, &list, out)),
         Command::Halt(why) => ask(brakes::halt(&Client::new(&load()?.config)?, &why, out)),
         Command::Resume(why) => ask(brakes::resume(&Client::new(&load()?.config)?, &why, out)),

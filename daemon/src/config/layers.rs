@@ -3,6 +3,7 @@
 //! Nothing stops at the first mistake: problems are collected, and the setting in question takes its default so that
 //! the rest can be read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ pub enum Raw<'l> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The TOML table.
-    pub section: &'static str,
+    pub section: Cow<'static, str>,
     /// The name in it.
     pub key: &'static str,
     /// The value as TOML, secrets replaced; `None` when it is not set.
@@ -119,6 +120,16 @@ impl<'i> Layers<'i> {
         Some((Raw::Toml(value.get_ref()), self.at(key.span().start)))
     }
 
+    /// The names of the tables inside a table, in the file and among the variables, in small letters; each once.
+    pub fn tables_in(&self, section: &str) -> BTreeSet<String> {
+        let of_file = self.table(section).into_iter().flat_map(|table| table.iter());
+        let of_file =
+            of_file.filter(|(_, value)| value.get_ref().is_table()).map(|(name, _)| name.get_ref().to_string());
+        let prefix = variable_name(section, "");
+        let names = self.variables.keys().filter_map(|name| name.strip_prefix(&prefix)?.split_once("__"));
+        of_file.chain(names.map(|(table, _)| table.to_ascii_lowercase())).collect()
+    }
+
     /// A table of the file; one inside another has a dot in its name.
     fn table(&self, section: &str) -> Option<&DeTable<'i>> {
         let mut names = section.split('.');
@@ -177,8 +188,8 @@ impl<'i> Layers<'i> {
         self.entries.iter().any(|entry| entry.section.strip_prefix(name).is_some_and(is_it))
     }
 
-    fn unknown_section(&self, name: &Spanned<std::borrow::Cow<'_, str>>, full: &str) -> Problem {
-        let sections: BTreeSet<&str> = self.entries.iter().map(|entry| entry.section).collect();
+    fn unknown_section(&self, name: &Spanned<Cow<'_, str>>, full: &str) -> Problem {
+        let sections: BTreeSet<&str> = self.entries.iter().map(|entry| entry.section.as_ref()).collect();
         Problem {
             origin: self.at(name.span().start),
             key: excerpt(full, NAME_CHARS_MAX),
@@ -187,15 +198,15 @@ impl<'i> Layers<'i> {
     }
 
     fn unknown_variables(&self) -> Vec<Problem> {
-        let known = |name: &str| self.entries.iter().any(|entry| variable_name(entry.section, entry.key) == name);
+        let known = |name: &str| self.entries.iter().any(|entry| variable_name(&entry.section, entry.key) == name);
         let mut unknown = Vec::new();
         for name in self.variables.keys() {
             let near = self.entries.iter().find(|entry| {
-                variable_name(entry.section, entry.key).replace("__", "_") == *name && *name != LOG_VARIABLE
+                variable_name(&entry.section, entry.key).replace("__", "_") == *name && *name != LOG_VARIABLE
             });
             let sentence = match near {
                 _ if known(name) => continue,
-                Some(entry) => format!("write {} (two underscores)", variable_name(entry.section, entry.key)),
+                Some(entry) => format!("write {} (two underscores)", variable_name(&entry.section, entry.key)),
                 // Without two underscores it may well be somebody else's, such as an orchestrator's service variable.
                 None if !name.contains("__") => continue,
                 None => "no such setting; a variable is MILLRACE_SECTION__KEY, see millrace.example.toml".to_owned(),

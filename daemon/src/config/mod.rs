@@ -7,6 +7,7 @@
 mod alerts;
 mod c2cx;
 mod desk;
+mod job;
 mod layers;
 mod listeners;
 mod nodes;
@@ -29,6 +30,7 @@ use std::path::Path;
 pub use alerts::Alerts;
 pub use c2cx::C2cx;
 pub use desk::{Desk, LogFilter, LogFormat, head_file_of};
+pub use job::{Begin, Job, JobSink};
 pub use layers::Entry;
 pub use listeners::{Operator, Origin, Pace, Public, TlsFiles};
 pub use nodes::{ADDRESS_FILE_BYTES_MAX, Bitcoin, Skycoin};
@@ -68,6 +70,8 @@ pub struct Config {
     pub notify: Notify,
     /// And those to people.
     pub people: People,
+    /// What `millrace notify` tells to whom.
+    pub job: Job,
     /// The stand-ins.
     pub sandbox: Sandbox,
 }
@@ -88,14 +92,32 @@ impl Loaded {
     }
 }
 
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A desk, and whoever works with it.
+    Desk,
+    /// A run of `millrace notify`, which needs no desk here.
+    Job,
+}
+
 /// Reads the file, if one is given, and the variables of `environment` (others than ours are ignored).
 pub fn load(
     file: Option<&Path>,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, ConfigError> {
+    load_for(Purpose::Desk, file, environment)
+}
+
+/// The same for this purpose.
+pub fn load_for(
+    purpose: Purpose,
+    file: Option<&Path>,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, ConfigError> {
     match file {
-        None => parse(Path::new(""), "", environment),
-        Some(path) => parse(path, &read_file(path)?, environment),
+        None => parse_for(purpose, Path::new(""), "", environment),
+        Some(path) => parse_for(purpose, path, &read_file(path)?, environment),
     }
 }
 
@@ -105,8 +127,18 @@ pub fn parse(
     text: &str,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> Result<Loaded, ConfigError> {
+    parse_for(Purpose::Desk, path, text, environment)
+}
+
+/// The same for this purpose.
+pub fn parse_for(
+    purpose: Purpose,
+    path: &Path,
+    text: &str,
+    environment: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Loaded, ConfigError> {
     let mut layers = layers::Layers::new(path, text, environment);
-    let in_sandbox = Sandbox::read_enabled(&mut layers);
+    let in_sandbox = Sandbox::read_enabled(&mut layers, purpose);
     let desk = Desk::read(&mut layers, in_sandbox);
     let config = Config {
         public: Public::read(&mut layers),
@@ -118,10 +150,14 @@ pub fn parse(
         alerts: Alerts::read(&mut layers),
         notify: Notify::read(&mut layers),
         people: People::read(&mut layers),
+        job: Job::read(&mut layers),
         sandbox: Sandbox::read(&mut layers, in_sandbox, &desk.data_dir),
         desk,
     };
-    rules::check(&mut layers, &config);
+    match purpose {
+        Purpose::Desk => rules::check(&mut layers, &config),
+        Purpose::Job => rules::check_job(&mut layers, &config),
+    }
     Ok(Loaded { config, entries: layers.finish()? })
 }
 

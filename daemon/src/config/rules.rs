@@ -24,6 +24,17 @@ pub(super) fn check(layers: &mut Layers<'_>, config: &Config) {
     rules.notify(&config.notify);
     rules.people(config);
     rules.sandbox();
+    config.job.check(layers);
+}
+
+/// Those that a run of `millrace notify` rests on: it needs no desk here.
+pub(super) fn check_job(layers: &mut Layers<'_>, config: &Config) {
+    let mut rules = Rules { layers, sandbox: config.sandbox.enabled };
+    rules.public(&config.public);
+    rules.notify(&config.notify);
+    rules.people(config);
+    config.job.check(layers);
+    config.job.require(layers);
 }
 
 /// Whether a path leads into a folder, as far as its text tells.

@@ -1,5 +1,6 @@
 //! One TOML table being read, setting by setting.
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
@@ -17,13 +18,13 @@ const SECRET_FILE_BYTES_MAX: u64 = 4096;
 /// A reader of one table. Every method notes what it read, so that unknown keys can be refused afterwards.
 pub struct Section<'l, 'i> {
     layers: &'l mut Layers<'i>,
-    name: &'static str,
+    name: Cow<'static, str>,
 }
 
 impl<'l, 'i> Section<'l, 'i> {
     /// Begins to read a table.
-    pub fn new(layers: &'l mut Layers<'i>, name: &'static str) -> Self {
-        Self { layers, name }
+    pub fn new(layers: &'l mut Layers<'i>, name: impl Into<Cow<'static, str>>) -> Self {
+        Self { layers, name: name.into() }
     }
 
     /// A setting without a default.
@@ -91,7 +92,7 @@ impl<'l, 'i> Section<'l, 'i> {
     pub fn secret(&mut self, key: &'static str, key_file: &'static str) -> Option<Secret> {
         let (text, origin) = self.read::<String>(key);
         let file = self.path(key_file, None);
-        let file_origin = self.layers.origin_of(self.name, key_file);
+        let file_origin = self.layers.origin_of(&self.name, key_file);
         if text.is_some() && file.is_some() && same_layer(&origin, &file_origin) {
             let sentence = format!("is given, and {key_file} too; leave one of them out");
             self.layers.problem(origin.clone(), self.full(key), sentence);
@@ -116,7 +117,7 @@ impl<'l, 'i> Section<'l, 'i> {
     }
 
     fn read<T: Setting>(&mut self, key: &'static str) -> (Option<T>, Origin) {
-        let Some((raw, origin)) = self.layers.find(self.name, key) else {
+        let Some((raw, origin)) = self.layers.find(&self.name, key) else {
             return (None, Origin::Default);
         };
         let read = match raw {
@@ -133,7 +134,7 @@ impl<'l, 'i> Section<'l, 'i> {
     }
 
     fn note(&mut self, key: &'static str, shown: Option<String>, origin: Origin) {
-        self.layers.entries.push(Entry { section: self.name, key, shown, origin });
+        self.layers.entries.push(Entry { section: self.name.clone(), key, shown, origin });
     }
 
     fn full(&self, key: &str) -> String {

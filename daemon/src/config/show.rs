@@ -22,11 +22,11 @@ pub fn effective(entries: &[Entry]) -> String {
     out
 }
 
-fn sections(entries: &[Entry]) -> Vec<&'static str> {
-    let mut sections: Vec<&'static str> = Vec::new();
+fn sections(entries: &[Entry]) -> Vec<&str> {
+    let mut sections: Vec<&str> = Vec::new();
     for entry in entries {
-        if !sections.contains(&entry.section) {
-            sections.push(entry.section);
+        if !sections.contains(&entry.section.as_ref()) {
+            sections.push(&entry.section);
         }
     }
     sections

@@ -237,7 +237,7 @@ fn notifying(
 }
 
 /// Where notifications may lead.
-fn sinks(config: &Config) -> anyhow::Result<Sinks> {
+pub(crate) fn sinks(config: &Config) -> anyhow::Result<Sinks> {
     let reach = if config.sandbox.enabled { Reach::Sandbox } else { Reach::Public };
     let brokers = config.notify.brokers().into_iter().filter_map(|(kind, broker)| Some((kind, broker.settings()?)));
     let sinks = people::add(Sinks::webhooks(reach), config)?;

@@ -97,6 +97,11 @@ impl Token {
         Self::load(path)
     }
 
+    /// Its text, for a client that makes the header itself.
+    pub fn reveal(&self) -> &str {
+        self.0.reveal()
+    }
+
     /// The value of an `Authorization` header with this token.
     pub fn header(&self) -> HeaderValue {
         let text = format!("Bearer {}", self.0.reveal());

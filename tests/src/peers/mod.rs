@@ -8,6 +8,7 @@ pub mod blocks;
 pub mod brokers;
 pub mod browser;
 pub mod mail;
+pub mod postgres;
 pub mod program;
 pub mod schemathesis;
 pub mod standard_webhooks;
