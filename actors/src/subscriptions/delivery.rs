@@ -223,7 +223,7 @@ pub(super) fn commands(before: Option<&Known>, known: &Known, sinks: &Sinks, now
 }
 
 /// Nothing when it is not known where it leads, or what is known is no address.
-pub(super) fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Option<Endpoint> {
+pub(crate) fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Option<Endpoint> {
     let inside = known.endpoint.as_ref().ok()?;
     let terms = &known.subscription.terms;
     let destination = sinks.parse(&inside.url);
@@ -271,7 +271,10 @@ fn rate(per_s: Option<u32>) -> Option<Rate> {
 }
 
 /// What the engine disabled becomes an event.
-async fn store_notices(subscriptions: Subscriptions, mut notices: mpsc::Receiver<Disabled>) -> Result<(), String> {
+pub(crate) async fn store_notices(
+    subscriptions: Subscriptions,
+    mut notices: mpsc::Receiver<Disabled>,
+) -> Result<(), String> {
     while let Some(Disabled { endpoint, reason }) = notices.recv().await {
         let why = match reason {
             Reason::Gone => Disabling::Gone,
