@@ -18,6 +18,15 @@ pub const PREFIX: &str = "MILLRACE_";
 /// The short name of `desk.log`, because it is the one people change for a single run.
 pub const LOG_VARIABLE: &str = "MILLRACE_LOG";
 
+/// Variables of ton.events that are understood, and what they set. Ours win over them.
+const ALIASES: [(&str, &str, &str); 5] = [
+    ("QUEUE_PROVIDER_ADDRESS", "relay", "brokers"),
+    ("QUEUE_PROVIDER_GROUPID", "relay", "group"),
+    ("QUEUE_PROVIDER_TOPIC", "relay", "topic"),
+    ("QUEUE_PROVIDER_USERNAME", "relay", "user"),
+    ("QUEUE_PROVIDER_PASSWORD", "relay", "password"),
+];
+
 /// How much is repeated of a name that no setting has.
 const NAME_CHARS_MAX: usize = 100;
 
@@ -77,7 +86,7 @@ impl<'i> Layers<'i> {
     fn take_variables(&mut self, environment: impl IntoIterator<Item = (OsString, OsString)>) {
         for (name, value) in environment {
             let Ok(name) = name.into_string() else { continue };
-            if !name.starts_with(PREFIX) {
+            if !name.starts_with(PREFIX) && !ALIASES.iter().any(|(alias, ..)| *alias == name) {
                 continue;
             }
             match value.into_string() {
@@ -110,7 +119,10 @@ impl<'i> Layers<'i> {
         let variable = self.variables.get_key_value(&name);
         let variable = variable.or_else(|| match (section, key) {
             ("desk", "log") => self.variables.get_key_value(LOG_VARIABLE),
-            _ => None,
+            _ => {
+                let (alias, ..) = ALIASES.iter().find(|(_, of, name)| (*of, *name) == (section, key))?;
+                self.variables.get_key_value(*alias)
+            }
         });
         if let Some((name, text)) = variable {
             return Some((Raw::Text(text), Origin::Variable(name.clone())));

@@ -12,6 +12,7 @@ mod nodes;
 mod notify;
 mod people;
 mod problem;
+mod relay;
 mod rules;
 mod sandbox;
 mod secret;
@@ -32,6 +33,7 @@ pub use nodes::{ADDRESS_FILE_BYTES_MAX, Bitcoin, Skycoin};
 pub use notify::{Broker, Notify};
 pub use people::{FcmSettings, MailSettings, People, TelegramSettings, Wrong};
 pub use problem::{ConfigError, Origin as Layer, Problem};
+pub use relay::Relay;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use setting::{BrokerUrl, Setting};
@@ -60,6 +62,8 @@ pub struct Config {
     pub notify: Notify,
     /// And those to people.
     pub people: People,
+    /// The queue that others' notifications come from.
+    pub relay: Relay,
     /// The stand-ins.
     pub sandbox: Sandbox,
 }
@@ -108,6 +112,7 @@ pub fn parse(
         c2cx: C2cx::read(&mut layers),
         notify: Notify::read(&mut layers),
         people: People::read(&mut layers),
+        relay: Relay::read(&mut layers),
         sandbox: Sandbox::read(&mut layers, in_sandbox, &desk.data_dir),
         desk,
     };

@@ -9,6 +9,7 @@ pub mod brokers;
 pub mod browser;
 pub mod mail;
 pub mod program;
+pub mod queue;
 pub mod schemathesis;
 pub mod standard_webhooks;
 
