@@ -139,7 +139,7 @@ impl File {
                 .connection
                 .prepare_cached("SELECT partition, next FROM offsets WHERE reader = ?1 AND topic = ?2")?;
             let rows = statement.query_map([&place.reader, &place.topic], |row| Ok((row.get(0)?, row.get(1)?)))?;
-            rows.collect()
+            rows.collect::<rusqlite::Result<BTreeMap<i32, i64>>>()
         };
         let offsets = read().map_err(|source| self.failed(source))?;
         let newest = head(&self.connection).map_err(|source| self.failed(source))?;
