@@ -234,7 +234,7 @@ fn what_is_wrong_with_a_segment_is_found_and_named() -> Result<()> {
     let whole = std::fs::read(&log)?;
     ensure!(Reader::open(&log)?.verify().is_ok());
     for wrong in [
-        "UPDATE segments SET events = CAST(substr(events, 1, 900) || x'00' || substr(events, 902) AS BLOB) WHERE first = 513",
+        "UPDATE segments SET events = CAST(substr(events, 1, 900) || x'ff' || substr(events, 902) AS BLOB) WHERE first = 513",
         "UPDATE segments SET commands = CAST(substr(commands, 1, 900) || x'00' || substr(commands, 902) AS BLOB) WHERE first = 513",
         "UPDATE segments SET events = (SELECT events FROM segments WHERE first = 1) WHERE first = 513",
         "UPDATE segments SET tip = zeroblob(32) WHERE first = 513",

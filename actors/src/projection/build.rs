@@ -28,8 +28,6 @@ const THREADS: usize = 2;
 const NEAR: u64 = 8_192;
 /// What is kept in memory of the file.
 const CACHE_KIB: u32 = 65_536;
-/// Another thread sorts what indexes are made of; what is written comes to its place in larger pieces, of pages.
-const FOR_MUCH: &str = "PRAGMA threads = 1; PRAGMA wal_autocheckpoint = 8192;";
 
 /// Whoever asked for the building hears how far it is, and of how many; and can break it off.
 pub(super) type Told<'t> = &'t mut dyn FnMut(Position, Position) -> ControlFlow<()>;
@@ -96,7 +94,6 @@ impl Build {
     ) -> Result<Self, ViewError> {
         let of_turn = turn.blocking_lock();
         let database = Database::open(path, CACHE_KIB)?;
-        database.connection().execute_batch(FOR_MUCH)?;
         let begun = Self::begin_in(database, wanted, head)?;
         drop(of_turn);
         Ok(Self { turn, ..begun })

@@ -16,6 +16,9 @@ use super::database::Database;
 use super::views::ViewError;
 use crate::event_store::Reader;
 
+/// Another thread sorts what indexes are made of, and what is written comes to its place in larger pieces, of pages. Beside a desk
+/// whoever follows the log would be left with those pieces.
+const FOR_MUCH: &str = "PRAGMA threads = 1; PRAGMA wal_autocheckpoint = 8192;";
 /// What is kept in memory of the file.
 const CACHE_KIB: u32 = 4_096;
 
@@ -30,6 +33,7 @@ pub fn rebuild(
     let head = log.head()?;
     let (turn, began) = (Arc::new(Mutex::new(())), Instant::now());
     let mut build = Build::begin(views, projections, head, turn)?;
+    build.connection().execute_batch(FOR_MUCH).map_err(ViewError::from)?;
     let from = build.position();
     let outcome = build.run(Source { reader: &log, company: Company::Alone }, &|| head, &mut |position, end| {
         told(Rebuild::after(began.elapsed(), (from, position, end)));

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 use millrace_model::ids::{Position, SubscriptionId};
 use millrace_protocols::delivery::scheduler::{Sums, View};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -70,7 +70,10 @@ impl Deliveries {
     /// `Unknown` also where the engine does not know one of them, or ended meanwhile: some may be sent it.
     pub async fn resend(&self, endpoints: &[SubscriptionId], position: Position) -> Result<(), AskError> {
         let asking: Vec<_> = endpoints.iter().map(|id| self.resend_to(*id, position)).collect();
-        stream::iter(asking).buffer_unordered(AT_ONCE_MAX).try_collect().await
+        let asked: Vec<_> = stream::iter(asking).buffer_unordered(AT_ONCE_MAX).collect().await;
+        let is_any_sent = asked.iter().any(Result::is_ok);
+        let all: Result<(), AskError> = asked.into_iter().collect();
+        all.map_err(|error| if is_any_sent { AskError::Unknown } else { error })
     }
 
     async fn resend_to(&self, id: SubscriptionId, position: Position) -> Result<(), AskError> {

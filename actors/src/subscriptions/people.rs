@@ -2,11 +2,12 @@
 //!
 //! Nothing but a question is sent to such an address before it was answered ([`super::questions`]): whoever gets the question has
 //! the code that answers it. The code is made with the subscription's own secret, so nothing is kept for it, and it outlives a
-//! restart. What was never answered ends like every other subscription without a proof.
+//! restart. What was not answered within an hour ends when the next one asks, so that nobody keeps others' places.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::TimeDelta;
 use millrace_model::ids::{Hash32, SubscriptionId};
 use millrace_model::subscription::{Command, Dialect, Ending, Order, Ownership, Proof, Schedule, Stopped, Terms};
 use millrace_protocols::webhook::code::{Purpose, moment_of};
@@ -24,6 +25,10 @@ const AHEAD_S: u64 = 60;
 const WRONG_CODES_MAX: u32 = 10;
 /// How many subscriptions of one address, whoever asked for them, wait for their answer.
 const UNANSWERED_OF_AN_ADDRESS_MAX: usize = 3;
+/// And how many of all.
+const UNANSWERED_MAX: usize = 1_000;
+/// How many that were not answered end at once.
+const ENDED_AT_ONCE_MAX: usize = 64;
 /// A chat takes about one message a second.
 const RATE_PER_S: u32 = 1;
 
@@ -65,6 +70,7 @@ impl Subscriptions {
 impl Service {
     pub(super) async fn register(&self, customer: Hash32, address: String) -> Done {
         let address = self.person(&address)?;
+        self.end_unanswered().await?;
         if let Some(known) = self.registered(customer, &address) {
             match (&known.subscription.stopped, known.subscription.proof) {
                 (Some(Stopped::Unproved | Stopped::Disabled { .. }), _) => {
@@ -126,8 +132,11 @@ impl Service {
         }
         match self.sinks.parse(address)? {
             Destination::Mail { address } => Ok(format!("mailto:{}", with_small_host(&address))),
-            Destination::Telegram { .. } | Destination::Push { .. } => Ok(address.to_owned()),
-            Destination::Webhook(_)
+            Destination::Telegram { chat } if chat.is_of_a_person() => Ok(address.to_owned()),
+            Destination::Push { .. } => Ok(address.to_owned()),
+            // What is told in a group or a channel is for its owner to say.
+            Destination::Telegram { .. }
+            | Destination::Webhook(_)
             | Destination::Nats { .. }
             | Destination::Amqp { .. }
             | Destination::Mqtt { .. } => Err(DestinationError::NotVouched.into()),
@@ -146,13 +155,38 @@ impl Service {
 
     /// Nobody's mailbox is filled with questions, whoever's deposits they are about.
     fn refuse_flooding(&self, address: &str) -> Result<(), SubscribeError> {
-        let list = self.book.list();
-        let waits =
-            |known: &&Arc<Known>| matches!(known.subscription.proof, Proof::Missing { .. }) && leads_to(known, address);
-        if list.values().filter(waits).count() >= UNANSWERED_OF_AN_ADDRESS_MAX {
+        let (list, whose) = (self.book.list(), whose(address));
+        let waiting = || list.values().filter(|known| waits_for_an_answer(known));
+        let is_his = |known: &&Arc<Known>| known.endpoint.as_ref().is_ok_and(|other| self::whose(&other.url) == whose);
+        if waiting().count() >= UNANSWERED_MAX || waiting().filter(is_his).count() >= UNANSWERED_OF_AN_ADDRESS_MAX {
             return Err(SubscribeError::AddressFull);
         }
         Ok(())
+    }
+
+    /// Ends those whose question cannot be answered any more.
+    async fn end_unanswered(&self) -> Result<(), SubscribeError> {
+        let (list, now) = (self.book.list(), self.clock.now());
+        let until = |known: &Known| known.since + TimeDelta::seconds(CONFIRM_WITHIN_S.cast_signed());
+        let over = list.values().filter(|known| waits_for_an_answer(known) && until(known) < now);
+        for known in over.take(ENDED_AT_ONCE_MAX) {
+            self.execute(known.subscription.id, Command::Unsubscribe { why: Ending::NeverProved }).await?;
+        }
+        Ok(())
+    }
+}
+
+fn waits_for_an_answer(known: &Known) -> bool {
+    let is_a_persons = known.endpoint.as_ref().is_ok_and(Endpoint::leads_to_a_person);
+    is_a_persons && matches!(known.subscription.proof, Proof::Missing { .. })
+}
+
+/// For counting: the same for all spellings of a mailbox that many servers take for one.
+fn whose(address: &str) -> String {
+    let address = address.to_ascii_lowercase();
+    match address.rsplit_once('@') {
+        Some((name, host)) => format!("{}@{host}", name.split('+').next().unwrap_or(name).replace('.', "")),
+        None => address,
     }
 }
 

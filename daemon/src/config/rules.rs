@@ -86,6 +86,13 @@ impl Rules<'_, '_> {
     }
 
     fn public(&mut self, public: &Public) {
+        if let Some(url) = &public.url {
+            let is_safe = self.sandbox || url.scheme() == "https";
+            if !is_safe || !url.username().is_empty() || url.password().is_some() {
+                let sentence = "is in the letters of customers: write https://, and no user or password";
+                self.refuse(("public", "url"), None, sentence.to_owned());
+            }
+        }
         for (one, other, has) in [
             ("tls_certificate", "tls_key", (&public.tls_certificate, &public.tls_key)),
             ("tls_key", "tls_certificate", (&public.tls_key, &public.tls_certificate)),

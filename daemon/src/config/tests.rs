@@ -203,6 +203,8 @@ fn impossible_values_are_refused() {
         ("[operator]\nlisten = \"0.0.0.0:7711\"", "desk.toml:2: operator.listen: is not a loopback"),
         ("[operator]\nlisten = \"127.0.0.1:7071\"", "desk.toml:2: operator.listen: is the same as public.listen"),
         ("[public]\ntls_key = \"key.pem\"", "desk.toml:2: public.tls_key: needs public.tls_certificate"),
+        ("[public]\nurl = \"ftp://desk.example.org\"", "desk.toml:2: public.url: expected a URL"),
+        ("[public]\nurl = \"https://desk.example.org/?x\"", "desk.toml:2: public.url: has a query"),
         ("[public]\nbehind_proxy = true\ntrusted_proxies = []", "desk.toml:2: public.behind_proxy"),
         ("[public]\ncors_allowed = [\"example.org/x\"]", "desk.toml:2: public.cors_allowed"),
         ("[c2cx]\nmax_slippage_percent = \"51\"", "desk.toml:2: c2cx.max_slippage_percent"),
@@ -220,6 +222,8 @@ fn impossible_values_are_refused() {
 #[test]
 fn outside_the_sandbox_everything_it_would_bring_is_required() {
     assert!(!config(&real(), &[]).sandbox.enabled);
+    let found = problems(&format!("{}\n[public]\nurl = \"http://desk.example.org\"\n", real()), &[]).join("\n");
+    assert!(found.contains("public.url: is in the letters of customers"), "{found}");
     let found = problems("[sandbox]\nenabled = false\n", &[]).join("\n");
     for key in ["desk.rate", "bitcoin.url", "bitcoin.xpub", "skycoin.url", "skycoin.wallet_id"] {
         assert!(found.contains(&format!("{key}: is missing")), "{key} in {found}");

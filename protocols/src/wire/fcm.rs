@@ -183,8 +183,10 @@ pub fn answer(status: u16, body: &[u8]) -> Answer {
     match (status, error.code()) {
         (200, _) => Answer::Sent,
         (401, _) => Answer::NotGranted(why),
-        (404, "UNREGISTERED") | (403, "SENDER_ID_MISMATCH") => Answer::NoDevice(why),
+        (404, "UNREGISTERED") => Answer::NoDevice(why),
         (400, _) if error.is_of_the_token() => Answer::NoDevice(why),
+        // Not Firebase's: whoever stands between says nothing of the message.
+        (400, "") => Answer::Trouble(why),
         (400, _) => Answer::BadMessage(why),
         (429 | 503, _) => Answer::Later(why),
         _ => Answer::Trouble(why),

@@ -59,6 +59,11 @@ struct Parameters {
 }
 
 impl Chat {
+    /// Whether it is one person's chat with the bot, as far as its number tells.
+    pub fn is_of_a_person(&self) -> bool {
+        matches!(self, Self::Id(id) if *id > 0)
+    }
+
     /// Reads a number, or a channel's name that begins with `@`.
     pub fn parse(text: &str) -> Option<Self> {
         if let Some(name) = text.strip_prefix('@') {
@@ -93,6 +98,8 @@ pub fn answer(status: u16, body: &[u8]) -> Answer {
     };
     match status {
         200 if raw.ok => Answer::Sent,
+        // Not Telegram's: whoever stands between says nothing of the chat.
+        400 | 403 if raw.description.is_empty() => Answer::Trouble(why),
         429 => Answer::Later { retry_after_s: raw.parameters.retry_after, why },
         // Blocked, kicked, or the account is gone.
         403 => Answer::NoChat(why),
@@ -127,6 +134,7 @@ mod tests {
 
     #[test]
     fn a_chat_is_a_number_or_a_name() {
+        assert!(Chat::Id(42).is_of_a_person() && !Chat::Id(-42).is_of_a_person());
         assert_eq!(Chat::parse("42"), Some(Chat::Id(42)));
         assert_eq!(Chat::parse("-1001234567890"), Some(Chat::Id(-1_001_234_567_890)));
         assert_eq!(Chat::parse("@desk_news"), Some(Chat::Channel("desk_news".to_owned())));
@@ -170,7 +178,8 @@ mod tests {
 
     #[test]
     fn what_is_no_answer_of_telegram_is_trouble() {
-        for (status, body) in [(200, "OK"), (200, r#"{"ok":false}"#), (404, ""), (502, "<html>"), (302, "")] {
+        for (status, body) in [(200, "OK"), (200, r#"{"ok":false}"#), (403, "<html>"), (400, ""), (404, ""), (302, "")]
+        {
             assert_eq!(answer(status, body.as_bytes()), Answer::Trouble(format!("status {status}")), "{body}");
         }
     }

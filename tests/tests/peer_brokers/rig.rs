@@ -25,7 +25,7 @@ use millrace_protocols::webhook::secret::HmacSecret;
 use millrace_protocols::webhook::sign::{Key, Signer};
 use millrace_protocols::webhook::verify::{self, Headers, verify};
 use millrace_tests::peers::brokers::Arrived;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -91,6 +91,7 @@ impl Rig {
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),
             log_head: u64::MAX,
+            figures: Arc::default(),
         };
         let (commands, received) = mpsc::channel(64);
         let (notices, mut heard) = mpsc::channel(64);
@@ -127,7 +128,9 @@ impl Rig {
     /// Sends one once more.
     pub async fn resend(&self, number: u128, position: u64) -> Result<()> {
         let (endpoint, positions) = (Uuid::from_u128(number), vec![position]);
-        Ok(self.commands.send(Command::Resend { endpoint, positions }).await?)
+        let (answer, asked) = oneshot::channel();
+        self.commands.send(Command::Resend { endpoint, positions, answer }).await?;
+        asked.await.context("the engine answers").map(drop)
     }
 
     /// The attempts at an endpoint, once they are as wanted.

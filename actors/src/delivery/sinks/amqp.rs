@@ -1,11 +1,11 @@
 //! AMQP 0-9-1, as RabbitMQ and others speak it: a message is published as persistent and mandatory, and the broker's confirm is
 //! its receipt.
 //!
-//! What no queue takes comes back (`mandatory`) and is a refusal. A wrong exchange ends the channel that is published on, with
-//! all that is under way there, so each exchange has a channel of its own on the one connection.
+//! What no queue takes comes back (`mandatory`) and is a refusal. What comes back does not say which message it was, and a wrong
+//! exchange ends the channel with all that is under way there; so one message at a time is under way on a channel, and the one
+//! connection has as many channels as it takes. One whose message nobody answered for is not used again.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lapin::message::BasicReturnMessage;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
@@ -13,7 +13,6 @@ use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::uri::AMQPUri;
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Error, ErrorKind};
 use millrace_protocols::delivery::verdict::Trouble;
-use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::broker::{Broker, Letter, Miss, Settings};
@@ -21,8 +20,6 @@ use super::destination::Destination;
 
 /// How often a connection on which nothing happens is tried, in seconds.
 const HEARTBEAT_S: u16 = 10;
-/// How many exchanges are published to.
-const EXCHANGES_MAX: usize = 256;
 /// `basic.properties.delivery-mode` of what outlives the broker.
 const PERSISTENT: u8 = 2;
 
@@ -35,10 +32,10 @@ pub(super) struct Place {
     routing_key: ShortString,
 }
 
-/// A connection with a channel for each exchange.
+/// A connection, with the channels that nothing is under way on.
 pub(super) struct Link {
     connection: Connection,
-    channels: Mutex<HashMap<ShortString, Arc<Channel>>>,
+    free: Mutex<Vec<Channel>>,
 }
 
 impl Broker for Amqp {
@@ -58,7 +55,7 @@ impl Broker for Amqp {
         let properties = ConnectionProperties::default().with_connection_name("millrace".into());
         let connecting = Connection::connect_uri(self.uri()?, properties).await;
         let connection = connecting.map_err(|error| not_connected(&error))?;
-        Ok(Link { connection, channels: Mutex::default() })
+        Ok(Link { connection, free: Mutex::default() })
     }
 
     fn is_up(link: &Link) -> bool {
@@ -69,11 +66,12 @@ impl Broker for Amqp {
         if link.connection.status().blocked() {
             return Err(Miss::refused("the broker takes nothing for now: it is short of memory or disk"));
         }
-        let channel = link.channel(&place.exchange).await?;
+        let channel = link.channel().await?;
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let (exchange, key) = (place.exchange.clone(), place.routing_key.clone());
         let publishing = channel.basic_publish(exchange, key, options, &letter.body, properties(&letter)).await;
         let confirmed = publishing.map_err(|error| not_taken(&error))?.await.map_err(|error| not_taken(&error))?;
+        link.free().push(channel);
         match confirmed {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(returned)) | Confirmation::Nack(Some(returned)) => Err(came_back(&returned)),
@@ -100,21 +98,19 @@ impl Amqp {
 }
 
 impl Link {
-    /// The channel for an exchange; a new one where an error ended the one before.
-    async fn channel(&self, exchange: &ShortString) -> Result<Arc<Channel>, Miss> {
-        let mut channels = self.channels.lock().await;
-        channels.retain(|_, channel| channel.status().connected());
-        if let Some(channel) = channels.get(exchange) {
-            return Ok(Arc::clone(channel));
-        }
-        if channels.len() >= EXCHANGES_MAX {
-            return Err(Miss::refused(format!("the desk publishes to {EXCHANGES_MAX} exchanges already")));
+    fn free(&self) -> MutexGuard<'_, Vec<Channel>> {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// One that nothing is under way on. There are no more of them than messages may be under way.
+    async fn channel(&self) -> Result<Channel, Miss> {
+        let free = std::iter::from_fn(|| self.free().pop()).find(|channel| channel.status().connected());
+        if let Some(channel) = free {
+            return Ok(channel);
         }
         let channel = self.connection.create_channel().await.map_err(|error| not_taken(&error))?;
         let confirming = channel.confirm_select(ConfirmSelectOptions::default()).await;
         confirming.map_err(|error| not_taken(&error))?;
-        let channel = Arc::new(channel);
-        channels.insert(exchange.clone(), Arc::clone(&channel));
         Ok(channel)
     }
 }

@@ -48,14 +48,17 @@ pub fn mailbox(text: &str) -> Result<Mailbox, NoMailbox> {
     found.filter(|mailbox| is_plain(&mailbox.email)).ok_or_else(|| NoMailbox(text.to_owned()))
 }
 
-/// Reads an address of plain ASCII without a name.
+/// Reads an address of plain ASCII without a name, at a host that has one: the number of a machine may be one in the desk's own
+/// network.
 pub fn address(text: &str) -> Option<Address> {
     text.parse().ok().filter(is_plain)
 }
 
 fn is_plain(address: &Address) -> bool {
     let text: &str = address.as_ref();
-    text.bytes().all(|byte| byte.is_ascii_graphic()) && address.domain().contains('.')
+    let last = address.domain().rsplit_once('.').map(|(_, last)| last);
+    let is_a_name = last.is_some_and(|last| last.bytes().any(|byte| byte.is_ascii_alphabetic()));
+    text.bytes().all(|byte| byte.is_ascii_graphic()) && is_a_name && !address.domain().starts_with('[')
 }
 
 impl Mail {
@@ -105,10 +108,12 @@ impl Teller for Mail {
 fn came(failure: &Failure) -> Came {
     let text = failure.to_string();
     match (failure.code, failure.stage) {
-        (Some(code), Stage::Recipient) if code >= 500 && !failure.is_of_policy_or_room() => {
+        (Some(code), Stage::Recipient) if code >= 500 && failure.is_of_the_recipient() => {
             Came::refused(Refusal::Receiver, text)
         }
-        (Some(code), Stage::Content) if code >= 500 => Came::refused(Refusal::Message, text),
+        (Some(code), Stage::Content) if code >= 500 && failure.is_of_the_letter() => {
+            Came::refused(Refusal::Message, text)
+        }
         (Some(_), _) => Came::later(None, text),
         (None, _) => Came::failed(failure.trouble.unwrap_or(Trouble::Broken), text),
     }

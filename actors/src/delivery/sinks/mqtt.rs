@@ -99,6 +99,10 @@ impl Broker for Mqtt {
     }
 }
 
+/// How many publishes may be without their PUBACK; the client has room for so many from the beginning. More than are ever under
+/// way, so that the number of one that nobody answered is not soon given out again.
+const UNACKNOWLEDGED_MAX: u16 = 1_024;
+
 impl Mqtt {
     fn options(&self) -> Result<MqttOptions, Miss> {
         let Settings { url, user, password } = &self.0;
@@ -107,6 +111,7 @@ impl Mqtt {
         let port = url.port().unwrap_or(PORTS[usize::from(is_encrypted)]);
         let mut options = MqttOptions::new(format!("millrace-{:016x}", rand::random::<u64>()), host, port);
         options.set_keep_alive(KEEP_ALIVE).set_clean_start(true);
+        options.set_outgoing_inflight_upper_limit(UNACKNOWLEDGED_MAX);
         if user.is_some() || password.is_some() {
             options.set_credentials(user.clone().unwrap_or_default(), password.clone().unwrap_or_default());
         }

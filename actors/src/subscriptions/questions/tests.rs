@@ -108,6 +108,10 @@ impl Desk {
     }
 }
 
+fn link_of(letter: &Letter, id: SubscriptionId) -> bool {
+    letter.1.link.as_ref().is_some_and(|link| link.url.contains(&id.0.hyphenated().to_string()))
+}
+
 fn code_in(letter: &Letter) -> String {
     letter.1.facts.iter().find(|(name, _)| *name == "Code").unwrap().1.clone()
 }
@@ -194,12 +198,30 @@ async fn nobodys_mailbox_is_filled_with_questions() {
     for number in 0..3 {
         desk.subscriptions.register(Hash32([number; 32]), ADDRESS.to_owned()).await.unwrap();
     }
-    let refused = desk.subscriptions.register(Hash32([9; 32]), ADDRESS.to_owned()).await;
-    assert!(matches!(refused, Err(SubscribeError::AddressFull)), "{refused:?}");
+    for spelling in [ADDRESS, "mailto:Customer@example.net", "mailto:cus.tomer+9@EXAMPLE.net"] {
+        let refused = desk.subscriptions.register(Hash32([9; 32]), spelling.to_owned()).await;
+        assert!(matches!(refused, Err(SubscribeError::AddressFull)), "{spelling}: {refused:?}");
+    }
     for number in 0..OF_A_CUSTOMER_MAX {
         desk.register(&format!("mailto:{number}@example.net")).await.unwrap();
     }
     assert!(matches!(desk.register("mailto:more@example.net").await, Err(SubscribeError::CustomerFull)));
+}
+
+#[tokio::test]
+async fn what_nobody_answered_keeps_no_place() {
+    let desk = Desk::start(vec![]).await;
+    let mut ids = Vec::new();
+    for number in 0..3 {
+        let known = desk.subscriptions.register(Hash32([number; 32]), ADDRESS.to_owned()).await.unwrap();
+        ids.push(known.subscription.id);
+    }
+    let code = code_in(&desk.letters(3).await.into_iter().find(|letter| link_of(letter, ids[0])).unwrap());
+    assert!(desk.answer(ids[0], Purpose::Confirm, &code).await.unwrap());
+    desk.clock.advance(TimeDelta::seconds(i64::try_from(CONFIRM_WITHIN_S).unwrap() + 1));
+    let id = desk.subscriptions.register(Hash32([9; 32]), ADDRESS.to_owned()).await.unwrap().subscription.id;
+    let list = desk.subscriptions.list().unwrap();
+    assert_eq!(list.keys().copied().collect::<std::collections::BTreeSet<_>>(), [ids[0], id].into());
 }
 
 #[tokio::test]

@@ -77,7 +77,8 @@ fn each_answer_has_its_meaning() {
     assert_eq!(answer(200, br#"{"name":"projects/coin-desk/messages/1"}"#), Answer::Sent);
     let gone = said(404, "UNREGISTERED", "Requested entity was not found.", json!({}));
     assert_eq!(gone, Answer::NoDevice("status 404 UNREGISTERED Requested entity was not found.".to_owned()));
-    assert!(matches!(said(403, "SENDER_ID_MISMATCH", "", json!({})), Answer::NoDevice(_)));
+    // Of all devices at once, when another project's account was configured.
+    assert!(matches!(said(403, "SENDER_ID_MISMATCH", "", json!({})), Answer::Trouble(_)));
     let invalid = "The registration token is not a valid FCM registration token";
     assert!(matches!(said(400, "INVALID_ARGUMENT", invalid, json!({})), Answer::NoDevice(_)));
     let field = json!({ "fieldViolations": [{ "field": "message.token", "description": "Invalid" }] });
@@ -87,7 +88,7 @@ fn each_answer_has_its_meaning() {
     assert!(matches!(said(429, "QUOTA_EXCEEDED", "", json!({})), Answer::Later(_)));
     assert!(matches!(said(503, "UNAVAILABLE", "", json!({})), Answer::Later(_)));
     assert!(matches!(said(401, "THIRD_PARTY_AUTH_ERROR", "", json!({})), Answer::NotGranted(_)));
-    for (status, body) in [(404, ""), (403, "{}"), (500, "<html>"), (302, "")] {
+    for (status, body) in [(404, ""), (403, "{}"), (400, "<html>"), (500, "<html>"), (302, "")] {
         assert!(matches!(answer(status, body.as_bytes()), Answer::Trouble(_)), "{status}");
     }
 }

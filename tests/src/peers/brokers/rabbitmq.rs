@@ -68,6 +68,7 @@ fn command(ports: RabbitPorts, folder: &Path) -> Command {
     command
         .process_group(0)
         .env("HOME", folder)
+        .env("ERL_CRASH_DUMP", folder.join("erl_crash.dump"))
         .env("RABBITMQ_NODENAME", format!("desk{}@localhost", ports.amqp))
         .env("RABBITMQ_CONFIG_FILE", &configuration)
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", &plugins)

@@ -51,6 +51,8 @@ mod tests {
             "a@",
             "@example.org",
             "a@localhost",
+            "root@127.0.0.1",
+            "a@[10.0.0.5]",
             "a@example.org?subject=x",
             "a@example.org,b@example.org",
             "A <a@example.org>",

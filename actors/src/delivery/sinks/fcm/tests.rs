@@ -159,7 +159,7 @@ async fn each_refusal_means_what_google_means_by_it() {
     let invalid = json!({ "error": { "message": "The registration token is not a valid FCM registration token" } });
     let cases = [
         (refused(404, "UNREGISTERED"), gone),
-        (refused(403, "SENDER_ID_MISMATCH"), gone),
+        (refused(403, "SENDER_ID_MISMATCH"), Outcome::Refused(Refusal::ForNow { retry_at_ms: None })),
         (says(400, "", &invalid), gone),
         (refused(400, "INVALID_ARGUMENT"), Outcome::Refused(Refusal::Message)),
         (says(429, "Retry-After: 60\r\n", &json!({})), at(60)),

@@ -99,11 +99,19 @@ impl Failure {
         Self { stage, code: None, trouble: Some(trouble), said: said.to_owned() }
     }
 
-    /// Whether the server has nothing against the recipient as such: his mailbox is full (552, 5.2.2), or it does not take mail
-    /// from here (5.7, RFC 3463).
-    pub(super) fn is_of_policy_or_room(&self) -> bool {
-        let says = |code: &str| self.said.contains(code);
-        self.code == Some(552) || says("5.2.2") || says("5.7.")
+    /// Whether the server says that there is no such mailbox, in a code of RFC 3463. Whatever else it says may be of the sender or of a
+    /// mailbox that is full, also without such a code: servers keep what they have against a sender until a recipient is named.
+    pub(super) fn is_of_the_recipient(&self) -> bool {
+        self.has_said(&["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"])
+    }
+
+    /// Whether it says that it cannot take this letter: its form, or its size.
+    pub(super) fn is_of_the_letter(&self) -> bool {
+        self.has_said(&["5.3.4", "5.6.0", "5.6.1", "5.6.2", "5.6.3", "5.6.5", "5.6.6", "5.6.7", "5.6.9"])
+    }
+
+    fn has_said(&self, codes: &[&str]) -> bool {
+        self.said.split_whitespace().any(|word| codes.contains(&word))
     }
 }
 

@@ -149,7 +149,7 @@ async fn the_same_words_have_the_same_message_id_and_travel_on_one_connection() 
 async fn each_refusal_means_what_it_is_a_refusal_of() {
     let later = Outcome::Refused(Refusal::ForNow { retry_at_ms: None });
     let (gone, message) = (Outcome::Refused(Refusal::Receiver), Outcome::Refused(Refusal::Message));
-    let cases: [(&str, &str, Outcome); 11] = [
+    let cases: [(&str, &str, Outcome); 15] = [
         ("(connection)", "554 no service", later),
         ("EHLO", "421 busy", later),
         ("MAIL", "550 who are you", later),
@@ -158,8 +158,12 @@ async fn each_refusal_means_what_it_is_a_refusal_of() {
         ("RCPT", "550 5.1.1 no such user", gone),
         ("RCPT", "552 5.2.2 mailbox full", later),
         ("RCPT", "554 5.7.1 relay access denied", later),
+        ("RCPT", "550 5.1.8 sender address rejected: domain not found", later),
+        ("RCPT", "550 relay not permitted", later),
+        ("RCPT", "550 5.4.5 daily sending limit exceeded", later),
         ("DATA", "451 later", later),
         (".", "554 5.6.0 not this", message),
+        (".", "550 5.7.1 looks like spam", later),
         (".", "452 no room", later),
     ];
     for (word, says, expected) in cases {

@@ -81,7 +81,7 @@ fn wanted(channel: &str, address: &str) -> Value {
 async fn each_way_asks_and_a_code_confirms() {
     let face = Face::start().await;
     let device = json!({ "hash": HASH, "channel": "push", "address": "token-1", "platform": "android" });
-    let bodies = [wanted("email", "a@example.net"), wanted("telegram", "-42"), device];
+    let bodies = [wanted("email", "a@example.net"), wanted("telegram", "42"), device];
     for (number, body) in (1..).zip(bodies) {
         let taken = face.post(REGISTER, &body).await;
         assert_eq!(taken, (StatusCode::ACCEPTED, json!({ "confirm_within_s": 3_600 })));
