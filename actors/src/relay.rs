@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use millrace_protocols::delivery::policy::Schedule;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +42,7 @@ use file::{File, Memory, Place};
 use intake::Intake;
 use queue::Queue;
 use source::FromFile;
-use teller::Teller;
+use teller::{Means, Teller};
 
 /// The part's name in the tree.
 pub const PART: &str = "relay";
@@ -67,9 +68,11 @@ pub struct Settings {
     pub attempts_path: PathBuf,
     /// How long things are remembered.
     pub memory: Memory,
+    /// When attempts are made again.
+    pub schedule: Schedule,
     /// How long attempts are kept.
     pub attempts_kept: Duration,
-    /// Where deliveries run: not among the actors.
+    /// Where the queue is read and deliveries run: not among the actors.
     pub runtime: Handle,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
@@ -126,7 +129,12 @@ impl xtra::Actor for Actor {
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         self.store.ready_for(&self.seat.report).await;
-        let file = File::open(&self.settings.path, self.settings.memory).map_err(|error| Err(error.to_string()))?;
+        let (path, memory) = (self.settings.path.clone(), self.settings.memory);
+        // What is in it is counted, and that may be much.
+        let opening = tokio::task::spawn_blocking(move || File::open(&path, memory));
+        let file =
+            opening.await.map_err(|error| error.to_string()).and_then(|file| file.map_err(|error| error.to_string()));
+        let file = file.map_err(Err)?;
         let head = file.head();
         let file = Arc::new(Mutex::new(file));
         let commands = self.deliver(head)?;
@@ -139,10 +147,17 @@ impl xtra::Actor for Actor {
             clock: Arc::clone(&self.settings.clock),
             figures: Arc::clone(&self.relay.figures),
         };
-        let (sinks, clock) = (self.subscriptions.sinks().clone(), Arc::clone(&self.settings.clock));
-        let teller = Teller::new(commands, file, sinks, clock, wanted);
+        let means = Means {
+            sinks: self.subscriptions.sinks().clone(),
+            clock: Arc::clone(&self.settings.clock),
+            schedule: self.settings.schedule.clone(),
+            figures: Arc::clone(&self.relay.figures),
+        };
+        let teller = Teller::new(commands, file, means, wanted);
         self.seat.scope.spawn(teller.tell(self.subscriptions.changes(), self.stop.clone()));
-        self.seat.scope.spawn(intake.run());
+        #[expect(clippy::disallowed_methods, reason = "it runs elsewhere, and is aborted with this incarnation")]
+        let intake = AbortOnDropHandle::new(self.settings.runtime.spawn(intake.run()));
+        self.seat.scope.spawn(async move { intake.await.unwrap_or_else(|error| Err(error.to_string())) });
         Ok(())
     }
 

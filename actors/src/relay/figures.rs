@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::file::Taken;
 
-/// The counts. They only grow.
+/// The counts, which only grow, and for how many customers messages are taken.
 #[derive(Debug, Default)]
 pub struct Figures {
     accepted: AtomicU64,
@@ -13,6 +13,7 @@ pub struct Figures {
     bad: AtomicU64,
     lost: AtomicU64,
     failures: AtomicU64,
+    customers: AtomicU64,
 }
 
 /// The counts of a moment.
@@ -24,11 +25,11 @@ pub struct Counted {
     pub repeated: u64,
     /// Records that nobody subscribed to.
     pub undeliverable: u64,
-    /// Records that are no notifications.
+    /// Records that are no notifications, or cannot be read.
     pub bad: u64,
     /// Records that the queue forgot before they were read, as far as its offsets tell.
     pub lost: u64,
-    /// How often the queue could not be read.
+    /// How often the queue, or a partition of it, could not be read.
     pub failures: u64,
 }
 
@@ -45,11 +46,25 @@ impl Figures {
         }
     }
 
+    /// How many customers messages are taken for.
+    pub fn customers(&self) -> u64 {
+        get(&self.customers)
+    }
+
+    pub(super) fn wanted_by(&self, customers: usize) {
+        self.customers.store(customers as u64, Ordering::Relaxed);
+    }
+
     pub(super) fn took(&self, taken: Taken, bad: u64) {
         add(&self.accepted, taken.accepted);
         add(&self.repeated, taken.repeated);
         add(&self.undeliverable, taken.undeliverable);
         add(&self.bad, bad);
+    }
+
+    /// A record that nobody can read is none.
+    pub(super) fn passed_over(&self) {
+        add(&self.bad, 1);
     }
 
     pub(super) fn lost(&self, records: u64) {

@@ -5,12 +5,13 @@
 //! log: these messages are other people's, large, and of no interest after a day.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use millrace_model::ids::Hash32;
 use millrace_protocols::delivery::cursor::Position;
-use millrace_protocols::relay::Relayed;
+use millrace_protocols::relay::{KEY_BYTES_MAX, Relayed};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -18,10 +19,15 @@ use uuid::Uuid;
 
 /// How much waits to be delivered or to be forgotten, in bytes of messages; while there is more, nothing is read.
 pub const BYTES_MAX: u64 = 1_024 * 1_024 * 1_024;
+/// What a message counts for besides its body: the rows and the longest of keys.
+const ROWS_BYTES: u64 = 128 + KEY_BYTES_MAX as u64;
 /// How often what is too old is deleted.
 const PRUNE_EVERY_MS: u64 = 10_000;
 /// How many rows of each kind at once.
 const PRUNED_AT_ONCE: usize = 4_096;
+
+/// What was seen so much later than now was seen by a clock that was wrong, and is forgotten.
+const SET_BACK_MS_MAX: u64 = 8 * 86_400_000;
 
 const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/relay/0001_relay.sql")];
 
@@ -162,15 +168,13 @@ impl File {
         })
     }
 
-    /// Goes on elsewhere than where it was: the records in between are no more.
-    pub fn skip(&mut self, place: &Place, partition: i32, to: i64) -> Result<(), FileError> {
-        self.write(|transaction, _| {
-            transaction.execute(
-                "UPDATE offsets SET next = ?4 WHERE reader = ?1 AND topic = ?2 AND partition = ?3",
-                params![place.reader, place.topic, partition, to],
-            )
-        })
-        .map(drop)
+    /// Goes on elsewhere than where it was: nothing of what is in between is taken.
+    pub fn skip(&mut self, place: &Place, partition: i32, (from, next): (i64, i64)) -> Result<(), FileError> {
+        let skipped = Batch { partition, from, next, messages: Vec::new() };
+        match self.write(|transaction, _| advance(transaction, place, &skipped))? {
+            0 => Err(FileError::Moved { partition }),
+            _ => Ok(()),
+        }
     }
 
     /// Takes a batch: whole and for good when this returns, or not at all.
@@ -182,8 +186,8 @@ impl File {
         now_ms: u64,
     ) -> Result<Taken, FileError> {
         self.prune(now_ms)?;
-        let more: usize = batch.messages.iter().map(|(_, relayed)| relayed.body.len()).sum();
-        if self.bytes > 0 && self.bytes + more as u64 > self.memory.bytes_max {
+        let more: u64 = batch.messages.iter().map(|(_, relayed)| bytes_of(relayed)).sum();
+        if self.bytes > 0 && self.bytes + more > self.memory.bytes_max {
             return Err(FileError::Full);
         }
         let took = self.write(|transaction, memory| {
@@ -192,7 +196,7 @@ impl File {
             }
             let mut took = Took::default();
             for (offset, relayed) in &batch.messages {
-                let id = id(place, batch.partition, *offset);
+                let id = id(place, (batch.partition, *offset), relayed);
                 took.one(transaction, (id, relayed), wanted, (memory.window_ms(), now_ms))?;
             }
             Ok(Some(took))
@@ -230,29 +234,29 @@ impl File {
         })
     }
 
-    /// Deletes some of what is too old, now and then, or while there is too much.
+    /// Deletes some of what is too old, now and then; at once again while there was more of it, or is too much.
     fn prune(&mut self, now_ms: u64) -> Result<(), FileError> {
         let is_full = self.bytes > self.memory.bytes_max / 2;
-        if now_ms < self.pruned_ms + PRUNE_EVERY_MS && !is_full {
+        if now_ms < self.pruned_ms + PRUNE_EVERY_MS && now_ms >= self.pruned_ms && !is_full {
             return Ok(());
         }
-        self.pruned_ms = now_ms;
-        let messages = self.write(|transaction, memory| {
-            transaction
+        let (keys, messages) = self.write(|transaction, memory| {
+            let keys = transaction
                 .prepare_cached(
                     "DELETE FROM keys WHERE (customer, key) IN
-                     (SELECT customer, key FROM keys WHERE seen_ms <= ?2 ORDER BY seen_ms LIMIT ?1)",
+                     (SELECT customer, key FROM keys WHERE seen_ms <= ?2 OR seen_ms > ?3 LIMIT ?1)",
                 )?
-                .execute(params![PRUNED_AT_ONCE, now_ms.saturating_sub(memory.window_ms())])?;
-            transaction
-                .prepare_cached(
-                    "DELETE FROM messages WHERE position IN (SELECT position FROM messages ORDER BY position LIMIT ?1)
-                     AND taken_ms < ?2",
-                )?
-                .execute(params![PRUNED_AT_ONCE, now_ms.saturating_sub(memory.kept_ms())])
+                .execute(params![
+                    PRUNED_AT_ONCE,
+                    now_ms.saturating_sub(memory.window_ms()),
+                    now_ms + SET_BACK_MS_MAX
+                ])?;
+            let kept = now_ms.saturating_sub(memory.kept_ms())..=now_ms + SET_BACK_MS_MAX;
+            Ok((keys, forget(transaction, &kept)?))
         })?;
-        if messages > 0 {
-            self.bytes = bytes(&self.connection).map_err(|source| self.failed(source))?;
+        self.bytes = self.bytes.saturating_sub(messages.iter().sum());
+        if keys < PRUNED_AT_ONCE && messages.len() < PRUNED_AT_ONCE {
+            self.pruned_ms = now_ms;
         }
         Ok(())
     }
@@ -313,7 +317,7 @@ impl Took {
             .prepare_cached("INSERT INTO messages (id, customer, body, taken_ms) VALUES (?1, ?2, ?3, ?4)")?
             .execute(params![id.as_bytes(), relayed.customer.0, relayed.body.as_bytes(), now_ms])?;
         self.taken.accepted += 1;
-        self.bytes += relayed.body.len() as u64;
+        self.bytes += bytes_of(relayed);
         self.last = Some(transaction.last_insert_rowid().unsigned_abs());
         Ok(())
     }
@@ -348,12 +352,15 @@ fn advance(transaction: &Transaction<'_>, place: &Place, batch: &Batch) -> rusql
         .execute(params![place.reader, place.topic, batch.partition, batch.from, batch.next])
 }
 
-/// The same for the same record, whoever reads it how often.
-fn id(place: &Place, partition: i32, offset: i64) -> Uuid {
+/// The same for the same record, whoever reads it how often; another one for another record, also in a topic that was made anew.
+fn id(place: &Place, (partition, offset): (i32, i64), relayed: &Relayed) -> Uuid {
+    let text = |text: &str| Sha256::digest(text.as_bytes());
     let hash = Sha256::new()
-        .chain_update(place.topic.as_bytes())
+        .chain_update(text(&place.topic))
         .chain_update(partition.to_be_bytes())
         .chain_update(offset.to_be_bytes())
+        .chain_update(text(&relayed.key))
+        .chain_update(text(&relayed.body))
         .finalize();
     let bytes: [u8; 16] = hash[..16].try_into().expect("a hash has 32 bytes");
     uuid::Builder::from_custom_bytes(bytes).into_uuid()
@@ -371,8 +378,25 @@ fn head(connection: &Connection) -> rusqlite::Result<Position> {
     Ok(connection.query_row(sql, [], |row| row.get(0)).optional()?.unwrap_or(0))
 }
 
+/// What a message counts for: its row and that of its key have something around them.
+fn bytes_of(relayed: &Relayed) -> u64 {
+    relayed.body.len() as u64 + ROWS_BYTES
+}
+
 fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
-    connection.query_row("SELECT coalesce(sum(length(body)), 0) FROM messages", [], |row| row.get(0))
+    let sql = "SELECT coalesce(sum(length(body)), 0) + count(*) * ?1 FROM messages";
+    connection.query_row(sql, [ROWS_BYTES], |row| row.get(0))
+}
+
+/// Deletes some of the messages that were taken at another time than this; says what each of them counted for.
+fn forget(transaction: &Transaction<'_>, kept: &RangeInclusive<u64>) -> rusqlite::Result<Vec<u64>> {
+    let mut statement = transaction.prepare_cached(
+        "DELETE FROM messages WHERE position IN (SELECT position FROM messages ORDER BY position LIMIT ?1)
+         AND (taken_ms < ?2 OR taken_ms > ?3) RETURNING length(body) + ?4",
+    )?;
+    let given = params![PRUNED_AT_ONCE, kept.start(), kept.end(), ROWS_BYTES];
+    let forgotten = statement.query_map(given, |row| row.get(0))?;
+    forgotten.collect()
 }
 
 fn migrate(connection: &mut Connection, path: &Path) -> Result<(), FileError> {

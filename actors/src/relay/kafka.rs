@@ -40,6 +40,16 @@ impl fmt::Debug for Account {
     }
 }
 
+/// Whether what goes over the connections can be read on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Encryption {
+    /// It can.
+    #[default]
+    None,
+    /// TLS, with brokers whose certificates the system trusts.
+    Tls,
+}
+
 /// What connects.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -49,6 +59,8 @@ pub struct Settings {
     pub topic: String,
     /// What the brokers' own logs call the desk.
     pub client: String,
+    /// Whether connections are encrypted.
+    pub encryption: Encryption,
     /// Where brokers want to know who it is.
     pub account: Option<Account>,
 }

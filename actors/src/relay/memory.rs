@@ -11,17 +11,23 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use millrace_model::ids::Hash32;
 
-use super::queue::{End, Fetched, Queue, QueueError, Record};
+use super::queue::{End, Fetched, Portion, Queue, QueueError, Record};
 
 /// A nonce of the right length.
 pub(super) const NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 
-/// A queue in memory. It forgets what is before `first`, and cannot be read while it is down.
+/// How many records it hands out at once.
+const USUAL: usize = 2;
+
+/// A queue in memory. It forgets what is before `first`, and cannot be read while it is down. Partitions may be down alone, and
+/// records such that nothing that is handed out with them can be read.
 #[derive(Default)]
 pub(super) struct Memories {
     pub(super) partitions: Mutex<BTreeMap<i32, Vec<Record>>>,
     pub(super) first: Mutex<i64>,
     pub(super) is_down: AtomicBool,
+    pub(super) broken: Mutex<BTreeSet<i32>>,
+    pub(super) poison: Mutex<BTreeSet<(i32, i64)>>,
 }
 
 impl Memories {
@@ -73,17 +79,27 @@ impl Queue for Memories {
         .boxed()
     }
 
-    fn fetch(&self, partition: i32, offset: i64) -> BoxFuture<'_, Result<Fetched, QueueError>> {
+    fn fetch(&self, partition: i32, offset: i64, portion: Portion) -> BoxFuture<'_, Result<Fetched, QueueError>> {
         async move {
             // It waits a little, as queues do.
             tokio::time::sleep(Duration::from_millis(5)).await;
             self.up()?;
+            if self.broken.lock().unwrap().contains(&partition) {
+                return Err(QueueError::Failed("its leader is gone".to_owned()));
+            }
+            let limit = match portion {
+                Portion::Usual => USUAL,
+                Portion::Least => 1,
+            };
             let partitions = self.partitions.lock().unwrap();
             let all = &partitions[&partition];
             if offset < *self.first.lock().unwrap() || offset > all.len() as i64 {
                 return Err(QueueError::OutOfRange);
             }
-            let records: Vec<_> = all.iter().skip(offset as usize).take(2).cloned().collect();
+            let records: Vec<_> = all.iter().skip(offset as usize).take(limit).cloned().collect();
+            if records.iter().any(|record| self.poison.lock().unwrap().contains(&(partition, record.offset))) {
+                return Err(QueueError::Unreadable("a wrong checksum".to_owned()));
+            }
             let next = offset + records.len() as i64;
             Ok(Fetched { records, next })
         }

@@ -33,12 +33,24 @@ pub enum End {
     Last,
 }
 
+/// How much is asked for at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Portion {
+    /// As much as is read at once usually.
+    Usual,
+    /// As little as the queue hands out: where something among the rest cannot be read.
+    Least,
+}
+
 /// Why nothing was read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueueError {
     /// The queue has forgotten what is at this offset, or never had it.
     #[error("there is nothing at this offset")]
     OutOfRange,
+    /// The queue answered, and what it answered cannot be read.
+    #[error("what is there cannot be read: {0}")]
+    Unreadable(String),
     /// The queue cannot be read now.
     #[error("{0}")]
     Failed(String),
@@ -53,5 +65,5 @@ pub trait Queue: Send + Sync + 'static {
     fn end(&self, partition: i32, end: End) -> BoxFuture<'_, Result<i64, QueueError>>;
 
     /// What comes from an offset on. Waits a little while there is nothing.
-    fn fetch(&self, partition: i32, offset: i64) -> BoxFuture<'_, Result<Fetched, QueueError>>;
+    fn fetch(&self, partition: i32, offset: i64, portion: Portion) -> BoxFuture<'_, Result<Fetched, QueueError>>;
 }

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{Hash32, SubscriptionId};
-use millrace_model::subscription::{Dialect, Proof, Stopped};
+use millrace_model::subscription::{self, Dialect, Proof, Stopped};
 use millrace_protocols::delivery::cursor::Position;
+use millrace_protocols::delivery::policy::Schedule;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::figures::Figures;
 use super::file::File;
 use super::intake::{Wanted, in_file};
 use crate::clock::Clock;
@@ -27,10 +29,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub(super) struct Teller {
     commands: mpsc::Sender<Command>,
     file: Arc<Mutex<File>>,
-    sinks: Sinks,
-    clock: Arc<dyn Clock>,
+    means: Means,
     wanted: watch::Sender<Wanted>,
     told: BTreeMap<SubscriptionId, Told>,
+}
+
+/// What makes an endpoint of a subscription.
+pub(super) struct Means {
+    pub(super) sinks: Sinks,
+    pub(super) clock: Arc<dyn Clock>,
+    /// When attempts are made again for those who did not ask for another schedule than ton.events'.
+    pub(super) schedule: Schedule,
+    /// Where it is said for how many customers messages are taken.
+    pub(super) figures: Arc<Figures>,
 }
 
 /// What the engine was told of one.
@@ -45,11 +56,10 @@ impl Teller {
     pub(super) fn new(
         commands: mpsc::Sender<Command>,
         file: Arc<Mutex<File>>,
-        sinks: Sinks,
-        clock: Arc<dyn Clock>,
+        means: Means,
         wanted: watch::Sender<Wanted>,
     ) -> Self {
-        Self { commands, file, sinks, clock, wanted, told: BTreeMap::new() }
+        Self { commands, file, means, wanted, told: BTreeMap::new() }
     }
 
     /// Until it is told to stop: then the engine, which nobody can tell anything any more, ends in order.
@@ -64,12 +74,16 @@ impl Teller {
                 let relayed: Vec<_> = list.values().filter(|known| is_relayed(known)).cloned().collect();
                 self.tell_all(&relayed).await?;
                 let wanted = relayed.iter().filter(|known| stands(known));
-                let wanted = wanted.filter_map(|known| known.subscription.terms.customer);
-                self.wanted.send_replace(Some(Arc::new(wanted.collect::<HashSet<Hash32>>())));
+                let wanted: HashSet<Hash32> = wanted.filter_map(|known| known.subscription.terms.customer).collect();
+                let customers = wanted.len();
+                self.wanted.send_replace(Some(Arc::new(wanted)));
+                self.means.figures.wanted_by(customers);
             }
             let changed = tokio::time::timeout(LOOK_EVERY, lists.changed());
-            if stop.run_until_cancelled(changed).await.is_none() {
-                return Ok(());
+            match stop.run_until_cancelled(changed).await {
+                None => return Ok(()),
+                Some(Ok(Err(_))) => return Err("the list of subscriptions is gone".to_owned()),
+                Some(Ok(Ok(())) | Err(_)) => {}
             }
         }
     }
@@ -82,14 +96,14 @@ impl Teller {
             self.told.remove(&id);
             self.command(Command::Remove(id.0)).await?;
         }
-        let now = self.clock.now();
+        let now = self.means.clock.now();
         for known in relayed {
             let id = known.subscription.id;
             let after = begun.get(&id).copied().or_else(|| self.told.get(&id).map(|told| told.after));
             let after = after.expect("it was told of before, or asked for in the file");
             if !self.is_told(known, now) {
                 let before = self.told.get(&id).map(|told| Arc::clone(&told.known));
-                for command in commands(before.as_deref(), known, &self.sinks, (after, now)) {
+                for command in commands(before.as_deref(), known, &self.means, (after, now)) {
                     self.command(command).await?;
                 }
                 let ends = known.endpoint.as_ref().ok().and_then(|endpoint| endpoint.next_end(now));
@@ -144,11 +158,14 @@ fn stands(known: &Known) -> bool {
 fn commands(
     before: Option<&Known>,
     known: &Known,
-    sinks: &Sinks,
+    means: &Means,
     (after, now): (Position, DateTime<Utc>),
 ) -> Vec<Command> {
     let id = known.subscription.id.0;
-    let Some(endpoint) = delivery::endpoint(known, sinks, now) else { return vec![Command::Pause(id)] };
+    let Some(mut endpoint) = delivery::endpoint(known, &means.sinks, now) else { return vec![Command::Pause(id)] };
+    if known.subscription.terms.schedule == subscription::Schedule::TonEvents {
+        endpoint.terms.schedule = means.schedule.clone();
+    }
     // What it wants to hear of the desk says nothing of what others send its customer.
     let filter = Filter { kinds: Vec::new(), customer: endpoint.filter.customer.clone() };
     let put = Command::Put(Box::new(Endpoint { filter, begins_after: after, ..endpoint }));

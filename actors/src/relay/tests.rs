@@ -88,6 +88,7 @@ impl Desk {
             path: at(FILE),
             attempts_path: at(ATTEMPTS_FILE),
             memory: Memory { window, kept, bytes_max: file::BYTES_MAX },
+            schedule: Schedule::TON_EVENTS,
             attempts_kept: kept,
             runtime: Handle::current(),
             clock,

@@ -11,21 +11,13 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{ConfigError, Origin, Problem};
+use super::ton_events::{self, Ignored};
 use crate::escape::excerpt;
 
 /// What every variable of ours begins with.
 pub const PREFIX: &str = "MILLRACE_";
 /// The short name of `desk.log`, because it is the one people change for a single run.
 pub const LOG_VARIABLE: &str = "MILLRACE_LOG";
-
-/// Variables of ton.events that are understood, and what they set. Ours win over them.
-const ALIASES: [(&str, &str, &str); 5] = [
-    ("QUEUE_PROVIDER_ADDRESS", "relay", "brokers"),
-    ("QUEUE_PROVIDER_GROUPID", "relay", "group"),
-    ("QUEUE_PROVIDER_TOPIC", "relay", "topic"),
-    ("QUEUE_PROVIDER_USERNAME", "relay", "user"),
-    ("QUEUE_PROVIDER_PASSWORD", "relay", "password"),
-];
 
 /// How much is repeated of a name that no setting has.
 const NAME_CHARS_MAX: usize = 100;
@@ -61,6 +53,8 @@ pub struct Layers<'i> {
     pub problems: Vec<Problem>,
     /// What was read so far, in the order of reading.
     pub entries: Vec<Entry>,
+    /// Variables that an operator of ton.events may believe to mean something.
+    pub ignored: Vec<Ignored>,
 }
 
 impl<'i> Layers<'i> {
@@ -74,6 +68,7 @@ impl<'i> Layers<'i> {
             variables: BTreeMap::new(),
             problems: Vec::new(),
             entries: Vec::new(),
+            ignored: Vec::new(),
         };
         for error in errors {
             let origin = layers.at(error.span().map_or(0, |span| span.start));
@@ -86,7 +81,8 @@ impl<'i> Layers<'i> {
     fn take_variables(&mut self, environment: impl IntoIterator<Item = (OsString, OsString)>) {
         for (name, value) in environment {
             let Ok(name) = name.into_string() else { continue };
-            if !name.starts_with(PREFIX) && !ALIASES.iter().any(|(alias, ..)| *alias == name) {
+            self.ignored.extend(ton_events::without_effect(&name));
+            if !name.starts_with(PREFIX) && !ton_events::is_alias(&name) {
                 continue;
             }
             match value.into_string() {
@@ -119,10 +115,7 @@ impl<'i> Layers<'i> {
         let variable = self.variables.get_key_value(&name);
         let variable = variable.or_else(|| match (section, key) {
             ("desk", "log") => self.variables.get_key_value(LOG_VARIABLE),
-            _ => {
-                let (alias, ..) = ALIASES.iter().find(|(_, of, name)| (*of, *name) == (section, key))?;
-                self.variables.get_key_value(*alias)
-            }
+            _ => self.variables.get_key_value(ton_events::alias(section, key)?),
         });
         if let Some((name, text)) = variable {
             return Some((Raw::Text(text), Origin::Variable(name.clone())));

@@ -21,6 +21,7 @@ mod setting;
 mod show;
 #[cfg(test)]
 mod tests;
+mod ton_events;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -37,6 +38,7 @@ pub use relay::Relay;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use setting::{BrokerUrl, Setting};
+pub use ton_events::Ignored;
 
 use crate::bounded_file::read_text;
 
@@ -75,12 +77,14 @@ pub struct Loaded {
     pub config: Config,
     /// Every setting as it took effect.
     pub entries: Vec<Entry>,
+    /// Variables that are set and have no effect, where something is relayed.
+    pub ignored: Vec<Ignored>,
 }
 
 impl Loaded {
     /// The effective configuration as a TOML text without secrets, each line with the layer it comes from.
     pub fn effective(&self) -> String {
-        show::effective(&self.entries)
+        show::effective(&self.entries, &self.ignored)
     }
 }
 
@@ -117,7 +121,9 @@ pub fn parse(
         desk,
     };
     rules::check(&mut layers, &config);
-    Ok(Loaded { config, entries: layers.finish()? })
+    // Without brokers they are somebody else's.
+    let ignored = if config.relay.brokers.is_empty() { Vec::new() } else { std::mem::take(&mut layers.ignored) };
+    Ok(Loaded { config, entries: layers.finish()?, ignored })
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {

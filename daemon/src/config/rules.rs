@@ -5,10 +5,12 @@ use std::path::{Component, Path};
 use millrace_actors::delivery::sinks::mail::server::InClear;
 use millrace_actors::relay::kafka;
 use millrace_model::deposit::Method;
+use millrace_protocols::delivery::policy::Schedule;
 use reqwest::Url;
 
 use super::layers::{Layers, variable_name};
 use super::problem::Origin;
+use super::relay::{BROKERS_MAX, NAME_BYTES_MAX};
 use super::sandbox::Sandbox;
 use super::{Bitcoin, Broker, C2cx, Config, Desk, Notify, Operator, People, Public, Relay, Skycoin};
 use crate::run::{LOG_FILE, VIEWS_FILE};
@@ -217,9 +219,29 @@ impl Rules<'_, '_> {
     }
 
     fn relay(&mut self, relay: &Relay) {
+        if let Schedule::Doubling { first_ms, cap_ms, .. } = relay.schedule
+            && first_ms > cap_ms
+        {
+            self.refuse(("relay", "first_delay_s"), Some("max_delay_s"), "is longer than relay.max_delay_s".to_owned());
+        }
+        if relay.group.len() > NAME_BYTES_MAX {
+            self.refuse(("relay", "group"), None, format!("is longer than {NAME_BYTES_MAX} bytes"));
+        }
+        if relay.brokers.len() > BROKERS_MAX {
+            self.refuse(("relay", "brokers"), None, format!("has more than {BROKERS_MAX} in it; they know the others"));
+        }
+        self.relayed_from(relay);
+    }
+
+    fn relayed_from(&mut self, relay: &Relay) {
         if relay.brokers.is_empty() {
             let is_meant = !self.failed("relay", "brokers");
-            for (key, is_given) in [("topic", relay.topic.is_some()), ("user", relay.user.is_some())] {
+            let needing = [
+                ("topic", relay.topic.is_some()),
+                ("user", relay.user.is_some()),
+                ("password", relay.password.is_some()),
+            ];
+            for (key, is_given) in needing {
                 if is_given && is_meant {
                     self.refuse(("relay", key), None, "is given without relay.brokers".to_owned());
                 }

@@ -249,6 +249,7 @@ fn relaying(
         path: data_dir.join(relay::FILE),
         attempts_path: data_dir.join(relay::ATTEMPTS_FILE),
         memory: config.relay.memory(),
+        schedule: config.relay.schedule.clone(),
         attempts_kept: ATTEMPTS_KEPT,
         runtime: http,
         clock: Arc::clone(clock),

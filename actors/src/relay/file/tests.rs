@@ -64,6 +64,17 @@ fn a_clock_that_was_set_back_shortens_no_window() {
 }
 
 #[test]
+fn what_a_clock_that_was_wrong_saw_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(&folder, memory());
+    let year_2100_ms = 4_102_444_800_000;
+    take(&mut file, &["a"], year_2100_ms).unwrap();
+    assert_eq!(take(&mut file, &["a"], MINUTE_MS).unwrap().accepted, 1);
+    assert_eq!(take(&mut file, &["a"], 2 * MINUTE_MS).unwrap().repeated, 1);
+    assert_eq!(count(&file, "messages"), 1);
+}
+
+#[test]
 fn the_same_key_of_somebody_else_is_another_message() {
     let folder = tempfile::tempdir().unwrap();
     let mut file = open(&folder, memory());
@@ -119,7 +130,7 @@ fn positions_are_never_given_twice() {
 #[test]
 fn when_there_is_too_much_nothing_is_taken_until_some_is_too_old() {
     let folder = tempfile::tempdir().unwrap();
-    let mut file = open(&folder, Memory { bytes_max: 20, ..memory() });
+    let mut file = open(&folder, Memory { bytes_max: 2 * (ROWS_BYTES + 10), ..memory() });
     take(&mut file, &["a", "b"], 1).unwrap();
     assert!(matches!(take(&mut file, &["c"], 2), Err(FileError::Full)));
     assert_eq!(file.offsets(&place()).unwrap()[&0], 2, "it is read again");
@@ -153,4 +164,33 @@ fn readers_of_other_names_have_their_own_offsets() {
     file.begin(&other, &BTreeMap::from([(0, 4), (1, 5)])).unwrap();
     assert_eq!(file.offsets(&other).unwrap(), BTreeMap::from([(0, 9), (1, 5)]));
     assert_eq!(file.offsets(&place()).unwrap()[&0], 1);
+}
+
+#[test]
+fn what_is_passed_over_is_passed_over_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(&folder, memory());
+    file.skip(&place(), 0, (0, 1)).unwrap();
+    assert!(matches!(file.skip(&place(), 0, (0, 1)), Err(FileError::Moved { partition: 0 })));
+    assert_eq!(file.offsets(&place()).unwrap()[&0], 1);
+}
+
+#[test]
+fn more_than_is_deleted_at_once_is_deleted_with_the_next_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = open(&folder, memory());
+    let keys: Vec<String> = (0..2 * PRUNED_AT_ONCE + 1).map(|number| number.to_string()).collect();
+    take(&mut file, &keys.iter().map(String::as_str).collect::<Vec<_>>(), 1).unwrap();
+    for left in [PRUNED_AT_ONCE + 1, 1, 0] {
+        take(&mut file, &[], 2 * 86_400_000).unwrap();
+        assert_eq!((count(&file, "messages"), count(&file, "keys")), (left as u64, left as u64));
+    }
+    assert_eq!((file.bytes, bytes(&file.connection).unwrap()), (0, 0));
+}
+
+#[test]
+fn an_id_is_that_of_its_record_alone() {
+    let at = |offset, key| id(&place(), (0, offset), &relayed(CUSTOMER, key));
+    assert_eq!(at(1, "a"), at(1, "a"));
+    assert!(at(1, "a") != at(2, "a") && at(1, "a") != at(1, "b"), "another record, or another topic of this name");
 }

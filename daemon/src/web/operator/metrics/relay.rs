@@ -18,6 +18,9 @@ pub(super) fn render(page: &mut Page, relay: &Relay) {
         page.line(name, &[("result", result)], count);
     }
     page.count("millrace_relay_failures_total", "How often the queue could not be read.", counted.failures);
+    let name = "millrace_relay_customers";
+    page.head(name, "Customers whose messages are taken.");
+    page.line(name, &[], relay.figures().customers());
     let name = "millrace_relay_attempts_total";
     page.header(name, "Attempts to deliver what was read, by what came of them.", "counter");
     for (outcome, count) in relay.deliveries().attempts() {
