@@ -16,6 +16,7 @@ use rskafka::client::partition::Compression;
 use rskafka::client::{Credentials, SaslConfig};
 use rusqlite::{Connection, OpenFlags};
 
+use super::cipher::Cipher;
 use super::doorman::{Doorman, PASSWORD, USER};
 use super::provider::{Provider, TOPIC, value};
 
@@ -173,10 +174,12 @@ async fn a_receiver_that_fails_is_told_again_by_ton_events_own_schedule() -> Res
 
 #[tokio::test]
 async fn over_connections_that_are_encrypted_it_arrives_too_and_not_from_somebody_nobody_trusts() -> Result<()> {
-    let Some(queue) = Queue::start_encrypted().await? else { return Ok(()) };
-    let provider = Provider::at(&queue).await?;
+    let Some(queue) = Queue::start_behind("localhost").await? else { return Ok(()) };
+    let cipher = Cipher::stand(&queue.address, &queue.inside).await?;
+    let trusting = cipher.trusting()?;
+    let provider = Provider::by(&queue, |builder| builder.tls_config(trusting)).await?;
     let (target, customer) = (fresh_target(4), customer_hash(&fresh_target(4)));
-    let trusted = queue.certificate_file().display().to_string();
+    let trusted = cipher.certificate_file().display().to_string();
     let mut desk = desk(&queue, &[("MILLRACE_RELAY__TLS", "true")]).await?;
     until(&desk, "a stranger is not believed", "millrace_relay_failures_total", |count| count > 0).await?;
     desk.set("SSL_CERT_FILE", Some(&trusted));
@@ -191,10 +194,10 @@ async fn over_connections_that_are_encrypted_it_arrives_too_and_not_from_somebod
 
 #[tokio::test]
 async fn who_has_to_say_who_he_is_says_it_and_with_a_wrong_password_nothing_is_read() -> Result<()> {
-    let Some(queue) = Queue::start_behind().await? else { return Ok(()) };
+    let Some(queue) = Queue::start_behind("127.0.0.1").await? else { return Ok(()) };
     let doorman = Doorman::stand(&queue.address, &queue.inside).await?;
     let known = SaslConfig::Plain(Credentials::new(USER.to_owned(), PASSWORD.to_owned()));
-    let provider = Provider::known_at(&queue, Some(known)).await?;
+    let provider = Provider::by(&queue, |builder| builder.sasl_config(known)).await?;
     let let_in_before = doorman.let_in.load(SeqCst);
     let (target, customer) = (fresh_target(5), customer_hash(&fresh_target(5)));
     let wrong = [("QUEUE_PROVIDER_USERNAME", USER), ("QUEUE_PROVIDER_PASSWORD", "a-wrong-password")];

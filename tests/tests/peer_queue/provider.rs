@@ -1,7 +1,6 @@
 //! Whoever fills the queue.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use anyhow::Result;
 use base64::Engine as _;
@@ -9,10 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use millrace_model::ids::Hash32;
 use millrace_tests::peers::queue::Queue;
 use rskafka::chrono::DateTime;
+use rskafka::client::ClientBuilder;
 use rskafka::client::partition::{Compression, PartitionClient, UnknownTopicHandling};
-use rskafka::client::{ClientBuilder, SaslConfig};
 use rskafka::record::Record;
-use rustls::{ClientConfig, RootCertStore};
 
 /// What it fills.
 pub const TOPIC: &str = "notifications-1";
@@ -25,22 +23,12 @@ pub struct Provider(PartitionClient);
 impl Provider {
     /// Makes the topic.
     pub async fn at(queue: &Queue) -> Result<Self> {
-        Self::known_at(queue, None).await
+        Self::by(queue, |builder| builder).await
     }
 
-    /// The same, where a broker wants to know who it is.
-    pub async fn known_at(queue: &Queue, known: Option<SaslConfig>) -> Result<Self> {
-        let mut builder = ClientBuilder::new(vec![queue.address.clone()]);
-        if let Some(certificate) = &queue.certificate {
-            let mut roots = RootCertStore::empty();
-            roots.add(certificate.clone())?;
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-            builder = builder.tls_config(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
-        }
-        if let Some(known) = known {
-            builder = builder.sasl_config(known);
-        }
+    /// The same, where a broker wants to know who it is, or connections are encrypted.
+    pub async fn by(queue: &Queue, prepared: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Self> {
+        let builder = prepared(ClientBuilder::new(vec![queue.address.clone()]));
         let client = builder.build().await?;
         client.controller_client()?.create_topic(TOPIC, 1, 1, 5_000).await?;
         Ok(Self(client.partition_client(TOPIC, 0, UnknownTopicHandling::Retry).await?))
