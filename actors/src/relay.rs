@@ -31,6 +31,7 @@ use tokio_util::task::AbortOnDropHandle;
 use xtra::Mailbox;
 
 use crate::clock::Clock;
+use crate::delivery::attempts::Limits;
 use crate::delivery::engine;
 use crate::delivery::figures::Figures as DeliveryFigures;
 use crate::event_store::Store;
@@ -70,8 +71,8 @@ pub struct Settings {
     pub memory: Memory,
     /// When attempts are made again.
     pub schedule: Schedule,
-    /// How long attempts are kept.
-    pub attempts_kept: Duration,
+    /// How much of the attempts is kept.
+    pub limits: Limits,
     /// Where the queue is read and deliveries run: not among the actors.
     pub runtime: Handle,
     /// What time it is.
@@ -179,9 +180,11 @@ impl Actor {
         let (notices, noticed) = mpsc::channel(WAITING_MAX);
         let log_head = *head.borrow();
         let source = FromFile::open(&self.settings.path, head).map_err(|error| Err(error.to_string()))?;
+        let (trouble, troubled) = watch::channel(None);
         let settings = engine::Settings {
             path: self.settings.attempts_path.clone(),
-            kept: self.settings.attempts_kept,
+            limits: self.settings.limits,
+            trouble,
             sinks: self.subscriptions.sinks().clone(),
             source: Arc::new(source),
             clock: Arc::clone(&self.settings.clock),
@@ -202,6 +205,7 @@ impl Actor {
                 Err(error) => Err(error.to_string()),
             }
         });
+        self.seat.scope.spawn(delivery::report(self.seat.report.clone(), troubled));
         self.seat.scope.spawn(delivery::store_notices(self.subscriptions.clone(), noticed));
         Ok(commands)
     }

@@ -17,7 +17,7 @@ use super::figures::Figures;
 use super::file::File;
 use super::intake::{Wanted, in_file};
 use crate::clock::Clock;
-use crate::delivery::endpoint::{Endpoint, Filter};
+use crate::delivery::endpoint::Endpoint;
 use crate::delivery::engine::Command;
 use crate::delivery::sinks::Sinks;
 use crate::subscriptions::{Known, List, delivery};
@@ -102,10 +102,7 @@ impl Teller {
             let after = begun.get(&id).copied().or_else(|| self.told.get(&id).map(|told| told.after));
             let after = after.expect("it was told of before, or asked for in the file");
             if !self.is_told(known, now) {
-                let before = self.told.get(&id).map(|told| Arc::clone(&told.known));
-                for command in commands(before.as_deref(), known, &self.means, (after, now)) {
-                    self.command(command).await?;
-                }
+                self.command(command(known, &self.means, (after, now))).await?;
                 let ends = known.endpoint.as_ref().ok().and_then(|endpoint| endpoint.next_end(now));
                 self.told.insert(id, Told { known: Arc::clone(known), after, ends });
             }
@@ -154,21 +151,21 @@ fn stands(known: &Known) -> bool {
     is_proved && matches!(known.subscription.stopped, None | Some(Stopped::Paused))
 }
 
-/// What the engine is told of a subscription that it was told of before, or not.
-fn commands(
-    before: Option<&Known>,
-    known: &Known,
-    means: &Means,
-    (after, now): (Position, DateTime<Utc>),
-) -> Vec<Command> {
-    let id = known.subscription.id.0;
-    let Some(mut endpoint) = delivery::endpoint(known, &means.sinks, now) else { return vec![Command::Pause(id)] };
+/// What the engine is told of a subscription.
+fn command(known: &Known, means: &Means, (after, now): (Position, DateTime<Utc>)) -> Command {
+    match delivery::command(known, &means.sinks, now) {
+        Command::Put(endpoint) => Command::Put(Box::new(relayed(*endpoint, known, means, after))),
+        other => other,
+    }
+}
+
+/// As an endpoint is told of what others send its customer.
+fn relayed(mut endpoint: Endpoint, known: &Known, means: &Means, after: Position) -> Endpoint {
     if known.subscription.terms.schedule == subscription::Schedule::TonEvents {
         endpoint.terms.schedule = means.schedule.clone();
     }
-    // What it wants to hear of the desk says nothing of what others send its customer.
-    let filter = Filter { kinds: Vec::new(), customer: endpoint.filter.customer.clone() };
-    let put = Command::Put(Box::new(Endpoint { filter, begins_after: after, ..endpoint }));
-    let is_resumed = before.is_some_and(|before| !before.subscription.is_served()) && known.subscription.is_served();
-    [Some(put), is_resumed.then_some(Command::Resume(id))].into_iter().flatten().collect()
+    // What it wants to hear of the desk says nothing of these, and where its cursor was moved to is a place in the log.
+    endpoint.filter.kinds.clear();
+    endpoint.told.moved = None;
+    Endpoint { begins_after: after, ..endpoint }
 }

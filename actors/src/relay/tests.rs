@@ -89,7 +89,7 @@ impl Desk {
             attempts_path: at(ATTEMPTS_FILE),
             memory: Memory { window, kept, bytes_max: file::BYTES_MAX },
             schedule: Schedule::TON_EVENTS,
-            attempts_kept: kept,
+            limits: Limits { kept, bytes_max: file::BYTES_MAX },
             runtime: Handle::current(),
             clock,
         };
@@ -107,7 +107,8 @@ impl Desk {
     async fn subscribe(&self, customer: Hash32, url: &str) -> SubscriptionId {
         let known = self.subscriptions.subscribe_customer(customer, url.to_owned()).await.unwrap();
         let id = known.subscription.id;
-        self.subscriptions.execute(id, Command::ProveOwnership).await.unwrap();
+        let proved = Command::ProveOwnership { of: known.subscription.sealed_hash() };
+        self.subscriptions.execute(id, proved).await.unwrap();
         id
     }
 

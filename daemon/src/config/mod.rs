@@ -19,6 +19,7 @@ mod secret;
 mod section;
 mod setting;
 mod show;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod ton_events;
@@ -38,6 +39,7 @@ pub use relay::Relay;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use setting::{BrokerUrl, Setting};
+pub use subscriptions::Subscriptions;
 pub use ton_events::Ignored;
 
 use crate::bounded_file::read_text;
@@ -60,6 +62,8 @@ pub struct Config {
     pub skycoin: Skycoin,
     /// The exchange.
     pub c2cx: C2cx,
+    /// Who is told.
+    pub subscriptions: Subscriptions,
     /// The ways out for notifications, besides webhooks.
     pub notify: Notify,
     /// And those to people.
@@ -114,6 +118,7 @@ pub fn parse(
         bitcoin: Bitcoin::read(&mut layers, in_sandbox),
         skycoin: Skycoin::read(&mut layers),
         c2cx: C2cx::read(&mut layers),
+        subscriptions: Subscriptions::read(&mut layers),
         notify: Notify::read(&mut layers),
         people: People::read(&mut layers),
         relay: Relay::read(&mut layers),

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::attempts::Limits;
 use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::relay::figures::Counted;
@@ -71,7 +72,7 @@ impl Desk {
                 bytes_max: BYTES_MAX,
             },
             schedule: Schedule::TON_EVENTS,
-            attempts_kept: Duration::from_secs(86_400),
+            limits: Limits { kept: Duration::from_secs(86_400), bytes_max: BYTES_MAX },
             runtime: tokio::runtime::Handle::current(),
             clock,
         };
@@ -88,7 +89,8 @@ impl Desk {
     async fn subscribe(&self, receiver: &Receiver) -> Result<()> {
         receiver.answers(http::StatusCode::OK).await;
         let known = self.subscriptions.subscribe_customer(CUSTOMER, receiver.url().to_owned()).await?;
-        self.subscriptions.execute(known.subscription.id, Command::ProveOwnership).await?;
+        let proved = Command::ProveOwnership { of: known.subscription.sealed_hash() };
+        self.subscriptions.execute(known.subscription.id, proved).await?;
         begun(&self.folder.path().join(relay::FILE)).await?;
         self.until("his messages are taken", |_, _| self.relay.figures().customers() == 1).await?;
         Ok(())

@@ -11,7 +11,7 @@ use crate::projection::catalog::{Index, Table};
 use crate::projection::fold::{Cut, Fold, Seen, Shown};
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 2;
+pub(in crate::projection) const VERSION: i64 = 4;
 
 pub(in crate::projection) static TABLE: Table = Table {
     name: "notifications",
@@ -66,7 +66,7 @@ impl Row {
         let Notification { id, kind, deposit: _, customer, sequence, position, resource, recorded_at: _ } = told;
         let address = match resource {
             Resource::Transaction(transaction) => Some(transaction.row.from),
-            Resource::Desk(_) => None,
+            Resource::Desk(_) | Resource::Webhook(_) => None,
         };
         Self { position, id, deposit, row, customer, address, kind, sequence, packed }
     }
