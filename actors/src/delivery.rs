@@ -16,4 +16,4 @@ pub mod shelf;
 #[cfg(test)]
 mod sink;
 pub mod sinks;
-mod tls;
+pub(crate) mod tls;

@@ -33,6 +33,7 @@ pub mod projection;
 pub mod proof;
 pub mod reconciler;
 pub mod redecision;
+pub mod relay;
 pub mod scanner;
 pub mod sealer;
 pub mod sender;

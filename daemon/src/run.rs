@@ -78,14 +78,14 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
 }
 
 fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
-    let tree::Core { tree, store, views, operations, subscriptions, deliveries, reconciliation, .. } =
+    let tree::Core { tree, store, views, operations, subscriptions, deliveries, relay, reconciliation, .. } =
         actors.core.clone();
     let data_dir = &config.desk.data_dir;
     let (log, backups) = (data_dir.join(LOG_FILE), data_dir.join(BACKUPS));
     let world = if config.sandbox.enabled { World::Sandbox } else { World::Real };
     let reconciliation = reconciliation.subscribe();
     let parts = Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation };
-    OperatorState::new(parts, log, backups).within(world)
+    OperatorState::new(parts, log, backups).within(world).relaying(relay)
 }
 
 /// Puts the customers' face up as soon as there is somebody behind it.

@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod payout;
 pub mod purchase;
 pub mod receive;
+pub mod relay;
 pub mod webhook;
 pub mod wire;
 pub mod words;

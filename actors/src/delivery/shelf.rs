@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 use super::endpoint::Outgoing;
 
-/// How many notifications are read at once.
+/// How many notifications are read at once, unless their source says otherwise.
 pub(super) const PAGE_ITEMS: usize = 128;
 /// How much is kept, in bytes of bodies.
 const KEPT_BYTES_MAX: usize = 32 * 1_024 * 1_024;
@@ -26,6 +26,11 @@ pub trait Source: Send + Sync + 'static {
     /// The last position there is, as it changes.
     fn head(&self) -> watch::Receiver<Position>;
 
+    /// How many are read at once: fewer where they are large.
+    fn page_items(&self) -> usize {
+        PAGE_ITEMS
+    }
+
     /// Up to `limit` notifications after a position, in their order. Fewer only when there are no more.
     fn after(&self, position: Position, limit: usize) -> BoxFuture<'_, Result<Vec<Outgoing>, SourceError>>;
 }
@@ -41,9 +46,10 @@ pub(super) struct Page {
 impl Page {
     /// Reads what comes after a position, where `head` is the last there is.
     pub(super) async fn read(source: &dyn Source, after: Position, head: Position) -> Result<Self, SourceError> {
-        let items: Vec<_> = source.after(after, PAGE_ITEMS).await?.into_iter().map(Arc::new).collect();
+        let limit = source.page_items();
+        let items: Vec<_> = source.after(after, limit).await?.into_iter().map(Arc::new).collect();
         let last = items.last().map(|item| item.position);
-        let through = if items.len() < PAGE_ITEMS { last.max(Some(head)) } else { last };
+        let through = if items.len() < limit { last.max(Some(head)) } else { last };
         Ok(Self { after, through: through.unwrap_or(head), items })
     }
 

@@ -158,7 +158,7 @@ impl Actor {
 const CONDITION: &str = "attempts";
 
 /// Raises the condition while nothing can be sent because nothing can be written.
-async fn report(report: Reporter, mut trouble: watch::Receiver<Option<String>>) -> Result<(), String> {
+pub(crate) async fn report(report: Reporter, mut trouble: watch::Receiver<Option<String>>) -> Result<(), String> {
     loop {
         match trouble.borrow_and_update().as_deref() {
             Some(why) => report.set(CONDITION, format!("attempts cannot be written, so nothing is sent: {why}")),
@@ -226,7 +226,7 @@ impl Teller {
 
 /// What the engine is told of a subscription. It remembers by itself what it disabled, until when an endpoint wants to be left
 /// alone, and what it followed of the log.
-pub(super) fn command(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> ToEngine {
+pub(crate) fn command(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> ToEngine {
     match endpoint(known, sinks, now).filter(|_| known.unreadable.is_none()) {
         Some(endpoint) => ToEngine::Put(Box::new(endpoint)),
         None => ToEngine::Pause(known.subscription.id.0),
@@ -288,7 +288,10 @@ fn rate(per_s: Option<u32>) -> Option<Rate> {
 }
 
 /// What the engine disabled becomes an event.
-async fn store_notices(subscriptions: Subscriptions, mut notices: mpsc::Receiver<Disabled>) -> Result<(), String> {
+pub(crate) async fn store_notices(
+    subscriptions: Subscriptions,
+    mut notices: mpsc::Receiver<Disabled>,
+) -> Result<(), String> {
     while let Some(Disabled { endpoint, reason }) = notices.recv().await {
         let why = match reason {
             Reason::Gone => Disabling::Gone,

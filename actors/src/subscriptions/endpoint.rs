@@ -144,7 +144,7 @@ impl Endpoint {
     }
 
     /// When one of its secrets ends next, after this time.
-    pub(super) fn next_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    pub(crate) fn next_end(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.secrets.iter().filter_map(|secret| secret.until).filter(|until| *until > now).min()
     }
 

@@ -15,7 +15,7 @@ use super::{
     Cli, Command, SandboxArgs, backup, brakes, check, declare, deposits, diff, events, import, ledger, parts, redecide,
     replay, why,
 };
-use crate::config::{self, Loaded};
+use crate::config::{self, Ignored, Loaded};
 use crate::sandbox::cli::Command as SandboxCommand;
 use crate::{front, logging, web};
 
@@ -98,6 +98,9 @@ fn start(cli: Cli) -> anyhow::Result<()> {
 fn run(loaded: Loaded, file: Option<&Path>) -> anyhow::Result<()> {
     check::files(&loaded)?;
     logging::begin(&loaded.config.desk)?;
+    for Ignored { name, why } in &loaded.ignored {
+        tracing::warn!("{name} is set and has no effect: {why}");
+    }
     front::run(loaded, file)
 }
 

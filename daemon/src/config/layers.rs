@@ -12,6 +12,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{ConfigError, Origin, Problem};
+use super::ton_events::{self, Ignored};
 use crate::escape::excerpt;
 
 /// What every variable of ours begins with.
@@ -53,6 +54,8 @@ pub struct Layers<'i> {
     pub problems: Vec<Problem>,
     /// What was read so far, in the order of reading.
     pub entries: Vec<Entry>,
+    /// Variables that an operator of ton.events may believe to mean something.
+    pub ignored: Vec<Ignored>,
 }
 
 impl<'i> Layers<'i> {
@@ -66,6 +69,7 @@ impl<'i> Layers<'i> {
             variables: BTreeMap::new(),
             problems: Vec::new(),
             entries: Vec::new(),
+            ignored: Vec::new(),
         };
         for error in errors {
             let origin = layers.at(error.span().map_or(0, |span| span.start));
@@ -78,7 +82,8 @@ impl<'i> Layers<'i> {
     fn take_variables(&mut self, environment: impl IntoIterator<Item = (OsString, OsString)>) {
         for (name, value) in environment {
             let Ok(name) = name.into_string() else { continue };
-            if !name.starts_with(PREFIX) {
+            self.ignored.extend(ton_events::without_effect(&name));
+            if !name.starts_with(PREFIX) && !ton_events::is_alias(&name) {
                 continue;
             }
             match value.into_string() {
@@ -111,7 +116,7 @@ impl<'i> Layers<'i> {
         let variable = self.variables.get_key_value(&name);
         let variable = variable.or_else(|| match (section, key) {
             ("desk", "log") => self.variables.get_key_value(LOG_VARIABLE),
-            _ => None,
+            _ => self.variables.get_key_value(ton_events::alias(section, key)?),
         });
         if let Some((name, text)) = variable {
             return Some((Raw::Text(text), Origin::Variable(name.clone())));

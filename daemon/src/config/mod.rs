@@ -14,6 +14,7 @@ mod nodes;
 mod notify;
 mod people;
 mod problem;
+mod relay;
 mod rules;
 mod sandbox;
 mod secret;
@@ -23,6 +24,7 @@ mod show;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod ton_events;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -37,10 +39,12 @@ pub use nodes::{ADDRESS_FILE_BYTES_MAX, Bitcoin, Skycoin};
 pub use notify::{Broker, Notify};
 pub use people::{FcmSettings, MailSettings, People, TelegramSettings, Wrong};
 pub use problem::{ConfigError, Origin as Layer, Problem};
+pub use relay::Relay;
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use setting::{BrokerUrl, Setting};
 pub use subscriptions::Subscriptions;
+pub use ton_events::Ignored;
 
 use crate::bounded_file::read_text;
 
@@ -72,6 +76,8 @@ pub struct Config {
     pub people: People,
     /// What `millrace notify` tells to whom.
     pub job: Job,
+    /// The queue that others' notifications come from.
+    pub relay: Relay,
     /// The stand-ins.
     pub sandbox: Sandbox,
 }
@@ -83,12 +89,14 @@ pub struct Loaded {
     pub config: Config,
     /// Every setting as it took effect.
     pub entries: Vec<Entry>,
+    /// Variables that are set and have no effect, where something is relayed.
+    pub ignored: Vec<Ignored>,
 }
 
 impl Loaded {
     /// The effective configuration as a TOML text without secrets, each line with the layer it comes from.
     pub fn effective(&self) -> String {
-        show::effective(&self.entries)
+        show::effective(&self.entries, &self.ignored)
     }
 }
 
@@ -151,6 +159,7 @@ pub fn parse_for(
         notify: Notify::read(&mut layers),
         people: People::read(&mut layers),
         job: Job::read(&mut layers),
+        relay: Relay::read(&mut layers),
         sandbox: Sandbox::read(&mut layers, in_sandbox, &desk.data_dir),
         desk,
     };
@@ -158,7 +167,9 @@ pub fn parse_for(
         Purpose::Desk => rules::check(&mut layers, &config),
         Purpose::Job => rules::check_job(&mut layers, &config),
     }
-    Ok(Loaded { config, entries: layers.finish()? })
+    // Without brokers they are somebody else's.
+    let ignored = if config.relay.brokers.is_empty() { Vec::new() } else { std::mem::take(&mut layers.ignored) };
+    Ok(Loaded { config, entries: layers.finish()?, ignored })
 }
 
 fn read_file(path: &Path) -> Result<String, ConfigError> {

@@ -3,13 +3,16 @@
 use std::path::{Component, Path};
 
 use millrace_actors::delivery::sinks::mail::server::InClear;
+use millrace_actors::relay::kafka;
 use millrace_model::deposit::Method;
+use millrace_protocols::delivery::policy::Schedule;
 use reqwest::Url;
 
 use super::layers::{Layers, variable_name};
 use super::problem::Origin;
+use super::relay::{BROKERS_MAX, NAME_BYTES_MAX};
 use super::sandbox::Sandbox;
-use super::{Bitcoin, Broker, C2cx, Config, Desk, Notify, Operator, People, Public, Skycoin};
+use super::{Bitcoin, Broker, C2cx, Config, Desk, Notify, Operator, People, Public, Relay, Skycoin};
 use crate::run::{LOG_FILE, VIEWS_FILE};
 
 /// Notes every contradiction in `layers`.
@@ -23,6 +26,7 @@ pub(super) fn check(layers: &mut Layers<'_>, config: &Config) {
     rules.c2cx(&config.c2cx, config.desk.method);
     rules.notify(&config.notify);
     rules.people(config);
+    rules.relay(&config.relay);
     rules.sandbox();
     config.job.check(layers);
 }
@@ -222,6 +226,54 @@ impl Rules<'_, '_> {
             if !self.failed(section, wrong.key) {
                 self.refuse((section, wrong.key), None, wrong.sentence);
             }
+        }
+    }
+
+    fn relay(&mut self, relay: &Relay) {
+        if let Schedule::Doubling { first_ms, cap_ms, .. } = relay.schedule
+            && first_ms > cap_ms
+        {
+            self.refuse(("relay", "first_delay_s"), Some("max_delay_s"), "is longer than relay.max_delay_s".to_owned());
+        }
+        if relay.group.len() > NAME_BYTES_MAX {
+            self.refuse(("relay", "group"), None, format!("is longer than {NAME_BYTES_MAX} bytes"));
+        }
+        if relay.brokers.len() > BROKERS_MAX {
+            self.refuse(("relay", "brokers"), None, format!("has more than {BROKERS_MAX} in it; they know the others"));
+        }
+        self.relayed_from(relay);
+    }
+
+    fn relayed_from(&mut self, relay: &Relay) {
+        if relay.brokers.is_empty() {
+            let is_meant = !self.failed("relay", "brokers");
+            let needing = [
+                ("topic", relay.topic.is_some()),
+                ("user", relay.user.is_some()),
+                ("password", relay.password.is_some()),
+            ];
+            for (key, is_given) in needing {
+                if is_given && is_meant {
+                    self.refuse(("relay", key), None, "is given without relay.brokers".to_owned());
+                }
+            }
+            return;
+        }
+        if !kafka::IS_COMPILED {
+            let sentence =
+                "is given to a program that was built without Kafka: build it with the feature \"kafka\", or \
+                            take the section out"
+                    .to_owned();
+            self.refuse(("relay", "brokers"), None, sentence);
+        }
+        if relay.topic.is_none() && !self.failed("relay", "topic") {
+            self.missing("relay", "topic", "it is what is read there", "topic = \"notifications-1\"");
+        }
+        if relay.user.is_some() && relay.password.is_none() && !self.failed("relay", "password_file") {
+            self.missing("relay", "password", "relay.user needs it", "password_file = \"queue.password\"");
+        }
+        if relay.user.is_none() && relay.password.is_some() && !self.failed("relay", "user") {
+            self.refuse(("relay", "password"), None, "is given without relay.user".to_owned());
         }
     }
 

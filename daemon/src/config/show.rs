@@ -3,10 +3,14 @@
 use std::fmt::Write;
 
 use super::layers::Entry;
+use super::ton_events::Ignored;
 
-/// The settings as a TOML file, each with the layer it comes from; secrets are not in it.
-pub fn effective(entries: &[Entry]) -> String {
+/// The settings as a TOML file, each with the layer it comes from; secrets are not in it. What has no effect is said before.
+pub fn effective(entries: &[Entry], ignored: &[Ignored]) -> String {
     let mut out = String::new();
+    for Ignored { name, why } in ignored {
+        let _ = writeln!(out, "# {name} has no effect: {why}");
+    }
     for section in sections(entries) {
         let _ = writeln!(out, "[{section}]");
         for entry in entries.iter().filter(|entry| entry.section == section) {

@@ -1,6 +1,7 @@
 //! What a configuration may and may not say.
 
 use millrace_actors::delivery::sinks::destination::Kind;
+use millrace_actors::relay::kafka;
 
 use super::*;
 
@@ -38,7 +39,8 @@ fn uncommented(markers: &[&str]) -> String {
 
 /// The tables of brokers that this program was built without, each with its closing bracket.
 fn missing_brokers() -> impl Iterator<Item = String> {
-    Kind::ALL.into_iter().filter(|kind| !kind.is_compiled()).map(|kind| format!("{}]", kind.section()))
+    let sinks = Kind::ALL.into_iter().filter(|kind| !kind.is_compiled()).map(|kind| format!("{}]", kind.section()));
+    sinks.chain((!kafka::IS_COMPILED).then(|| "relay]".to_owned()))
 }
 
 #[test]

@@ -37,6 +37,7 @@ use millrace_actors::market::{self, Market, Watching};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{self, Views};
 use millrace_actors::reconciler::{self, Compared, Openings};
+use millrace_actors::relay::{self, Relay, kafka};
 use millrace_actors::scanner::{self, Mempool};
 use millrace_actors::sealer;
 use millrace_actors::sender;
@@ -109,6 +110,8 @@ pub(super) struct Core {
     pub subscriptions: Subscriptions,
     /// How they get there.
     pub deliveries: Deliveries,
+    /// Others' notifications, if any are passed on.
+    pub relay: Option<Relay>,
     pub health: Registry,
     pub clock: Arc<dyn Clock>,
     /// The balances of which operators are told when they are low.
@@ -186,7 +189,8 @@ fn start_core(config: &Config, http: runtime::Handle) -> anyhow::Result<Core> {
     projection::start(&followers, store.clone(), views.clone())?;
     let keys = CustomerKeys::at(&config.desk.keys_file);
     let operations = operations::start(&followers, Deposits::new(store.clone()), keys.clone())?;
-    let (subscriptions, deliveries) = notifying(config, &followers, (&store, &views), (keys, &clock, http))?;
+    let (subscriptions, deliveries) = notifying(config, &followers, (&store, &views), (keys, &clock, http.clone()))?;
+    let relay = relaying(config, &followers, (&store, &subscriptions), (&clock, http))?;
     auditor::start(&followers, store.clone(), operations.clone(), AUDIT_EVERY)?;
     let sealing =
         sealer::Settings { clock: clock.clone(), after: config.desk.seal_after, execution: Execution::Thread };
@@ -204,6 +208,7 @@ fn start_core(config: &Config, http: runtime::Handle) -> anyhow::Result<Core> {
         operations,
         subscriptions,
         deliveries,
+        relay,
         health,
         clock,
         gauges,
@@ -234,6 +239,30 @@ fn notifying(
     questions::start(followers, store.clone(), subscriptions.clone(), settings)?;
     endings::start(followers, store.clone(), subscriptions.clone(), config.subscriptions.kept)?;
     Ok((subscriptions, deliveries))
+}
+
+/// Passing on what others' queue hands out, if that is configured.
+fn relaying(
+    config: &Config,
+    followers: &Tree,
+    (store, subscriptions): (&Store, &Subscriptions),
+    (clock, http): (&Arc<dyn Clock>, runtime::Handle),
+) -> anyhow::Result<Option<Relay>> {
+    let Some((place, queue)) = config.relay.settings() else { return Ok(None) };
+    let queue = kafka::queue(queue).context("the program was built without Kafka")?;
+    let data_dir = &config.desk.data_dir;
+    let settings = relay::Settings {
+        queue,
+        place,
+        path: data_dir.join(relay::FILE),
+        attempts_path: data_dir.join(relay::ATTEMPTS_FILE),
+        memory: config.relay.memory(),
+        schedule: config.relay.schedule.clone(),
+        limits: Limits { kept: ATTEMPTS_KEPT, bytes_max: config.subscriptions.attempts_bytes_max },
+        runtime: http,
+        clock: Arc::clone(clock),
+    };
+    Ok(Some(relay::start(followers, store.clone(), subscriptions.clone(), settings)?))
 }
 
 /// Where notifications may lead.

@@ -10,6 +10,7 @@ pub mod browser;
 pub mod mail;
 pub mod postgres;
 pub mod program;
+pub mod queue;
 pub mod schemathesis;
 pub mod standard_webhooks;
 

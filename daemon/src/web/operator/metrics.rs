@@ -1,6 +1,7 @@
 //! `/metrics`: the desk in Prometheus' text format, version 0.0.4, rendered from what is in memory.
 
 mod deliveries;
+mod relay;
 
 use std::fmt::{Display, Write};
 use std::sync::Arc;
@@ -22,6 +23,9 @@ pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> impl IntoRe
     let sums = state.deliveries.sums().await;
     let mut page = render(&state);
     deliveries::render(&mut page, &state, sums);
+    if let Some(relayed) = &state.relay {
+        relay::render(&mut page, relayed);
+    }
     ([(CONTENT_TYPE, KIND)], page.0)
 }
 

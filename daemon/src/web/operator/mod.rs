@@ -40,6 +40,7 @@ use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::reconciler::Reconciliation;
+use millrace_actors::relay::Relay;
 use millrace_actors::stations::Stations;
 use millrace_actors::subscriptions::Subscriptions;
 use millrace_actors::subscriptions::deliveries::Deliveries;
@@ -63,6 +64,8 @@ pub struct OperatorState {
     operations: Operations,
     subscriptions: Subscriptions,
     deliveries: Deliveries,
+    /// Others' notifications, if any are passed on.
+    relay: Option<Relay>,
     simulator: Simulator,
     views: Views,
     store: Store,
@@ -116,6 +119,7 @@ impl OperatorState {
             operations,
             subscriptions,
             deliveries,
+            relay: None,
             simulator,
             views,
             store,
@@ -128,6 +132,11 @@ impl OperatorState {
             looks,
             world,
         }
+    }
+
+    /// The same, of a desk that passes others' notifications on, or of none.
+    pub fn relaying(self, relay: Option<Relay>) -> Self {
+        Self { relay, ..self }
     }
 
     /// The same, in this world.
