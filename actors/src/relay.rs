@@ -36,7 +36,7 @@ use crate::delivery::engine;
 use crate::delivery::figures::Figures as DeliveryFigures;
 use crate::event_store::Store;
 use crate::subscriptions::{Subscriptions, delivery};
-use crate::supervision::{Incarnation, Policy, Tree, TreeError};
+use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
 
 use figures::Figures;
 use file::{File, Memory, Place};
@@ -51,6 +51,8 @@ pub const PART: &str = "relay";
 pub const FILE: &str = "relay.db";
 /// The file of attempts, there too.
 pub const ATTEMPTS_FILE: &str = "relay-attempts.db";
+/// The condition's kind while nothing is read.
+const CONDITION: &str = "queue";
 /// How many commands and notices wait.
 const WAITING_MAX: usize = 256;
 /// How long a stop waits for what is under way.
@@ -140,6 +142,7 @@ impl xtra::Actor for Actor {
         let file = Arc::new(Mutex::new(file));
         let commands = self.deliver(head)?;
         let wanted = watch::Sender::new(None);
+        let (trouble, troubled) = watch::channel(None);
         let intake = Intake {
             queue: Arc::clone(&self.settings.queue),
             place: self.settings.place.clone(),
@@ -147,7 +150,9 @@ impl xtra::Actor for Actor {
             wanted: wanted.subscribe(),
             clock: Arc::clone(&self.settings.clock),
             figures: Arc::clone(&self.relay.figures),
+            trouble,
         };
+        self.seat.scope.spawn(report(self.seat.report.clone(), troubled));
         let means = Means {
             sinks: self.subscriptions.sinks().clone(),
             clock: Arc::clone(&self.settings.clock),
@@ -208,5 +213,19 @@ impl Actor {
         self.seat.scope.spawn(delivery::report(self.seat.report.clone(), troubled));
         self.seat.scope.spawn(delivery::store_notices(self.subscriptions.clone(), noticed));
         Ok(commands)
+    }
+}
+
+/// Raises the condition while nothing is read.
+async fn report(report: Reporter, mut trouble: watch::Receiver<Option<String>>) -> Result<(), String> {
+    loop {
+        match trouble.borrow_and_update().as_deref() {
+            Some(why) => report.set(CONDITION, format!("others' notifications are not read: {why}")),
+            None => report.clear(CONDITION),
+        }
+        if trouble.changed().await.is_err() {
+            // The intake is gone, which ends this incarnation.
+            return std::future::pending().await;
+        }
     }
 }

@@ -67,6 +67,8 @@ pub struct Intake {
     pub clock: Arc<dyn Clock>,
     /// What it all comes to.
     pub figures: Arc<Figures>,
+    /// Where it is said why nothing is read, while that is so.
+    pub trouble: watch::Sender<Option<String>>,
 }
 
 impl Intake {
@@ -80,6 +82,7 @@ impl Intake {
                 Err(Stopped::NoList) => return Err(Stopped::NoList.to_string()),
                 Err(error) => {
                     self.figures.failed();
+                    self.trouble.send_replace(Some(error.to_string()));
                     pause = if begun.elapsed() > AGAIN_MAX { AGAIN } else { (pause * 2).min(AGAIN_MAX) };
                     tracing::warn!(%error, again_in = ?pause, "the queue is not read");
                     sleep(pause).await;
@@ -95,7 +98,9 @@ impl Intake {
         let mut under_way = BTreeSet::new();
         let mut there = BTreeMap::new();
         loop {
-            there = match self.begin().await {
+            let begun = self.begin().await;
+            self.trouble.send_replace(begun.as_ref().err().map(ToString::to_string));
+            there = match begun {
                 // Those that are known are read on meanwhile.
                 Err(Stopped::Queue(error)) if !there.is_empty() => {
                     self.figures.failed();

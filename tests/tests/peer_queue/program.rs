@@ -203,6 +203,8 @@ async fn who_has_to_say_who_he_is_says_it_and_with_a_wrong_password_nothing_is_r
     let wrong = [("QUEUE_PROVIDER_USERNAME", USER), ("QUEUE_PROVIDER_PASSWORD", "a-wrong-password")];
     let mut desk = desk(&queue, &wrong).await?;
     until(&desk, "a wrong password is refused", "millrace_relay_failures_total", |count| count > 0).await?;
+    let conditions = "millrace_part_conditions{part=\"relay\"}";
+    until(&desk, "the health says so", conditions, |count| count == 1).await?;
     assert!(doorman.turned_away.load(SeqCst) > 0 && doorman.let_in.load(SeqCst) == let_in_before);
 
     desk.set("QUEUE_PROVIDER_PASSWORD", Some(PASSWORD));
@@ -211,6 +213,7 @@ async fn who_has_to_say_who_he_is_says_it_and_with_a_wrong_password_nothing_is_r
     let messages = [1, 2].map(|number| value(customer, number));
     provider.send(&[("scram-sha-512", &messages[0])], Compression::NoCompression).await?;
     receiver.told(1).await?;
+    until(&desk, "and no more", conditions, |count| count == 0).await?;
     assert!(doorman.let_in.load(SeqCst) > let_in_before);
     desk.set("MILLRACE_RELAY__MECHANISM", Some("plain"));
     desk.kill_and_restart().await?;

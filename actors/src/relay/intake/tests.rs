@@ -22,6 +22,7 @@ struct Rig {
     clock: Arc<ManualClock>,
     figures: Arc<Figures>,
     wanted: watch::Sender<Wanted>,
+    trouble: watch::Sender<Option<String>>,
     running: JoinSet<Result<(), String>>,
 }
 
@@ -40,6 +41,7 @@ impl Rig {
             Memory { window: Duration::from_secs(3_600), kept: Duration::from_secs(86_400), bytes_max: 1_000_000 };
         let file = Arc::new(Mutex::new(File::open(&folder.path().join("relay.db"), memory).unwrap()));
         let figures = Arc::new(Figures::default());
+        let trouble = watch::Sender::new(None);
         let wanted = watch::Sender::new(Some(Arc::new(HashSet::from([CUSTOMER]))));
         let intake = Intake {
             queue: Arc::clone(queue) as Arc<dyn Queue>,
@@ -48,10 +50,11 @@ impl Rig {
             wanted: wanted.subscribe(),
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             figures: Arc::clone(&figures),
+            trouble: trouble.clone(),
         };
         let mut running = JoinSet::new();
         running.spawn(intake.run());
-        Self { queue: Arc::clone(queue), folder, file, clock, figures, wanted, running }
+        Self { queue: Arc::clone(queue), folder, file, clock, figures, wanted, trouble, running }
     }
 
     /// Ends at once, wherever it is, and begins again.
@@ -211,7 +214,11 @@ async fn a_topic_of_too_many_partitions_is_not_read() {
     queue.partitions.lock().unwrap().extend(more);
     let rig = Rig::start(&queue);
     rig.counted(|counted| counted.failures > 1).await;
-    assert!(rig.file.lock().unwrap().offsets(&place()).unwrap().is_empty());
+    let trouble = rig.trouble.borrow().clone().unwrap();
+    assert_eq!(trouble, "the topic has 129 partitions, and at most 128 are read");
+    queue.partitions.lock().unwrap().retain(|partition, _| *partition == 0);
+    rig.trouble.subscribe().wait_for(Option::is_none).await.unwrap();
+    assert!(!rig.file.lock().unwrap().offsets(&place()).unwrap().is_empty());
 }
 
 #[tokio::test]
