@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use millrace_model::ids::{DepositId, Position};
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::projection::catalog::{Index, Table};
-use crate::projection::fold::{Cut, Fold, Seen, Shown};
+use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
+use crate::projection::followed::Followed;
 use crate::projection::row::DepositRow;
 use crate::projection::views::ViewError;
 
@@ -52,23 +53,50 @@ impl Fold for Rows {
         self.changed.len()
     }
 
-    fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
-        self.targets.clear();
-        let mut insert = cut.connection.prepare_cached(&format!(
-            "INSERT INTO {} (seq, id, target, address, status, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (seq) DO UPDATE SET status = excluded.status, body = excluded.body",
-            cut.table
-        ))?;
-        for id in std::mem::take(&mut self.changed).into_values() {
-            let row = cut.followed.row(id).expect("what was moved is in memory until it is written");
-            let DepositRow { seq, target, address, status, .. } = row;
-            insert.execute(params![seq, id.to_string(), target, address, status, serde_json::to_string(row)?])?;
-            self.targets.extend(target.clone());
-        }
-        Ok(())
+    fn changes(&mut self, followed: &Followed) -> Result<Box<dyn Changes>, ViewError> {
+        let changed = std::mem::take(&mut self.changed).into_values();
+        let row = |id| followed.row(id).expect("what was moved is in memory until it is settled");
+        let rows = changed.map(|id| Row::of(row(id))).collect::<Result<Vec<_>, _>>()?;
+        self.targets = rows.iter().filter_map(|row| row.target.clone()).collect();
+        Ok(Box::new(Changed(rows)))
     }
 
     fn show(&self, _: Position, shown: &mut Shown) {
         shown.targets.extend_from_slice(&self.targets);
+    }
+}
+
+/// A row as it is written.
+struct Row {
+    seq: Position,
+    id: String,
+    target: Option<String>,
+    address: String,
+    status: String,
+    body: String,
+}
+
+impl Row {
+    fn of(row: &DepositRow) -> Result<Self, ViewError> {
+        let body = serde_json::to_string(row)?;
+        let DepositRow { seq, id, target, address, status, .. } = row;
+        let (target, address, status) = (target.clone(), address.clone(), status.clone());
+        Ok(Self { seq: *seq, id: id.to_string(), target, address, status, body })
+    }
+}
+
+/// Deposits that are to be written.
+struct Changed(Vec<Row>);
+
+impl Changes for Changed {
+    fn write(&self, connection: &Connection, table: &str) -> Result<(), ViewError> {
+        let mut insert = connection.prepare_cached(&format!(
+            "INSERT INTO {table} (seq, id, target, address, status, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (seq) DO UPDATE SET status = excluded.status, body = excluded.body"
+        ))?;
+        for Row { seq, id, target, address, status, body } in &self.0 {
+            insert.execute(params![seq, id, target, address, status, body])?;
+        }
+        Ok(())
     }
 }

@@ -4,11 +4,12 @@ pub(in crate::projection) mod packed;
 
 use millrace_model::ids::Position;
 use millrace_model::notification::{Notification, NotificationType, Resource, Telling};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use crate::projection::catalog::{Index, Table};
-use crate::projection::fold::{Cut, Fold, Seen, Shown};
+use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
+use crate::projection::followed::Followed;
 use crate::projection::views::ViewError;
 
 pub(in crate::projection) const VERSION: i64 = 2;
@@ -94,13 +95,26 @@ impl Fold for Rows {
         self.new.len()
     }
 
-    fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
-        let mut insert = cut.connection.prepare_cached(&format!(
-            "INSERT INTO {} (position, id, deposit, row, customer, address, kind, sequence, packed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-            cut.table
+    fn changes(&mut self, _: &Followed) -> Result<Box<dyn Changes>, ViewError> {
+        self.newest = self.new.last().map_or(self.newest, |row| row.position);
+        Ok(Box::new(New(std::mem::take(&mut self.new))))
+    }
+
+    fn show(&self, _: Position, shown: &mut Shown) {
+        shown.newest_notification = Some(self.newest);
+    }
+}
+
+/// What is to be written.
+struct New(Vec<Row>);
+
+impl Changes for New {
+    fn write(&self, connection: &Connection, table: &str) -> Result<(), ViewError> {
+        let mut insert = connection.prepare_cached(&format!(
+            "INSERT INTO {table} (position, id, deposit, row, customer, address, kind, sequence, packed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
         ))?;
-        for row in self.new.drain(..) {
+        for row in &self.0 {
             insert.execute(params![
                 row.position,
                 row.id.as_bytes(),
@@ -112,12 +126,7 @@ impl Fold for Rows {
                 row.sequence,
                 row.packed,
             ])?;
-            self.newest = row.position;
         }
         Ok(())
-    }
-
-    fn show(&self, _: Position, shown: &mut Shown) {
-        shown.newest_notification = Some(self.newest);
     }
 }

@@ -4,9 +4,10 @@ use millrace_model::binding;
 use millrace_model::event::Event;
 use millrace_model::ids::Position;
 
-use super::documents;
+use super::documents::{self, Documents};
 use crate::projection::catalog::Table;
-use crate::projection::fold::{Cut, Fold, Seen, Shown};
+use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
+use crate::projection::followed::Followed;
 use crate::projection::totals::{Summand, Totals};
 use crate::projection::views::ViewError;
 
@@ -49,11 +50,12 @@ impl Fold for Sums {
         usize::from(self.is_changed)
     }
 
-    fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
-        if std::mem::take(&mut self.is_changed) {
-            documents::write(cut, TOTALS, &self.now)?;
-        }
-        Ok(())
+    fn changes(&mut self, _: &Followed) -> Result<Box<dyn Changes>, ViewError> {
+        let documents = Documents::default();
+        Ok(Box::new(match std::mem::take(&mut self.is_changed) {
+            true => documents.with(TOTALS, &self.now)?,
+            false => documents,
+        }))
     }
 
     fn show(&self, _: Position, shown: &mut Shown) {
