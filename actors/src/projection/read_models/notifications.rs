@@ -1,5 +1,6 @@
 //! What customers and operators are told, a row for every event that is told. Rows are only ever added.
 
+pub(in crate::projection) mod numbers;
 pub(in crate::projection) mod packed;
 
 use millrace_model::ids::Position;
@@ -12,29 +13,33 @@ use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
 use crate::projection::followed::Followed;
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 2;
+pub(in crate::projection) const VERSION: i64 = 5;
 
 pub(in crate::projection) static TABLE: Table = Table {
     name: "notifications",
     key: "position",
     columns: "
         position INTEGER NOT NULL PRIMARY KEY,
-        id       BLOB    NOT NULL,
+        -- The id's bytes, as two numbers with the first bytes the highest.
+        id_high  INTEGER NOT NULL,
+        id_low   INTEGER NOT NULL,
         -- Where its deposit began, and where its row of the history did; nothing for what the desk itself tells.
         deposit  INTEGER,
         row      INTEGER,
         -- Nothing for what belongs to nobody, too.
         customer TEXT,
         address  TEXT,
+        -- The number of the customer or, of what belongs to nobody, of the address.
+        whose    INTEGER,
         kind     TEXT    NOT NULL,
         sequence INTEGER NOT NULL,
         -- What else its body is made of.
         packed   BLOB    NOT NULL",
     indexes: &[
-        Index { name: "id", is_unique: true, on: "(id)" },
-        // What an index has last is where the row is: its position.
-        Index { name: "customer", is_unique: false, on: "(customer) WHERE customer IS NOT NULL" },
-        Index { name: "nobodys", is_unique: false, on: "(address) WHERE customer IS NULL AND address IS NOT NULL" },
+        // Numbers are sorted in half the time that texts and blobs take, and there are many. What an index has last is where the
+        // row is: its position.
+        Index { name: "id", is_unique: false, on: "(id_high)" },
+        Index { name: "whose", is_unique: false, on: "(whose) WHERE whose IS NOT NULL" },
         Index { name: "row", is_unique: false, on: "(row) WHERE row IS NOT NULL" },
     ],
 };
@@ -51,6 +56,7 @@ pub(in crate::projection) struct Rows {
 struct Row {
     position: Position,
     id: Uuid,
+    whose: Option<i64>,
     deposit: Option<Position>,
     row: Option<Position>,
     customer: Option<String>,
@@ -69,7 +75,8 @@ impl Row {
             Resource::Transaction(transaction) => Some(transaction.row.from),
             Resource::Desk(_) => None,
         };
-        Self { position, id, deposit, row, customer, address, kind, sequence, packed }
+        let whose = customer.as_deref().or(address.as_deref()).map(numbers::of_text);
+        Self { position, id, whose, deposit, row, customer, address, kind, sequence, packed }
     }
 }
 
@@ -111,17 +118,21 @@ struct New(Vec<Row>);
 impl Changes for New {
     fn write(&self, connection: &Connection, table: &str) -> Result<(), ViewError> {
         let mut insert = connection.prepare_cached(&format!(
-            "INSERT INTO {table} (position, id, deposit, row, customer, address, kind, sequence, packed)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)"
+            "INSERT INTO {table}
+                 (position, id_high, id_low, deposit, row, customer, address, whose, kind, sequence, packed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
         ))?;
         for row in &self.0 {
+            let (high, low) = numbers::of_id(row.id);
             insert.execute(params![
                 row.position,
-                row.id.as_bytes(),
+                high,
+                low,
                 row.deposit,
                 row.row,
                 row.customer,
                 row.address,
+                row.whose,
                 row.kind.name(),
                 row.sequence,
                 row.packed,

@@ -11,7 +11,7 @@ use crate::projection::followed::Followed;
 use crate::projection::totals::{Summand, Totals};
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 1;
+pub(in crate::projection) const VERSION: i64 = 2;
 pub(in crate::projection) const TOTALS: &str = "totals";
 
 pub(in crate::projection) static TABLE: Table =
