@@ -131,6 +131,12 @@ impl CustomerKeys {
         }
     }
 
+    /// The subjects with a key that was not destroyed, among those that begin so.
+    pub fn live(&self, beginning: &str) -> Result<Vec<String>, KeysError> {
+        let file = KeyFile::open(&self.0)?;
+        file.map_or(Ok(Vec::new()), |file| file.live(beginning))
+    }
+
     /// Whether the file is there and whole: `false` when there is none.
     pub fn check(&self) -> Result<bool, KeysError> {
         let file = KeyFile::open(&self.0)?;

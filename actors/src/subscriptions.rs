@@ -6,10 +6,12 @@
 //!
 //! Not responsible for who may subscribe to what: the faces are.
 
+mod asked;
 mod book;
 mod customer;
 pub mod deliveries;
 pub mod delivery;
+pub mod endings;
 pub mod endpoint;
 pub mod ownership;
 pub mod people;
@@ -26,7 +28,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{Hash32, Position, SubscriptionId, Version};
 use millrace_model::subscription::Address;
-use millrace_model::subscription::{Change, Command, Ownership, Proof, Rejection, Subscribe, Subscription, Terms};
+use millrace_model::subscription::{
+    Change, Command, Kept, Ownership, Proof, Rejection, Subscribe, Subscription, Terms,
+};
 use millrace_protocols::webhook::code::Purpose;
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
@@ -40,8 +44,10 @@ use crate::event_store::{AppendError, ReadError, Store};
 use crate::ids::TimeOrderedIds;
 use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
+use asked::Questions;
 use book::Book;
 use customer::Renewals;
+pub use customer::Signed;
 use endpoint::{Endpoint, NotOpen, Secret};
 use people::WrongCodes;
 
@@ -95,8 +101,22 @@ pub struct Known {
     pub position: Position,
     /// The position of the newest event that moved its cursor.
     pub moved_at: Option<Position>,
+    /// The position of the newest event that had it served again.
+    pub resumed_at: Option<Position>,
     /// When it began.
     pub since: DateTime<Utc>,
+    /// Since when nothing can be sent to it; made, changed, resumed or disabled since then it is counted anew.
+    pub unserved_since: Option<DateTime<Utc>>,
+    /// Why nobody knows where it stands, if an event of it cannot be read: then it is as it was before that, and nothing is
+    /// done with it.
+    pub unreadable: Option<String>,
+}
+
+impl Known {
+    /// Whether its receiver is asked for a proof now and then.
+    fn is_asked(&self) -> bool {
+        self.unreadable.is_none() && self.subscription.is_asked()
+    }
 }
 
 /// Those that are not over.
@@ -117,6 +137,9 @@ pub enum SubscribeError {
     /// The customer has too many.
     #[error("there are {OF_A_CUSTOMER_MAX} subscriptions of this customer already")]
     CustomerFull,
+    /// Nobody knows where it stands.
+    #[error("an event of the subscription cannot be read: {0}")]
+    Unreadable(String),
     /// Too many at an address were never answered.
     #[error("too many questions at this address wait for an answer")]
     AddressFull,
@@ -168,6 +191,7 @@ pub struct Subscriptions {
     list: watch::Receiver<Option<List>>,
     renewals: Renewals,
     unasked: Renewals,
+    questions: Questions,
     sinks: Sinks,
 }
 
@@ -179,6 +203,8 @@ enum Request {
     Answer { id: SubscriptionId, purpose: Purpose, code: String, reply: oneshot::Sender<Done> },
     Patch { id: SubscriptionId, patch: Box<Patch>, reply: oneshot::Sender<Done> },
     Do { id: SubscriptionId, command: Command, reply: oneshot::Sender<Done> },
+    SweepKeys { reply: oneshot::Sender<Result<usize, SubscribeError>> },
+    EndUnserved { kept: Kept, reply: oneshot::Sender<Result<usize, SubscribeError>> },
 }
 
 /// What the service works with.
@@ -197,9 +223,15 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
     let (door, inside) = door(REQUESTS_MAX);
     let list = watch::Sender::new(None);
     let (renewals, unasked, wrong_codes) = (Renewals::default(), Renewals::default(), WrongCodes::default());
-    let sinks = settings.sinks.clone();
-    let subscriptions =
-        Subscriptions { door, list: list.subscribe(), renewals: renewals.clone(), unasked: unasked.clone(), sinks };
+    let questions = Questions::new(settings.clock.now());
+    let subscriptions = Subscriptions {
+        door,
+        list: list.subscribe(),
+        renewals: renewals.clone(),
+        unasked: unasked.clone(),
+        questions: questions.clone(),
+        sinks: settings.sinks.clone(),
+    };
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         inside: inside.clone(),
         service: Service {
@@ -209,6 +241,7 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
             clock: Arc::clone(&settings.clock),
             renewals: renewals.clone(),
             unasked: unasked.clone(),
+            questions: questions.clone(),
             wrong_codes: wrong_codes.clone(),
             sinks: settings.sinks.clone(),
         },
@@ -240,6 +273,16 @@ impl Subscriptions {
         self.call(|reply| Request::Do { id, command, reply }).await
     }
 
+    /// Ends some that nothing could be sent to for too long; says how many.
+    async fn end_unserved(&self, kept: Kept) -> Result<usize, SubscribeError> {
+        self.call(|reply| Request::EndUnserved { kept, reply }).await
+    }
+
+    /// Destroys keys of subscriptions that are over; says how many.
+    async fn sweep_keys(&self) -> Result<usize, SubscribeError> {
+        self.call(|reply| Request::SweepKeys { reply }).await
+    }
+
     /// Those that are not over, as the log's newest events leave them; nothing before it was read.
     pub fn list(&self) -> Option<List> {
         self.list.borrow().clone()
@@ -261,7 +304,10 @@ impl Subscriptions {
         &self.sinks
     }
 
-    async fn call(&self, request: impl FnOnce(oneshot::Sender<Done>) -> Request) -> Done {
+    async fn call<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, SubscribeError>>) -> Request,
+    ) -> Result<T, SubscribeError> {
         self.door.call(request, ANSWER_WITHIN).await.map_err(|error| match error {
             AskError::Busy => SubscribeError::Busy,
             AskError::Down => SubscribeError::Down,
@@ -284,7 +330,7 @@ impl xtra::Actor for Actor {
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         let (book, report) = (self.service.book.clone(), self.report.clone());
         book.store().ready_for(&report).await;
-        let mut followed = book.begin().await.map_err(Err)?;
+        let mut followed = book.begin(report).await.map_err(Err)?;
         self.scope.spawn(async move { followed.follow().await.map(|never| match never {}) });
         let (inside, service) = (self.inside.clone(), self.service.clone());
         self.scope.spawn(async move {
@@ -308,6 +354,7 @@ struct Service {
     clock: Arc<dyn Clock>,
     renewals: Renewals,
     unasked: Renewals,
+    questions: Questions,
     wrong_codes: WrongCodes,
     sinks: Sinks,
 }
@@ -315,30 +362,18 @@ struct Service {
 impl Service {
     /// A caller who has given up is not served: nothing is what it became.
     async fn carry_out(&self, request: Request) {
-        let (reply, done) = match request {
-            Request::Subscribe { wanted, reply } if !reply.is_closed() => (reply, self.subscribe(*wanted).await),
-            Request::SubscribeCustomer { customer, url, reply } if !reply.is_closed() => {
-                (reply, self.subscribe_customer(customer, url).await)
+        match request {
+            Request::Subscribe { wanted, reply } => answer(reply, self.subscribe(*wanted)).await,
+            Request::SubscribeCustomer { customer, url, reply } => {
+                answer(reply, self.subscribe_customer(customer, url)).await;
             }
-            Request::Register { customer, address, reply } if !reply.is_closed() => {
-                (reply, self.register(customer, address).await)
-            }
-            Request::Answer { id, purpose, code, reply } if !reply.is_closed() => {
-                (reply, self.answer(id, purpose, &code).await)
-            }
-            Request::Patch { id, patch, reply } if !reply.is_closed() => (reply, self.patch(id, *patch).await),
-            Request::Do { id, command, reply } if !reply.is_closed() => (reply, self.execute(id, command).await),
-            Request::Subscribe { .. }
-            | Request::SubscribeCustomer { .. }
-            | Request::Register { .. }
-            | Request::Answer { .. }
-            | Request::Patch { .. }
-            | Request::Do { .. } => return,
-        };
-        if let Err(error) = &done {
-            tracing::warn!(%error, "a request about a subscription was not carried out");
+            Request::Register { customer, address, reply } => answer(reply, self.register(customer, address)).await,
+            Request::Answer { id, purpose, code, reply } => answer(reply, self.answer(id, purpose, &code)).await,
+            Request::Patch { id, patch, reply } => answer(reply, self.patch(id, *patch)).await,
+            Request::Do { id, command, reply } => answer(reply, self.execute(id, command)).await,
+            Request::SweepKeys { reply } => answer(reply, self.sweep_keys()).await,
+            Request::EndUnserved { kept, reply } => answer(reply, self.end_unserved(kept)).await,
         }
-        let _ = reply.send(done);
     }
 
     /// What is over is forgotten: nobody can read any more where it led.
@@ -355,7 +390,7 @@ impl Service {
 
     async fn subscribe(&self, wanted: Wanted) -> Done {
         self.destination(&wanted.endpoint.url, wanted.ownership)?;
-        self.refuse_too_many(wanted.terms.customer)?;
+        self.find_place(wanted.terms.customer).await?;
         self.begin(wanted).await
     }
 
@@ -378,7 +413,9 @@ impl Service {
         }
     }
 
-    fn refuse_too_many(&self, customer: Option<Hash32>) -> Result<(), SubscribeError> {
+    /// Sees to it that there is a place for another one.
+    async fn find_place(&self, customer: Option<Hash32>) -> Result<(), SubscribeError> {
+        self.make_room(customer).await?;
         let list = self.book.list();
         if list.len() >= SUBSCRIPTIONS_MAX {
             return Err(SubscribeError::Full);
@@ -412,7 +449,26 @@ impl Service {
         terms.events = patch.events.unwrap_or(terms.events);
         let change = |sealed| Command::ChangeSubscription(Box::new(Change { sealed, terms, address }));
         Subscription::decide(Some(&known.subscription), &change.clone()(String::new()))?;
-        let sealed = endpoint.seal(&self.keys, id).await?;
+        // Sealed anew it would be another one, and proofs of it would count for nothing.
+        let is_same = known.endpoint.as_ref() == Ok(&endpoint);
+        let sealed = match is_same {
+            true => known.subscription.sealed.clone(),
+            false => endpoint.seal(&self.keys, id).await?,
+        };
         self.book.execute(id, change(sealed)).await
     }
+}
+
+async fn answer<T>(
+    reply: oneshot::Sender<Result<T, SubscribeError>>,
+    doing: impl Future<Output = Result<T, SubscribeError>>,
+) {
+    if reply.is_closed() {
+        return;
+    }
+    let done = doing.await;
+    if let Err(error) = &done {
+        tracing::warn!(%error, "a request about a subscription was not carried out");
+    }
+    let _ = reply.send(done);
 }

@@ -32,12 +32,12 @@ pub enum Event {
     Desk(desk::Event),
     /// Of a subscription to notifications.
     Subscription(subscription::Event),
-    /// Of a deposit, and not to be understood by this version.
+    /// Of a deposit or a subscription, and not to be understood by this version.
     Unreadable(Unreadable),
 }
 
-/// An event as it is stored, and why it cannot be read. The deposit it belongs to is not acted upon: nobody knows where it
-/// stands.
+/// An event as it is stored, and why it cannot be read. The deposit or subscription it belongs to is not acted upon: nobody
+/// knows where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unreadable {
     /// The stored kind.
@@ -217,16 +217,18 @@ impl Event {
         Self::kinds().any(|(known, newest)| known == kind && schema <= newest)
     }
 
-    /// Reads an event of a stream back from the log. A deposit's comes back as it is stored when it is not understood, so
-    /// that its neighbours can go on; of a stream that all share, that is an error.
+    /// Reads an event of a stream back from the log. A deposit's or a subscription's comes back as it is stored when it is not
+    /// understood, so that its neighbours can go on; of a stream that all share, that is an error.
     pub fn read(category: Category, kind: &str, schema: u32, payload: &str) -> Result<Self, DecodeError> {
         match Self::decode(category, kind, schema, payload) {
-            Err(error) if category == Category::Deposit => Ok(Self::Unreadable(Unreadable {
-                kind: kind.to_owned(),
-                schema,
-                payload: payload.to_owned(),
-                why: error.to_string(),
-            })),
+            Err(error) if matches!(category, Category::Deposit | Category::Subscription) => {
+                Ok(Self::Unreadable(Unreadable {
+                    kind: kind.to_owned(),
+                    schema,
+                    payload: payload.to_owned(),
+                    why: error.to_string(),
+                }))
+            }
             read => read,
         }
     }

@@ -25,8 +25,9 @@ use uuid::Uuid;
 use crate::deposit::{Deposit, Method, Outcome, PayoutBasis, Stage};
 use crate::desk::{self, HaltCause};
 use crate::event::{Event, Recorded};
-use crate::ids::{DepositId, Hash32, Position};
+use crate::ids::{DepositId, Hash32, Position, StreamName, SubscriptionId};
 use crate::money::{Amount, Btc, Rate, Sky};
+use crate::subscription::{self, Disabling};
 
 /// What the ids of notifications are made in. Never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7f3b_42c1_95d8_4e0a_8c66_1d2f_e0b9_57a4);
@@ -43,7 +44,8 @@ pub struct Notification {
     pub deposit: Option<DepositId>,
     /// The address that is paid, unless it is about the desk or a deposit that belongs to nobody.
     pub customer: Option<String>,
-    /// 1 for a deposit's first, without gaps. Of the desk's own, the version of the desk's stream: it grows.
+    /// 1 for a deposit's first, without gaps. Of the desk's own, the version of the desk's stream, or of the subscription's that it
+    /// is about: it grows.
     pub sequence: u32,
     /// The event that it comes from. Every event is told once at most.
     pub position: Position,
@@ -61,6 +63,8 @@ pub enum Resource {
     Transaction(Box<Transaction>),
     /// The desk.
     Desk(DeskState),
+    /// A subscription.
+    Webhook(WebhookState),
 }
 
 /// A deposit or withdrawal: the bridge's row, and what else is known.
@@ -92,6 +96,15 @@ pub struct DeskState {
     pub halted: bool,
     /// Why: the cause's word.
     pub cause: Option<String>,
+}
+
+/// A subscription that cannot be delivered to. Where it leads is its owner's alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WebhookState {
+    /// Which one.
+    pub webhook: SubscriptionId,
+    /// Why: the word of the event.
+    pub reason: Disabling,
 }
 
 /// The JSON that is sent.
@@ -131,7 +144,7 @@ impl Notification {
     pub fn row(&self) -> Option<&HistoryRow> {
         match &self.resource {
             Resource::Transaction(transaction) => Some(&transaction.row),
-            Resource::Desk(_) => None,
+            Resource::Desk(_) | Resource::Webhook(_) => None,
         }
     }
 
@@ -152,17 +165,13 @@ impl Notification {
 
     /// What an event of the desk tells, if anything.
     pub fn of_desk(recorded: &Recorded) -> Option<Self> {
-        let Event::Desk(event) = &recorded.event else { return None };
-        let (kind, state) = match event {
-            desk::Event::Halted(halted) => {
-                (NotificationType::DeskHalted, DeskState { halted: true, cause: Some(cause(&halted.cause).to_owned()) })
+        let (kind, resource) = match (&recorded.event, &recorded.stream) {
+            (Event::Desk(event), _) => of_desk(event)?,
+            (Event::Subscription(subscription::Event::DeliveryDisabled(disabled)), StreamName::Subscription(id)) => {
+                let state = WebhookState { webhook: *id, reason: disabled.why };
+                (NotificationType::DeskWebhookDisabled, Resource::Webhook(state))
             }
-            desk::Event::Resumed(_) => (NotificationType::DeskResumed, DeskState { halted: false, cause: None }),
-            // What an operator did himself, and what the books need to know.
-            desk::Event::SwitchSet(_)
-            | desk::Event::TransferDeclared(_)
-            | desk::Event::SweepSeen(_)
-            | desk::Event::SpendsMatched(_) => return None,
+            (_, _) => return None,
         };
         let position = recorded.position;
         Some(Self {
@@ -173,7 +182,7 @@ impl Notification {
             sequence: u32::try_from(recorded.version).unwrap_or(u32::MAX),
             position,
             recorded_at: recorded.recorded_at,
-            resource: Resource::Desk(state),
+            resource,
         })
     }
 
@@ -195,8 +204,24 @@ impl Notification {
             NotificationType::WithdrawalConfirmed => format!("A payout of {coins} is final."),
             NotificationType::DeskHalted => "The desk is halted: no order and no payout goes out.".to_owned(),
             NotificationType::DeskResumed => "The desk goes on.".to_owned(),
+            NotificationType::DeskWebhookDisabled => "A webhook is disabled; nothing is sent to it.".to_owned(),
         }
     }
+}
+
+fn of_desk(event: &desk::Event) -> Option<(NotificationType, Resource)> {
+    let (kind, state) = match event {
+        desk::Event::Halted(halted) => {
+            (NotificationType::DeskHalted, DeskState { halted: true, cause: Some(cause(&halted.cause).to_owned()) })
+        }
+        desk::Event::Resumed(_) => (NotificationType::DeskResumed, DeskState { halted: false, cause: None }),
+        // What an operator did himself, and what the books need to know.
+        desk::Event::SwitchSet(_)
+        | desk::Event::TransferDeclared(_)
+        | desk::Event::SweepSeen(_)
+        | desk::Event::SpendsMatched(_) => return None,
+    };
+    Some((kind, Resource::Desk(state)))
 }
 
 fn cause(cause: &HaltCause) -> &'static str {

@@ -11,7 +11,9 @@ mod tests;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use decide::{Address, Change, Command, RATE_PER_S_MAX, Rejection, SEALED_BYTES_MAX, Subscribe, TERMS_MAX};
+pub use decide::{
+    Address, Change, Command, Kept, RATE_PER_S_MAX, Rejection, SEALED_BYTES_MAX, Subscribe, TERMS_MAX, Unserved,
+};
 pub use event::{
     CursorMoved, DeliveryDisabled, DeliveryPaused, DeliveryResumed, Event, OwnershipFailed, OwnershipProved,
     Subscribed, SubscriptionChanged, Unsubscribed,
@@ -146,9 +148,9 @@ impl Disabling {
 pub enum Ending {
     /// Its owner wanted it so.
     Wanted,
-    /// Its receiver never proved that it holds the secret.
+    /// Its receiver did not prove that it holds the secret, in its time or until its place was needed.
     NeverProved,
-    /// Nothing was sent for longer than it is kept.
+    /// Nothing could be sent for longer than it is kept, or until its place was needed. Having nothing to tell is no reason.
     Idle,
 }
 
@@ -179,6 +181,21 @@ impl Subscription {
             Proof::Missing { .. } => false,
         };
         is_proved && self.stopped.is_none() && self.ended.is_none()
+    }
+
+    /// What names the address and the secret that it has now: they are sealed anew whenever one of them changes.
+    pub fn sealed_hash(&self) -> Hash32 {
+        Hash32(Sha256::digest(&self.sealed).into())
+    }
+
+    /// As what it makes room where places are taken: only when its receiver did not prove itself.
+    pub fn makes_room(&self) -> Option<Ending> {
+        match (self.proof, &self.stopped) {
+            (_, Some(Stopped::Paused)) | (Proof::NotNeeded, _) => None,
+            (Proof::Missing { .. }, _) => Some(Ending::NeverProved),
+            (Proof::Given { .. }, Some(Stopped::Unproved)) => Some(Ending::Idle),
+            (Proof::Given { .. }, None | Some(Stopped::Disabled { .. })) => None,
+        }
     }
 
     /// Whether its receiver is asked for a proof now and then.

@@ -11,9 +11,10 @@ mod tests;
 
 use std::fmt::Write as _;
 
-use millrace_model::ids::DepositId;
+use millrace_model::ids::{DepositId, SubscriptionId};
 use millrace_model::ledger::Ticker;
 use millrace_model::notification::{NotificationType, ResourceType, SubmitState};
+use millrace_model::subscription::Disabling;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -87,10 +88,12 @@ struct Transaction {
     refund_txid: Option<String>,
 }
 
-/// What of the desk is told.
+/// What of the desk is told, or of a subscription at it.
 #[derive(Deserialize)]
 struct Desk {
     cause: Option<String>,
+    webhook: Option<SubscriptionId>,
+    reason: Option<Disabling>,
 }
 
 impl Words {
@@ -155,7 +158,11 @@ fn of_transaction(body: &Body<'_>, about: &Transaction, public: Option<&str>) ->
 }
 
 fn of_desk(body: &Body<'_>, about: &Desk) -> Words {
-    let cause = about.cause.as_deref().map(|cause| ("Cause", line(cause)));
+    let facts = [
+        about.cause.as_deref().map(|cause| ("Cause", line(cause))),
+        about.webhook.map(|id| ("Webhook's id", id.to_string())),
+        about.reason.map(|why| ("Why", why.sentence().to_owned())),
+    ];
     let (subject, sentence) = sentence::of_desk(body.event_type);
     Words {
         id: body.id,
@@ -163,7 +170,7 @@ fn of_desk(body: &Body<'_>, about: &Desk) -> Words {
         about: "desk".to_owned(),
         subject: subject.to_owned(),
         sentence: sentence.to_owned(),
-        facts: cause.into_iter().collect(),
+        facts: facts.into_iter().flatten().collect(),
         link: None,
         leave: None,
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::event_store::Reader;
 use millrace_daemon::sandbox::client::Client as SandboxClient;
 use millrace_daemon::sandbox::info::Info;
@@ -203,6 +204,15 @@ impl Desk {
         let wanted = json!({ "hash": hash, "data": BASE64.encode(address.as_bytes()) });
         let response = self.http.post(format!("{}/api/v1/subscribe", self.page)).json(&wanted).send().await?;
         Ok((response.status().as_u16(), response.json().await?))
+    }
+
+    /// Ends that, with what proves that one holds the secret: the answer's status. `sign` makes the `x-te-signature` of a text.
+    pub async fn unsubscribe(&self, hash: &str, address: &str, sign: impl Fn(&str) -> String) -> Result<u16> {
+        let (data, at) = (BASE64.encode(address.as_bytes()), SystemClock.now().timestamp());
+        let signature = sign(&format!("unsubscribe {hash} {data} {at}"));
+        let unwanted = json!({ "hash": hash, "data": data, "at": at, "signature": signature });
+        let response = self.http.post(format!("{}/api/v1/unsubscribe", self.page)).json(&unwanted).send().await?;
+        Ok(response.status().as_u16())
     }
 
     /// Steers the sandbox.

@@ -99,7 +99,7 @@ impl Receiver {
     }
 
     /// Where a customer has it: with a query of its own.
-    fn address(&self) -> String {
+    pub fn address(&self) -> String {
         format!("{}?who=me", self.url)
     }
 

@@ -61,6 +61,8 @@ async fn what_came_while_a_webhook_was_disabled_or_the_desk_dead_is_told_afterwa
     receiver.answers(StatusCode::GONE).await;
     let wanted = json!({ "url": receiver.url(), "events": [{ "name": "Deposit.Confirmed" }] });
     let (id, secret) = subscribe(&api, wanted).await?;
+    let witness = Receiver::start().await?;
+    let (_, others) = subscribe(&api, json!({ "url": witness.url(), "events": [{ "name": "Desk.*" }] })).await?;
     let target = fresh_target(3);
     let address = desk.bind(&target).await?;
     desk.pay(&address, "0.1").await?;
@@ -69,6 +71,9 @@ async fn what_came_while_a_webhook_was_disabled_or_the_desk_dead_is_told_afterwa
     let stopped = async || Ok(api.get(&webhook).await?).map(|seen| (seen["status"] == "disabled").then_some(seen));
     let disabled = desk.until(TOLD_WITHIN, "the webhook is disabled", stopped).await?;
     assert_eq!(disabled["reason"], "it was answered that there is no such receiver any more");
+
+    let told = proved(&others, &witness.told(1).await?[0])?;
+    assert_eq!((&told["event_type"], &told["resource"]["webhook"]), (&json!("Desk.Webhook_Disabled"), &json!(id)));
 
     desk.pay(&address, "0.2").await?;
     desk.settled(&target, 2).await?;
@@ -123,5 +128,13 @@ async fn a_customers_receiver_hears_of_his_own_deposits_once_it_proved_that_it_h
     }
     wrong.stands(&desk, |webhook| webhook["status"] == "unproved").await?;
     assert!(wrong.arrived().is_empty(), "nothing is sent to who proved nothing");
+
+    let hash = customer_hash(&target).to_string();
+    let by_guess = desk.unsubscribe(&hash, &right.address(), |text| guessed().sign(text.as_bytes())).await?;
+    let signed = desk.unsubscribe(&hash, &right.address(), |text| secret.sign(text.as_bytes())).await?;
+    assert_eq!((by_guess, signed), (403, 204));
+    desk.pay(&address, "0.3").await?;
+    late.told(2 * LIFE.len()).await?;
+    assert_eq!(right.arrived().len(), LIFE.len(), "he is told no more");
     Ok(())
 }

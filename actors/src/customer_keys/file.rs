@@ -192,6 +192,16 @@ impl KeyFile {
         Ok(Forgot::Now(time(at_us)))
     }
 
+    /// Whose keys are there and were not destroyed, among subjects that begin so.
+    pub(super) fn live(&self, beginning: &str) -> Result<Vec<String>, KeysError> {
+        let failed = |source| database(&self.path, source);
+        let select = "SELECT subject FROM keys
+                      WHERE substr(subject, 1, length(?1)) = ?1 AND number NOT IN (SELECT number FROM forgotten)";
+        let mut statement = self.connection.prepare(select).map_err(failed)?;
+        let subjects = statement.query_map([beginning], |row| row.get(0)).map_err(failed)?;
+        subjects.collect::<Result<_, _>>().map_err(failed)
+    }
+
     /// Whether it is whole.
     pub(super) fn check(&self) -> Result<(), KeysError> {
         let found = self.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));

@@ -9,11 +9,13 @@ mod writer;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use millrace_protocols::delivery::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
 use millrace_protocols::delivery::scheduler::{Change, Standing};
-use millrace_protocols::delivery::verdict::{Outcome, Reason, Refusal, Trouble};
+use millrace_protocols::delivery::verdict::{Fate, Outcome, Reason, Refusal, Trouble as NoAnswer};
 use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 pub use reader::{Attempt, ROWS_MAX, Reader};
@@ -24,15 +26,41 @@ pub const ANSWER_BYTES_MAX: usize = 4 * 1_024;
 /// How much of an error is kept, in bytes.
 const ERROR_BYTES_MAX: usize = 512;
 
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/attempts/0001_attempts.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/attempts/0001_attempts.sql"),
+    include_str!("../../../migrations/sqlite/attempts/0002_given_up.sql"),
+    include_str!("../../../migrations/sqlite/attempts/0003_applied.sql"),
+];
+
+/// How much of what was attempted is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// For how long.
+    pub kept: Duration,
+    /// How large the file may become before the oldest attempts go, in bytes; its write-ahead log comes on top, with some
+    /// 64 MiB. Cursors never go.
+    pub bytes_max: u64,
+}
+
+/// Why the file takes nothing, while that is so.
+pub(super) type Trouble = watch::Receiver<Option<String>>;
 
 /// What is committed at once.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     /// Endpoints' states as they are now.
-    pub(super) changes: Vec<(Uuid, Change)>,
+    pub(super) changes: Vec<Place>,
     /// Attempts that ended.
     pub(super) rows: Vec<Row>,
+}
+
+/// Where an endpoint stands.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) endpoint: Uuid,
+    /// The position of the subscription's newest event that is in it.
+    pub(super) applied: Position,
+    pub(super) change: Change,
 }
 
 /// An attempt that ended, to be stored.
@@ -45,6 +73,8 @@ pub(super) struct Row {
     pub(super) started_ms: u64,
     pub(super) took_us: u64,
     pub(super) outcome: Outcome,
+    /// What became of the notification; of an attempt of which nothing is known, nothing did.
+    pub(super) fate: Option<Fate>,
     pub(super) answer: Vec<u8>,
     pub(super) error: Option<String>,
     pub(super) next_ms: Option<u64>,
@@ -56,6 +86,22 @@ pub(super) struct Stored {
     pub(super) cursor: Cursor,
     pub(super) disabled: Option<Reason>,
     pub(super) closed_until_ms: u64,
+    /// See [`Place::applied`]; nothing where an earlier version wrote it.
+    pub(super) applied: Option<Position>,
+}
+
+impl Stored {
+    /// Of one that the file does not know.
+    pub(super) fn beginning_after(position: Position) -> Self {
+        let cursor = Cursor::restore(position, [], []);
+        Self { cursor, disabled: None, closed_until_ms: 0, applied: Some(position) }
+    }
+
+    /// Without what lies beyond the log's end: that was of a log that was put back since.
+    pub(super) fn within(self, head: Position) -> Self {
+        let applied = self.applied.map(|applied| applied.min(head));
+        Self { cursor: self.cursor.within(head), applied, ..self }
+    }
 }
 
 /// Why the file does not open.
@@ -121,38 +167,40 @@ fn load(connection: &Connection, path: &Path) -> Result<HashMap<Uuid, Stored>, O
     let mut retries = load_retries(connection).map_err(failed)?;
     let mut statement = connection
         .prepare(
-            "SELECT s.number, s.id, c.dispatched_through, c.open, c.disabled, c.closed_until_ms
+            "SELECT s.number, s.id, c.dispatched_through, c.open, c.disabled, c.closed_until_ms, c.arrivals, c.applied
              FROM cursors c JOIN subscriptions s ON s.number = c.subscription",
         )
         .map_err(failed)?;
     let mut rows = statement.query([]).map_err(failed)?;
     let mut stored = HashMap::new();
     while let Some(row) = rows.next().map_err(failed)? {
-        let (number, id, through, open, disabled, closed_until_ms) = cursor_row(row).map_err(failed)?;
+        let (number, id, through, open, disabled, closed_until_ms, arrivals, applied) =
+            cursor_row(row).map_err(failed)?;
         let open: Vec<(Position, Open)> = blob::decode(&open).ok_or_else(|| OpenError::Damaged(path.to_owned()))?;
-        let cursor = Cursor::restore(through, open, retries.remove(&number).unwrap_or_default());
+        let cursor =
+            Cursor::restore(through, open, retries.remove(&number).unwrap_or_default()).with_arrivals(arrivals);
         let disabled = disabled.as_deref().and_then(reason);
-        stored.insert(id, Stored { cursor, disabled, closed_until_ms });
+        stored.insert(id, Stored { cursor, disabled, closed_until_ms, applied });
     }
     Ok(stored)
 }
 
-type CursorRow = (i64, Uuid, Position, Vec<u8>, Option<String>, u64);
+type CursorRow = (i64, Uuid, Position, Vec<u8>, Option<String>, u64, u64, Option<Position>);
 
 fn cursor_row(row: &SqlRow<'_>) -> rusqlite::Result<CursorRow> {
     let id = Uuid::from_bytes(row.get(1)?);
-    Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?))
+    Ok((row.get(0)?, id, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?))
 }
 
 fn load_retries(connection: &Connection) -> rusqlite::Result<HashMap<i64, Vec<(Position, Pending)>>> {
     let mut statement = connection.prepare(
-        "SELECT subscription, position, not_before_ms, attempts, failures, order_key FROM retries
+        "SELECT subscription, position, not_before_ms, attempts, failures, order_key, arrivals FROM retries
          ORDER BY subscription, position",
     )?;
     let mut rows = statement.query([])?;
     let mut retries: HashMap<i64, Vec<_>> = HashMap::new();
     while let Some(row) = rows.next()? {
-        let tries = Tries { attempts: row.get(3)?, failures: row.get(4)? };
+        let tries = Tries { attempts: row.get(3)?, failures: row.get(4)?, arrivals: row.get(6)? };
         let key = row.get::<_, Option<i64>>(5)?.and_then(|key| OrderKey::new(key.cast_unsigned()));
         let pending = Pending { not_before_ms: row.get(2)?, tries, key };
         retries.entry(row.get(0)?).or_default().push((row.get(1)?, pending));
@@ -174,25 +222,37 @@ fn reason(stored: &str) -> Option<Reason> {
     all.into_iter().find(|reason| disabled(Standing::Disabled(*reason)) == Some(stored))
 }
 
+/// The word of a delivery in the file.
+const DELIVERED: &str = "delivered";
+
 /// The word of an outcome in the file.
 pub fn class(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Answered { status: 200..=299, .. } | Outcome::Accepted => "delivered",
+        Outcome::Answered { status: 200..=299, .. } | Outcome::Accepted => DELIVERED,
         Outcome::Answered { .. } => "status",
         Outcome::Refused(Refusal::ForNow { .. }) => "refused",
         Outcome::Refused(Refusal::Message) => "rejected",
         Outcome::Refused(Refusal::Receiver) => "gone",
-        Outcome::Failed(Trouble::Forbidden) => "forbidden",
-        Outcome::Failed(Trouble::Resolve) => "resolve",
-        Outcome::Failed(Trouble::Connect) => "connect",
-        Outcome::Failed(Trouble::Tls) => "tls",
-        Outcome::Failed(Trouble::Broken) => "broken",
-        Outcome::Failed(Trouble::Stale) => "stale",
-        Outcome::Failed(Trouble::Timeout) => "timeout",
-        Outcome::Failed(Trouble::Protocol) => "protocol",
-        Outcome::Failed(Trouble::Unknown) => "unknown",
-        Outcome::Failed(Trouble::Unread) => "unread",
-        Outcome::Failed(Trouble::Missing) => "missing",
+        Outcome::Failed(NoAnswer::Forbidden) => "forbidden",
+        Outcome::Failed(NoAnswer::Resolve) => "resolve",
+        Outcome::Failed(NoAnswer::Connect) => "connect",
+        Outcome::Failed(NoAnswer::Tls) => "tls",
+        Outcome::Failed(NoAnswer::Broken) => "broken",
+        Outcome::Failed(NoAnswer::Stale) => "stale",
+        Outcome::Failed(NoAnswer::Timeout) => "timeout",
+        Outcome::Failed(NoAnswer::Protocol) => "protocol",
+        Outcome::Failed(NoAnswer::Unknown) => "unknown",
+        Outcome::Failed(NoAnswer::Unread) => "unread",
+        Outcome::Failed(NoAnswer::Missing) => "missing",
+    }
+}
+
+/// The word of what became of a notification, where the outcome does not say it.
+fn word(fate: Fate) -> Option<&'static str> {
+    match fate {
+        Fate::GivenUp => Some("given_up"),
+        Fate::Aborted => Some("aborted"),
+        Fate::Delivered | Fate::Retry { .. } | Fate::Disable(_) => None,
     }
 }
 

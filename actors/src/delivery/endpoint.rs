@@ -48,6 +48,41 @@ pub struct Endpoint {
     pub service: Service,
     /// When it is new: the last notification that it does not get.
     pub begins_after: Position,
+    /// What the event log says of it.
+    pub told: Told,
+}
+
+/// What the event log says of an endpoint, so that nothing of it is lost when the process ends before it is followed, and
+/// nothing is followed twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told {
+    /// The position of its newest event.
+    pub through: Position,
+    /// The position of the newest one that had it served again.
+    pub resumed_at: Option<Position>,
+    /// The newest one that moved its cursor.
+    pub moved: Option<Moved>,
+}
+
+/// A cursor that was moved; what is owed stays owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moved {
+    /// The position of the event that says so.
+    pub at: Position,
+    /// The last notification that the endpoint does not get again.
+    pub after: Position,
+}
+
+impl Told {
+    /// Whether it was resumed after a position.
+    pub(super) fn is_resumed_after(&self, applied: Position) -> bool {
+        self.resumed_at.is_some_and(|at| at > applied)
+    }
+
+    /// Where its cursor was moved to after a position.
+    pub(super) fn moved_after(&self, applied: Position) -> Option<Position> {
+        self.moved.filter(|moved| moved.at > applied).map(|moved| moved.after)
+    }
 }
 
 /// Whether an endpoint is served, as far as its owner is asked.

@@ -14,15 +14,15 @@ use std::time::Duration;
 
 use millrace_protocols::delivery::cursor::Position;
 use millrace_protocols::delivery::policy::Chance;
-use millrace_protocols::delivery::scheduler::{EndpointNo, Scheduler};
+use millrace_protocols::delivery::scheduler::{Change, EndpointNo, Scheduler};
 use millrace_protocols::delivery::verdict::{Fate, Reason, Verdict};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use uuid::Uuid;
 
-use super::attempts::{Batch, OpenError, Row, Stored, Writer};
-use super::endpoint::{Filter, Outgoing};
+use super::attempts::{Batch, Limits, OpenError, Place, Row, Stored, Writer};
+use super::endpoint::{Filter, Outgoing, Told};
 use super::figures::Figures;
 use super::shelf::{Page, Shelf, Source, SourceError};
 use super::sinks::Sinks;
@@ -49,8 +49,10 @@ const SLEEP_MAX: Duration = Duration::from_secs(1);
 pub struct Settings {
     /// The file of attempts.
     pub path: PathBuf,
-    /// How long attempts are kept.
-    pub kept: Duration,
+    /// How much of the attempts is kept.
+    pub limits: Limits,
+    /// Where it is said why nothing can be written, and so nothing is sent, while that is so.
+    pub trouble: watch::Sender<Option<String>>,
     /// Where to.
     pub sinks: Sinks,
     /// Where notifications come from.
@@ -76,6 +78,8 @@ struct Entry {
     id: Uuid,
     filter: Filter,
     way: Arc<Way>,
+    /// What was followed of the log; stored with every change.
+    told: Told,
 }
 
 enum Done {
@@ -87,6 +91,8 @@ struct Engine {
     common: Arc<Common>,
     sinks: Sinks,
     writer: Writer,
+    writer_trouble: watch::Receiver<Option<String>>,
+    trouble: watch::Sender<Option<String>>,
     figures: Arc<Figures>,
     scheduler: Scheduler<Arc<Outgoing>>,
     entries: Vec<Entry>,
@@ -132,6 +138,10 @@ pub async fn run(
                 Some(command) => engine.obey(command),
                 None => return engine.stop().await,
             },
+            Ok(()) = engine.writer_trouble.changed() => {
+                let trouble = engine.writer_trouble.borrow_and_update().clone();
+                engine.trouble.send_replace(trouble);
+            }
             Ok(()) = engine.head.changed() => engine.scheduler.feed_all(),
             () = sleep_until(wake) => {}
         }
@@ -158,14 +168,16 @@ async fn durable(committing: &mut Option<oneshot::Receiver<()>>) -> Result<(), o
 
 impl Engine {
     fn open(settings: Settings, notices: mpsc::Sender<Disabled>) -> Result<Self, OpenError> {
-        let Settings { path, kept, sinks, source, clock, figures, log_head } = settings;
+        let Settings { path, limits, trouble, sinks, source, clock, figures, log_head } = settings;
         let head = source.head();
         let common = Arc::new(Common { source, clock });
-        let kept_ms = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-        let (writer, stored) = Writer::start(&path, common.now_ms(), kept_ms)?;
+        let (writer, stored) = Writer::start(&path, common.now_ms(), limits)?;
+        trouble.send_replace(None);
         Ok(Self {
             common,
             sinks,
+            writer_trouble: writer.trouble(),
+            trouble,
             writer,
             figures,
             scheduler: Scheduler::default(),
@@ -302,7 +314,11 @@ impl Engine {
             return;
         }
         let changes = self.scheduler.take_changes();
-        let changes = changes.into_iter().map(|change| (self.entries[change.endpoint.0 as usize].id, change)).collect();
+        let place = |change: Change| {
+            let entry = &self.entries[change.endpoint.0 as usize];
+            Place { endpoint: entry.id, applied: entry.told.through, change }
+        };
+        let changes = changes.into_iter().map(place).collect();
         let rows = std::mem::take(&mut self.rows);
         self.committed_rows = rows.len();
         self.promised.append(&mut self.asked);
@@ -356,6 +372,10 @@ impl Engine {
                 None
             }
             Fate::Aborted => None,
+            Fate::GivenUp => {
+                tracing::warn!(endpoint = %id, position = made.position, "a notification is given up, others arrive");
+                None
+            }
             Fate::Disable(reason) => {
                 tracing::warn!(endpoint = %id, ?reason, position = made.position, "an endpoint is disabled");
                 self.untold.push_back(Disabled { endpoint: id, reason });
@@ -370,6 +390,7 @@ impl Engine {
             started_ms: made.started_ms,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             outcome,
+            fate: Some(fate),
             answer: made.ended.answer,
             error: made.ended.error,
             next_ms,

@@ -78,7 +78,7 @@ pub struct Examined {
     pub stream_id: i64,
     /// From which to which position the events of its command are said to go.
     pub command: Option<(Position, Position)>,
-    /// The event. A deposit's that is not understood is [`Event::Unreadable`].
+    /// The event. A deposit's or a subscription's that is not understood is [`Event::Unreadable`].
     pub event: Result<Recorded, Illegible>,
 }
 

@@ -1,9 +1,11 @@
 //! The streams of subscriptions: appended to by commands, followed for the list.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Category, CommandId, Position, StreamName, SubscriptionId};
 use millrace_model::subscription::{self, Command, Rejection, Subscription, evolve};
@@ -13,6 +15,7 @@ use super::endpoint::{Endpoint, NotOpen};
 use super::{Done, Known, List, SubscribeError};
 use crate::customer_keys::CustomerKeys;
 use crate::event_store::{Append, AppendError, Expected, Progress, ReadError, Store, Write};
+use crate::supervision::Reporter;
 
 /// How many events are looked through at once.
 const PAGE_EVENTS_MAX: usize = 4_096;
@@ -34,7 +37,13 @@ pub(super) struct Book {
 pub(super) struct Followed {
     book: Book,
     seen: Position,
+    report: Reporter,
+    /// Those of which not even the first event can be read.
+    lost: BTreeMap<SubscriptionId, String>,
 }
+
+/// The condition's kind while an event of a subscription cannot be read.
+const CONDITION: &str = "unreadable";
 
 impl Book {
     pub(super) fn new(store: Store, keys: CustomerKeys, list: watch::Sender<Option<List>>) -> Self {
@@ -60,22 +69,30 @@ impl Book {
     }
 
     /// Reads those that are not over.
-    pub(super) async fn begin(&self) -> Result<Followed, ReadError> {
-        let seen = self.read_all().await?;
-        Ok(Followed { book: self.clone(), seen })
+    pub(super) async fn begin(&self, report: Reporter) -> Result<Followed, ReadError> {
+        let (seen, lost) = self.read_all().await?;
+        let followed = Followed { book: self.clone(), seen, report, lost };
+        followed.tell();
+        Ok(followed)
     }
 
-    async fn read_all(&self) -> Result<Position, ReadError> {
+    /// Says up to where, and of which not even the first event can be read.
+    async fn read_all(&self) -> Result<(Position, BTreeMap<SubscriptionId, String>), ReadError> {
         let (reader, keys) = (self.store.reader()?, self.keys.clone());
         let reading = tokio::task::spawn_blocking(move || {
             let (head, events) = reader.open_streams(Category::Subscription)?;
-            let each = events.chunk_by(|one, next| one.stream == next.stream).filter_map(|events| fold(events, &keys));
-            let list: List = Arc::new(each.map(|known| (known.subscription.id, Arc::new(known))).collect());
-            Ok::<_, ReadError>((head, list))
+            let (mut list, mut lost) = (BTreeMap::new(), BTreeMap::new());
+            for events in events.chunk_by(|one, next| one.stream == next.stream) {
+                match fold(events, &keys) {
+                    Some(known) => drop(list.insert(known.subscription.id, Arc::new(known))),
+                    None => lost.extend(events.first().and_then(unread)),
+                }
+            }
+            Ok::<_, ReadError>((head, Arc::new(list), lost))
         });
-        let (head, list) = reading.await.expect("reading neither panics nor is aborted")?;
+        let (head, list, lost) = reading.await.expect("reading neither panics nor is aborted")?;
         self.list.send_replace(Some(list));
-        Ok(head)
+        Ok((head, lost))
     }
 
     /// One of any that ever was.
@@ -83,7 +100,7 @@ impl Book {
         self.look_up(id).await?.ok_or(Rejection::Missing.into())
     }
 
-    async fn look_up(&self, id: SubscriptionId) -> Result<Option<Arc<Known>>, SubscribeError> {
+    pub(super) async fn look_up(&self, id: SubscriptionId) -> Result<Option<Arc<Known>>, SubscribeError> {
         let (reader, keys) = (self.store.reader()?, self.keys.clone());
         let reading = tokio::task::spawn_blocking(move || {
             let events = reader.stream(&StreamName::Subscription(id), 0)?;
@@ -97,6 +114,9 @@ impl Book {
         let mut conflicts = 0;
         loop {
             let known = self.look_up(id).await?;
+            if let Some(why) = known.as_ref().and_then(|known| known.unreadable.clone()) {
+                return Err(SubscribeError::Unreadable(why));
+            }
             let before = known.as_ref().map(|known| &known.subscription);
             let Some(event) = Subscription::decide(before, &command)? else {
                 return known.ok_or(Rejection::Missing.into());
@@ -157,24 +177,41 @@ impl Followed {
     /// Keys that were not there may be by now.
     async fn open_again(&mut self) -> Result<(), ReadError> {
         if self.book.list().values().any(|known| known.endpoint.is_err()) {
-            self.seen = self.book.read_all().await?;
+            self.read_again().await?;
         }
         Ok(())
+    }
+
+    async fn read_again(&mut self) -> Result<(), ReadError> {
+        (self.seen, self.lost) = self.book.read_all().await?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Says which are set aside, as long as there are any.
+    fn tell(&self) {
+        let list = self.book.list();
+        let aside = list.iter().filter_map(|(id, known)| Some((id, known.unreadable.as_ref()?)));
+        let mut aside = aside.chain(&self.lost);
+        let Some((id, why)) = aside.next() else { return self.report.clear(CONDITION) };
+        let others = match aside.count() {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        self.report.set(CONDITION, format!("{} is set aside: {why}{others}", StreamName::Subscription(*id)));
     }
 
     async fn take_in_more(&mut self) -> Result<(), ReadError> {
         let page = match self.book.store.recent_after(self.seen, PAGE_EVENTS_MAX) {
             Some(page) if page.last().is_some() => page,
             // So much happened at once that it is not at hand any more.
-            Some(_) | None => {
-                self.seen = self.book.read_all().await?;
-                return Ok(());
-            }
+            Some(_) | None => return self.read_again().await,
         };
         let ours: Vec<_> = page.events().filter(|recorded| is_ours(recorded)).cloned().collect();
         self.seen = page.last().expect("just looked");
         if !ours.is_empty() {
             self.take_in(ours).await;
+            self.tell();
         }
         Ok(())
     }
@@ -206,24 +243,83 @@ fn fold(events: &[Recorded], keys: &CustomerKeys) -> Option<Known> {
 }
 
 fn after(before: Option<Known>, recorded: &Recorded, keys: &CustomerKeys) -> Option<Known> {
-    let Event::Subscription(event) = &recorded.event else { return before };
     if before.as_ref().is_some_and(|known| known.version >= recorded.version) {
         return before;
     }
+    let unreadable = unread(recorded).map(|(_, why)| why);
+    let event = match (&recorded.event, before.as_ref().and_then(|known| known.unreadable.clone()).or(unreadable)) {
+        (Event::Subscription(event), None) => event,
+        // Nobody knows what it was, so nobody knows what comes of the next one.
+        (_, Some(why)) => {
+            let (version, position) = (recorded.version, recorded.position);
+            let aside = |known| Known { version, position, unserved_since: None, unreadable: Some(why), ..known };
+            return before.map(aside);
+        }
+        (_, None) => return before,
+    };
     let (begun, since) =
         before.as_ref().map_or((recorded.position, recorded.recorded_at), |known| (known.begun, known.since));
-    let moved_before = before.as_ref().and_then(|known| known.moved_at);
+    let unserved_before = before.as_ref().and_then(|known| known.unserved_since);
+    let (moved_before, resumed_before) =
+        before.as_ref().map_or((None, None), |known| (known.moved_at, known.resumed_at));
     let (opened, subscription) = before.map(|known| (known.endpoint, known.subscription)).unzip();
     let sealed_before = subscription.as_ref().map(|subscription: &Subscription| subscription.sealed.clone());
     let subscription = evolve(subscription, event)?;
     let endpoint = opened.filter(|opened| opened.is_ok() && sealed_before.as_ref() == Some(&subscription.sealed));
     let endpoint = endpoint.unwrap_or_else(|| open(keys, &subscription));
     let position = recorded.position;
-    let moved_at = match event {
-        subscription::Event::CursorMoved(_) => Some(position),
-        _ => moved_before,
+    let (moved_at, resumed_at) = match event {
+        subscription::Event::CursorMoved(_) => (Some(position), resumed_before),
+        subscription::Event::DeliveryResumed(_) => (moved_before, Some(position)),
+        _ => (moved_before, resumed_before),
     };
-    Some(Known { endpoint, subscription, version: recorded.version, begun, position, moved_at, since })
+    let unserved_since = unserved_since(&subscription, event, unserved_before, recorded.recorded_at);
+    let version = recorded.version;
+    Some(Known {
+        endpoint,
+        subscription,
+        version,
+        begun,
+        position,
+        moved_at,
+        resumed_at,
+        since,
+        unserved_since,
+        unreadable: None,
+    })
+}
+
+/// Whose event it is that cannot be read, and why.
+fn unread(recorded: &Recorded) -> Option<(SubscriptionId, String)> {
+    match (&recorded.stream, &recorded.event) {
+        (StreamName::Subscription(id), Event::Unreadable(what)) => {
+            Some((*id, format!("from position {} on: {}", recorded.position, what.why)))
+        }
+        _ => None,
+    }
+}
+
+fn unserved_since(
+    after: &Subscription,
+    event: &subscription::Event,
+    before: Option<DateTime<Utc>>,
+    at: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    use subscription::Event;
+    if after.is_served() {
+        return None;
+    }
+    Some(match event {
+        Event::Subscribed(_)
+        | Event::SubscriptionChanged(_)
+        | Event::DeliveryResumed(_)
+        | Event::DeliveryDisabled(_) => at,
+        Event::OwnershipProved(_)
+        | Event::OwnershipFailed(_)
+        | Event::DeliveryPaused(_)
+        | Event::CursorMoved(_)
+        | Event::Unsubscribed(_) => before.unwrap_or(at),
+    })
 }
 
 fn open(keys: &CustomerKeys, subscription: &Subscription) -> Result<Endpoint, NotOpen> {

@@ -26,13 +26,14 @@ use super::deliveries::{Deliveries, Engine};
 use super::source::FromViews;
 use super::{Known, List, SubscribeError, Subscriptions};
 use crate::clock::Clock;
-use crate::delivery::endpoint::{Content, Endpoint, Filter, Service};
+use crate::delivery::attempts::Limits;
+use crate::delivery::endpoint::{Content, Endpoint, Filter, Moved, Service, Told};
 use crate::delivery::engine::{self, Command as ToEngine, Disabled};
 use crate::delivery::figures::Figures;
 use crate::delivery::sinks::Sinks;
 use crate::event_store::Store;
 use crate::projection::Views;
-use crate::supervision::{Incarnation, Policy, Tree, TreeError};
+use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "delivery";
@@ -52,8 +53,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(60);
 pub struct Settings {
     /// The file of attempts.
     pub path: PathBuf,
-    /// How long attempts are kept.
-    pub kept: Duration,
+    /// How much of the attempts is kept.
+    pub limits: Limits,
     /// Where it runs: not among the actors.
     pub runtime: Handle,
     /// What time it is.
@@ -107,7 +108,9 @@ impl xtra::Actor for Actor {
         let (commands, obeyed) = mpsc::channel(WAITING_MAX);
         let (notices, noticed) = mpsc::channel(WAITING_MAX);
         self.engine.send_replace(Some(commands.downgrade()));
-        let engine = engine::run(self.engine_settings(), obeyed, notices);
+        let (trouble, troubled) = watch::channel(None);
+        let engine = engine::run(self.engine_settings(trouble), obeyed, notices);
+        self.seat.scope.spawn(report(self.seat.report.clone(), troubled));
         #[expect(clippy::disallowed_methods, reason = "it runs elsewhere, and is aborted with this incarnation")]
         let engine = AbortOnDropHandle::new(self.settings.runtime.spawn(engine));
         let (stop, ended) = (self.stop.clone(), self.ended.clone().drop_guard());
@@ -137,10 +140,11 @@ impl xtra::Actor for Actor {
 }
 
 impl Actor {
-    fn engine_settings(&self) -> engine::Settings {
+    fn engine_settings(&self, trouble: watch::Sender<Option<String>>) -> engine::Settings {
         engine::Settings {
             path: self.settings.path.clone(),
-            kept: self.settings.kept,
+            limits: self.settings.limits,
+            trouble,
             sinks: self.subscriptions.sinks().clone(),
             source: Arc::new(FromViews(self.views.clone())),
             clock: Arc::clone(&self.settings.clock),
@@ -150,16 +154,33 @@ impl Actor {
     }
 }
 
+/// The condition's kind while attempts cannot be written.
+const CONDITION: &str = "attempts";
+
+/// Raises the condition while nothing can be sent because nothing can be written.
+async fn report(report: Reporter, mut trouble: watch::Receiver<Option<String>>) -> Result<(), String> {
+    loop {
+        match trouble.borrow_and_update().as_deref() {
+            Some(why) => report.set(CONDITION, format!("attempts cannot be written, so nothing is sent: {why}")),
+            None => report.clear(CONDITION),
+        }
+        if trouble.changed().await.is_err() {
+            // The engine is gone, which ends this incarnation.
+            return std::future::pending().await;
+        }
+    }
+}
+
 /// Tells the engine what became of the list.
 struct Teller {
     commands: mpsc::Sender<ToEngine>,
     clock: Arc<dyn Clock>,
     sinks: Sinks,
-    told: BTreeMap<SubscriptionId, Told>,
+    told: BTreeMap<SubscriptionId, Put>,
 }
 
 /// What the engine was told of one.
-struct Told {
+struct Put {
     known: Arc<Known>,
     /// When one of the secrets that sign for it ends.
     ends: Option<DateTime<Utc>>,
@@ -194,32 +215,22 @@ impl Teller {
                 is_as_it_was && told.ends.is_none_or(|ends| ends > now)
             });
             if !is_told {
-                let before = told.map(|told| Arc::clone(&told.known));
-                for command in commands(before.as_deref(), known, &self.sinks, now) {
-                    self.commands.send(command).await?;
-                }
+                self.commands.send(command(known, &self.sinks, now)).await?;
                 let ends = known.endpoint.as_ref().ok().and_then(|endpoint| endpoint.next_end(now));
-                self.told.insert(*id, Told { known: Arc::clone(known), ends });
+                self.told.insert(*id, Put { known: Arc::clone(known), ends });
             }
         }
         Ok(())
     }
 }
 
-/// What the engine is told of a subscription that it was told of before, or not. At a start it remembers by itself what it
-/// disabled, and until when an endpoint wants to be left alone.
-pub(super) fn commands(before: Option<&Known>, known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Vec<ToEngine> {
-    let id = known.subscription.id.0;
-    let Some(endpoint) = endpoint(known, sinks, now) else { return vec![ToEngine::Pause(id)] };
-    let mut commands = vec![ToEngine::Put(Box::new(endpoint))];
-    let Some(before) = before else { return commands };
-    if known.subscription.is_served() && !before.subscription.is_served() {
-        commands.push(ToEngine::Resume(id));
+/// What the engine is told of a subscription. It remembers by itself what it disabled, until when an endpoint wants to be left
+/// alone, and what it followed of the log.
+pub(super) fn command(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> ToEngine {
+    match endpoint(known, sinks, now).filter(|_| known.unreadable.is_none()) {
+        Some(endpoint) => ToEngine::Put(Box::new(endpoint)),
+        None => ToEngine::Pause(known.subscription.id.0),
     }
-    if let (Some(through), true) = (known.subscription.moved_to, before.moved_at != known.moved_at) {
-        commands.push(ToEngine::MoveCursor { endpoint: id, through });
-    }
-    commands
 }
 
 /// Nothing when it is not known where it leads, or what is known is no address.
@@ -242,6 +253,7 @@ pub(super) fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Opti
         },
         service: if known.subscription.is_served() { Service::Running } else { Service::Paused },
         begins_after: known.begun,
+        told: told(known),
     })
 }
 
@@ -249,6 +261,11 @@ pub(super) fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Opti
 pub(super) fn filter(subscription: &Subscription) -> Filter {
     let terms = &subscription.terms;
     Filter { kinds: terms.events.clone(), customer: terms.customer.map(|hash| hash.to_string()) }
+}
+
+fn told(known: &Known) -> Told {
+    let moved = known.moved_at.zip(known.subscription.moved_to).map(|(at, after)| Moved { at, after });
+    Told { through: known.position, resumed_at: known.resumed_at, moved }
 }
 
 fn schedule(schedule: subscription::Schedule) -> Schedule {

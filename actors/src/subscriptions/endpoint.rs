@@ -173,6 +173,18 @@ pub(super) async fn forget(keys: &CustomerKeys, id: SubscriptionId, now: DateTim
     forgetting.await.expect("forgetting neither panics nor is aborted").map(drop)
 }
 
+/// The subscriptions whose keys are there.
+pub(super) async fn with_keys(keys: &CustomerKeys) -> Result<Vec<SubscriptionId>, KeysError> {
+    let keys = keys.clone();
+    let reading = tokio::task::spawn_blocking(move || keys.live("subscription/"));
+    let subjects = reading.await.expect("reading neither panics nor is aborted")?;
+    let id = |subject: String| match subject.parse() {
+        Ok(StreamName::Subscription(id)) => Some(id),
+        _ => None,
+    };
+    Ok(subjects.into_iter().filter_map(id).collect())
+}
+
 /// Each subscription has a key of its own, so that it can be destroyed alone.
 fn subject(place: &str) -> Subject {
     Subject::from_str(place).expect("a stream's name may name a subject")

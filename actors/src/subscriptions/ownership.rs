@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use millrace_model::ids::SubscriptionId;
+use millrace_model::ids::{Hash32, SubscriptionId};
 use millrace_model::subscription::{Command, Proof};
 use millrace_protocols::challenge::{Answer, Check, Outcome, REPEAT_MS, Step};
 use millrace_protocols::delivery::verdict;
@@ -90,13 +90,16 @@ impl xtra::Actor for Actor {
 /// One that is asked.
 struct Asked {
     endpoint: Endpoint,
+    sealed: String,
+    /// What names this address and secret: the hash of what is sealed.
+    of: Hash32,
     check: Check,
 }
 
 /// What was waited for.
 enum Happened {
     /// A question came to something.
-    Answered { id: SubscriptionId, endpoint: Endpoint, answer: Answer },
+    Answered { id: SubscriptionId, of: Hash32, answer: Answer },
     /// What a round came to is written down, or never will be.
     Stored,
 }
@@ -139,14 +142,15 @@ impl Asker {
     /// Takes up who is new, begins anew with who leads elsewhere or was asked for again, and drops the others.
     fn take_in(&mut self, list: &List) {
         let now_ms = self.now_ms();
-        self.asked.retain(|id, _| list.get(id).is_some_and(|known| known.subscription.is_asked()));
-        for (id, known) in list.iter().filter(|(_, known)| known.subscription.is_asked()) {
+        self.asked.retain(|id, _| list.get(id).is_some_and(|known| known.is_asked()));
+        for (id, known) in list.iter().filter(|(_, known)| known.is_asked()) {
             // People are asked by somebody else, once.
             let endpoint = known.endpoint.as_ref().ok().filter(|endpoint| !endpoint.leads_to_a_person());
             let Some(endpoint) = endpoint else { continue };
-            let is_known = self.asked.get(id).is_some_and(|asked| asked.endpoint == *endpoint);
+            let is_known = self.asked.get(id).is_some_and(|asked| asked.sealed == known.subscription.sealed);
             if !is_known {
-                let asked = Asked { endpoint: endpoint.clone(), check: check(known, now_ms) };
+                let (sealed, of) = (known.subscription.sealed.clone(), known.subscription.sealed_hash());
+                let asked = Asked { endpoint: endpoint.clone(), sealed, of, check: check(known, now_ms) };
                 self.asked.insert(*id, asked);
             }
         }
@@ -170,8 +174,8 @@ impl Asker {
             }
             match asked.check.poll(now_ms) {
                 Step::Ask => {
-                    let question =
-                        question(*id, asked.endpoint.clone(), Arc::clone(&self.client), self.settings.clone());
+                    let (client, settings) = (Arc::clone(&self.client), self.settings.clone());
+                    let question = question((*id, asked.of), asked.endpoint.clone(), client, settings);
                     self.under_way.push(Box::pin(question));
                 }
                 Step::WaitUntil(at_ms) => next_ms = next_ms.min(at_ms),
@@ -182,16 +186,16 @@ impl Asker {
     }
 
     fn after(&mut self, happened: Happened) {
-        let Happened::Answered { id, endpoint, answer } = happened else { return };
+        let Happened::Answered { id, of, answer } = happened else { return };
         let now_ms = self.now_ms();
         // An answer of where it led before says nothing.
-        let Some(asked) = self.asked.get_mut(&id).filter(|asked| asked.endpoint == endpoint) else { return };
+        let Some(asked) = self.asked.get_mut(&id).filter(|asked| asked.of == of) else { return };
         let command = match asked.check.answered(answer, now_ms, rand::rng().next_u64()) {
             None | Some(Outcome::AskedAgain) => return,
-            Some(Outcome::Passed) => Command::ProveOwnership,
+            Some(Outcome::Passed) => Command::ProveOwnership { of },
             Some(Outcome::Doubtful(why) | Outcome::Refused(why) | Outcome::Paused(why)) => {
                 tracing::info!(subscription = %id, %why, "a receiver did not prove that it holds its secret");
-                Command::FailOwnership
+                Command::FailOwnership { of }
             }
         };
         self.under_way.push(Box::pin(store(self.subscriptions.clone(), id, command)));
@@ -209,7 +213,12 @@ fn check(known: &Known, now_ms: u64) -> Check {
     }
 }
 
-async fn question(id: SubscriptionId, endpoint: Endpoint, client: Arc<Client>, settings: Settings) -> Happened {
+async fn question(
+    (id, of): (SubscriptionId, Hash32),
+    endpoint: Endpoint,
+    client: Arc<Client>,
+    settings: Settings,
+) -> Happened {
     let (url, secret) = (endpoint.url.clone(), endpoint.te());
     let asking = async move {
         let Some(secret) = secret else { return Answer::Wrong };
@@ -217,7 +226,7 @@ async fn question(id: SubscriptionId, endpoint: Endpoint, client: Arc<Client>, s
     };
     #[expect(clippy::disallowed_methods, reason = "it ends with the handle, and that with the incarnation")]
     let asking = AbortOnDropHandle::new(settings.runtime.spawn(asking));
-    Happened::Answered { id, endpoint, answer: asking.await.unwrap_or(Answer::Network) }
+    Happened::Answered { id, of, answer: asking.await.unwrap_or(Answer::Network) }
 }
 
 /// Puts the question once.

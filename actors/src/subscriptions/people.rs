@@ -2,16 +2,16 @@
 //!
 //! Nothing but a question is sent to such an address before it was answered ([`super::questions`]): whoever gets the question has
 //! the code that answers it. The code is made with the subscription's own secret, so nothing is kept for it, and it outlives a
-//! restart. What was not answered within an hour ends when the next one asks, so that nobody keeps others' places.
+//! restart. What was not answered ends ([`super::endings`]), so that nobody keeps others' places.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::TimeDelta;
 use millrace_model::ids::{Hash32, SubscriptionId};
 use millrace_model::subscription::{Command, Dialect, Ending, Order, Ownership, Proof, Schedule, Stopped, Terms};
 use millrace_protocols::webhook::code::{Purpose, moment_of};
 
+use super::asked::{self, whose};
 use super::customer::EVENTS;
 use super::endpoint::{Endpoint, new_secret};
 use super::{Done, Known, Request, SUBSCRIPTIONS_MAX, Service, SubscribeError, Subscriptions, Wanted};
@@ -23,12 +23,8 @@ pub const CONFIRM_WITHIN_S: u64 = 3_600;
 const AHEAD_S: u64 = 60;
 /// After so many wrong codes a subscription takes no more of them until the next start.
 const WRONG_CODES_MAX: u32 = 10;
-/// How many subscriptions of one address, whoever asked for them, wait for their answer.
+/// How many subscriptions of one address, whoever asked for them, wait for their answer, or did within a day.
 const UNANSWERED_OF_AN_ADDRESS_MAX: usize = 3;
-/// And how many of all.
-const UNANSWERED_MAX: usize = 1_000;
-/// How many that were not answered end at once.
-const ENDED_AT_ONCE_MAX: usize = 64;
 /// A chat takes about one message a second.
 const RATE_PER_S: u32 = 1;
 
@@ -70,7 +66,6 @@ impl Subscriptions {
 impl Service {
     pub(super) async fn register(&self, customer: Hash32, address: String) -> Done {
         let address = self.person(&address)?;
-        self.end_unanswered().await?;
         if let Some(known) = self.registered(customer, &address) {
             match (&known.subscription.stopped, known.subscription.proof) {
                 (Some(Stopped::Unproved | Stopped::Disabled { .. }), _) => {
@@ -83,10 +78,11 @@ impl Service {
                 (None | Some(Stopped::Paused), _) => return Ok(known),
             }
         }
-        self.refuse_too_many(Some(customer))?;
         self.refuse_flooding(&address)?;
-        let endpoint = Endpoint::new(address, new_secret());
+        self.find_place(Some(customer)).await?;
+        let endpoint = Endpoint::new(address.clone(), new_secret());
         let known = self.begin(Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved }).await?;
+        self.questions.register(known.subscription.id, &address, self.clock.now());
         self.unasked.renew(known.subscription.id);
         Ok(known)
     }
@@ -101,14 +97,13 @@ impl Service {
             self.wrong_codes.count(id);
             return Err(SubscribeError::WrongCode);
         }
-        self.execute(
-            id,
-            match purpose {
-                Purpose::Confirm => Command::ProveOwnership,
-                Purpose::Leave => Command::Unsubscribe { why: Ending::Wanted },
-            },
-        )
-        .await
+        let command = match purpose {
+            Purpose::Confirm => Command::ProveOwnership { of: known.subscription.sealed_hash() },
+            Purpose::Leave => Command::Unsubscribe { why: Ending::Wanted },
+        };
+        let done = self.execute(id, command).await?;
+        self.questions.confirm(id);
+        Ok(done)
     }
 
     fn is_right(&self, known: &Known, purpose: Purpose, code: &str) -> bool {
@@ -146,47 +141,29 @@ impl Service {
     fn registered(&self, customer: Hash32, address: &str) -> Option<Arc<Known>> {
         let is_it = |known: &&Arc<Known>| {
             // One that the operator vouches for is his, not the customer's.
-            known.subscription.terms.customer == Some(customer)
+            known.unreadable.is_none()
+                && known.subscription.terms.customer == Some(customer)
                 && known.subscription.proof != Proof::NotNeeded
                 && leads_to(known, address)
         };
         self.book.list().values().find(is_it).cloned()
     }
 
-    /// Nobody's mailbox is filled with questions, whoever's deposits they are about.
+    /// Nobody's mailbox is filled with questions, whoever's deposits they are about. Those that ended unanswered count for a
+    /// while, too: otherwise whoever makes room for another one could have the same mailbox asked for ever.
     fn refuse_flooding(&self, address: &str) -> Result<(), SubscribeError> {
-        let (list, whose) = (self.book.list(), whose(address));
-        let waiting = || list.values().filter(|known| waits_for_an_answer(known));
-        let is_his = |known: &&Arc<Known>| known.endpoint.as_ref().is_ok_and(|other| self::whose(&other.url) == whose);
-        if waiting().count() >= UNANSWERED_MAX || waiting().filter(is_his).count() >= UNANSWERED_OF_AN_ADDRESS_MAX {
+        let list = self.book.list();
+        // What is set aside is asked nothing.
+        let is_unproved =
+            |known: &Known| known.unreadable.is_none() && matches!(known.subscription.proof, Proof::Missing { .. });
+        let whose = whose(address);
+        let is_his = |known: &Known| known.endpoint.as_ref().is_ok_and(|other| asked::whose(&other.url) == whose);
+        let waits = |known: &&Arc<Known>| is_unproved(known) && is_his(known);
+        let lately = self.questions.registered_at(address, self.clock.now());
+        if lately.max(list.values().filter(waits).count()) >= UNANSWERED_OF_AN_ADDRESS_MAX {
             return Err(SubscribeError::AddressFull);
         }
         Ok(())
-    }
-
-    /// Ends those whose question cannot be answered any more.
-    async fn end_unanswered(&self) -> Result<(), SubscribeError> {
-        let (list, now) = (self.book.list(), self.clock.now());
-        let until = |known: &Known| known.since + TimeDelta::seconds(CONFIRM_WITHIN_S.cast_signed());
-        let over = list.values().filter(|known| waits_for_an_answer(known) && until(known) < now);
-        for known in over.take(ENDED_AT_ONCE_MAX) {
-            self.execute(known.subscription.id, Command::Unsubscribe { why: Ending::NeverProved }).await?;
-        }
-        Ok(())
-    }
-}
-
-fn waits_for_an_answer(known: &Known) -> bool {
-    let is_a_persons = known.endpoint.as_ref().is_ok_and(Endpoint::leads_to_a_person);
-    is_a_persons && matches!(known.subscription.proof, Proof::Missing { .. })
-}
-
-/// For counting: the same for all spellings of a mailbox that many servers take for one.
-fn whose(address: &str) -> String {
-    let address = address.to_ascii_lowercase();
-    match address.rsplit_once('@') {
-        Some((name, host)) => format!("{}@{host}", name.split('+').next().unwrap_or(name).replace('.', "")),
-        None => address,
     }
 }
 

@@ -192,12 +192,13 @@ impl Asker {
 
     /// Where it goes and what it says; nothing once it needs no answer any more.
     fn question(&self, known: &Known) -> Option<(Destination, Words)> {
-        let is_open = matches!(known.subscription.proof, Proof::Missing { .. }) && known.subscription.stopped.is_none();
+        let is_open = matches!(known.subscription.proof, Proof::Missing { .. }) && known.is_asked();
         let endpoint = known.endpoint.as_ref().ok().filter(|_| is_open)?;
         let (sinks, now) = (self.subscriptions.sinks(), self.settings.clock.now());
         let (to, id) = (sinks.parse(&endpoint.url).ok()?, known.subscription.id.0);
         let at_s = u64::try_from(now.timestamp()).ok()?;
         let code = code(&endpoint.signer(now)?, Purpose::Confirm, &id.hyphenated().to_string(), at_s)?;
+        self.subscriptions.questions.ask(known.subscription.id, now);
         // Another question is another letter.
         let letter = Uuid::from_u128(id.as_u128() ^ u128::from(at_s));
         Some((to, question(letter, id, &code, sinks.people().public())))

@@ -17,7 +17,7 @@ use super::endpoint::NotOpen;
 use super::{Known, delivery};
 use crate::clock::Clock;
 use crate::delivery::address::Target;
-use crate::delivery::endpoint::{Content, Endpoint, Filter, Outgoing, Service};
+use crate::delivery::endpoint::{Content, Endpoint, Filter, Outgoing, Service, Told};
 use crate::delivery::sinks::destination::{Destination, DestinationError};
 use crate::delivery::sinks::{Ended, Message, Sinks};
 use crate::ids::TimeOrderedIds;
@@ -127,6 +127,7 @@ impl Simulator {
             content: Content::Json,
             service: Service::Running,
             begins_after: 0,
+            told: Told::default(),
         })
     }
 }

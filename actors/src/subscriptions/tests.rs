@@ -3,7 +3,7 @@
 use std::fs;
 
 use chrono::TimeDelta;
-use millrace_model::ids::Hash32;
+use millrace_model::ids::{Hash32, StreamName};
 use millrace_model::subscription::{Dialect, Disabling, Ending, Order, Schedule};
 use millrace_protocols::webhook::sign::Key;
 use tempfile::TempDir;
@@ -13,14 +13,16 @@ use super::*;
 use crate::clock::{ManualClock, SystemClock};
 use crate::delivery::address::Reach;
 use crate::delivery::endpoint as delivery_endpoint;
-use crate::delivery::endpoint::Service;
+use crate::delivery::endpoint::{Moved, Service, Told};
 use crate::delivery::engine::Command as ToEngine;
 use crate::delivery::sinks::destination::Kind;
 use crate::delivery::sinks::{Channel, Sink};
+use crate::event_store::poison::set_kind;
 use crate::event_store::{Execution, Settings as StoreSettings};
-use crate::supervision::Registry;
+use crate::supervision::{PartHealth, Registry};
 
 struct Desk {
+    clock: Arc<ManualClock>,
     tree: Tree,
     store: Store,
     subscriptions: Subscriptions,
@@ -33,25 +35,29 @@ impl Desk {
     }
 
     async fn start_in(folder: TempDir) -> Self {
-        Self::start_with(folder, Sinks::webhooks(Reach::Public)).await
+        Self::start_at(folder, Arc::new(ManualClock::new(SystemClock.now()))).await
     }
 
-    async fn start_with(folder: TempDir, sinks: Sinks) -> Self {
-        let tree = Tree::new(Registry::new(Arc::new(SystemClock)), 1);
+    async fn start_at(folder: TempDir, clock: Arc<ManualClock>) -> Self {
+        Self::start_with(folder, clock, Sinks::webhooks(Reach::Public)).await
+    }
+
+    async fn start_with(folder: TempDir, clock: Arc<ManualClock>, sinks: Sinks) -> Self {
+        let tree = Tree::new(Registry::new(clock.clone()), 1);
         let path = folder.path().join("log.db");
-        let settings = StoreSettings { path, execution: Execution::Inline, clock: Arc::new(SystemClock) };
+        let settings = StoreSettings { path, execution: Execution::Inline, clock: clock.clone() };
         let store = Store::start(&tree, settings).unwrap();
         let keys = CustomerKeys::at(folder.path().join("keys.db"));
-        let settings = Settings { keys, sinks, clock: Arc::new(SystemClock) };
+        let settings = Settings { keys, sinks, clock: clock.clone() };
         let subscriptions = start(&tree, store.clone(), settings).unwrap();
         let mut list = subscriptions.changes();
         list.wait_for(Option::is_some).await.unwrap();
-        Self { tree, store, subscriptions, folder }
+        Self { clock, tree, store, subscriptions, folder }
     }
 
     async fn again(self) -> Self {
         self.tree.shutdown(Duration::from_secs(4)).await;
-        Self::start_in(self.folder).await
+        Self::start_at(self.folder, self.clock).await
     }
 
     async fn subscribe(&self, wanted: Wanted) -> Arc<Known> {
@@ -116,7 +122,8 @@ impl Channel for Broker {
 #[tokio::test]
 async fn only_what_the_operator_vouches_for_leads_to_a_broker() {
     let sinks = Sinks::webhooks(Reach::Public).with(Kind::Nats, Arc::new(Broker));
-    let desk = Desk::start_with(tempfile::tempdir().unwrap(), sinks).await;
+    let clock = Arc::new(ManualClock::new(SystemClock.now()));
+    let desk = Desk::start_with(tempfile::tempdir().unwrap(), clock, sinks).await;
     let vouched = desk.subscribe(wanted("nats:desk.deposits")).await;
     assert_eq!(vouched.endpoint.as_ref().unwrap().url, "nats:desk.deposits");
     let refused = |done: Done| match done {
@@ -137,8 +144,7 @@ async fn only_what_the_operator_vouches_for_leads_to_a_broker() {
     assert_eq!(desk.subscriptions.way(&vouched), Ok(()));
     let without = desk.again().await;
     assert!(without.subscriptions.way(&vouched).unwrap_err().to_string().contains("nats"));
-    let told = delivery::commands(None, &vouched, without.subscriptions.sinks(), DateTime::UNIX_EPOCH);
-    assert!(matches!(told[..], [ToEngine::Pause(_)]), "{told:?}");
+    assert_eq!(told(&vouched).0, "pause");
 }
 
 #[tokio::test]
@@ -187,38 +193,191 @@ async fn another_secret_signs_beside_the_one_before_until_that_ends() {
     assert!(newest.parse().map(Key::Symmetric).is_ok());
 }
 
-/// What the engine is told, in a word each.
-fn told(before: Option<&Known>, known: &Known) -> Vec<&'static str> {
-    let word = |command: &ToEngine| match command {
-        ToEngine::Put(endpoint) if endpoint.service == Service::Running => "put",
-        ToEngine::Put(_) => "put paused",
-        ToEngine::Pause(_) => "pause",
-        ToEngine::Resume(_) => "resume",
-        ToEngine::Remove(_) => "remove",
-        ToEngine::MoveCursor { .. } => "move",
-        ToEngine::Resend { .. } | ToEngine::Sum { .. } | ToEngine::Show { .. } => "other",
-    };
-    delivery::commands(before, known, &Sinks::webhooks(Reach::Public), DateTime::UNIX_EPOCH).iter().map(word).collect()
+const KEPT: Kept = Kept { unproved_s: 3_600, idle_s: 30 * 86_400 };
+
+impl Desk {
+    async fn of_customer(&self, url: &str) -> Done {
+        self.subscriptions.subscribe_customer(Hash32([7; 32]), url.to_owned()).await
+    }
+
+    async fn execute(&self, id: SubscriptionId, command: Command) -> Arc<Known> {
+        self.subscriptions.execute(id, command).await.unwrap()
+    }
+
+    async fn prove(&self, id: SubscriptionId) {
+        let of = self.subscriptions.list().unwrap()[&id].subscription.sealed_hash();
+        self.execute(id, Command::ProveOwnership { of }).await;
+    }
+
+    /// Ends those whose time has come; says how many.
+    async fn end(&self) -> usize {
+        self.subscriptions.end_unserved(KEPT).await.unwrap()
+    }
+
+    /// Waits until these are left.
+    async fn left(&self, ids: &[SubscriptionId]) {
+        let (mut lists, mut ids) = (self.subscriptions.changes(), ids.to_vec());
+        // Those of one moment have no order among them.
+        ids.sort_unstable();
+        let left = lists.wait_for(|list| list.as_ref().is_some_and(|list| list.keys().eq(&ids)));
+        tokio::time::timeout(Duration::from_secs(30), left).await.expect("these are left").unwrap();
+    }
 }
 
 #[tokio::test]
-async fn the_engine_is_told_what_changed_and_at_a_start_only_how_things_stand() {
+async fn who_never_proved_himself_is_gone_after_an_hour_with_his_key_and_who_did_stays() {
+    let desk = Desk::start().await;
+    let never = desk.of_customer(URL).await.unwrap();
+    let proved = desk.of_customer("https://other.example/").await.unwrap().subscription.id;
+    desk.prove(proved).await;
+    let disabled = desk.subscribe(wanted(URL)).await.subscription.id;
+    desk.execute(disabled, Command::DisableDelivery { why: Disabling::Exhausted }).await;
+    assert_eq!(desk.end().await, 0);
+    desk.left(&[never.subscription.id, proved, disabled]).await;
+    desk.clock.advance(TimeDelta::hours(1));
+    assert_eq!(desk.end().await, 1);
+    desk.left(&[proved, disabled]).await;
+    let keys = CustomerKeys::at(desk.folder.path().join("keys.db"));
+    let sealed = &never.subscription.sealed;
+    assert_eq!(Endpoint::open(&keys, never.subscription.id, sealed), Err(NotOpen::Forgotten));
+
+    desk.clock.advance(TimeDelta::days(29));
+    desk.execute(disabled, Command::MoveCursor { after: 0 }).await;
+    let desk = desk.again().await;
+    desk.clock.advance(TimeDelta::hours(22));
+    assert_eq!(desk.end().await, 0);
+    desk.clock.advance(TimeDelta::hours(1));
+    assert_eq!(desk.end().await, 1, "it was disabled a month ago");
+    desk.left(&[proved]).await;
+}
+
+#[tokio::test]
+async fn the_key_of_one_that_ended_in_a_crash_is_swept_and_no_other() {
+    let desk = Desk::start().await;
+    let over = desk.subscribe(wanted(URL)).await;
+    let stands = desk.subscribe(wanted(URL)).await;
+    let id = over.subscription.id;
+    desk.tree.shutdown(Duration::from_secs(4)).await;
+    let (keys, aside) = (desk.folder.path().join("keys.db"), desk.folder.path().join("aside"));
+    // The end is stored, and its key cannot be destroyed.
+    fs::rename(&keys, &aside).unwrap();
+    let desk = Desk::start_in(desk.folder).await;
+    desk.execute(id, Command::Unsubscribe { why: Ending::Wanted }).await;
+    fs::rename(&aside, &keys).unwrap();
+    let keys = CustomerKeys::at(keys);
+    keys.seal(&"subscription/unheard-of".parse().unwrap(), "elsewhere", "text").unwrap();
+    let opened = |known: &Known| Endpoint::open(&keys, known.subscription.id, &known.subscription.sealed);
+    assert!(opened(&over).is_ok());
+    let desk = desk.again().await;
+    endings::start(&desk.tree, desk.store.clone(), desk.subscriptions.clone(), KEPT).unwrap();
+    let is_gone = async {
+        while opened(&over) != Err(NotOpen::Forgotten) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), is_gone).await.expect("it is destroyed at a start");
+    assert!(opened(&stands).is_ok());
+    assert_eq!(desk.subscriptions.sweep_keys().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn whoever_never_proved_himself_makes_room_and_nobody_else() {
+    let desk = Desk::start().await;
+    let url = |number: usize| format!("https://shop.example/{number}");
+    let mut ids = Vec::new();
+    for number in 0..OF_A_CUSTOMER_MAX {
+        ids.push(desk.of_customer(&url(number)).await.unwrap().subscription.id);
+    }
+    desk.prove(ids[0]).await;
+    ids.push(desk.of_customer(&url(99)).await.unwrap().subscription.id);
+    ids.remove(1);
+    desk.left(&ids).await;
+    for id in &ids[1..] {
+        desk.prove(*id).await;
+    }
+    assert!(matches!(desk.of_customer(&url(100)).await, Err(SubscribeError::CustomerFull)));
+}
+
+#[tokio::test]
+async fn a_change_of_what_is_told_leaves_a_proof_that_is_under_way_one_of_it() {
+    let desk = Desk::start().await;
+    let known = desk.of_customer(URL).await.unwrap();
+    let (id, of) = (known.subscription.id, known.subscription.sealed_hash());
+    let events = Patch { events: Some(vec!["Deposit.*".to_owned()]), ..Patch::default() };
+    desk.subscriptions.patch(id, events).await.unwrap();
+    assert!(desk.execute(id, Command::ProveOwnership { of }).await.subscription.is_served());
+    let url = Patch { url: Some("https://elsewhere.example/".to_owned()), ..Patch::default() };
+    desk.subscriptions.patch(id, url).await.unwrap();
+    let early = desk.subscriptions.execute(id, Command::ProveOwnership { of }).await;
+    assert!(matches!(early, Err(SubscribeError::Rejected(Rejection::Outdated))));
+}
+
+#[tokio::test]
+async fn one_with_an_unreadable_event_is_set_aside_alone_and_that_is_said() {
+    let desk = Desk::start().await;
+    let [poisoned, lost, neighbour] =
+        [desk.subscribe(wanted(URL)).await, desk.subscribe(wanted(URL)).await, desk.subscribe(wanted(URL)).await];
+    let id = poisoned.subscription.id;
+    desk.execute(id, Command::PauseDelivery).await;
+    desk.tree.shutdown(Duration::from_secs(4)).await;
+    let (log, of) =
+        (desk.folder.path().join("log.db"), |known: &Known| StreamName::Subscription(known.subscription.id));
+    set_kind(&log, &of(&poisoned), 2, "DeliveryTeleported");
+    set_kind(&log, &of(&lost), 1, "Beamed");
+
+    let desk = Desk::start_in(desk.folder).await;
+    desk.left(&[id, neighbour.subscription.id]).await;
+    let aside = desk.subscriptions.list().unwrap()[&id].clone();
+    assert_eq!(told(&aside).0, "pause", "nobody knows whether it may be served");
+    for command in [Command::ResumeDelivery, Command::Unsubscribe { why: Ending::Wanted }] {
+        let refused = desk.subscriptions.execute(id, command).await;
+        assert!(matches!(refused, Err(SubscribeError::Unreadable(why)) if why.contains("is unknown")));
+    }
+    assert!(desk.execute(neighbour.subscription.id, Command::PauseDelivery).await.position > 4, "others go on");
+    let alarm = |parts: &[PartHealth]| {
+        let part = parts.iter().find(|health| health.name == PART)?;
+        part.conditions.iter().find(|condition| condition.kind == "unreadable").map(|condition| condition.text.clone())
+    };
+    let mut health = desk.tree.health().subscribe();
+    let raised = health.wait_for(|parts| alarm(parts).is_some());
+    let parts = tokio::time::timeout(Duration::from_secs(30), raised).await.expect("it is said").unwrap();
+    let text = alarm(&parts).unwrap();
+    assert!(text.starts_with(&format!("{} is set aside: from position 4 on: ", of(&poisoned))), "{text}");
+    assert!(text.ends_with("; and 1 more"), "{text}");
+}
+
+/// What the engine is told: a word, and what of the log it has to have followed.
+fn told(known: &Known) -> (&'static str, Told) {
+    match delivery::command(known, &Sinks::webhooks(Reach::Public), DateTime::UNIX_EPOCH) {
+        ToEngine::Put(endpoint) if endpoint.service == Service::Running => ("put", endpoint.told),
+        ToEngine::Put(endpoint) => ("put paused", endpoint.told),
+        ToEngine::Pause(_) => ("pause", Told::default()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_engine_is_told_how_things_stand_and_which_events_say_so() {
     let desk = Desk::start().await;
     let fresh = desk.subscribe(wanted(URL)).await;
     let id = fresh.subscription.id;
     let after = async |command| desk.subscriptions.execute(id, command).await.unwrap();
-    assert_eq!(told(None, &fresh), ["put"]);
+    assert_eq!(told(&fresh), ("put", Told { through: fresh.position, ..Told::default() }));
     let disabled = after(Command::DisableDelivery { why: Disabling::Gone }).await;
-    assert_eq!(told(Some(&fresh), &disabled), ["put paused"]);
+    assert_eq!(told(&disabled), ("put paused", Told { through: disabled.position, ..Told::default() }));
     let resumed = after(Command::ResumeDelivery).await;
-    assert_eq!(told(Some(&disabled), &resumed), ["put", "resume"]);
-    assert_eq!(told(None, &resumed), ["put"], "what its receiver asked for holds over a start");
+    let at = resumed.position;
+    assert_eq!(told(&resumed), ("put", Told { through: at, resumed_at: Some(at), moved: None }));
 
-    let moved = after(Command::MoveCursor { after: 0 }).await;
-    assert_eq!(told(Some(&resumed), &moved), ["put", "move"]);
-    let again = after(Command::MoveCursor { after: 0 }).await;
-    assert_eq!(told(Some(&moved), &again), ["put", "move"], "asked again is told again");
-    assert_eq!(told(None, &again), ["put"]);
+    for _ in 0..2 {
+        let moved = after(Command::MoveCursor { after: 0 }).await;
+        let moving = Some(Moved { at: moved.position, after: 0 });
+        let following = Told { through: moved.position, resumed_at: Some(at), moved: moving };
+        assert_eq!(told(&moved), ("put", following), "asked again is told again");
+    }
+    let desk = desk.again().await;
+    let again = desk.subscriptions.list().unwrap()[&id].clone();
+    assert_eq!(told(&again).1.resumed_at, Some(at), "and at a start");
     let lost = Known { endpoint: Err(NotOpen::NoKey), ..Known::clone(&again) };
-    assert_eq!(told(Some(&again), &lost), ["pause"]);
+    assert_eq!(told(&lost).0, "pause");
 }

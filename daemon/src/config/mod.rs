@@ -18,6 +18,7 @@ mod secret;
 mod section;
 mod setting;
 mod show;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +36,7 @@ pub use problem::{ConfigError, Origin as Layer, Problem};
 pub use sandbox::Sandbox;
 pub use secret::Secret;
 pub use setting::{BrokerUrl, Setting};
+pub use subscriptions::Subscriptions;
 
 use crate::bounded_file::read_text;
 
@@ -56,6 +58,8 @@ pub struct Config {
     pub skycoin: Skycoin,
     /// The exchange.
     pub c2cx: C2cx,
+    /// Who is told.
+    pub subscriptions: Subscriptions,
     /// The ways out for notifications, besides webhooks.
     pub notify: Notify,
     /// And those to people.
@@ -106,6 +110,7 @@ pub fn parse(
         bitcoin: Bitcoin::read(&mut layers, in_sandbox),
         skycoin: Skycoin::read(&mut layers),
         c2cx: C2cx::read(&mut layers),
+        subscriptions: Subscriptions::read(&mut layers),
         notify: Notify::read(&mut layers),
         people: People::read(&mut layers),
         sandbox: Sandbox::read(&mut layers, in_sandbox, &desk.data_dir),

@@ -23,6 +23,7 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::decider::{self, TermsNow};
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::attempts::Limits;
 use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::door::Door;
@@ -41,7 +42,7 @@ use millrace_actors::sender;
 use millrace_actors::stations::{self, Stations};
 use millrace_actors::stock::{self, Stock};
 use millrace_actors::subscriptions::deliveries::Deliveries;
-use millrace_actors::subscriptions::{self, Subscriptions, delivery, ownership, questions};
+use millrace_actors::subscriptions::{self, Subscriptions, delivery, endings, ownership, questions};
 use millrace_actors::supervision::{Group, Registry, Strategy, Tree};
 use millrace_model::deposit::{DecisionTerms, Method, PayoutTerms, RemainderPolicy, Terms};
 use millrace_model::desk::Switch;
@@ -216,7 +217,7 @@ fn notifying(
     let subscriptions = subscriptions::start(followers, store.clone(), settings)?;
     let settings = delivery::Settings {
         path: config.desk.data_dir.join(delivery::FILE),
-        kept: ATTEMPTS_KEPT,
+        limits: Limits { kept: ATTEMPTS_KEPT, bytes_max: config.subscriptions.attempts_bytes_max },
         runtime: http.clone(),
         clock: Arc::clone(clock),
     };
@@ -225,6 +226,7 @@ fn notifying(
     ownership::start(followers, store.clone(), subscriptions.clone(), settings)?;
     let settings = questions::Settings { runtime: http, clock: Arc::clone(clock) };
     questions::start(followers, store.clone(), subscriptions.clone(), settings)?;
+    endings::start(followers, store.clone(), subscriptions.clone(), config.subscriptions.kept)?;
     Ok((subscriptions, deliveries))
 }
 

@@ -11,8 +11,9 @@ use crate::deposit::{
 };
 use crate::desk::{self, HaltCause, Halted, Resumed};
 use crate::event::{Event as LogEvent, Recorded};
-use crate::ids::{CommandId, DepositId, Hash32, Outpoint, Position, StreamName};
+use crate::ids::{CommandId, DepositId, Hash32, Outpoint, Position, StreamName, SubscriptionId};
 use crate::money::{Amount, Rate};
+use crate::subscription::{DeliveryDisabled, Disabling};
 
 const ID: DepositId = DepositId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001));
 
@@ -43,8 +44,10 @@ fn of_life(kind: NotificationType) -> Option<Notification> {
 fn of_desk(kind: NotificationType) -> Option<Notification> {
     let cause = HaltCause::Operator { note: String::new() };
     let events: [desk::Event; 2] = [Halted { cause }.into(), Resumed { note: String::new() }.into()];
-    let recorded = (1..).zip(events).map(|(version, event)| recorded(version, StreamName::Desk, LogEvent::Desk(event)));
-    recorded.filter_map(|recorded| Notification::of_desk(&recorded)).find(|told| told.kind == kind)
+    let desk = (1..).zip(events).map(|(version, event)| recorded(version, StreamName::Desk, LogEvent::Desk(event)));
+    let disabled = DeliveryDisabled { why: Disabling::Exhausted }.into();
+    let webhook = recorded(4, StreamName::Subscription(SubscriptionId(ID.0)), LogEvent::Subscription(disabled));
+    desk.chain([webhook]).filter_map(|recorded| Notification::of_desk(&recorded)).find(|told| told.kind == kind)
 }
 
 fn recorded(version: u64, stream: StreamName, event: LogEvent) -> Recorded {

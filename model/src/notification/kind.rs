@@ -14,7 +14,7 @@ use crate::ledger::Ticker;
 ///
 /// The nine of deposits and withdrawals are the names that the bridge's customers were promised; a payout is called a
 /// withdrawal. Those of the desk are for operators. What has no source in the log has no type: an operator's conditions
-/// (a part that is down, a low balance) and a subscription that was switched off are none yet.
+/// (a part that is down, a low balance) have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotificationType {
     /// A deposit is in no block: it was just seen, or a reorganisation took its block.
@@ -39,6 +39,8 @@ pub enum NotificationType {
     DeskHalted,
     /// The desk goes on.
     DeskResumed,
+    /// A subscriber cannot be delivered to.
+    DeskWebhookDisabled,
 }
 
 /// What a notification is about.
@@ -101,7 +103,7 @@ impl ResourceType {
 
 impl NotificationType {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::DepositPending,
         Self::DepositWaitForConfirmation,
         Self::DepositConfirmed,
@@ -113,6 +115,7 @@ impl NotificationType {
         Self::WithdrawalConfirmed,
         Self::DeskHalted,
         Self::DeskResumed,
+        Self::DeskWebhookDisabled,
     ];
 
     /// Its name. Never changes.
@@ -129,6 +132,7 @@ impl NotificationType {
             Self::WithdrawalConfirmed => "Withdrawal.Confirmed",
             Self::DeskHalted => "Desk.Halted",
             Self::DeskResumed => "Desk.Resumed",
+            Self::DeskWebhookDisabled => "Desk.Webhook_Disabled",
         }
     }
 
@@ -162,6 +166,9 @@ impl NotificationType {
             Self::WithdrawalConfirmed => "The payout is final.",
             Self::DeskHalted => "No order and no payout goes out until an operator resumes.",
             Self::DeskResumed => "An operator lets orders and payouts go out again.",
+            Self::DeskWebhookDisabled => {
+                "A webhook, or a customer's receiver, cannot be delivered to; nothing is sent there until it is resumed."
+            }
         }
     }
 
@@ -176,7 +183,7 @@ impl NotificationType {
             | Self::WithdrawalSubmitted
             | Self::WithdrawalFailed
             | Self::WithdrawalConfirmed => ResourceType::Withdrawal,
-            Self::DeskHalted | Self::DeskResumed => ResourceType::Desk,
+            Self::DeskHalted | Self::DeskResumed | Self::DeskWebhookDisabled => ResourceType::Desk,
         }
     }
 

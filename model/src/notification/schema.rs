@@ -34,6 +34,10 @@ pub(super) fn of(kind: NotificationType) -> Value {
 fn resource(kind: NotificationType) -> Value {
     match kind.resource() {
         ResourceType::Deposit | ResourceType::Withdrawal => transaction(kind),
+        ResourceType::Desk if kind == NotificationType::DeskWebhookDisabled => object(&[
+            ("webhook", json!({ "type": "string", "format": "uuid" })),
+            ("reason", json!({ "type": "string", "enum": ["gone", "asked", "exhausted"] })),
+        ]),
         ResourceType::Desk => object(&[
             ("halted", json!({ "const": kind == NotificationType::DeskHalted })),
             ("cause", json!({ "type": ["string", "null"] })),
@@ -88,7 +92,7 @@ pub(super) const fn states(kind: NotificationType) -> &'static [SubmitState] {
         NotificationType::WithdrawalAddedToQueue => &[State::Queue],
         NotificationType::WithdrawalInConsensus => &[State::Consensus],
         NotificationType::WithdrawalConfirmed => &[State::Success],
-        NotificationType::DeskHalted | NotificationType::DeskResumed => &[],
+        NotificationType::DeskHalted | NotificationType::DeskResumed | NotificationType::DeskWebhookDisabled => &[],
     }
 }
 

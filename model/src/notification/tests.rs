@@ -312,6 +312,21 @@ fn of_the_desk_operators_are_told_that_it_is_halted_and_goes_on() {
 }
 
 #[test]
+fn operators_are_told_of_a_webhook_that_is_disabled_and_not_where_it_leads() {
+    let id = SubscriptionId(uuid::Uuid::from_u128(7));
+    let of = |event: subscription::Event| {
+        let stream = StreamName::Subscription(id);
+        Notification::of_desk(&testing::recorded(44, stream, 4, event::Event::Subscription(event)))
+    };
+    let told = of(subscription::DeliveryDisabled { why: Disabling::Gone }.into()).unwrap();
+    assert_eq!((told.kind, told.sequence), (NotificationType::DeskWebhookDisabled, 4));
+    assert!(told.kind.audience() == Audience::Operator && told.customer.is_none());
+    let body: serde_json::Value = serde_json::from_str(&told.body()).unwrap();
+    assert_eq!(body["resource"], serde_json::json!({ "webhook": id, "reason": "gone" }));
+    assert_eq!(of(subscription::DeliveryPaused {}.into()), None);
+}
+
+#[test]
 fn nobodys_words_are_in_a_body() {
     let told = told(with(owed(), [held(HoldReason::Operator { note: "a secret".into() }), refund_due("1")]));
     assert!(told.iter().all(|told| !told.body().contains("secret")));

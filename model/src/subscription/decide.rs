@@ -1,5 +1,6 @@
 //! What may be done to a subscription, and what comes of it.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::{
@@ -7,7 +8,7 @@ use super::event::{
     Subscribed, SubscriptionChanged, Unsubscribed,
 };
 use super::{Disabling, Ending, Ownership, Proof, Stopped, Subscription, Terms};
-use crate::ids::{Position, SubscriptionId};
+use crate::ids::{Hash32, Position, SubscriptionId};
 
 /// How many patterns a subscription may have.
 pub const TERMS_MAX: usize = 500;
@@ -24,9 +25,15 @@ pub enum Command {
     /// Tell him otherwise.
     ChangeSubscription(Box<Change>),
     /// His receiver proved that it holds the secret.
-    ProveOwnership,
+    ProveOwnership {
+        /// Which address and secret it was asked for: the [`Subscription::sealed_hash`] of then.
+        of: Hash32,
+    },
     /// It did not.
-    FailOwnership,
+    FailOwnership {
+        /// The same.
+        of: Hash32,
+    },
     /// Send nothing.
     PauseDelivery,
     /// Send again.
@@ -41,6 +48,8 @@ pub enum Command {
         /// What comes after this position is told.
         after: Position,
     },
+    /// No more of it, if nothing could be sent for too long.
+    EndUnserved(Unserved),
     /// No more of it.
     Unsubscribe {
         /// Why.
@@ -72,6 +81,26 @@ pub struct Change {
     pub address: Address,
 }
 
+/// See [`Command::EndUnserved`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unserved {
+    /// Since when nothing can be sent; it was made, changed, resumed or stopped then.
+    pub since: DateTime<Utc>,
+    /// What time it is.
+    pub now: DateTime<Utc>,
+    /// How long such a one is kept.
+    pub kept: Kept,
+}
+
+/// How long a subscription is kept that nothing can be sent to, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// While its receiver has not proved itself.
+    pub unproved_s: u32,
+    /// When it did, or does not have to.
+    pub idle_s: u32,
+}
+
 /// Whether a changed subscription leads elsewhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -100,6 +129,9 @@ pub enum Rejection {
     /// It is not stopped.
     #[error("the subscription is not stopped")]
     NotStopped,
+    /// Asked before a change.
+    #[error("the address or the secret was changed since the proof was asked for")]
+    Outdated,
     /// Nobody asks for a proof.
     #[error("no proof is asked for")]
     NoProofWanted,
@@ -120,12 +152,13 @@ impl Command {
         match self {
             Self::Subscribe(_) => "Subscribe",
             Self::ChangeSubscription(_) => "ChangeSubscription",
-            Self::ProveOwnership => "ProveOwnership",
-            Self::FailOwnership => "FailOwnership",
+            Self::ProveOwnership { .. } => "ProveOwnership",
+            Self::FailOwnership { .. } => "FailOwnership",
             Self::PauseDelivery => "PauseDelivery",
             Self::ResumeDelivery => "ResumeDelivery",
             Self::DisableDelivery { .. } => "DisableDelivery",
             Self::MoveCursor { .. } => "MoveCursor",
+            Self::EndUnserved(_) => "EndUnserved",
             Self::Unsubscribe { .. } => "Unsubscribe",
         }
     }
@@ -140,11 +173,12 @@ impl Subscription {
             (Some(before), Command::Unsubscribe { why }) => {
                 Ok(before.ended.is_none().then_some(Unsubscribed { why: *why }.into()))
             }
+            (Some(before), Command::EndUnserved(_)) if before.ended.is_some() => Ok(None),
             (Some(before), _) if before.ended.is_some() => Err(Rejection::Over),
             (Some(_), Command::Subscribe(_)) => Err(Rejection::Exists),
             (Some(before), Command::ChangeSubscription(change)) => before.change(change),
-            (Some(before), Command::ProveOwnership) => before.prove(),
-            (Some(before), Command::FailOwnership) => before.fail_proof(),
+            (Some(before), Command::ProveOwnership { of }) => before.prove(*of),
+            (Some(before), Command::FailOwnership { of }) => before.fail_proof(*of),
             (Some(before), Command::PauseDelivery) => before.pause(),
             (Some(before), Command::ResumeDelivery) => match before.stopped {
                 Some(_) => Ok(Some(DeliveryResumed {}.into())),
@@ -154,8 +188,29 @@ impl Subscription {
                 None | Some(Stopped::Paused) => Some(DeliveryDisabled { why: *why }.into()),
                 Some(Stopped::Unproved | Stopped::Disabled { .. }) => None,
             }),
+            (Some(before), Command::EndUnserved(unserved)) => {
+                Ok(before.ending(unserved).map(|why| Unsubscribed { why }.into()))
+            }
             (Some(_), Command::MoveCursor { after }) => Ok(Some(CursorMoved { after: *after }.into())),
         }
+    }
+
+    /// Whether [`Command::EndUnserved`] would end it.
+    pub fn is_due(&self, unserved: &Unserved) -> bool {
+        self.ended.is_none() && self.ending(unserved).is_some()
+    }
+
+    /// What somebody paused waits for him.
+    fn ending(&self, unserved: &Unserved) -> Option<Ending> {
+        if self.is_served() || self.stopped == Some(Stopped::Paused) {
+            return None;
+        }
+        let stood_s = unserved.now.signed_duration_since(unserved.since).num_seconds();
+        let (kept_s, why) = match self.proof {
+            Proof::Missing { .. } => (unserved.kept.unproved_s, Ending::NeverProved),
+            Proof::NotNeeded | Proof::Given { .. } => (unserved.kept.idle_s, Ending::Idle),
+        };
+        (stood_s >= i64::from(kept_s)).then_some(why)
     }
 
     fn change(&self, change: &Change) -> Result<Option<Event>, Rejection> {
@@ -169,18 +224,20 @@ impl Subscription {
         Ok(Some(SubscriptionChanged { sealed, terms, proof }.into()))
     }
 
-    fn prove(&self) -> Result<Option<Event>, Rejection> {
+    fn prove(&self, of: Hash32) -> Result<Option<Event>, Rejection> {
         match self.proof {
             Proof::NotNeeded => Err(Rejection::NoProofWanted),
+            Proof::Given { .. } | Proof::Missing { .. } if of != self.sealed_hash() => Err(Rejection::Outdated),
             // One a day that changes nothing is no event.
             Proof::Given { failures: 0 } => Ok(None),
             Proof::Given { .. } | Proof::Missing { .. } => Ok(Some(OwnershipProved {}.into())),
         }
     }
 
-    fn fail_proof(&self) -> Result<Option<Event>, Rejection> {
+    fn fail_proof(&self, of: Hash32) -> Result<Option<Event>, Rejection> {
         match self.proof {
             Proof::NotNeeded => Err(Rejection::NoProofWanted),
+            Proof::Given { .. } | Proof::Missing { .. } if of != self.sealed_hash() => Err(Rejection::Outdated),
             Proof::Given { failures } | Proof::Missing { failures } => {
                 Ok(Some(OwnershipFailed { failures: failures.saturating_add(1) }.into()))
             }

@@ -33,6 +33,8 @@ pub struct Tries {
     pub attempts: u16,
     /// How many of the schedule's failures that were.
     pub failures: u16,
+    /// How many others had arrived at the endpoint when it failed first; says nothing before that.
+    pub arrivals: u64,
 }
 
 /// What waits to be sent again.
@@ -65,6 +67,7 @@ pub struct Cursor {
     due: BTreeSet<(u64, Position)>,
     /// What became of which retries since that was last asked: where one stands now, or that there is none.
     moved: BTreeMap<Position, Option<Pending>>,
+    arrivals: u64,
 }
 
 impl Cursor {
@@ -76,7 +79,13 @@ impl Cursor {
     ) -> Self {
         let retries: BTreeMap<_, _> = retries.into_iter().collect();
         let due = retries.iter().map(|(position, pending)| (pending.not_before_ms, *position)).collect();
-        Self { dispatched_through, open: open.into_iter().collect(), retries, due, moved: BTreeMap::new() }
+        let (open, moved) = (open.into_iter().collect(), BTreeMap::new());
+        Self { dispatched_through, open, retries, due, moved, arrivals: 0 }
+    }
+
+    /// The same at an endpoint where so many arrived.
+    pub fn with_arrivals(self, arrivals: u64) -> Self {
+        Self { arrivals, ..self }
     }
 
     /// The same for a log that ends here: what lies beyond is of a log that was put back since, and is not owed.
@@ -104,6 +113,11 @@ impl Cursor {
         let first_retry = self.retries.first_key_value().map(|(position, _)| *position);
         let first_owed = first_open.into_iter().chain(first_retry).min();
         first_owed.map_or(self.dispatched_through, |owed| self.dispatched_through.min(owed - 1))
+    }
+
+    /// How many arrived at the endpoint.
+    pub fn arrivals(&self) -> u64 {
+        self.arrivals
     }
 
     /// What is under way or about to be sent.
@@ -162,6 +176,12 @@ impl Cursor {
         self.open.iter().map(|(position, open)| (*position, *open)).collect()
     }
 
+    /// It arrived, so nothing is owed of it any more.
+    pub(super) fn arrive(&mut self, position: Position) {
+        self.arrivals = self.arrivals.saturating_add(1);
+        self.settle(position);
+    }
+
     /// Nothing is owed of this one any more.
     pub(super) fn settle(&mut self, position: Position) {
         self.open.remove(&position);
@@ -207,7 +227,7 @@ mod tests {
     use super::*;
 
     fn pending(not_before_ms: u64) -> Pending {
-        Pending { not_before_ms, tries: Tries { attempts: 1, failures: 1 }, key: None }
+        Pending { not_before_ms, tries: Tries { attempts: 1, failures: 1, arrivals: 0 }, key: None }
     }
 
     fn with_claimed(positions: &[Position]) -> Cursor {

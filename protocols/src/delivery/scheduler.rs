@@ -23,6 +23,9 @@ pub const IN_FLIGHT_MAX: u32 = 512;
 /// How many of them to slow endpoints.
 pub const SLOW_IN_FLIGHT_MAX: u32 = IN_FLIGHT_MAX / 4;
 
+/// That a cursor only passed is stored after so many positions at the latest. After a crash it passes them again.
+pub const PASSED_MAX: Position = 4_096;
+
 /// An endpoint's number, given out in their order and never twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EndpointNo(pub u32);
@@ -79,6 +82,8 @@ pub struct Change {
     pub standing: Standing,
     /// It is left alone until this time, in milliseconds since 1970; 0 or long ago when it is not.
     pub closed_until_ms: u64,
+    /// How many arrived at it.
+    pub arrivals: u64,
 }
 
 /// How an endpoint does, for people.
@@ -166,6 +171,7 @@ impl<T> Scheduler<T> {
         let lane = self.lane_mut(endpoint);
         lane.load.set_rate(terms.rate);
         lane.set_terms(terms);
+        self.touch(endpoint);
         self.feed(endpoint);
     }
 
@@ -276,12 +282,15 @@ impl<T> Scheduler<T> {
         self.touch(endpoint);
     }
 
-    /// Passes over notifications up to this position that the endpoint does not want.
+    /// Passes over notifications up to this position that the endpoint does not want. That alone is stored seldom, and with
+    /// the next change.
     pub fn pass(&mut self, endpoint: EndpointNo, through: Position) {
         let lane = self.lane_mut(endpoint);
         if through > lane.cursor.dispatched_through() {
             lane.cursor.pass(through);
-            self.touch(endpoint);
+            if lane.has_passed_far(endpoint) {
+                self.touch(endpoint);
+            }
         }
     }
 
@@ -289,7 +298,8 @@ impl<T> Scheduler<T> {
     pub fn release_unsent(&mut self, now_ms: u64) {
         for number in 0..self.lanes.len() as u32 {
             let endpoint = EndpointNo(number);
-            if self.lane_mut(endpoint).release_unsent(now_ms) {
+            let lane = self.lane_mut(endpoint);
+            if lane.release_unsent(now_ms) | lane.has_passed() {
                 self.touch(endpoint);
             }
         }

@@ -95,6 +95,8 @@ pub enum Fate {
     },
     /// The receiver does not want it: it is settled.
     Aborted,
+    /// It was tried as often as the schedule allows while others arrived: it is settled, and the endpoint is served.
+    GivenUp,
     /// The endpoint is disabled and the notification stays owed.
     Disable(Reason),
 }
@@ -106,7 +108,7 @@ pub enum Reason {
     Gone,
     /// It asked for it by `webhook-delivery`.
     Asked,
-    /// A notification was tried as often as the schedule allows.
+    /// A notification was tried as often as the schedule allows, and none arrived meanwhile.
     Exhausted,
 }
 
@@ -123,6 +125,27 @@ pub enum Health {
     Silent,
 }
 
+/// What was before an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Past {
+    /// How many of the schedule's failures the notification had.
+    pub failures: u32,
+    /// How many others had arrived at the endpoint when it failed first.
+    pub arrived_then: u64,
+    /// How many have by now.
+    pub arrived: u64,
+}
+
+impl Past {
+    /// An endpoint that took another one since is there: then it is the notification that it does not take.
+    fn at_the_end(self) -> Fate {
+        match self.failures > 0 && self.arrived > self.arrived_then {
+            true => Fate::GivenUp,
+            false => Fate::Disable(Reason::Exhausted),
+        }
+    }
+}
+
 /// All that follows from an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Verdict {
@@ -136,8 +159,9 @@ pub struct Verdict {
     pub failures: u32,
 }
 
-/// Judges an attempt that ended at `now_ms`, before which `failures` had failed.
-pub fn judge(outcome: Outcome, schedule: &Schedule, failures: u32, now_ms: u64, chance: Chance) -> Verdict {
+/// Judges an attempt that ended at `now_ms`.
+pub fn judge(outcome: Outcome, schedule: &Schedule, past: Past, now_ms: u64, chance: Chance) -> Verdict {
+    let failures = past.failures;
     let health = health(outcome);
     let pause_until_ms = pause_until(outcome, now_ms, chance);
     let settled = |fate| Verdict { fate, health, pause_until_ms, failures };
@@ -162,7 +186,7 @@ pub fn judge(outcome: Outcome, schedule: &Schedule, failures: u32, now_ms: u64, 
                     let scheduled_ms = now_ms.saturating_add(delay_ms);
                     Fate::Retry { not_before_ms: scheduled_ms.max(pause_until_ms.unwrap_or(0)) }
                 }
-                None => Fate::Disable(Reason::Exhausted),
+                None => past.at_the_end(),
             };
             Verdict { fate, health, pause_until_ms, failures }
         }

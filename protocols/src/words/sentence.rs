@@ -21,7 +21,7 @@ pub(super) fn subject(kind: Kind, about: &Transaction, coins: &str) -> String {
         Kind::WithdrawalSubmitted => "Payout sent",
         Kind::WithdrawalFailed => "Payout not made",
         Kind::WithdrawalConfirmed => "Payout final",
-        Kind::DeskHalted | Kind::DeskResumed => of_desk(kind).0,
+        Kind::DeskHalted | Kind::DeskResumed | Kind::DeskWebhookDisabled => of_desk(kind).0,
     };
     format!("{what}: {coins}")
 }
@@ -46,7 +46,7 @@ pub(super) fn of_transaction(kind: Kind, about: &Transaction, coins: &str) -> St
         Kind::WithdrawalSubmitted => format!("Your payout of {coins} was sent; it is not final yet."),
         Kind::WithdrawalFailed => failed(about, "payout", coins),
         Kind::WithdrawalConfirmed => format!("Your payout of {coins} is final."),
-        Kind::DeskHalted | Kind::DeskResumed => of_desk(kind).1.to_owned(),
+        Kind::DeskHalted | Kind::DeskResumed | Kind::DeskWebhookDisabled => of_desk(kind).1.to_owned(),
     }
 }
 
@@ -55,6 +55,9 @@ pub(super) const fn of_desk(kind: Kind) -> (&'static str, &'static str) {
     match kind {
         Kind::DeskHalted => {
             ("The desk is halted", "The desk is halted: no order and no payout goes out until an operator resumes.")
+        }
+        Kind::DeskWebhookDisabled => {
+            ("A webhook is disabled", "A webhook is disabled: nothing is sent to it until an operator resumes it.")
         }
         _ => ("The desk goes on", "The desk goes on: orders and payouts go out again."),
     }

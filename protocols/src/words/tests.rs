@@ -46,6 +46,7 @@ fn each_type_has_a_subject_and_a_sentence() {
         ("Payout final: 250.000000 SKY", "Your payout of 250.000000 SKY is final."),
         ("The desk is halted", "The desk is halted: no order and no payout goes out until an operator resumes."),
         ("The desk goes on", "The desk goes on: orders and payouts go out again."),
+        ("A webhook is disabled", "A webhook is disabled: nothing is sent to it until an operator resumes it."),
     ];
     let expected: Vec<_> = expected.into_iter().map(|(one, other)| (one.to_owned(), other.to_owned())).collect();
     assert_eq!(told, expected);
@@ -144,6 +145,13 @@ fn a_subject_is_one_short_line_of_ascii() {
         assert!(plain(&words.subject) && words.subject.len() <= 78, "{}", words.subject);
         assert!(!words.sentence.contains(['\r', '\n']), "{}", words.sentence);
     }
+}
+
+#[test]
+fn which_webhook_is_disabled_and_why_is_named() {
+    let facts = example(NotificationType::DeskWebhookDisabled, |_| ()).facts;
+    assert_eq!(facts.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["Webhook's id", "Why"]);
+    assert!(facts[0].1.parse::<Uuid>().is_ok() && !facts[1].1.is_empty());
 }
 
 #[test]

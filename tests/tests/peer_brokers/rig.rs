@@ -11,8 +11,8 @@ use futures::future::BoxFuture;
 use hyper::body::Bytes;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::delivery::address::Reach;
-use millrace_actors::delivery::attempts::{Attempt, Reader};
-use millrace_actors::delivery::endpoint::{Content, Endpoint, Filter, Outgoing, Service};
+use millrace_actors::delivery::attempts::{Attempt, Limits, Reader};
+use millrace_actors::delivery::endpoint::{Content, Endpoint, Filter, Outgoing, Service, Told};
 use millrace_actors::delivery::engine::{self, Command, Settings};
 use millrace_actors::delivery::shelf::{Source, SourceError};
 use millrace_actors::delivery::sinks::Sinks;
@@ -86,7 +86,8 @@ impl Rig {
         let (log, file) = (Arc::new(Log { head: watch::Sender::new(0) }), folder.path().join("attempts.db"));
         let settings = Settings {
             path: file.clone(),
-            kept: Duration::from_secs(3_600),
+            limits: Limits { kept: Duration::from_secs(3_600), bytes_max: 1 << 30 },
+            trouble: watch::Sender::default(),
             sinks: sinks.clone(),
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),
@@ -116,6 +117,7 @@ impl Rig {
             content: Content::Json,
             service: Service::Running,
             begins_after: *self.log.head.borrow(),
+            told: Told::default(),
         };
         Ok(self.commands.send(Command::Put(Box::new(endpoint))).await?)
     }

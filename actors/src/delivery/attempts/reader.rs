@@ -39,6 +39,8 @@ pub struct Attempt {
     pub next_ms: Option<u64>,
     /// The process that made it.
     pub epoch: i64,
+    /// `given_up` or `aborted` where the notification was settled by it without having arrived.
+    pub fate: Option<String>,
 }
 
 /// A reader of the file.
@@ -62,11 +64,24 @@ impl Reader {
         let Some(number) = number_of(&self.connection, endpoint)? else { return Ok(Vec::new()) };
         let mut statement = self.connection.prepare_cached(
             "SELECT number, position, notification, attempt, started_ms, took_us, class, status, answer, error, next_ms,
-                    epoch
+                    epoch, fate
              FROM attempts WHERE subscription = ?1 AND position BETWEEN ?2 AND ?3
              ORDER BY position, number LIMIT ?4",
         )?;
         statement.query_map(params![number, from, through, ROWS_MAX], attempt)?.collect()
+    }
+
+    /// Positions that were given up while others arrived and did not arrive afterwards, the first ones, at most [`ROWS_MAX`].
+    pub fn given_up(&self, endpoint: Uuid) -> rusqlite::Result<Vec<Position>> {
+        let Some(number) = number_of(&self.connection, endpoint)? else { return Ok(Vec::new()) };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT DISTINCT position FROM attempts AS given_up
+             WHERE subscription = ?1 AND fate = 'given_up' AND NOT EXISTS (
+                 SELECT 1 FROM attempts AS later WHERE later.position = given_up.position
+                 AND later.subscription = ?1 AND later.class = 'delivered' AND later.number > given_up.number)
+             ORDER BY position LIMIT ?2",
+        )?;
+        statement.query_map(params![number, ROWS_MAX], |row| row.get(0))?.collect()
     }
 
     /// Positions in a range of which no attempt arrived, at most [`ROWS_MAX`]: what to send to recover it.
@@ -94,5 +109,6 @@ fn attempt(row: &Row<'_>) -> rusqlite::Result<Attempt> {
         error: row.get(9)?,
         next_ms: row.get(10)?,
         epoch: row.get(11)?,
+        fate: row.get(12)?,
     })
 }

@@ -6,14 +6,15 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use millrace_protocols::delivery::cursor::{OrderKey, Position};
-use millrace_protocols::delivery::scheduler::{Change, Standing};
+use millrace_protocols::delivery::scheduler::Standing;
 use millrace_protocols::delivery::verdict::Outcome;
 use rusqlite::{Connection, params};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::{
-    ANSWER_BYTES_MAX, Batch, ERROR_BYTES_MAX, OpenError, Row, Stored, blob, class, disabled, epoch, load, open,
+    ANSWER_BYTES_MAX, Batch, DELIVERED, ERROR_BYTES_MAX, Limits, OpenError, Place, Row, Stored, Trouble, blob, class,
+    disabled, epoch, load, open, word,
 };
 
 /// How many batches may wait: the next is made while one is written.
@@ -37,6 +38,7 @@ struct Request {
 #[derive(Debug, Clone)]
 pub(in super::super) struct Writer {
     requests: SyncSender<Request>,
+    trouble: Trouble,
 }
 
 impl std::fmt::Debug for Request {
@@ -46,11 +48,11 @@ impl std::fmt::Debug for Request {
 }
 
 impl Writer {
-    /// Opens the file, reads what is owed and begins an epoch. Rows are kept for `kept_ms`.
+    /// Opens the file, reads what is owed and begins an epoch.
     pub(in super::super) fn start(
         path: &Path,
         now_ms: u64,
-        kept_ms: u64,
+        limits: Limits,
     ) -> Result<(Self, HashMap<Uuid, Stored>), OpenError> {
         let failed = |source| OpenError::Database { path: path.to_owned(), source };
         let connection = open(path)?;
@@ -58,11 +60,17 @@ impl Writer {
         let epoch = epoch(&connection, now_ms).map_err(failed)?;
         let checkpoints = Checkpoints::start(path)?;
         let (path, numbers) = (path.to_owned(), HashMap::new());
-        let file = File { path, connection, epoch, kept_ms, numbers, pruned_ms: 0, checkpoints };
+        let (trouble, told) = watch::channel(None);
+        let file = File { path, connection, epoch, limits, numbers, pruned_ms: 0, checkpoints, trouble };
         let (requests, receiver) = sync_channel(WAITING_MAX);
         let thread = std::thread::Builder::new().name("attempts".to_owned());
         thread.spawn(move || file.run(&receiver)).map_err(OpenError::Thread)?;
-        Ok((Self { requests }, stored))
+        Ok((Self { requests, trouble: told }, stored))
+    }
+
+    /// Why nothing can be written, while that is so.
+    pub(in super::super) fn trouble(&self) -> Trouble {
+        self.trouble.clone()
     }
 
     /// Commits a batch; the answer comes when it is durable. At most one is under way at a time.
@@ -78,10 +86,11 @@ struct File {
     path: PathBuf,
     connection: Connection,
     epoch: i64,
-    kept_ms: u64,
+    limits: Limits,
     numbers: HashMap<Uuid, i64>,
     pruned_ms: u64,
     checkpoints: Checkpoints,
+    trouble: watch::Sender<Option<String>>,
 }
 
 /// A thread that brings the write-ahead log into the file beside the commits, which then seldom have to wait for that.
@@ -120,15 +129,17 @@ impl File {
         while let Ok(Request { batch, now_ms, done }) = requests.recv() {
             while let Err(error) = self.commit(&batch) {
                 tracing::error!(%error, file = %self.path.display(), "attempts cannot be written; nothing is sent");
+                self.trouble.send_replace(Some(format!("{}: {error}", self.path.display())));
                 self.recover();
                 if done.is_closed() {
                     return;
                 }
             }
+            self.trouble.send_if_modified(|trouble| trouble.take().is_some());
             // Whoever gave up starts again with what is stored.
             let _ = done.send(());
             self.checkpoints.ask_now_and_then();
-            if let Err(error) = self.prune(now_ms) {
+            if let Err(error) = self.prune(now_ms).and_then(|()| self.make_room()) {
                 tracing::warn!(%error, "old attempts cannot be deleted");
             }
         }
@@ -145,9 +156,9 @@ impl File {
 
     fn commit(&mut self, batch: &Batch) -> rusqlite::Result<()> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
-        for (endpoint, change) in &batch.changes {
-            let number = self.number(*endpoint)?;
-            self.store(number, change)?;
+        for place in &batch.changes {
+            let number = self.number(place.endpoint)?;
+            self.store(number, place)?;
         }
         for row in &batch.rows {
             let number = self.number(row.endpoint)?;
@@ -168,7 +179,7 @@ impl File {
         Ok(number)
     }
 
-    fn store(&self, number: i64, change: &Change) -> rusqlite::Result<()> {
+    fn store(&self, number: i64, Place { applied, change, .. }: &Place) -> rusqlite::Result<()> {
         if change.standing == Standing::Removed {
             for sql in ["DELETE FROM cursors WHERE subscription = ?1", "DELETE FROM retries WHERE subscription = ?1"] {
                 self.connection.prepare_cached(sql)?.execute([number])?;
@@ -177,18 +188,21 @@ impl File {
         }
         self.connection
             .prepare_cached(
-                "INSERT INTO cursors (subscription, dispatched_through, open, disabled, closed_until_ms)
-                 VALUES (?1, ?2, ?3, ?4, ?5)
+                "INSERT INTO cursors (subscription, dispatched_through, open, disabled, closed_until_ms, arrivals, applied)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
                  ON CONFLICT (subscription) DO UPDATE
                  SET dispatched_through = excluded.dispatched_through, open = excluded.open,
-                     disabled = excluded.disabled, closed_until_ms = excluded.closed_until_ms",
+                     disabled = excluded.disabled, closed_until_ms = excluded.closed_until_ms,
+                     arrivals = excluded.arrivals, applied = excluded.applied",
             )?
             .execute(params![
                 number,
                 change.dispatched_through,
                 blob::encode(&change.open),
                 disabled(change.standing),
-                change.closed_until_ms
+                change.closed_until_ms,
+                change.arrivals,
+                applied
             ])?;
         for (position, pending) in &change.retries {
             match pending {
@@ -196,8 +210,8 @@ impl File {
                     .connection
                     .prepare_cached(
                         "INSERT OR REPLACE INTO retries
-                         (subscription, position, not_before_ms, attempts, failures, order_key)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                         (subscription, position, not_before_ms, attempts, failures, order_key, arrivals)
+                         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
                     )?
                     .execute(params![
                         number,
@@ -205,7 +219,8 @@ impl File {
                         pending.not_before_ms,
                         pending.tries.attempts,
                         pending.tries.failures,
-                        pending.key.map(OrderKey::number).map(u64::cast_signed)
+                        pending.key.map(OrderKey::number).map(u64::cast_signed),
+                        pending.tries.arrivals
                     ])?,
                 None => self.forget(number, *position)?,
             };
@@ -224,13 +239,15 @@ impl File {
             Outcome::Answered { status, .. } => Some(status),
             Outcome::Accepted | Outcome::Refused(_) | Outcome::Failed(_) => None,
         };
-        let answer = &row.answer[..row.answer.len().min(ANSWER_BYTES_MAX)];
+        // Of what arrived, nobody asks what was answered.
+        let is_refused = class(row.outcome) != DELIVERED;
+        let answer = if is_refused { &row.answer[..row.answer.len().min(ANSWER_BYTES_MAX)] } else { &[] };
         let error = row.error.as_deref().map(|error| &error[..error.floor_char_boundary(ERROR_BYTES_MAX)]);
         self.connection
             .prepare_cached(
                 "INSERT INTO attempts (subscription, position, notification, attempt, started_ms, took_us, class, status,
-                                       answer, error, next_ms, epoch)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+                                       answer, error, next_ms, epoch, fate)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             )?
             .execute(params![
                 number,
@@ -244,7 +261,8 @@ impl File {
                 (!answer.is_empty()).then_some(answer),
                 error,
                 row.next_ms,
-                self.epoch
+                self.epoch,
+                row.fate.and_then(word)
             ])?;
         Ok(())
     }
@@ -254,7 +272,8 @@ impl File {
         if now_ms < self.pruned_ms + PRUNE_EVERY_MS {
             return Ok(());
         }
-        let before_ms = now_ms.saturating_sub(self.kept_ms);
+        let kept_ms = u64::try_from(self.limits.kept.as_millis()).unwrap_or(u64::MAX);
+        let before_ms = now_ms.saturating_sub(kept_ms);
         let deleted = self
             .connection
             .prepare_cached(
@@ -264,6 +283,17 @@ impl File {
             .execute(params![PRUNED_AT_ONCE, before_ms])?;
         if deleted < PRUNED_AT_ONCE {
             self.pruned_ms = now_ms;
+        }
+        Ok(())
+    }
+
+    /// Deletes some of the oldest while the file is too large. Their pages are used again, so it does not grow.
+    fn make_room(&self) -> rusqlite::Result<()> {
+        let number = |what| self.connection.pragma_query_value(None, what, |row| row.get::<_, u64>(0));
+        let used_bytes = (number("page_count")? - number("freelist_count")?) * number("page_size")?;
+        if used_bytes > self.limits.bytes_max {
+            let oldest = "DELETE FROM attempts WHERE number IN (SELECT number FROM attempts ORDER BY number LIMIT ?1)";
+            self.connection.prepare_cached(oldest)?.execute([PRUNED_AT_ONCE])?;
         }
         Ok(())
     }

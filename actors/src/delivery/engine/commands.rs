@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millrace_protocols::delivery::cursor::{Cursor, Position};
+use millrace_protocols::delivery::cursor::Position;
 use millrace_protocols::delivery::scheduler::{EndpointNo, Standing, Sums, View};
 use millrace_protocols::delivery::verdict::{Outcome, Trouble};
 use tokio::sync::oneshot;
@@ -16,21 +16,13 @@ use super::{Disabled, Engine, Entry};
 /// What is asked of the engine. An endpoint that it does not know is nobody's business.
 #[derive(Debug)]
 pub enum Command {
-    /// Here is an endpoint, new or changed, paused or not. One that was disabled stays so until it is resumed.
+    /// Here is an endpoint, new or changed, paused or not. One that was disabled stays so until it is resumed. What the log
+    /// says of it is followed once.
     Put(Box<Endpoint>),
     /// Send nothing to it.
     Pause(Uuid),
-    /// Send to it again, with its failures forgiven.
-    Resume(Uuid),
     /// Forget it.
     Remove(Uuid),
-    /// Go on after another position; what is owed stays owed.
-    MoveCursor {
-        /// Which endpoint.
-        endpoint: Uuid,
-        /// The last notification that it does not get again.
-        through: Position,
-    },
     /// Send some once more.
     Resend {
         /// Which endpoint.
@@ -60,15 +52,9 @@ impl Engine {
         match command {
             Command::Put(endpoint) => self.put(*endpoint, now_ms),
             Command::Pause(id) => self.stand(id, Standing::Paused),
-            Command::Resume(id) => self.stand(id, Standing::Running),
             Command::Remove(id) => {
                 self.stand(id, Standing::Removed);
                 self.numbers.remove(&id);
-            }
-            Command::MoveCursor { endpoint, through } => {
-                if let Some(number) = self.numbers.get(&endpoint) {
-                    self.scheduler.move_cursor(*number, through);
-                }
             }
             Command::Resend { endpoint, positions, answer } => {
                 if let Some(number) = self.numbers.get(&endpoint) {
@@ -103,34 +89,45 @@ impl Engine {
             Ok(sink) => sink,
             Err(error) => return tracing::error!(endpoint = %endpoint.id, %error, "an endpoint cannot be served"),
         };
-        let Endpoint { id, terms, filter, service, begins_after, .. } = endpoint;
+        let Endpoint { id, terms, filter, service, begins_after, told, .. } = endpoint;
         let way = Arc::new(Way { sink, filter: filter.clone() });
-        let entry = Entry { id, filter, way };
-        if let Some(number) = self.numbers.get(&id) {
-            self.entries[number.0 as usize] = entry;
-            self.scheduler.set_terms(*number, terms);
-            match (service, self.scheduler.standing(*number)) {
-                (Service::Running, Standing::Paused) => self.stand(id, Standing::Running),
-                (Service::Paused, _) => self.stand(id, Standing::Paused),
-                (Service::Running, Standing::Running | Standing::Disabled(_) | Standing::Removed) => {}
-            }
-            return;
-        }
-        // Only what is stored may be of a log that was put back since; a new one begins where the log says.
-        let Stored { cursor, disabled, closed_until_ms } = match self.stored.remove(&id) {
-            Some(stored) => Stored { cursor: stored.cursor.within(self.log_head), ..stored },
-            None => Stored { cursor: Cursor::restore(begins_after, [], []), disabled: None, closed_until_ms: 0 },
-        };
         let wanted = match service {
             Service::Running => Standing::Running,
             Service::Paused => Standing::Paused,
         };
+        if let Some(number) = self.numbers.get(&id).copied() {
+            let before = std::mem::replace(&mut self.entries[number.0 as usize], Entry { id, filter, way, told });
+            self.scheduler.set_terms(number, terms);
+            match (service, self.scheduler.standing(number)) {
+                (Service::Running, Standing::Paused) => self.stand(id, Standing::Running),
+                (Service::Paused, _) => self.stand(id, Standing::Paused),
+                (Service::Running, Standing::Running | Standing::Disabled(_) | Standing::Removed) => {}
+            }
+            if told.is_resumed_after(before.told.through) {
+                self.scheduler.set_standing(number, wanted);
+            }
+            self.move_on(number, before.told.through);
+            return;
+        }
+        let stored = self.stored.remove(&id).map(|stored| stored.within(self.log_head));
+        let stored = stored.unwrap_or_else(|| Stored::beginning_after(begins_after));
+        let Stored { cursor, disabled, closed_until_ms, applied } = stored;
+        let applied = applied.unwrap_or(told.through);
+        let disabled = disabled.filter(|_| !told.is_resumed_after(applied));
         let standing = disabled.map_or(wanted, Standing::Disabled);
         self.untold.extend(disabled.map(|reason| Disabled { endpoint: id, reason }));
         let number = self.scheduler.add(terms, standing, cursor, closed_until_ms);
         self.numbers.insert(id, number);
-        self.entries.push(entry);
+        self.entries.push(Entry { id, filter, way, told });
         self.note_unknown(number, now_ms);
+        self.move_on(number, applied);
+    }
+
+    /// Goes on where the log says, unless that was followed already.
+    fn move_on(&mut self, number: EndpointNo, applied: Position) {
+        if let Some(after) = self.entries[number.0 as usize].told.moved_after(applied) {
+            self.scheduler.move_cursor(number, after);
+        }
     }
 
     /// What a process that ended had claimed gets its row before it is sent again.
@@ -144,6 +141,7 @@ impl Engine {
             started_ms: now_ms,
             took_us: 0,
             outcome: Outcome::Failed(Trouble::Unknown),
+            fate: None,
             answer: Vec::new(),
             error: None,
             next_ms: Some(now_ms),

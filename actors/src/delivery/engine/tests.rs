@@ -15,7 +15,7 @@ use millrace_protocols::webhook::verify;
 
 use super::super::address::Reach;
 use super::super::attempts::Reader;
-use super::super::endpoint::{Content, Endpoint, Service};
+use super::super::endpoint::{Content, Endpoint, Moved, Service, Told};
 use super::super::sink::{Received, Reply, Sink, status};
 use super::super::sinks::destination::Destination;
 use super::*;
@@ -76,7 +76,8 @@ impl Desk {
         let figures = Arc::new(Figures::default());
         let settings = Settings {
             path: folder.path().join("attempts.db"),
-            kept: Duration::from_secs(3_600),
+            limits: Limits { kept: Duration::from_secs(3_600), bytes_max: 1 << 30 },
+            trouble: watch::Sender::default(),
             sinks: Sinks::webhooks(Reach::Sandbox),
             source: Arc::clone(&log) as Arc<dyn Source>,
             clock: Arc::new(SystemClock),
@@ -145,6 +146,7 @@ fn endpoint(number: u128, sink: &Sink) -> Endpoint {
         content: Content::Json,
         service: Service::Running,
         begins_after: 0,
+        told: Told::default(),
     }
 }
 
@@ -226,8 +228,66 @@ async fn an_exhausted_endpoint_is_disabled_over_restarts_and_gets_everything_whe
     desk.log.publish(2);
     is_well.store(true, std::sync::atomic::Ordering::SeqCst);
     assert_eq!(sink.waiting(), 4);
-    desk.tell(Command::Resume(id)).await;
+    let told = Told { through: 5, resumed_at: Some(5), moved: None };
+    desk.put(Endpoint { told, ..endpoint(1, &sink) }).await;
     assert_eq!(arrivals(&mut sink, 3).await, [1, 2, 3]);
+}
+
+/// The process ends between the event that says so and the file of attempts.
+#[tokio::test]
+async fn what_the_log_said_before_a_kill_is_followed_at_the_next_start_and_once() {
+    let mut sink = Sink::start(|received| status(if received.connection == 0 { 410 } else { 204 }, "")).await;
+    let mut desk = Desk::start();
+    let id = Uuid::from_u128(1);
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(1);
+    assert_eq!(desk.notices.recv().await, Some(Disabled { endpoint: id, reason: Reason::Gone }));
+    desk.rows(id, |rows| rows.len() == 1).await;
+    sink.next().await;
+    let mut desk = desk.crash().await;
+    let resumed = Told { through: 1, resumed_at: Some(1), moved: None };
+    desk.put(Endpoint { told: resumed, ..endpoint(1, &sink) }).await;
+    assert_eq!(arrivals(&mut sink, 1).await, [1]);
+    assert_eq!(desk.notices.try_recv().ok(), None, "it is not disabled any more");
+    desk.log.publish(2);
+    assert_eq!(arrivals(&mut sink, 2).await, [2, 3]);
+    desk.rows(id, |rows| rows.len() == 4).await;
+    let moved = Told { through: 3, moved: Some(Moved { at: 3, after: 1 }), ..resumed };
+    let mut desk = desk.crash().await;
+    desk.put(Endpoint { told: moved, ..endpoint(1, &sink) }).await;
+    assert_eq!(arrivals(&mut sink, 2).await, [2, 3]);
+    desk.rows(id, |rows| rows.len() == 6).await;
+    for _ in 0..2 {
+        desk = desk.restart().await;
+        desk.put(Endpoint { told: moved, ..endpoint(1, &sink) }).await;
+    }
+    desk.log.publish(1);
+    assert_eq!(arrivals(&mut sink, 1).await, [4], "it is not moved again");
+}
+
+#[tokio::test]
+async fn one_that_is_never_taken_is_given_up_while_others_arrive_and_can_be_sent_again() {
+    let is_healed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let asked = Arc::clone(&is_healed);
+    let refuses =
+        move |received: &Received| position(received) == 1 && !asked.load(std::sync::atomic::Ordering::SeqCst);
+    let mut sink = Sink::start(move |received| status(if refuses(received) { 400 } else { 204 }, "")).await;
+    let mut desk = Desk::start();
+    let id = Uuid::from_u128(1);
+    desk.put(endpoint(1, &sink)).await;
+    desk.log.publish(5);
+    assert_eq!(arrivals(&mut sink, 8).await, [1, 1, 1, 1, 2, 3, 4, 5]);
+    desk.rows(id, |rows| rows.len() == 8).await;
+    let reader = Reader::open(&desk.folder.path().join("attempts.db")).unwrap();
+    let given_up = reader.given_up(id).unwrap();
+    assert_eq!((given_up.clone(), desk.notices.try_recv().ok()), (vec![1], None));
+    desk.log.publish(1);
+    assert_eq!(arrivals(&mut sink, 1).await, [6], "it is served");
+    is_healed.store(true, std::sync::atomic::Ordering::SeqCst);
+    desk.tell(Command::Resend { endpoint: id, positions: given_up, answer: oneshot::channel().0 }).await;
+    assert_eq!(arrivals(&mut sink, 1).await, [1]);
+    desk.rows(id, |rows| rows.len() == 10).await;
+    assert!(reader.given_up(id).unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -282,6 +342,28 @@ async fn one_that_hangs_does_not_delay_another() {
 }
 
 #[tokio::test]
+async fn what_nobody_wanted_is_not_written_and_after_a_crash_nothing_is_missed_or_sent_again() {
+    let mut all = Sink::start(|_| status(204, "")).await;
+    let mut odd = Sink::start(|_| status(204, "")).await;
+    let id = Uuid::from_u128(2);
+    let of_odd = |odd: &Sink| {
+        let filter = Filter { kinds: vec!["deposit.odd".to_owned()], customer: None };
+        Endpoint { filter, ..endpoint(2, odd) }
+    };
+    let desk = Desk::start();
+    desk.put(endpoint(1, &all)).await;
+    desk.put(of_odd(&odd)).await;
+    desk.log.publish(2);
+    assert_eq!((arrivals(&mut all, 2).await, arrivals(&mut odd, 1).await), (vec![1, 2], vec![1]));
+    desk.rows(id, |rows| rows.len() == 1).await;
+    let desk = desk.crash().await;
+    desk.put(endpoint(1, &all)).await;
+    desk.put(of_odd(&odd)).await;
+    desk.log.publish(2);
+    assert_eq!((arrivals(&mut all, 2).await, arrivals(&mut odd, 1).await), (vec![3, 4], vec![3]));
+}
+
+#[tokio::test]
 async fn one_can_be_sent_once_more_and_all_after_a_place() {
     let mut sink = Sink::start(|_| status(204, "")).await;
     let desk = Desk::start();
@@ -295,7 +377,8 @@ async fn one_can_be_sent_once_more_and_all_after_a_place() {
     stored.await.unwrap();
     assert_eq!(arrivals(&mut sink, 1).await, [2]);
     desk.rows(id, |rows| rows.len() == 6).await;
-    desk.tell(Command::MoveCursor { endpoint: id, through: 3 }).await;
+    let told = Told { through: 9, resumed_at: None, moved: Some(Moved { at: 9, after: 3 }) };
+    desk.put(Endpoint { told, ..endpoint(1, &sink) }).await;
     assert_eq!(arrivals(&mut sink, 2).await, [4, 5]);
 }
 

@@ -73,7 +73,7 @@ impl Row {
         let Notification { id, kind, deposit: _, customer, sequence, position, resource, recorded_at: _ } = told;
         let address = match resource {
             Resource::Transaction(transaction) => Some(transaction.row.from),
-            Resource::Desk(_) => None,
+            Resource::Desk(_) | Resource::Webhook(_) => None,
         };
         let whose = customer.as_deref().or(address.as_deref()).map(numbers::of_text);
         Self { position, id, whose, deposit, row, customer, address, kind, sequence, packed }

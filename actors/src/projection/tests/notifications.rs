@@ -1,7 +1,11 @@
 //! What is told, as the views keep it: whose, which, rung for, and the same after a restart in the middle of a deposit.
 
 use millrace_model::desk::{HaltCause, Halted};
-use millrace_model::notification::{NotificationType, Pattern, ResourceType};
+use millrace_model::ids::SubscriptionId;
+use millrace_model::notification::{Notification, NotificationType, Pattern, ResourceType};
+use millrace_model::subscription::{
+    DeliveryDisabled, Dialect, Disabling, Order, Ownership, Schedule, Subscribed, Terms,
+};
 
 use super::*;
 use crate::event_store::{Append, Expected, Write};
@@ -27,6 +31,37 @@ async fn halt(rig: &Rig) {
 
 const TO_PAYOUT: [&str; 4] =
     ["Deposit.Pending", "Deposit.Wait_For_Confirmation", "Deposit.Confirmed", "Withdrawal.Added_To_Queue"];
+
+/// What is kept of it is enough to tell it to the byte.
+#[tokio::test]
+async fn operators_are_told_of_a_webhook_that_is_disabled() {
+    let rig = Rig::new().await;
+    let id = SubscriptionId(uuid::Uuid::from_u128(7));
+    let terms = Terms {
+        events: vec!["*".to_owned()],
+        customer: None,
+        dialect: Dialect::Standard,
+        schedule: Schedule::Standard,
+        order: Order::Any,
+        rate_per_s: None,
+    };
+    let begun = Subscribed { id, sealed: String::new(), terms, ownership: Ownership::Vouched };
+    let events = vec![
+        Event::Subscription(begun.into()),
+        Event::Subscription(DeliveryDisabled { why: Disabling::Exhausted }.into()),
+    ];
+    let write = Write::new(StreamName::Subscription(id), Expected::Exactly(0), events);
+    let command_id = millrace_model::ids::CommandId::of_fact(&["disable"]);
+    let (body, writes) = ("{}".to_owned(), vec![write]);
+    let append = Append { command_id, command: "DisableDelivery", body, causation: None, correlation: None, writes };
+    rig.deposits.store().append(append).await.unwrap();
+    let views = views(&rig);
+    let head = caught_up(&rig, &views).await;
+    let all = told(&views, &NotificationFilter::default()).await;
+    assert_eq!(names(&all), ["Desk.Webhook_Disabled"]);
+    let recorded = rig.deposits.store().reader().unwrap().event_at(head).unwrap().unwrap();
+    assert_eq!(all[0].body, Notification::of_desk(&recorded).unwrap().body());
+}
 
 #[tokio::test]
 async fn whoever_asks_gets_what_is_meant_for_him_in_the_order_of_the_log() {

@@ -6,8 +6,10 @@ use std::sync::Mutex;
 
 use chrono::TimeDelta;
 use futures::FutureExt;
+use millrace_model::event::Event;
 use millrace_model::ids::Hash32;
-use millrace_model::subscription::{Disabling, Stopped};
+use millrace_model::ids::StreamName;
+use millrace_model::subscription::{Disabling, Ending, Kept, Stopped, Unsubscribed};
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -102,14 +104,15 @@ impl Desk {
         tokio::time::timeout(Duration::from_secs(20), so).await.expect("it becomes so in time").unwrap();
     }
 
+    /// Ends those whose time has come; says how many.
+    async fn end(&self) -> usize {
+        self.subscriptions.end_unserved(Kept { unproved_s: 3_600, idle_s: 86_400 }).await.unwrap()
+    }
+
     async fn answer(&self, id: SubscriptionId, purpose: Purpose, code: &str) -> Result<bool, SubscribeError> {
         let known = self.subscriptions.answer(id, purpose, code.to_owned()).await?;
         Ok(known.subscription.is_served())
     }
-}
-
-fn link_of(letter: &Letter, id: SubscriptionId) -> bool {
-    letter.1.link.as_ref().is_some_and(|link| link.url.contains(&id.0.hyphenated().to_string()))
 }
 
 fn code_in(letter: &Letter) -> String {
@@ -202,26 +205,82 @@ async fn nobodys_mailbox_is_filled_with_questions() {
         let refused = desk.subscriptions.register(Hash32([9; 32]), spelling.to_owned()).await;
         assert!(matches!(refused, Err(SubscribeError::AddressFull)), "{spelling}: {refused:?}");
     }
-    for number in 0..OF_A_CUSTOMER_MAX {
-        desk.register(&format!("mailto:{number}@example.net")).await.unwrap();
-    }
-    assert!(matches!(desk.register("mailto:more@example.net").await, Err(SubscribeError::CustomerFull)));
+    desk.letters(3).await;
+    desk.clock.advance(TimeDelta::hours(2));
+    assert_eq!(desk.end().await, 3);
+    let refused = desk.register("mailto:customer+1@example.net").await;
+    assert!(matches!(refused, Err(SubscribeError::AddressFull)), "nor after they are over: {refused:?}");
+    desk.clock.advance(TimeDelta::hours(22));
+    desk.register(ADDRESS).await.unwrap();
 }
 
 #[tokio::test]
-async fn what_nobody_answered_keeps_no_place() {
+async fn who_wants_it_may_be_registered_as_often_as_he_confirms() {
     let desk = Desk::start(vec![]).await;
-    let mut ids = Vec::new();
-    for number in 0..3 {
-        let known = desk.subscriptions.register(Hash32([number; 32]), ADDRESS.to_owned()).await.unwrap();
-        ids.push(known.subscription.id);
+    for number in 0..4 {
+        let customer = Hash32([number; 32]);
+        let id = desk.subscriptions.register(customer, ADDRESS.to_owned()).await.unwrap().subscription.id;
+        let code = code_in(&desk.letters(usize::from(number) + 1).await[usize::from(number)]);
+        assert!(desk.answer(id, Purpose::Confirm, &code).await.unwrap());
     }
-    let code = code_in(&desk.letters(3).await.into_iter().find(|letter| link_of(letter, ids[0])).unwrap());
-    assert!(desk.answer(ids[0], Purpose::Confirm, &code).await.unwrap());
-    desk.clock.advance(TimeDelta::seconds(i64::try_from(CONFIRM_WITHIN_S).unwrap() + 1));
-    let id = desk.subscriptions.register(Hash32([9; 32]), ADDRESS.to_owned()).await.unwrap().subscription.id;
-    let list = desk.subscriptions.list().unwrap();
-    assert_eq!(list.keys().copied().collect::<std::collections::BTreeSet<_>>(), [ids[0], id].into());
+}
+
+#[tokio::test]
+async fn who_does_not_answer_makes_room_and_his_mailbox_is_asked_no_oftener_for_it() {
+    let desk = Desk::start(vec![]).await;
+    let url = |number: usize| format!("https://shop.example/{number}");
+    let mut asked = Vec::new();
+    for round in 0..3 {
+        asked.push(desk.register(ADDRESS).await.unwrap().subscription.id);
+        for number in 0..OF_A_CUSTOMER_MAX {
+            desk.subscriptions.subscribe_customer(CUSTOMER, url(round * OF_A_CUSTOMER_MAX + number)).await.unwrap();
+        }
+        desk.until(|list| list.len() == OF_A_CUSTOMER_MAX && !list.contains_key(&asked[round])).await;
+    }
+    let (refused, stored) = (desk.register(ADDRESS).await, desk.store.head());
+    assert!(matches!(refused, Err(SubscribeError::AddressFull)), "{refused:?}");
+    desk.register("mailto:other@example.net").await.unwrap();
+    assert!(desk.store.head() > stored && asked[0] != asked[1]);
+}
+
+#[tokio::test]
+async fn who_does_not_answer_is_forgotten_but_not_before_his_last_question_is_too_old() {
+    let desk = Desk::start(vec![]).await;
+    let id = desk.register(ADDRESS).await.unwrap().subscription.id;
+    let code = code_in(&desk.letters(1).await[0]);
+    desk.clock.advance(TimeDelta::minutes(40));
+    let desk = desk.again().await;
+    desk.register(ADDRESS).await.unwrap();
+    let again = code_in(&desk.letters(1).await[0]);
+    assert_ne!(code, again);
+    desk.clock.advance(TimeDelta::minutes(50));
+    assert_eq!(desk.end().await, 0, "an hour and a half, but asked 50 minutes ago");
+    desk.clock.advance(TimeDelta::minutes(10));
+    assert_eq!(desk.end().await, 0, "to the last second");
+    desk.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(desk.end().await, 1);
+    desk.until(|list| list.is_empty()).await;
+    let refused = desk.answer(id, Purpose::Confirm, &again).await;
+    assert!(matches!(refused, Err(SubscribeError::WrongCode)), "{refused:?}");
+    let ended = desk.store.reader().unwrap().stream(&StreamName::Subscription(id), 0).unwrap();
+    let never = Unsubscribed { why: Ending::NeverProved }.into();
+    assert_eq!(ended.last().unwrap().event, Event::Subscription(never));
+}
+
+#[tokio::test]
+async fn who_was_asked_before_a_start_has_an_hour_after_it_and_who_confirmed_stays() {
+    let desk = Desk::start(vec![]).await;
+    let proved = desk.register(ADDRESS).await.unwrap().subscription.id;
+    let code = code_in(&desk.letters(1).await[0]);
+    assert!(desk.answer(proved, Purpose::Confirm, &code).await.unwrap());
+    desk.register("mailto:other@example.net").await.unwrap();
+    desk.clock.advance(TimeDelta::minutes(55));
+    let desk = desk.again().await;
+    desk.clock.advance(TimeDelta::minutes(55));
+    assert_eq!(desk.end().await, 0);
+    desk.clock.advance(TimeDelta::minutes(6));
+    assert_eq!(desk.end().await, 1);
+    desk.until(|list| list.keys().eq([&proved])).await;
 }
 
 #[tokio::test]

@@ -59,6 +59,17 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
+        refusals: &[BODY, UNSUBSCRIPTION, PACE],
+        ..post(
+            "/api/v1/unsubscribe",
+            "Tell an address no more. The signature is made with the secret as an `x-te-signature` is: the lower hexadecimal \
+             HMAC-SHA256 of `hmacsha256=unsubscribe HASH DATA AT`, with hash, data and time (seconds since 1970, at most 300 \
+             from the desk's) as they are sent. Whoever cannot sign learns nothing of whether there is such a subscription.",
+            Some("SubscriptionUnwanted"),
+            Answer::Nothing,
+        )
+    },
+    Operation {
         refusals: &[BODY, REGISTERING, PACE],
         ..post(
             "/api/v1/registrations",
@@ -119,6 +130,12 @@ const MISSING_ADDRESS: &[Refusal] = &[(400, &["missing_address"])];
 const SUBSCRIPTION: &[Refusal] = &[
     (400, &["invalid_hash", "invalid_url"]),
     (409, &["too_many_subscriptions"]),
+    (503, &["busy", "desk_unavailable"]),
+];
+const UNSUBSCRIPTION: &[Refusal] = &[
+    (400, &["invalid_hash", "invalid_url"]),
+    (403, &["not_proved"]),
+    (422, &["stale_signature"]),
     (503, &["busy", "desk_unavailable"]),
 ];
 const REGISTERING: &[Refusal] = &[
@@ -218,6 +235,11 @@ pub(super) const SHAPES: &[Shape] = &[
         name: "SubscriptionWanted",
         fields: &[("hash", "hash"), ("data", "string")],
         source: Source::Body("SubscriptionWanted", SUBSCRIBE),
+    },
+    Shape {
+        name: "SubscriptionUnwanted",
+        fields: &[("hash", "hash"), ("data", "string"), ("at", "seconds"), ("signature", "string")],
+        source: Source::Body("SubscriptionUnwanted", SUBSCRIBE),
     },
     Shape {
         name: "SubscriptionTaken",

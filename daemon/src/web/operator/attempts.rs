@@ -45,6 +45,8 @@ struct Attempt {
     answer: Option<String>,
     error: Option<String>,
     next_at: Option<DateTime<Utc>>,
+    /// `given_up` or `aborted` where the notification was settled by it without having arrived.
+    fate: Option<String>,
 }
 
 pub(super) async fn show(
@@ -97,6 +99,7 @@ impl From<Stored> for Attempt {
             answer: stored.answer.map(|answer| String::from_utf8_lossy(&answer).into_owned()),
             error: stored.error,
             next_at: stored.next_ms.and_then(time),
+            fate: stored.fate,
         }
     }
 }

@@ -24,6 +24,7 @@ use http::{Request, StatusCode};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::attempts::Limits;
 use millrace_actors::delivery::sinks::Sinks;
 use millrace_actors::deposits::Deposits;
 use millrace_actors::event_store::{Append, Execution, Expected, Settings, Store, Write};
@@ -80,7 +81,7 @@ impl Desk {
         let subscriptions = subscriptions::start(&tree, store.clone(), settings).unwrap();
         let settings = delivery::Settings {
             path: path.with_file_name(delivery::FILE),
-            kept: Duration::from_secs(3_600),
+            limits: Limits { kept: Duration::from_secs(3_600), bytes_max: 1 << 30 },
             runtime: tokio::runtime::Handle::current(),
             clock: Arc::new(SystemClock),
         };

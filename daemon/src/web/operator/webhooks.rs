@@ -288,6 +288,7 @@ fn refused(error: SubscribeError) -> Problem {
             Problem::unprocessable("invalid_webhook", format!("The webhook is refused: {rule}."))
         }
         SubscribeError::Rejected(rule) => Problem::conflict("not_allowed", format!("It is refused: {rule}.")),
+        error @ SubscribeError::Unreadable(_) => Problem::conflict("not_allowed", format!("It is refused: {error}.")),
         SubscribeError::Address(error) => {
             Problem::unprocessable("invalid_url", format!("The address is refused: {error}."))
         }
@@ -341,6 +342,7 @@ impl Webhook {
 pub(super) fn status(known: &Known, subscriptions: &Subscriptions) -> (&'static str, Option<String>) {
     let subscription = &known.subscription;
     match &subscription.stopped {
+        _ if known.unreadable.is_some() => ("unreadable", Some("an event of it cannot be read".to_owned())),
         None if subscription.is_served() => match subscriptions.way(known) {
             Ok(()) => ("enabled", None),
             Err(why) => ("unreachable", Some(why.to_string())),

@@ -119,6 +119,7 @@ pub enum Binds {
 pub fn routes(desk: Arc<Desk>) -> Router {
     let binding = Throttle::new(desk.terms.bind_pace);
     let reading = Throttle::new(desk.terms.read_pace);
+    let as_binding = from_fn_with_state(Arc::clone(&binding), limit);
     let teller = Router::new()
         .route("/api/bind", post(teller::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
         .route("/api/status", get(teller::status).layer(from_fn_with_state(Arc::clone(&reading), limit)))
@@ -131,6 +132,7 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/api/v1/event-types/{name}", get(history::event_type))
         .route("/api/v1/bindings", post(v1::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
         .route("/api/v1/subscribe", post(subscribe::subscribe).layer(from_fn_with_state(Arc::clone(&binding), limit)))
+        .route("/api/v1/unsubscribe", post(subscribe::unsubscribe).layer(as_binding))
         .merge(registrations(&binding))
         .route("/api/v1/customers/{target}", get(v1::customer))
         .route("/api/v1/customers/{target}/live", get(live::customer))

@@ -148,6 +148,7 @@ fn refused(error: SubscribeError) -> Problem {
             .retry_after(Duration::from_secs(1)),
         // Asking again makes nothing twice.
         error @ (SubscribeError::Rejected(_)
+        | SubscribeError::Unreadable(_)
         | SubscribeError::Keys(_)
         | SubscribeError::Append(_)
         | SubscribeError::Read(_)

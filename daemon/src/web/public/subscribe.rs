@@ -1,4 +1,5 @@
-//! ton.events' door: a customer subscribes an address to his own deposits, by his hash.
+//! ton.events' door: a customer subscribes an address to his own deposits, by his hash, and ends that by signing with the
+//! secret.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,13 +9,19 @@ use axum::extract::State;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
-use millrace_actors::subscriptions::SubscribeError;
+use millrace_actors::clock::{Clock, SystemClock};
+use millrace_actors::subscriptions::{Signed, SubscribeError};
 use millrace_model::ids::Hash32;
+use millrace_model::subscription::{Command, Ending, Rejection};
 use serde::{Deserialize, Serialize};
 
 use super::Desk;
 use crate::web::extract::Json;
 use crate::web::problem::Problem;
+use crate::web::whole::Whole;
+
+/// How far the time of a signature may be from the desk's, in seconds.
+const SIGNED_WITHIN_S: u64 = 300;
 
 /// Who wants to be told, and where.
 #[derive(Debug, Deserialize)]
@@ -33,20 +40,67 @@ pub(super) struct SubscriptionTaken {
     secret: String,
 }
 
+/// Who wants to be told no more, and where.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SubscriptionUnwanted {
+    /// As it was subscribed.
+    hash: String,
+    /// As it was subscribed.
+    data: String,
+    /// When it was signed, in seconds since 1970.
+    at: Whole,
+    /// The `x-te-signature` of `unsubscribe HASH DATA AT`.
+    signature: String,
+}
+
 pub(super) async fn subscribe(
     State(desk): State<Arc<Desk>>,
     Json(wanted): Json<SubscriptionWanted>,
 ) -> Result<(StatusCode, Reply<SubscriptionTaken>), Problem> {
-    let customer: Hash32 = wanted
-        .hash
-        .parse()
-        .map_err(|_| Problem::bad_request("invalid_hash", "The hash is not 64 hexadecimal digits."))?;
-    let url = STANDARD.decode(wanted.data.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    let url = url.ok_or_else(|| Problem::bad_request("invalid_url", "The data is no address in base64."))?;
+    let (customer, url) = named(&wanted.hash, &wanted.data)?;
     let known = desk.subscriptions.subscribe_customer(customer, url).await.map_err(refused)?;
     let secret = known.endpoint.as_ref().ok().and_then(|endpoint| endpoint.te_secret.clone());
     let secret = secret.ok_or_else(|| unavailable(&"the secret cannot be opened"))?;
     Ok((StatusCode::ACCEPTED, Reply(SubscriptionTaken { secret })))
+}
+
+/// Whether there is such a subscription is told to nobody who cannot sign for it.
+pub(super) async fn unsubscribe(
+    State(desk): State<Arc<Desk>>,
+    Json(unwanted): Json<SubscriptionUnwanted>,
+) -> Result<StatusCode, Problem> {
+    let SubscriptionUnwanted { hash, data, at: Whole(at), signature } = unwanted;
+    let (customer, url) = named(&hash, &data)?;
+    let now = u64::try_from(SystemClock.now().timestamp()).unwrap_or(0);
+    if now.abs_diff(at) > SIGNED_WITHIN_S {
+        let message = format!("It was signed for another time: {at} is more than {SIGNED_WITHIN_S} s from {now}.");
+        return Err(Problem::unprocessable("stale_signature", message));
+    }
+    if desk.subscriptions.list().is_none() {
+        return Err(unavailable(&"subscriptions were not read yet"));
+    }
+    let text = format!("unsubscribe {hash} {data} {at}");
+    let signed = Signed { text: &text, signature: &signature };
+    let id = desk.subscriptions.signed_by(customer, &url, signed).ok_or_else(not_proved)?;
+    match desk.subscriptions.execute(id, Command::Unsubscribe { why: Ending::Wanted }).await {
+        Ok(_) | Err(SubscribeError::Rejected(Rejection::Over)) => Ok(StatusCode::NO_CONTENT),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn not_proved() -> Problem {
+    let message = "There is no such subscription, or the signature is not one with its secret.";
+    Problem::new(StatusCode::FORBIDDEN, "not_proved", message)
+}
+
+/// The customer and the address that a request names.
+fn named(hash: &str, data: &str) -> Result<(Hash32, String), Problem> {
+    let customer =
+        hash.parse().map_err(|_| Problem::bad_request("invalid_hash", "The hash is not 64 hexadecimal digits."))?;
+    let url = STANDARD.decode(data.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let url = url.ok_or_else(|| Problem::bad_request("invalid_url", "The data is no address in base64."))?;
+    Ok((customer, url))
 }
 
 fn refused(error: SubscribeError) -> Problem {
@@ -62,6 +116,7 @@ fn refused(error: SubscribeError) -> Problem {
         // Asking again makes nothing twice.
         error @ (SubscribeError::Rejected(_)
         | SubscribeError::Keys(_)
+        | SubscribeError::Unreadable(_)
         | SubscribeError::Append(_)
         | SubscribeError::Read(_)
         | SubscribeError::NoPublicAddress
@@ -72,6 +127,6 @@ fn refused(error: SubscribeError) -> Problem {
 }
 
 fn unavailable(reason: &dyn std::fmt::Display) -> Problem {
-    tracing::warn!(%reason, "a customer's subscription could not be made");
-    Problem::unavailable("desk_unavailable", "The desk cannot take subscriptions at the moment; try again.")
+    tracing::warn!(%reason, "a customer's subscription could not be made or ended");
+    Problem::unavailable("desk_unavailable", "The desk cannot take or end subscriptions at the moment; try again.")
 }

@@ -21,7 +21,10 @@ fn the_names_are_those_that_were_promised() {
         "Withdrawal.Failed",
         "Withdrawal.Confirmed",
     ];
-    assert_eq!((&names[..9], &names[9..]), (&promised[..], &["Desk.Halted", "Desk.Resumed"][..]));
+    assert_eq!(
+        (&names[..9], &names[9..]),
+        (&promised[..], &["Desk.Halted", "Desk.Resumed", "Desk.Webhook_Disabled"][..])
+    );
     for kind in NotificationType::ALL {
         assert_eq!(NotificationType::parse(kind.name()), Some(kind));
         assert!(kind.name().starts_with(kind.resource().prefix()) && kind.description().ends_with('.'));
@@ -32,7 +35,7 @@ fn the_names_are_those_that_were_promised() {
 
 #[test]
 fn a_pattern_is_all_a_group_or_a_name() {
-    for (text, count) in [("*", 11), ("Deposit.*", 4), ("Withdrawal.*", 5), ("Desk.*", 2), ("Deposit.Failed", 1)] {
+    for (text, count) in [("*", 12), ("Deposit.*", 4), ("Withdrawal.*", 5), ("Desk.*", 3), ("Deposit.Failed", 1)] {
         let pattern: Pattern = text.parse().unwrap();
         assert_eq!((pattern.to_string().as_str(), pattern.kinds().count()), (text, count));
         assert_eq!(serde_json::from_str::<Pattern>(&serde_json::to_string(&pattern).unwrap()).unwrap(), pattern);

@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 use super::super::cursor::{Cursor, Open, OrderKey, Pending, Position, Tries};
 use super::super::endpoint::{Load, Order};
 use super::super::policy::Chance;
-use super::super::verdict::{Fate, Outcome, Verdict, judge};
-use super::{Change, EndpointNo, Standing, Terms};
+use super::super::verdict::{Fate, Outcome, Past, Verdict, judge};
+use super::{Change, EndpointNo, PASSED_MAX, Standing, Terms};
 
 /// How many an endpoint claims for each that it may have under way, so that it has something to send while a claim is stored.
 const CLAIMED_PER_PLACE: usize = 2;
@@ -16,6 +16,9 @@ const CLAIMED_MIN: usize = 16;
 const CLAIMED_MIN_ORDERED: usize = 256;
 /// How many are claimed at most, with those that wait for others of their deposit.
 const CLAIMED_MAX: usize = 1_024;
+
+/// By how much two neighbours' places differ at which they are stored: a prime, so that all places come up.
+const SHIFT: u64 = 1_009;
 
 /// A claimed notification.
 #[derive(Debug)]
@@ -45,6 +48,8 @@ pub(super) struct Lane<T> {
     pub(super) is_hungry: bool,
     pub(super) is_changed: bool,
     is_told_removed: bool,
+    /// Up to where it passed when that was last stored.
+    stored_through: Position,
     pub(super) alarm_ms: Option<u64>,
 }
 
@@ -55,6 +60,7 @@ impl<T> Lane<T> {
             claimed.push_back(Entry { position, payload: None, open });
         }
         let mut lane = Self {
+            stored_through: cursor.dispatched_through(),
             load: Load::new(terms.rate),
             terms,
             standing,
@@ -145,6 +151,18 @@ impl<T> Lane<T> {
         true
     }
 
+    /// Whether it passed over something that is not stored.
+    pub(super) fn has_passed(&self) -> bool {
+        self.standing != Standing::Removed && self.cursor.dispatched_through() != self.stored_through
+    }
+
+    /// Whether that was enough to be stored for its own sake. Each has other places for that, so that not all come at once.
+    pub(super) fn has_passed_far(&self, endpoint: EndpointNo) -> bool {
+        let shift = u64::from(endpoint.0).wrapping_mul(SHIFT) % PASSED_MAX;
+        let section = |position: Position| (position + shift) / PASSED_MAX;
+        section(self.cursor.dispatched_through()) > section(self.stored_through)
+    }
+
     /// That it was removed is told once: its owner may have come back by then, under another number.
     pub(super) fn take_change(&mut self, endpoint: EndpointNo) -> Option<Change> {
         self.is_changed = false;
@@ -152,6 +170,7 @@ impl<T> Lane<T> {
             return None;
         }
         self.committing.append(&mut self.claimed);
+        self.stored_through = self.cursor.dispatched_through();
         Some(Change {
             endpoint,
             dispatched_through: self.cursor.dispatched_through(),
@@ -159,6 +178,7 @@ impl<T> Lane<T> {
             retries: self.cursor.take_moved(),
             standing: self.standing,
             closed_until_ms: self.load.closed_until_ms(),
+            arrivals: self.cursor.arrivals(),
         })
     }
 
@@ -212,18 +232,28 @@ impl<T> Lane<T> {
         self.flying.swap_remove(flying);
         let open = self.cursor.open().get(&position).copied();
         let Open { tries, key } = open.unwrap_or(Open { tries: Tries::default(), key: None });
-        let verdict = judge(outcome, &self.terms.schedule, u32::from(tries.failures), now_ms, chance);
+        let arrived = self.cursor.arrivals();
+        let past = Past { failures: tries.failures.into(), arrived_then: tries.arrivals, arrived };
+        let verdict = judge(outcome, &self.terms.schedule, past, now_ms, chance);
         if open.is_none() {
             return Some(verdict);
         }
         let attempts = tries.attempts.saturating_add(1);
+        let arrivals = if tries.failures == 0 { arrived } else { tries.arrivals };
         let pending = |not_before_ms: u64, failures: u32| Pending {
             not_before_ms,
-            tries: Tries { attempts, failures: u16::try_from(failures).unwrap_or(u16::MAX) },
+            tries: Tries { attempts, failures: u16::try_from(failures).unwrap_or(u16::MAX), arrivals },
             key,
         };
         match verdict.fate {
-            Fate::Delivered | Fate::Aborted => self.settle(position, key),
+            Fate::Delivered => {
+                self.cursor.arrive(position);
+                self.free(position, key);
+            }
+            Fate::Aborted | Fate::GivenUp => {
+                self.cursor.settle(position);
+                self.free(position, key);
+            }
             Fate::Retry { not_before_ms } => self.cursor.postpone(position, pending(not_before_ms, verdict.failures)),
             Fate::Disable(reason) => {
                 self.cursor.postpone(position, pending(now_ms, 0));
@@ -233,8 +263,8 @@ impl<T> Lane<T> {
         Some(verdict)
     }
 
-    fn settle(&mut self, position: Position, key: Option<OrderKey>) {
-        self.cursor.settle(position);
+    /// Others of its deposit wait for it no more.
+    fn free(&mut self, position: Position, key: Option<OrderKey>) {
         if let Some(key) = key
             && self.holders.get(&key) == Some(&position)
         {

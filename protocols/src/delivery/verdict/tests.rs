@@ -10,14 +10,19 @@ fn answered(status: u16) -> Outcome {
     Outcome::Answered { status, retry_after_ms: None, directive: None }
 }
 
+/// Nothing arrived meanwhile.
+fn past(failures: u32) -> Past {
+    Past { failures, arrived_then: 7, arrived: 7 }
+}
+
 fn judged(outcome: Outcome, failures: u32) -> Verdict {
-    judge(outcome, &Schedule::TON_EVENTS, failures, NOW, Chance(0))
+    judge(outcome, &Schedule::TON_EVENTS, past(failures), NOW, Chance(0))
 }
 
 fn retried_after_ms(verdict: Verdict) -> Option<u64> {
     match verdict.fate {
         Fate::Retry { not_before_ms } => Some(not_before_ms - NOW),
-        Fate::Delivered | Fate::Aborted | Fate::Disable(_) => None,
+        Fate::Delivered | Fate::Aborted | Fate::GivenUp | Fate::Disable(_) => None,
     }
 }
 
@@ -46,6 +51,17 @@ fn the_last_failure_of_the_schedule_disables() {
     assert_eq!(retried_after_ms(judged(answered(500), 2)), Some(120_000));
     let verdict = judged(answered(500), 3);
     assert_eq!((verdict.fate, verdict.failures), (Fate::Disable(Reason::Exhausted), 4));
+}
+
+#[test]
+fn the_last_failure_of_one_settles_it_alone_where_another_arrived_since_the_first() {
+    let judged = |past| judge(answered(500), &Schedule::TON_EVENTS, past, NOW, Chance(0)).fate;
+    assert_eq!(judged(Past { arrived: 8, ..past(3) }), Fate::GivenUp);
+    assert_eq!(judged(past(3)), Fate::Disable(Reason::Exhausted));
+    let not_yet = judged(Past { arrived: 8, ..past(2) });
+    assert!(matches!(not_yet, Fate::Retry { .. }));
+    let only = judge(answered(500), &Schedule::Listed(vec![]), Past { arrived: 8, ..past(0) }, NOW, Chance(0));
+    assert_eq!(only.fate, Fate::Disable(Reason::Exhausted), "its first failure is this one");
 }
 
 #[test]
@@ -119,7 +135,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
 proptest! {
     #[test]
     fn retry_after_is_never_undercut(outcome in outcomes(), failures in 0..5u32, drawn: u32) {
-        let verdict = judge(outcome, &Schedule::standard(), failures, NOW, Chance(drawn));
+        let verdict = judge(outcome, &Schedule::standard(), past(failures), NOW, Chance(drawn));
         if let Outcome::Answered { status: 429 | 503, retry_after_ms: Some(asked_ms), .. } = outcome {
             let asked_ms = asked_ms.min(NOW + PAUSE_MS_MAX);
             prop_assert!(verdict.pause_until_ms.unwrap_or(NOW) >= asked_ms);
@@ -131,7 +147,7 @@ proptest! {
 
     #[test]
     fn nothing_is_sent_again_before_its_schedule(status in 300..600u16, failures in 0..9u32, drawn: u32) {
-        let verdict = judge(answered(status), &Schedule::standard(), failures, NOW, Chance(drawn));
+        let verdict = judge(answered(status), &Schedule::standard(), past(failures), NOW, Chance(drawn));
         if let Fate::Retry { not_before_ms } = verdict.fate {
             let least_ms = Schedule::standard().delay_ms(failures + 1, Chance(0)).expect("it is in the schedule");
             prop_assert!(not_before_ms >= NOW + least_ms);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::delivery::address::Reach;
+use millrace_actors::delivery::attempts::Limits;
 use millrace_actors::delivery::endpoint::{Content, Endpoint, Filter, Service};
 use millrace_actors::delivery::engine::{self, Command as Told, Settings};
 use millrace_actors::delivery::sinks::Sinks;
@@ -19,7 +20,7 @@ use millrace_protocols::delivery::policy::Schedule;
 use millrace_protocols::delivery::scheduler::Terms;
 use millrace_protocols::webhook::secret::HmacSecret;
 use millrace_protocols::webhook::sign::{Key, Signer};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -112,6 +113,7 @@ pub(super) fn endpoint(receivers: SocketAddr, does: &str, number: u64) -> Endpoi
         content: Content::Json,
         service: Service::Running,
         begins_after: 0,
+        told: Default::default(),
     }
 }
 
@@ -134,7 +136,8 @@ impl Engine {
     ) -> anyhow::Result<Self> {
         let settings = Settings {
             path: folder.join("attempts.db"),
-            kept: Duration::from_secs(86_400),
+            limits: Limits { kept: Duration::from_secs(86_400), bytes_max: 1 << 40 },
+            trouble: watch::Sender::default(),
             sinks: Sinks::webhooks(Reach::Sandbox),
             source,
             clock: Arc::new(SystemClock),

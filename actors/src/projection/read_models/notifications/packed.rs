@@ -3,11 +3,13 @@
 
 use chrono::{DateTime, Utc};
 use millrace_model::deposit::Method;
-use millrace_model::ids::{DepositId, Hash32};
+use millrace_model::ids::{DepositId, Hash32, SubscriptionId};
 use millrace_model::money::{Amount, Coin, Rate};
 use millrace_model::notification::{
     DeskState, HistoryRow, Notification, NotificationType, Resource, ResourceType, SubmitState, Transaction,
+    WebhookState,
 };
+use millrace_model::subscription::Disabling;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -19,6 +21,7 @@ const USUAL_BYTES: usize = 160;
 enum Packed {
     Transaction(Box<PackedTransaction>),
     Desk { recorded_at_us: i64, halted: bool, cause: Option<String> },
+    Webhook { recorded_at_us: i64, webhook: SubscriptionId, reason: Disabling },
 }
 
 /// A hash in one piece: as an array each of its bytes would be written by itself.
@@ -90,6 +93,9 @@ pub(super) fn pack(told: &Notification) -> Vec<u8> {
         Resource::Desk(DeskState { halted, cause }) => {
             Packed::Desk { recorded_at_us, halted: *halted, cause: cause.clone() }
         }
+        Resource::Webhook(WebhookState { webhook, reason }) => {
+            Packed::Webhook { recorded_at_us, webhook: *webhook, reason: *reason }
+        }
     };
     let room = Vec::with_capacity(USUAL_BYTES);
     postcard::to_extend(&packed, room).expect("memory takes what is written to it")
@@ -127,6 +133,9 @@ pub(in crate::projection) fn unpack(columns: Columns, packed: &[u8]) -> Option<N
         }
         Packed::Desk { recorded_at_us, halted, cause } => {
             (recorded_at_us, None, Resource::Desk(DeskState { halted, cause }))
+        }
+        Packed::Webhook { recorded_at_us, webhook, reason } => {
+            (recorded_at_us, None, Resource::Webhook(WebhookState { webhook, reason }))
         }
     };
     let Columns { position, id, kind, customer, address: _, sequence } = columns;

@@ -17,7 +17,7 @@ const ATTEMPTS: &str = include_str!("../../operator/attempts.rs");
 const WEBHOOKS: &str = include_str!("../../operator/webhooks.rs");
 const PROBES: &str = include_str!("../../operator/probes.rs");
 
-pub(super) const WEBHOOK_STATUS: &str = "=enabled|paused|unproved|disabled|unreachable";
+pub(super) const WEBHOOK_STATUS: &str = "=enabled|paused|unproved|disabled|unreadable|unreachable";
 const WEBHOOK: &[(&str, &str)] = &[
     ("id", "uuid"),
     ("url", "string?"),
@@ -139,6 +139,7 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
             ("answer", "string?"),
             ("error", "string?"),
             ("next_at", "time?"),
+            ("fate", "string?"),
         ],
         source: Source::Struct("Attempt", ATTEMPTS),
     },

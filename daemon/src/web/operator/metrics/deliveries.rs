@@ -11,7 +11,7 @@ use super::super::webhooks::status;
 use super::Page;
 
 /// Where a webhook can stand.
-const STATUSES: [&str; 5] = ["enabled", "paused", "unproved", "disabled", "unreachable"];
+const STATUSES: [&str; 6] = ["enabled", "paused", "unproved", "disabled", "unreadable", "unreachable"];
 
 /// Without sums, those of the engine are left out: it does not answer.
 pub(super) fn render(page: &mut Page, state: &OperatorState, sums: Option<Sums>) {

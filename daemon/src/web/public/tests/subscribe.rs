@@ -2,6 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use millrace_actors::clock::{Clock, SystemClock};
+use millrace_model::subscription::Command;
+use millrace_protocols::webhook::te;
 use serde_json::json;
 
 use super::*;
@@ -72,12 +75,22 @@ async fn what_is_no_address_of_the_public_internet_is_refused() {
 #[tokio::test]
 async fn a_customer_has_only_so_many() {
     let rig = Rig::start(Setup::default()).await;
-    for number in 0..subscriptions::OF_A_CUSTOMER_MAX {
-        taken(&rig, HASH, &format!("https://example.com/{number}")).await;
+    let url = |number: usize| format!("https://example.com/{number}");
+    for number in 0..=subscriptions::OF_A_CUSTOMER_MAX {
+        taken(&rig, HASH, &url(number)).await;
+    }
+    let mut lists = rig.subscriptions.changes();
+    let is_gone = |known: &subscriptions::Known| known.endpoint.as_ref().is_ok_and(|endpoint| endpoint.url == url(0));
+    let left = lists.wait_for(|list| list.as_ref().is_some_and(|list| !list.values().any(|known| is_gone(known))));
+    let list = left.await.unwrap().clone().unwrap();
+    assert_eq!(list.len(), subscriptions::OF_A_CUSTOMER_MAX, "the first, which nobody proved, made room");
+    for (id, known) in list.iter() {
+        let of = known.subscription.sealed_hash();
+        rig.subscriptions.execute(*id, Command::ProveOwnership { of }).await.unwrap();
     }
     let one_more = STANDARD.encode("https://example.com/more");
     assert_eq!(refused(&rig, HASH, &one_more).await, (409, "too_many_subscriptions".to_owned()));
-    taken(&rig, HASH, "https://example.com/0").await;
+    taken(&rig, HASH, &url(1)).await;
     taken(&rig, OTHER_HASH, "https://example.com/more").await;
 }
 
@@ -90,4 +103,47 @@ async fn who_asks_too_often_is_told_to_wait() {
     }
     let again = STANDARD.encode("https://example.com/");
     assert_eq!(refused(&rig, HASH, &again).await, (429, "too_many_requests".to_owned()));
+}
+
+async fn unsubscribe(rig: &Rig, body: Value) -> (StatusCode, String) {
+    let request = Request::post("/api/v1/unsubscribe").header("content-type", "application/json");
+    let answer = rig.ask(request.body(Body::from(body.to_string())).unwrap()).await;
+    let (status, text) = read(answer).await;
+    (status, text)
+}
+
+fn now_s() -> i64 {
+    SystemClock.now().timestamp()
+}
+
+fn unwanted(hash: &str, url: &str, at: i64, secret: &te::Secret) -> Value {
+    let data = STANDARD.encode(url);
+    let signature = secret.sign(format!("unsubscribe {hash} {data} {at}").as_bytes());
+    json!({ "hash": hash, "data": data, "at": at, "signature": signature })
+}
+
+#[tokio::test]
+async fn who_signs_with_the_secret_ends_it_and_nobody_else_learns_whether_it_is_there() {
+    let rig = Rig::start(Setup::default()).await;
+    let url = "https://example.com/a?who=me";
+    let secret = te::Secret::from_hex(&taken(&rig, HASH, url).await).unwrap();
+    let (guess, at) = (te::Secret::derive(&[1; 32], b"guess"), now_s());
+    let wrong = unsubscribe(&rig, unwanted(HASH, url, at, &guess)).await;
+    assert_eq!(wrong.0, StatusCode::FORBIDDEN);
+    assert_eq!(unsubscribe(&rig, unwanted(OTHER_HASH, url, at, &secret)).await, wrong, "as if it were there");
+    assert_eq!(unsubscribe(&rig, unwanted(HASH, "https://example.com/b", at, &secret)).await, wrong);
+    let nobodys = te::Secret::from_hex(&"0".repeat(64)).unwrap();
+    assert_eq!(unsubscribe(&rig, unwanted(OTHER_HASH, url, at, &nobodys)).await, wrong);
+    let mut moved = unwanted(HASH, url, at, &secret);
+    moved["at"] = (at + 1).into();
+    assert_eq!(unsubscribe(&rig, moved).await, wrong, "the time is signed");
+    let stale = unsubscribe(&rig, unwanted(HASH, url, at - 1_000, &secret)).await;
+    assert!(stale.0 == StatusCode::UNPROCESSABLE_ENTITY && stale.1.contains("stale_signature"), "{}", stale.1);
+
+    let right = unwanted(HASH, url, at, &secret);
+    assert_eq!(unsubscribe(&rig, right.clone()).await.0, StatusCode::NO_CONTENT);
+    let mut lists = rig.subscriptions.changes();
+    lists.wait_for(|list| list.as_ref().is_some_and(|list| list.is_empty())).await.unwrap();
+    assert_ne!(taken(&rig, HASH, url).await, secret.reveal(), "a new one has a new secret");
+    assert_eq!(unsubscribe(&rig, right).await, wrong, "so the same again ends nothing");
 }

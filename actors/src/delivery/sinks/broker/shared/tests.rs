@@ -11,7 +11,7 @@ use millrace_protocols::webhook::sign::Key;
 use uuid::Uuid;
 
 use super::super::super::super::address::Reach;
-use super::super::super::super::endpoint::{Filter, Outgoing, Service};
+use super::super::super::super::endpoint::{Filter, Outgoing, Service, Told};
 use super::*;
 use crate::clock::SystemClock;
 
@@ -97,6 +97,7 @@ fn sink(channel: &Brokered<Fake>) -> Arc<dyn Sink> {
         content: Content::Json,
         service: Service::Running,
         begins_after: 0,
+        told: Told::default(),
     };
     channel.sink(&endpoint).unwrap()
 }
