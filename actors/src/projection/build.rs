@@ -202,10 +202,12 @@ fn fold(
     pen: Pen<'_>,
 ) -> Result<Ended, ProjectionError> {
     let (position, mut unwritten) = (|cohort: &Cohort| cohort.position().unwrap_or(0), 0);
-    for page in log.reader.scan(position(cohort) + 1, end, log.company.threads())? {
+    let mut scan = log.reader.scan(position(cohort) + 1, end, log.company.threads())?;
+    while let Some(page) = scan.next() {
         let page = page?;
         cohort.take_in(page.iter(), log.reader)?;
         unwritten += page.len() as u64;
+        scan.take_back(page);
         if unwritten >= EVENTS_A_WRITE || log.company.is_a_turn(cohort.rows_waiting()) {
             unwritten = 0;
             if pen(cohort.changes()?)?.is_break() {

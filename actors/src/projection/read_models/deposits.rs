@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use millrace_model::ids::{DepositId, Position};
 use rusqlite::{Connection, params};
+use uuid::Uuid;
 
+use super::pieces::{Piece, Pieces};
 use crate::projection::catalog::{Index, Table};
 use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
 use crate::projection::followed::Followed;
@@ -54,11 +56,14 @@ impl Fold for Rows {
     }
 
     fn changes(&mut self, followed: &Followed) -> Result<Box<dyn Changes>, ViewError> {
-        let changed = std::mem::take(&mut self.changed).into_values();
-        let row = |id| followed.row(id).expect("what was moved is in memory until it is settled");
-        let rows = changed.map(|id| Row::of(row(id))).collect::<Result<Vec<_>, _>>()?;
-        self.targets = rows.iter().filter_map(|row| row.target.clone()).collect();
-        Ok(Box::new(Changed(rows)))
+        self.targets.clear();
+        let mut changed = Changed::default();
+        for id in std::mem::take(&mut self.changed).into_values() {
+            let row = followed.row(id).expect("what was moved is in memory until it is settled");
+            self.targets.extend(row.target.clone());
+            changed.add(row)?;
+        }
+        Ok(Box::new(changed))
     }
 
     fn show(&self, _: Position, shown: &mut Shown) {
@@ -66,27 +71,38 @@ impl Fold for Rows {
     }
 }
 
+/// Deposits that are to be written.
+#[derive(Default)]
+struct Changed {
+    rows: Vec<Row>,
+    pieces: Pieces,
+}
+
 /// A row as it is written.
 struct Row {
     seq: Position,
-    id: String,
-    target: Option<String>,
-    address: String,
-    status: String,
-    body: String,
+    id: Piece,
+    target: Option<Piece>,
+    address: Piece,
+    status: Piece,
+    body: Piece,
 }
 
-impl Row {
-    fn of(row: &DepositRow) -> Result<Self, ViewError> {
-        let body = serde_json::to_string(row)?;
+impl Changed {
+    fn add(&mut self, row: &DepositRow) -> Result<(), ViewError> {
+        let pieces = &mut self.pieces;
         let DepositRow { seq, id, target, address, status, .. } = row;
-        let (target, address, status) = (target.clone(), address.clone(), status.clone());
-        Ok(Self { seq: *seq, id: id.to_string(), target, address, status, body })
+        self.rows.push(Row {
+            seq: *seq,
+            id: pieces.add_text(id.0.hyphenated().encode_lower(&mut Uuid::encode_buffer())),
+            target: target.as_deref().map(|target| pieces.add_text(target)),
+            address: pieces.add_text(address),
+            status: pieces.add_text(status),
+            body: pieces.add_document(row)?,
+        });
+        Ok(())
     }
 }
-
-/// Deposits that are to be written.
-struct Changed(Vec<Row>);
 
 impl Changes for Changed {
     fn write(&self, connection: &Connection, table: &str) -> Result<(), ViewError> {
@@ -94,8 +110,10 @@ impl Changes for Changed {
             "INSERT INTO {table} (seq, id, target, address, status, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
              ON CONFLICT (seq) DO UPDATE SET status = excluded.status, body = excluded.body"
         ))?;
-        for Row { seq, id, target, address, status, body } in &self.0 {
-            insert.execute(params![seq, id, target, address, status, body])?;
+        let text = |piece| self.pieces.text(piece);
+        for Row { seq, id, target, address, status, body } in &self.rows {
+            let target = target.as_ref().map(text);
+            insert.execute(params![seq, text(id), target, text(address), text(status), text(body)])?;
         }
         Ok(())
     }

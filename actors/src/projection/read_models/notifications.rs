@@ -8,6 +8,7 @@ use millrace_model::notification::{Notification, NotificationType, Resource, Tel
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
+use super::pieces::{Piece, Pieces};
 use crate::projection::catalog::{Index, Table};
 use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
 use crate::projection::followed::Followed;
@@ -47,11 +48,18 @@ pub(in crate::projection) static TABLE: Table = Table {
 /// What is to be told and not written yet.
 #[derive(Debug, Default)]
 pub(in crate::projection) struct Rows {
-    new: Vec<Row>,
+    new: New,
     newest: Position,
 }
 
-/// A row as it is written: of a notification, what is not in its columns is packed at once, since many wait.
+/// What is to be written. Of a notification, what is not in its columns is packed at once, since many wait.
+#[derive(Debug, Default)]
+struct New {
+    rows: Vec<Row>,
+    pieces: Pieces,
+}
+
+/// A row as it is written.
 #[derive(Debug)]
 struct Row {
     position: Position,
@@ -59,24 +67,34 @@ struct Row {
     whose: Option<i64>,
     deposit: Option<Position>,
     row: Option<Position>,
-    customer: Option<String>,
-    address: Option<String>,
+    customer: Option<Piece>,
+    address: Option<Piece>,
     kind: NotificationType,
     sequence: u32,
-    packed: Vec<u8>,
+    packed: Piece,
 }
 
-impl Row {
-    fn of(told: Notification, telling: Option<Telling>) -> Self {
-        let packed = packed::pack(&told);
+impl New {
+    fn add(&mut self, told: &Notification, telling: Option<Telling>) {
         let [deposit, row] = [telling.map(|it| it.deposit_began), telling.map(|it| it.row_began)];
         let Notification { id, kind, deposit: _, customer, sequence, position, resource, recorded_at: _ } = told;
-        let address = match resource {
-            Resource::Transaction(transaction) => Some(transaction.row.from),
-            Resource::Desk(_) | Resource::Webhook(_) => None,
+        let (customer, address) = match resource {
+            Resource::Transaction(transaction) => (customer.as_deref(), Some(transaction.row.from.as_str())),
+            Resource::Desk(_) | Resource::Webhook(_) => (customer.as_deref(), None),
         };
-        let whose = customer.as_deref().or(address.as_deref()).map(numbers::of_text);
-        Self { position, id, whose, deposit, row, customer, address, kind, sequence, packed }
+        let pieces = &mut self.pieces;
+        self.rows.push(Row {
+            position: *position,
+            id: *id,
+            whose: customer.or(address).map(numbers::of_text),
+            deposit,
+            row,
+            customer: customer.map(|customer| pieces.add_text(customer)),
+            address: address.map(|address| pieces.add_text(address)),
+            kind: *kind,
+            sequence: *sequence,
+            packed: pieces.add_packed(|bytes| packed::pack(told, bytes)),
+        });
     }
 }
 
@@ -88,32 +106,31 @@ impl Fold for Rows {
     }
 
     fn take_in(&mut self, seen: &Seen<'_>) {
-        let told = match &seen.moved {
-            Some(moved) => moved.told.zip(moved.deposit).map(|((told, telling), deposit)| {
-                let notification = Notification::of_deposit(told, telling, deposit, seen.recorded);
-                Row::of(notification, Some(telling))
-            }),
-            None => Notification::of_desk(seen.recorded).map(|told| Row::of(told, None)),
+        let (told, telling) = match &seen.moved {
+            Some(moved) => match (moved.told, moved.deposit) {
+                (Some((told, telling)), Some(deposit)) => {
+                    (Some(Notification::of_deposit(told, telling, deposit, seen.recorded)), Some(telling))
+                }
+                (_, _) => return,
+            },
+            None => (Notification::of_desk(seen.recorded), None),
         };
-        self.new.extend(told);
+        told.iter().for_each(|told| self.new.add(told, telling));
     }
 
     fn rows_waiting(&self) -> usize {
-        self.new.len()
+        self.new.rows.len()
     }
 
     fn changes(&mut self, _: &Followed) -> Result<Box<dyn Changes>, ViewError> {
-        self.newest = self.new.last().map_or(self.newest, |row| row.position);
-        Ok(Box::new(New(std::mem::take(&mut self.new))))
+        self.newest = self.new.rows.last().map_or(self.newest, |row| row.position);
+        Ok(Box::new(std::mem::take(&mut self.new)))
     }
 
     fn show(&self, _: Position, shown: &mut Shown) {
         shown.newest_notification = Some(self.newest);
     }
 }
-
-/// What is to be written.
-struct New(Vec<Row>);
 
 impl Changes for New {
     fn write(&self, connection: &Connection, table: &str) -> Result<(), ViewError> {
@@ -122,7 +139,8 @@ impl Changes for New {
                  (position, id_high, id_low, deposit, row, customer, address, whose, kind, sequence, packed)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
         ))?;
-        for row in &self.0 {
+        let text = |piece| self.pieces.text(piece);
+        for row in &self.rows {
             let (high, low) = numbers::of_id(row.id);
             insert.execute(params![
                 row.position,
@@ -130,12 +148,12 @@ impl Changes for New {
                 low,
                 row.deposit,
                 row.row,
-                row.customer,
-                row.address,
+                row.customer.as_ref().map(text),
+                row.address.as_ref().map(text),
                 row.whose,
                 row.kind.name(),
                 row.sequence,
-                row.packed,
+                self.pieces.blob(&row.packed),
             ])?;
         }
         Ok(())

@@ -32,13 +32,12 @@ impl Fold for Sums {
 
     fn take_in(&mut self, seen: &Seen<'_>) {
         if let Some(moved) = &seen.moved {
-            if let Some(before) = &moved.counted {
-                self.now.take_away(before);
+            let after = moved.row.map(Summand::of);
+            if moved.counted != after {
+                moved.counted.iter().for_each(|before| self.now.take_away(before));
+                after.iter().for_each(|after| self.now.add(after));
+                self.is_changed = true;
             }
-            if let Some(after) = moved.row {
-                self.now.add(&Summand::of(after));
-            }
-            self.is_changed = true;
         }
         if let Event::Binding(binding::Event::Bound(_)) = &seen.recorded.event {
             self.now.add_addresses(1);
