@@ -14,12 +14,11 @@ use millrace_model::damage::Damage;
 use millrace_model::desk::HaltCause;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use xtra::Mailbox;
 
 use crate::brakes;
 use crate::event_store::{Audit, ReadError, Step, Store, Verified, VerifyError};
 use crate::operations::{OperateError, Operations};
-use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
+use crate::supervision::{Reporter, Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "auditor";
@@ -38,40 +37,11 @@ pub type Audited = watch::Receiver<Option<Verified>>;
 /// Adds the part to the tree; `every` is the pause between two audits.
 pub fn start(tree: &Tree, store: Store, operations: Operations, every: Duration) -> Result<Audited, TreeError> {
     let (audited, seen) = watch::channel(None);
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        store: store.clone(),
-        operations: operations.clone(),
-        every,
-        audited: audited.clone(),
-        seat,
+    tree.add_task(PART, move |report| {
+        let (store, operations) = (store.clone(), operations.clone());
+        Auditor { store, operations, report, findings: Findings::default() }.run(every, audited.clone())
     })?;
     Ok(seen)
-}
-
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    store: Store,
-    operations: Operations,
-    every: Duration,
-    audited: watch::Sender<Option<Verified>>,
-    seat: Incarnation<Self>,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = ();
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let auditor = Auditor {
-            store: self.store.clone(),
-            operations: self.operations.clone(),
-            report: self.seat.report.clone(),
-            findings: Findings::default(),
-        };
-        self.seat.scope.spawn(auditor.run(self.every, self.audited.clone()));
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {}
 }
 
 /// Why the log was not verified to its end.

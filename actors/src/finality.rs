@@ -17,12 +17,11 @@ use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, Position, StreamName};
 use millrace_protocols::payout::{Answer, BytesError, Phase, SignedTransaction, Step};
 use millrace_protocols::wire::skycoin::hash::Txid;
-use xtra::Mailbox;
 
 use crate::deposits::{Deposits, ExecuteError};
 use crate::event_store::ReadError;
 use crate::ports::{PortError, SkyTip, SkycoinWatch};
-use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
+use crate::supervision::{Reporter, Tree, TreeError};
 use blocks::Blocks;
 
 /// The part's name in the tree.
@@ -53,18 +52,11 @@ pub fn start(
     node: Arc<dyn SkycoinWatch>,
     settings: Settings,
 ) -> Result<(), TreeError> {
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| {
-        let (deposits, node, report) = (deposits.clone(), Arc::clone(&node), seat.report);
+    tree.add_task(PART, move |report| {
+        let (deposits, node) = (deposits.clone(), Arc::clone(&node));
         let vigil = Vigil { deposits, node, settings, report, position: 0, tip: None, blocks: Blocks::default() };
-        Actor { vigil: Some(vigil), scope: seat.scope }
+        async move { vigil.run().await.map(|never| match never {}) }
     })
-    .map(|_| ())
-}
-
-/// The actor: its work is one task of its incarnation, and ends with it.
-pub struct Actor {
-    vigil: Option<Vigil>,
-    scope: Scope,
 }
 
 /// Why the watch starts afresh.
@@ -87,20 +79,6 @@ enum Trouble {
     Read(#[from] ReadError),
     #[error(transparent)]
     Execute(#[from] ExecuteError),
-}
-
-impl xtra::Actor for Actor {
-    type Stop = Result<(), FinalityError>;
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let vigil = self.vigil.take().expect("an incarnation starts once");
-        self.scope.spawn(async move { vigil.run().await.map(|never| match never {}) });
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {
-        Ok(())
-    }
 }
 
 struct Vigil {

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
 use crate::exchange::{Exchange, RequestsPerMinute};
-use crate::supervision::{Policy, Tree, TreeError};
+use crate::supervision::{Tree, TreeError};
 
 pub(crate) use claims::Claim;
 use claims::Claims;
@@ -93,7 +93,10 @@ pub fn start(
         Arc::new(Shared { settings, clock, state: Mutex::default(), wanted: Notify::new(), asked: Notify::new() });
     let market = Market { shared };
     let watched = market.clone();
-    tree.add(PART, Policy::permanent(), move |seat| watch::Actor::new(watched.clone(), Arc::clone(&exchange), seat))?;
+    tree.add_task(PART, move |report| {
+        let (market, exchange) = (watched.clone(), Arc::clone(&exchange));
+        async move { market.watch(&*exchange, &report).await }
+    })?;
     Ok(market)
 }
 

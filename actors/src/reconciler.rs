@@ -22,7 +22,6 @@ use millrace_model::reconciliation::{ASKED, Comparison, Suspects};
 use millrace_model::spend::Spend;
 use millrace_model::stray::StrayOrder;
 use tokio::sync::watch;
-use xtra::Mailbox;
 
 use crate::clock::Clock;
 use crate::deposits::Deposits;
@@ -30,7 +29,7 @@ use crate::exchange::Exchange;
 use crate::operations::Operations;
 use crate::ports::SkycoinWatch;
 use crate::projection::Views;
-use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
+use crate::supervision::{Reporter, Tree, TreeError};
 
 use orders::Orders;
 use place::{Books, Outcome};
@@ -123,46 +122,9 @@ pub fn start(
     settings: Settings,
     compared: watch::Sender<Vec<Compared>>,
 ) -> Result<(), TreeError> {
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        inside: inside.clone(),
-        outside: outside.clone(),
-        settings,
-        compared: compared.clone(),
-        seat,
-    })?;
-    Ok(())
-}
-
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    inside: Inside,
-    outside: Outside,
-    settings: Settings,
-    compared: watch::Sender<Vec<Compared>>,
-    seat: Incarnation<Self>,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = ();
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let Inside { deposits, operations, .. } = &self.inside;
-        let (deposits, operations) = (deposits.clone(), operations.clone());
-        let (skycoin, confirmations) = (self.outside.skycoin.clone(), self.settings.confirmations);
-        let reconciler = Reconciler {
-            books: Books::new(self.inside.clone(), self.settings.openings),
-            orders: self.outside.exchange.clone().map(|exchange| Orders::new(deposits.clone(), exchange)),
-            spends: Spends::new(deposits, operations, skycoin, confirmations),
-            outside: self.outside.clone(),
-            every: self.settings.every,
-            compared: self.compared.clone(),
-            report: self.seat.report.clone(),
-        };
-        self.seat.scope.spawn(async move { reconciler.run().await });
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {}
+    tree.add_task(PART, move |report| {
+        Reconciler::new(inside.clone(), outside.clone(), settings, compared.clone(), report).run()
+    })
 }
 
 struct Reconciler {
@@ -177,6 +139,21 @@ struct Reconciler {
 }
 
 impl Reconciler {
+    fn new(
+        inside: Inside,
+        outside: Outside,
+        settings: Settings,
+        compared: watch::Sender<Vec<Compared>>,
+        report: Reporter,
+    ) -> Self {
+        let (deposits, operations) = (inside.deposits.clone(), inside.operations.clone());
+        let exchange = outside.exchange.clone();
+        let orders = exchange.map(|exchange| Orders::new(deposits.clone(), exchange));
+        let spends = Spends::new(deposits, operations, outside.skycoin.clone(), settings.confirmations);
+        let books = Books::new(inside, settings.openings);
+        Self { books, orders, spends, outside, every: settings.every, compared, report }
+    }
+
     async fn run(mut self) {
         self.books.inside.deposits.store().ready_for(&self.report).await;
         let mut suspects = Suspects::default();

@@ -33,7 +33,6 @@ use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Position, StreamName, Version};
 use millrace_protocols::chain_watch::{Answer, Ask, Outcome, Rules, Start, Watch};
 use tokio::sync::watch;
-use xtra::Mailbox;
 
 use crate::binder::AddressSource;
 use crate::canary::{self, Canary};
@@ -41,7 +40,7 @@ use crate::deposits::{Deposits, Tracked, progress};
 use crate::event_store::{Append, AppendError, Committed, Epoch, Expected, Origin, ReadError, Reader, Write};
 use crate::past::Horizon;
 use crate::ports::{BitcoinNode, Ids, PortError};
-use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
+use crate::supervision::{Reporter, Tree, TreeError};
 use addresses::Addresses;
 use ripening::Ripening;
 use sightings::Sightings;
@@ -98,10 +97,9 @@ pub fn start(
     let tip = Arc::new(watch::Sender::new(None));
     let seen = tip.subscribe();
     let outside = Outside { settings, node, ids, deposits, tip };
-    tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
-        outside: outside.clone(),
-        report: incarnation.report,
-        scope: incarnation.scope,
+    tree.add_task(PART, move |report| {
+        let outside = outside.clone();
+        async move { Scanner::load(outside, report).await?.run().await.map(|never| match never {}) }
     })?;
     Ok(seen)
 }
@@ -114,27 +112,6 @@ struct Outside {
     ids: Arc<dyn Ids>,
     deposits: Deposits,
     tip: Arc<watch::Sender<Option<u64>>>,
-}
-
-/// The actor: its work is one task of its incarnation. It asks the store.
-pub struct Actor {
-    outside: Outside,
-    report: Reporter,
-    scope: Scope,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = Result<(), ScannerError>;
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let (outside, report) = (self.outside.clone(), self.report.clone());
-        self.scope.spawn(async move { Scanner::load(outside, report).await?.run().await.map(|never| match never {}) });
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {
-        Ok(())
-    }
 }
 
 /// Why the scanner starts afresh.

@@ -10,11 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use xtra::Mailbox;
 
 use crate::clock::Clock;
 use crate::event_store::{AppendError, Execution, ReadError, Store};
-use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
+use crate::supervision::{Reporter, Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "sealer";
@@ -36,28 +35,7 @@ pub struct Settings {
 
 /// Adds the part to the tree.
 pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<(), TreeError> {
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        sealer: Sealer { store: store.clone(), settings: settings.clone(), report: seat.report.clone() },
-        seat,
-    })
-    .map(drop)
-}
-
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    sealer: Sealer,
-    seat: Incarnation<Self>,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = ();
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        self.seat.scope.spawn(self.sealer.clone().run());
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {}
+    tree.add_task(PART, move |report| Sealer { store: store.clone(), settings: settings.clone(), report }.run())
 }
 
 /// Why a segment was not made.
@@ -69,7 +47,6 @@ enum Obstacle {
     NotKept(#[from] AppendError),
 }
 
-#[derive(Clone)]
 struct Sealer {
     store: Store,
     settings: Settings,

@@ -12,11 +12,10 @@ use millrace_protocols::payout::Shortage;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use millrace_protocols::wire::skycoin::rest::Funds;
 use tokio::sync::watch;
-use xtra::Mailbox;
 
 use crate::clock::Clock;
 use crate::ports::{PortError, SkycoinWatch};
-use crate::supervision::{Incarnation, Policy, Reporter, Tree, TreeError};
+use crate::supervision::{Reporter, Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "stock";
@@ -84,44 +83,12 @@ pub fn start(
     let (readings, seen) = watch::channel(None);
     let stock = Stock { seen, address: Arc::default(), minimum_hours: settings.minimum_hours };
     let address = Arc::clone(&stock.address);
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        node: Arc::clone(&node),
-        clock: Arc::clone(&clock),
-        settings,
-        readings: readings.clone(),
-        address: Arc::clone(&address),
-        seat,
+    tree.add_task(PART, move |report| {
+        let (node, clock, address) = (Arc::clone(&node), Arc::clone(&clock), Arc::clone(&address));
+        let watch = Watch { node, clock, settings, readings: readings.clone(), address, report };
+        async move { watch.run().await }
     })?;
     Ok(stock)
-}
-
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    node: Arc<dyn SkycoinWatch>,
-    clock: Arc<dyn Clock>,
-    settings: Settings,
-    readings: watch::Sender<Option<Reading>>,
-    address: Arc<OnceLock<SkyAddress>>,
-    seat: Incarnation<Self>,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = ();
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let watch = Watch {
-            node: Arc::clone(&self.node),
-            clock: Arc::clone(&self.clock),
-            settings: self.settings,
-            readings: self.readings.clone(),
-            address: Arc::clone(&self.address),
-            report: self.seat.report.clone(),
-        };
-        self.seat.scope.spawn(async move { watch.run().await });
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {}
 }
 
 struct Watch {

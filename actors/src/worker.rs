@@ -24,14 +24,13 @@ use millrace_model::ids::{DepositId, Position, StreamName};
 use tokio::task::coop::{consume_budget, unconstrained};
 use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
-use xtra::Mailbox;
 
 use blame::Blame;
 
 use crate::canary::{self, Canary};
 use crate::deposits::{Deposits, Tracked};
 use crate::event_store::ReadError;
-use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
+use crate::supervision::{Reporter, Tree, TreeError};
 
 /// How many events are read at once.
 const PAGE_EVENTS_MAX: usize = 2_048;
@@ -71,23 +70,14 @@ pub fn start<D: Duty>(
     mut duty: impl FnMut(Reporter) -> D + Send + 'static,
 ) -> Result<(), TreeError> {
     let blame = Blame::default();
-    tree.add(name, Policy::permanent(), move |incarnation: Incarnation<Actor<D>>| Actor {
-        duty: Some(duty(incarnation.report.clone())),
-        deposits: deposits.clone(),
-        blame: blame.clone(),
-        report: incarnation.report,
-        scope: incarnation.scope,
+    tree.add_task(name, move |report| {
+        let (duty, deposits, blame) = (duty(report.clone()), deposits.clone(), blame.clone());
+        async move {
+            deposits.store().ready_for(&report).await;
+            blame.tell(&report);
+            Worker::new(deposits, duty, blame).run().await.map(|never| match never {})
+        }
     })
-    .map(|_| ())
-}
-
-/// The actor: its work is one task of its incarnation, and ends with it.
-pub struct Actor<D> {
-    duty: Option<D>,
-    deposits: Deposits,
-    blame: Blame,
-    report: Reporter,
-    scope: Scope,
 }
 
 /// Why a worker starts afresh.
@@ -102,25 +92,6 @@ pub enum WorkerError {
     /// The log's bell is gone.
     #[error("the event store is gone")]
     StoreGone,
-}
-
-impl<D: Duty> xtra::Actor for Actor<D> {
-    type Stop = Result<(), WorkerError>;
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let duty = self.duty.take().expect("an incarnation starts once");
-        let (deposits, blame, report) = (self.deposits.clone(), self.blame.clone(), self.report.clone());
-        self.scope.spawn(async move {
-            deposits.store().ready_for(&report).await;
-            blame.tell(&report);
-            Worker::new(deposits, duty, blame).run().await.map(|never| match never {})
-        });
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {
-        Ok(())
-    }
 }
 
 struct Worker<D> {

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use millrace_protocols::wire::c2cx::CallError;
 use tokio::time::{Instant, sleep, timeout};
-use xtra::Mailbox;
 
 use super::{Market, Seen, Watching, unix_ms};
 use crate::exchange::Exchange;
-use crate::supervision::{Incarnation, Reporter};
+use crate::supervision::Reporter;
 
 /// Between two readings is at least this.
 const GAP: Duration = Duration::from_millis(20);
@@ -22,34 +21,8 @@ const ROUND_WITHIN: Duration = Duration::from_secs(30);
 /// The kind of trouble that is reported.
 const TROUBLE: &str = "c2cx";
 
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    market: Market,
-    exchange: Arc<dyn Exchange>,
-    seat: Incarnation<Self>,
-}
-
-impl Actor {
-    pub(super) fn new(market: Market, exchange: Arc<dyn Exchange>, seat: Incarnation<Self>) -> Self {
-        Self { market, exchange, seat }
-    }
-}
-
-impl xtra::Actor for Actor {
-    type Stop = ();
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let (market, exchange) = (self.market.clone(), Arc::clone(&self.exchange));
-        let report = self.seat.report.clone();
-        self.seat.scope.spawn(async move { market.watch(&*exchange, &report).await });
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {}
-}
-
 impl Market {
-    async fn watch(&self, exchange: &dyn Exchange, report: &Reporter) {
+    pub(super) async fn watch(&self, exchange: &dyn Exchange, report: &Reporter) {
         let settings = self.shared.settings;
         let mut failures = 0;
         if settings.watching == Watching::WhenAsked {

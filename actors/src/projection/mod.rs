@@ -38,10 +38,9 @@ use std::time::Duration;
 
 use millrace_model::ids::Position;
 use tokio::task::JoinHandle;
-use xtra::Mailbox;
 
 use crate::event_store::{OpenError, ReadError, Reader, Store};
-use crate::supervision::{Incarnation, Policy, Reporter, Scope, Tree, TreeError};
+use crate::supervision::{Reporter, Tree, TreeError};
 
 use background::in_the_background;
 pub use board::{Asked, ProjectionStatus, Rebuild};
@@ -74,21 +73,13 @@ const REBUILDING: &str = "rebuilding";
 
 /// Adds the projection to the tree.
 pub fn start(tree: &Tree, store: Store, views: Views) -> Result<(), TreeError> {
-    tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
-        store: store.clone(),
-        views: views.clone(),
-        report: incarnation.report,
-        scope: incarnation.scope,
+    tree.add_task(PART, move |report| {
+        let (store, views) = (store.clone(), views.clone());
+        async move {
+            store.ready_for(&report).await;
+            Work { store, views, report, stale: Vec::new() }.run().await.map(|never| match never {})
+        }
     })
-    .map(|_| ())
-}
-
-/// The actor: its work is one task of its incarnation, and ends with it.
-pub struct Actor {
-    store: Store,
-    views: Views,
-    report: Reporter,
-    scope: Scope,
 }
 
 /// Why the projection starts afresh, or a projection is not made.
@@ -106,23 +97,6 @@ pub enum ProjectionError {
     /// The log's bell is gone.
     #[error("the event store is gone")]
     StoreGone,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = Result<(), ProjectionError>;
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let (store, views, report) = (self.store.clone(), self.views.clone(), self.report.clone());
-        self.scope.spawn(async move {
-            store.ready_for(&report).await;
-            Work { store, views, report, stale: Vec::new() }.run().await.map(|never| match never {})
-        });
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {
-        Ok(())
-    }
 }
 
 /// What an incarnation does.

@@ -10,11 +10,10 @@ use millrace_model::ids::Position;
 use millrace_model::overview::Overview;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use xtra::Mailbox;
 
 use super::{Stations, fold_on};
 use crate::event_store::{OpenError, ReadError, Reader, Store};
-use crate::supervision::{Incarnation, Policy, Tree, TreeError};
+use crate::supervision::{Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "stations";
@@ -31,34 +30,14 @@ pub type Kept = watch::Receiver<Option<Position>>;
 /// Adds the part to the tree.
 pub fn start(tree: &Tree, store: Store, stations: Stations) -> Result<Kept, TreeError> {
     let (kept, seen) = watch::channel(None);
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        keeper: Keeper { store: store.clone(), stations: stations.clone() },
-        kept: kept.clone(),
-        seat,
-    })?;
-    Ok(seen)
-}
-
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    keeper: Keeper,
-    kept: watch::Sender<Option<Position>>,
-    seat: Incarnation<Self>,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = ();
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        let (keeper, kept, report) = (self.keeper.clone(), self.kept.clone(), self.seat.report.clone());
-        self.seat.scope.spawn(async move {
+    tree.add_task(PART, move |report| {
+        let (keeper, kept) = (Keeper { store: store.clone(), stations: stations.clone() }, kept.clone());
+        async move {
             keeper.store.ready_for(&report).await;
             keeper.run(&kept).await;
-        });
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {}
+        }
+    })?;
+    Ok(seen)
 }
 
 /// Why no more stations are made for now.

@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use millrace_model::ids::Hash32;
 use millrace_model::subscription::{Command, Ending, Kept, Unserved};
-use xtra::Mailbox;
 
 use super::{Known, OF_A_CUSTOMER_MAX, SUBSCRIPTIONS_MAX, Service, SubscribeError, Subscriptions, endpoint};
 use crate::event_store::Store;
-use crate::supervision::{Incarnation, Policy, Tree, TreeError};
+use crate::supervision::{Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "endings";
@@ -29,45 +28,23 @@ const AT_ONCE_MAX: usize = 64;
 
 /// Adds the part to the tree.
 pub fn start(tree: &Tree, store: Store, subscriptions: Subscriptions, kept: Kept) -> Result<(), TreeError> {
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        store: store.clone(),
-        subscriptions: subscriptions.clone(),
-        kept,
-        seat,
+    tree.add_task(PART, move |report| {
+        let (store, subscriptions) = (store.clone(), subscriptions.clone());
+        async move {
+            store.ready_for(&report).await;
+            run(&subscriptions, kept).await;
+        }
     })
-    .map(drop)
 }
 
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    store: Store,
-    subscriptions: Subscriptions,
-    kept: Kept,
-    seat: Incarnation<Self>,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = Result<(), String>;
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        self.store.ready_for(&self.seat.report).await;
-        self.seat.scope.spawn(run(self.subscriptions.clone(), self.kept));
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {
-        Ok(())
-    }
-}
-
-async fn run(subscriptions: Subscriptions, kept: Kept) -> Result<(), String> {
-    sweep(&subscriptions).await;
+async fn run(subscriptions: &Subscriptions, kept: Kept) {
+    sweep(subscriptions).await;
     tokio::time::sleep(FIRST_AFTER).await;
     loop {
-        if let Err(error) = end_all(&subscriptions, kept).await {
+        if let Err(error) = end_all(subscriptions, kept).await {
             tracing::warn!(%error, "subscriptions whose time has come stand for another while");
         }
-        sweep(&subscriptions).await;
+        sweep(subscriptions).await;
         tokio::time::sleep(EVERY).await;
     }
 }

@@ -21,7 +21,6 @@ use millrace_protocols::webhook::challenge::{Form, Secret};
 use rand::RngCore;
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
-use xtra::Mailbox;
 
 use super::endpoint::Endpoint;
 use super::{Known, List, SubscribeError, Subscriptions};
@@ -29,7 +28,7 @@ use crate::clock::Clock;
 use crate::delivery::address::Target;
 use crate::delivery::client::{Client, Line, SystemResolver};
 use crate::event_store::Store;
-use crate::supervision::{Incarnation, Policy, Tree, TreeError};
+use crate::supervision::{Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "ownership";
@@ -55,36 +54,13 @@ pub struct Settings {
 
 /// Adds the part to the tree.
 pub fn start(tree: &Tree, store: Store, subscriptions: Subscriptions, settings: Settings) -> Result<(), TreeError> {
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        store: store.clone(),
-        subscriptions: subscriptions.clone(),
-        settings: settings.clone(),
-        seat,
+    tree.add_task(PART, move |report| {
+        let (store, asker) = (store.clone(), Asker::new(subscriptions.clone(), settings.clone()));
+        async move {
+            store.ready_for(&report).await;
+            asker.run().await
+        }
     })
-    .map(drop)
-}
-
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    store: Store,
-    subscriptions: Subscriptions,
-    settings: Settings,
-    seat: Incarnation<Self>,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = Result<(), String>;
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        self.store.ready_for(&self.seat.report).await;
-        let asker = Asker::new(self.subscriptions.clone(), self.settings.clone());
-        self.seat.scope.spawn(asker.run());
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {
-        Ok(())
-    }
 }
 
 /// One that is asked.

@@ -21,7 +21,7 @@ use crate::delivery::sinks::destination::{Destination, DestinationError};
 pub const CONFIRM_WITHIN_S: u64 = 3_600;
 /// How far ahead of the clock a code may be: the clock may have been set back since, in seconds.
 const AHEAD_S: u64 = 60;
-/// After so many wrong codes a subscription takes no more of them until the next start.
+/// After so many wrong codes a subscription is confirmed by none until the next start.
 const WRONG_CODES_MAX: u32 = 10;
 /// How many subscriptions of one address, whoever asked for them, wait for their answer, or did within a day.
 const UNANSWERED_OF_AN_ADDRESS_MAX: usize = 3;
@@ -66,19 +66,17 @@ impl Subscriptions {
 impl Service {
     pub(super) async fn register(&self, customer: Hash32, address: String) -> Done {
         let address = self.person(&address)?;
-        if let Some(known) = self.registered(customer, &address) {
-            match (&known.subscription.stopped, known.subscription.proof) {
-                (Some(Stopped::Unproved | Stopped::Disabled { .. }), _) => {
-                    self.execute(known.subscription.id, Command::Unsubscribe { why: Ending::Wanted }).await?;
-                }
-                (None, Proof::Missing { .. }) => {
-                    self.unasked.renew(known.subscription.id);
-                    return Ok(known);
-                }
-                (None | Some(Stopped::Paused), _) => return Ok(known),
+        let registered = self.registered(customer, &address);
+        if let Some(known) = registered.as_ref().filter(|known| !is_to_begin_anew(known)) {
+            if known.subscription.stopped.is_none() && is_unproved(known) {
+                self.unasked.renew(known.subscription.id);
             }
+            return Ok(Arc::clone(known));
         }
         self.refuse_flooding(&address)?;
+        if let Some(stopped) = registered {
+            self.execute(stopped.subscription.id, Command::Unsubscribe { why: Ending::Wanted }).await?;
+        }
         self.find_place(Some(customer)).await?;
         let endpoint = Endpoint::new(address.clone(), new_secret());
         let known = self.begin(Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved }).await?;
@@ -89,21 +87,30 @@ impl Service {
 
     pub(super) async fn answer(&self, id: SubscriptionId, purpose: Purpose, code: &str) -> Done {
         let list = self.book.list();
-        let known = list.get(&id).ok_or(SubscribeError::WrongCode)?;
-        if self.wrong_codes.are_too_many(id) {
-            return Err(SubscribeError::WrongCode);
-        }
+        let Some(known) = list.get(&id) else { return self.over(id, purpose).await };
+        let command = match purpose {
+            Purpose::Confirm if self.wrong_codes.are_too_many(id) => return Err(SubscribeError::WrongCode),
+            Purpose::Confirm => Command::ProveOwnership { of: known.subscription.sealed_hash() },
+            // Whoever guesses codes keeps nobody from leaving.
+            Purpose::Leave => Command::Unsubscribe { why: Ending::Wanted },
+        };
         if !self.is_right(known, purpose, code) {
             self.wrong_codes.count(id);
             return Err(SubscribeError::WrongCode);
         }
-        let command = match purpose {
-            Purpose::Confirm => Command::ProveOwnership { of: known.subscription.sealed_hash() },
-            Purpose::Leave => Command::Unsubscribe { why: Ending::Wanted },
-        };
         let done = self.execute(id, command).await?;
         self.questions.confirm(id);
         Ok(done)
+    }
+
+    /// Whoever leaves again has left; his code cannot be told from another any more, since its key is destroyed.
+    async fn over(&self, id: SubscriptionId, purpose: Purpose) -> Done {
+        let known = match purpose {
+            Purpose::Leave => self.book.look_up(id).await?,
+            Purpose::Confirm => None,
+        };
+        let ended = known.filter(|known| known.subscription.ended.is_some());
+        ended.ok_or(SubscribeError::WrongCode)
     }
 
     fn is_right(&self, known: &Known, purpose: Purpose, code: &str) -> bool {
@@ -153,18 +160,25 @@ impl Service {
     /// while, too: otherwise whoever makes room for another one could have the same mailbox asked for ever.
     fn refuse_flooding(&self, address: &str) -> Result<(), SubscribeError> {
         let list = self.book.list();
-        // What is set aside is asked nothing.
-        let is_unproved =
-            |known: &Known| known.unreadable.is_none() && matches!(known.subscription.proof, Proof::Missing { .. });
         let whose = whose(address);
         let is_his = |known: &Known| known.endpoint.as_ref().is_ok_and(|other| asked::whose(&other.url) == whose);
-        let waits = |known: &&Arc<Known>| is_unproved(known) && is_his(known);
+        // What is set aside is asked nothing.
+        let waits = |known: &&Arc<Known>| known.unreadable.is_none() && is_unproved(known) && is_his(known);
         let lately = self.questions.registered_at(address, self.clock.now());
         if lately.max(list.values().filter(waits).count()) >= UNANSWERED_OF_AN_ADDRESS_MAX {
             return Err(SubscribeError::AddressFull);
         }
         Ok(())
     }
+}
+
+/// Nothing is sent to it any more before somebody says so anew.
+fn is_to_begin_anew(known: &Known) -> bool {
+    matches!(known.subscription.stopped, Some(Stopped::Unproved | Stopped::Disabled { .. }))
+}
+
+fn is_unproved(known: &Known) -> bool {
+    matches!(known.subscription.proof, Proof::Missing { .. })
 }
 
 fn leads_to(known: &Known, address: &str) -> bool {

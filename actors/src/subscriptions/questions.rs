@@ -21,7 +21,6 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
-use xtra::Mailbox;
 
 use super::{Known, SubscribeError, Subscriptions};
 use crate::clock::Clock;
@@ -29,7 +28,7 @@ use crate::delivery::sinks::Ended;
 use crate::delivery::sinks::destination::Destination;
 use crate::delivery::sinks::people::tell;
 use crate::event_store::Store;
-use crate::supervision::{Incarnation, Policy, Tree, TreeError};
+use crate::supervision::{Tree, TreeError};
 
 /// The part's name in the tree.
 pub const PART: &str = "questions";
@@ -57,36 +56,13 @@ pub struct Settings {
 
 /// Adds the part to the tree.
 pub fn start(tree: &Tree, store: Store, subscriptions: Subscriptions, settings: Settings) -> Result<(), TreeError> {
-    tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
-        store: store.clone(),
-        subscriptions: subscriptions.clone(),
-        settings: settings.clone(),
-        seat,
+    tree.add_task(PART, move |report| {
+        let (store, asker) = (store.clone(), Asker::new(subscriptions.clone(), settings.clone()));
+        async move {
+            store.ready_for(&report).await;
+            asker.run().await
+        }
     })
-    .map(drop)
-}
-
-/// The actor: its work is one task of its incarnation.
-pub struct Actor {
-    store: Store,
-    subscriptions: Subscriptions,
-    settings: Settings,
-    seat: Incarnation<Self>,
-}
-
-impl xtra::Actor for Actor {
-    type Stop = Result<(), String>;
-
-    async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
-        self.store.ready_for(&self.seat.report).await;
-        let asker = Asker::new(self.subscriptions.clone(), self.settings.clone());
-        self.seat.scope.spawn(asker.run());
-        Ok(())
-    }
-
-    async fn stopped(self) -> Self::Stop {
-        Ok(())
-    }
 }
 
 /// A question that waits.

@@ -5,6 +5,8 @@
 //! panic net. The [`Address`] stays the same through all of them. Giving up is a state the operator can see and
 //! lift ([`State::Down`], [`Tree::start`]), never the end of the process.
 //!
+//! A part that nobody asks anything is one task: [`Tree::add_task`] makes an actor of it.
+//!
 //! xtra's traps decide the shape: a mailbox is never cloned (the clone's unread broadcasts pile up), a pending
 //! receive is never dropped (the message that just landed would go with it), tasks are bound to the incarnation and
 //! not to the mailbox (they would pile up over restarts), and nobody sends without a deadline (a cycle of asks, or
@@ -63,6 +65,7 @@ mod inbox;
 mod plan;
 mod policy;
 mod scope;
+mod task;
 mod tree;
 
 #[cfg(test)]

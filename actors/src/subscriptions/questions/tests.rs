@@ -166,6 +166,39 @@ async fn nobody_tries_codes_for_ever() {
 }
 
 #[tokio::test]
+async fn who_leaves_may_say_so_again_and_no_guesses_keep_him() {
+    let desk = Desk::start(vec![]).await;
+    let known = desk.register(ADDRESS).await.unwrap();
+    let (id, signer) = (known.subscription.id, known.endpoint.as_ref().unwrap().signer(desk.clock.now()).unwrap());
+    for _ in 0..10 {
+        assert!(desk.answer(id, Purpose::Leave, "1.AAAAAAAAAAAAAAAAAAAAAA").await.is_err());
+    }
+    let leave = code(&signer, Purpose::Leave, &id.0.hyphenated().to_string(), 1).unwrap();
+    assert!(!desk.answer(id, Purpose::Leave, &leave).await.unwrap());
+    desk.until(|list| list.is_empty()).await;
+    let stored = desk.store.head();
+    assert!(!desk.answer(id, Purpose::Leave, &leave).await.unwrap(), "the link is followed a second time");
+    let refused = desk.answer(id, Purpose::Confirm, &leave).await;
+    assert!(matches!(refused, Err(SubscribeError::WrongCode)), "{refused:?}");
+    assert_eq!(desk.store.head(), stored);
+}
+
+#[tokio::test]
+async fn a_registration_that_stopped_outlives_one_that_is_refused() {
+    let desk = Desk::start(vec![]).await;
+    let id = desk.register(ADDRESS).await.unwrap().subscription.id;
+    let code = code_in(&desk.letters(1).await[0]);
+    assert!(desk.answer(id, Purpose::Confirm, &code).await.unwrap());
+    desk.subscriptions.execute(id, Command::DisableDelivery { why: Disabling::Gone }).await.unwrap();
+    for number in 0..3 {
+        desk.subscriptions.register(Hash32([number; 32]), ADDRESS.to_owned()).await.unwrap();
+    }
+    let refused = desk.register(ADDRESS).await;
+    assert!(matches!(refused, Err(SubscribeError::AddressFull)), "{refused:?}");
+    assert!(desk.subscriptions.list().unwrap().contains_key(&id));
+}
+
+#[tokio::test]
 async fn a_code_outlives_a_restart_and_a_restart_asks_nobody() {
     let desk = Desk::start(vec![]).await;
     let id = desk.register(ADDRESS).await.unwrap().subscription.id;

@@ -150,3 +150,23 @@ async fn a_part_of_the_tree_lives_on_when_nobody_holds_its_address() {
     assert!(running(&tree, "probe").await.is_well());
     assert_eq!(world.born.load(Ordering::SeqCst), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_is_one_task_starts_anew_when_that_fails_and_not_when_it_is_done() {
+    let ((tree, _), begun) = (tree(), Arc::new(AtomicUsize::new(0)));
+    let counted = Arc::clone(&begun);
+    let task = move |_| {
+        let number = counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            match number {
+                0 => Err("no luck"),
+                1 => panic!("worse"),
+                _ => Ok(()),
+            }
+        }
+    };
+    tree.add_task("task", task).unwrap();
+    let health = until(&tree, "task", |health| health.restarts == 2 && health.state == State::Running).await;
+    assert!(health.last_error.is_some_and(|error| error.text.contains("worse")));
+    assert_eq!(begun.load(Ordering::SeqCst), 3);
+}
