@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use millrace_model::event::Recorded;
@@ -79,7 +79,7 @@ struct Worker<T> {
     /// Gone when nobody wants any more.
     pages: Option<Receiver<Result<Vec<T>, ReadError>>>,
     /// Takes back pages that nobody needs any more: memory is given up fastest by the thread that asked for it.
-    spent: Sender<Vec<T>>,
+    spent: SyncSender<Vec<T>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -179,8 +179,8 @@ impl<T> Scan<T> {
     pub fn take_back(&self, page: Vec<T>) {
         if let Source::Threads { threads, turn } = &self.source {
             let before = (turn + threads.len() - 1) % threads.len();
-            // One that has read its share takes nothing any more.
-            let _ = threads[before].spent.send(page);
+            // One that is busy, or has read its share, takes nothing: then it is given up here.
+            let _ = threads[before].spent.try_send(page);
         }
     }
 
@@ -208,7 +208,7 @@ impl<T: Send + 'static> Worker<T> {
         share: impl Iterator<Item = (Position, Position)> + Send + 'static,
     ) -> Self {
         let (sender, receiver): (SyncSender<_>, _) = sync_channel(WAITING_MAX);
-        let (spent, taken_back) = channel();
+        let (spent, taken_back) = sync_channel(WAITING_MAX + 2);
         let thread = std::thread::spawn(move || {
             for range in share {
                 taken_back.try_iter().for_each(drop);
