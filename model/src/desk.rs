@@ -229,7 +229,8 @@ impl fmt::Display for HaltCause {
             }
             Self::StraySpends { spends } => {
                 f.write_str("transactions that are no payouts spent from the hot wallet")?;
-                spends.iter().try_for_each(|spend| write!(f, "; {spend}"))
+                spends.iter().try_for_each(|spend| write!(f, "; {spend}"))?;
+                f.write_str("; where the log is damaged, such a transaction may be a payout that it has lost")
             }
         }
     }

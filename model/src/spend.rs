@@ -165,7 +165,8 @@ mod tests {
         assert_eq!(text, stored);
         assert_eq!(&serde_json::from_str::<Halted>(&text).unwrap(), halted);
         let said = format!(
-            "transactions that are no payouts spent from the hot wallet; transaction {name} in block 7 took 3.000000 SKY"
+            "transactions that are no payouts spent from the hot wallet; transaction {name} in block 7 took 3.000000 SKY; \
+             where the log is damaged, such a transaction may be a payout that it has lost"
         );
         assert_eq!(halted.cause.to_string(), said);
     }

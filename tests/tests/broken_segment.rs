@@ -134,6 +134,7 @@ async fn a_desk_whose_log_has_a_broken_segment_says_which_and_goes_on_with_every
     // The chain knows of a payout that the log has lost: the desk cannot know that it was its own.
     is_halted_for(&desk, "transactions that are no payouts spent from the hot wallet").await?;
     assert!(books_of(&desk, &waiting).await?.is_empty(), "nothing left it in between");
+    is_halted_for(&desk, "where the log is damaged, such a transaction may be a payout that it has lost").await?;
     desk.command(&["resume", "it is the payout that was lost"]).await?;
     switch_sends(&desk, "on").await?;
     desk.pay(&desk.bind(&later).await?, "0.02").await?;

@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use millrace_actors::projection::{Projection, compare, rebuild};
 use millrace_model::ids::Position;
-use millrace_tests::drawn_log::Drawing;
+use millrace_tests::drawn_log::{Drawing, draw, seal};
 use millrace_tests::followed_log::FollowedLog;
 use millrace_tests::seed;
+use millrace_tests::tampering::damage;
 use rand::Rng;
 use rand::rngs::SmallRng;
 use rusqlite::Connection;
@@ -97,5 +98,31 @@ fn what_was_followed_in_any_steps_is_what_is_made_of_the_whole_log() -> Result<(
         let head = runtime.block_on(live(folder.path(), drawn_from))?;
         is_as_made_anew(folder.path(), head, drawn_from)?;
     }
+    Ok(())
+}
+
+/// O7: it is there, with what is known of it. Of the first segment most deposits have ended, so that only it had their beginnings.
+#[test]
+fn a_deposit_whose_beginning_a_broken_segment_took_is_listed_and_shown_to_nobody() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let [log, views] = ["log.db", "views.db"].map(|name| folder.path().join(name));
+    draw(&log, 3 * 512, 9)?;
+    seal(&log)?;
+    let counted = |condition: &str| -> Result<u64> {
+        let sql = format!("SELECT count(*) FROM deposits WHERE {condition}");
+        Ok(Connection::open(&views)?.query_row(&sql, [], |row| row.get(0))?)
+    };
+    let without =
+        "status = 'unreadable' AND target IS NULL AND address = '' AND body ->> '$.unreadable.position' = seq";
+    rebuild((&log, &views), &Projection::ALL, &mut |_| {})?;
+    let (deposits, before) = (counted("true")?, counted(without)?);
+    damage(folder.path(), "UPDATE segments SET events = zeroblob(length(events)) WHERE first = 1")?;
+    let head = rebuild((&log, &views), &Projection::ALL, &mut |_| {})?;
+    let (listed, lost) = (counted("true")?, counted(without)?);
+    ensure!(
+        (listed, before) == (deposits, 0) && lost > 0,
+        "{listed} of {deposits} are listed, {lost} without beginning"
+    );
+    ensure!(compare((&log, &views), &Projection::ALL, &mut |_| {})? == Ok(head));
     Ok(())
 }

@@ -1,13 +1,18 @@
-//! A desk that is started on the log of a newer version.
+//! A desk that is started on the log of a newer version, and whoever only looks at one.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use millrace_actors::event_store::{Log, NewerSegment, OpenError, Reader};
+use millrace_actors::projection::{Projection, rebuild};
 use millrace_model::ids::Hash32;
 use millrace_tests::desk::{Desk, books_of, fresh_target};
+use millrace_tests::drawn_log::{draw, seal};
 use millrace_tests::operator::OperatorApi;
-use millrace_tests::tampering::{rename_back, rename_by_newer};
+use millrace_tests::tampering::{damage, rename_back, rename_by_newer};
 use rusqlite::Connection;
+use tempfile::TempDir;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -127,5 +132,54 @@ async fn a_log_with_a_newer_kind_of_event_is_shown_and_left_alone_until_its_vers
     }
     let page = text_of(&desk, "/").await.context("the page")?;
     ensure!(!page.contains("newer version"), "{page}");
+    Ok(())
+}
+
+/// A log of three segments, two of them sealed, and what is done to the second.
+fn sealed_log(done: &str) -> Result<(TempDir, PathBuf)> {
+    let folder = tempfile::tempdir()?;
+    let log = folder.path().join("log.db");
+    draw(&log, 3 * 512, 8)?;
+    seal(&log)?;
+    damage(folder.path(), &format!("UPDATE segments SET {done} WHERE first = 513"))?;
+    Ok((folder, log))
+}
+
+fn refusal(opened: Result<impl Sized, OpenError>) -> Result<String> {
+    let error = opened.err().context("it was opened")?;
+    let segment = NewerSegment { first: 513, format: 3 };
+    ensure!(matches!(&error, OpenError::NewerSegment { segment: found, .. } if *found == segment), "{error}");
+    Ok(error.to_string())
+}
+
+/// What lies in the file of a log that nobody has open.
+fn bytes(log: &Path) -> Result<Vec<u8>> {
+    Ok(std::fs::read(log)?)
+}
+
+/// O8: nobody takes for lost what only a newer version's segment has: the log is refused, to be written and to be read.
+#[test]
+fn a_log_with_a_newer_segment_is_refused_and_left_as_it_is() -> Result<()> {
+    let (folder, log) = sealed_log("format = 3, events = zeroblob(100)")?;
+    let before = bytes(&log)?;
+    let said = refusal(Log::open(&log))?;
+    ensure!(OpenError::tells_of_newer(&said), "{said}");
+    assert_eq!(OpenError::unknown_in(&said), Some("the segment from position 513 on is of format 3"));
+    assert_eq!(refusal(Reader::look_at(&log))?, said);
+    let made = rebuild((&log, &folder.path().join("views.db")), &Projection::ALL, &mut |_| {});
+    assert_eq!(made.err().context("views were made")?.to_string(), said);
+    ensure!(bytes(&log)? == before, "the log was touched");
+    Ok(())
+}
+
+/// O7: a segment that is what was stored but for the number of its format is damaged, like one with a number that no format will have.
+#[test]
+fn a_wrong_number_of_a_format_is_no_newer_version() -> Result<()> {
+    for wrong in ["format = 3", "format = 1 << 40", "format = -1"] {
+        let (_folder, log) = sealed_log(wrong)?;
+        drop(Log::open(&log).with_context(|| wrong.to_owned())?);
+        let found = Reader::look_at(&log)?.verify();
+        ensure!(found.is_err(), "{wrong}: {found:?}");
+    }
     Ok(())
 }

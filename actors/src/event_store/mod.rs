@@ -48,6 +48,7 @@ pub use reader::{ReadError, Reader, Snapshot};
 pub use rows::{CommandRow, EventRow};
 pub use scan::{Lens, Names, Scan};
 pub use schema::{NEWEST_LAYOUT, OpenError};
+pub use sealed::NewerSegment;
 pub use segment::{Segment, SegmentError, SegmentProblem};
 pub use store::Store;
 pub use stored::Stored;

@@ -78,6 +78,8 @@ trait Read<T>: Send {
 struct Worker<T> {
     /// Gone when nobody wants any more.
     pages: Option<Receiver<Result<Vec<T>, ReadError>>>,
+    /// Takes back pages that nobody needs any more: memory is given up fastest by the thread that asked for it.
+    spent: SyncSender<Vec<T>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -173,6 +175,15 @@ impl<T> Iterator for Scan<T> {
 }
 
 impl<T> Scan<T> {
+    /// Takes back the page that came last, once nobody needs it.
+    pub fn take_back(&self, page: Vec<T>) {
+        if let Source::Threads { threads, turn } = &self.source {
+            let before = (turn + threads.len() - 1) % threads.len();
+            // One that is busy, or has read its share, takes nothing: then it is given up here.
+            let _ = threads[before].spent.try_send(page);
+        }
+    }
+
     /// Hands out everything one after the other, until something is wrong: faster than page by page where one thread reads.
     pub fn each<E: From<ReadError>>(mut self, mut take: impl FnMut(T) -> Result<(), E>) -> Result<(), E> {
         let Source::Here(reading) = &mut self.source else {
@@ -197,8 +208,10 @@ impl<T: Send + 'static> Worker<T> {
         share: impl Iterator<Item = (Position, Position)> + Send + 'static,
     ) -> Self {
         let (sender, receiver): (SyncSender<_>, _) = sync_channel(WAITING_MAX);
+        let (spent, taken_back) = sync_channel(WAITING_MAX + 2);
         let thread = std::thread::spawn(move || {
             for range in share {
+                taken_back.try_iter().for_each(drop);
                 let page = reading.page(range);
                 let is_last = page.is_err();
                 if sender.send(page).is_err() || is_last {
@@ -206,7 +219,7 @@ impl<T: Send + 'static> Worker<T> {
                 }
             }
         });
-        Self { pages: Some(receiver), thread: Some(thread) }
+        Self { pages: Some(receiver), spent, thread: Some(thread) }
     }
 }
 

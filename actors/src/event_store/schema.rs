@@ -8,6 +8,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use super::disk::{Ailment, told, told_io};
 use super::kinds::{self, NewerEvent};
+use super::sealed::{self, NewerSegment};
 use crate::canary::{self, Canary};
 
 /// The log's migrations; the database's `user_version` counts those applied.
@@ -17,6 +18,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/log/0003_kinds.sql"),
     include_str!("../../../migrations/sqlite/log/0004_segments.sql"),
 ];
+
+/// The first layout of a log that has segments.
+const SEGMENTS_SINCE_LAYOUT: usize = 4;
 
 /// What SQLite keeps in the header of a log that was made of an export; a backup of it has it too.
 const IMPORTED: i32 = 0x4D52_494D;
@@ -84,6 +88,14 @@ pub enum OpenError {
         /// The first of them.
         event: NewerEvent,
     },
+    /// Of a layout that is known, with a segment that a newer version of the desk packed.
+    #[error("{path} {}{segment}{}; {}", OpenError::WRITTEN_BY_NEWER, OpenError::UNKNOWN, OpenError::NEWER)]
+    NewerSegment {
+        /// The file.
+        path: PathBuf,
+        /// The first of them.
+        segment: NewerSegment,
+    },
     /// The end of the log does not fit together.
     #[error("{path}: {problem}")]
     Damaged {
@@ -104,10 +116,10 @@ impl OpenError {
         text.contains(Self::NEWER)
     }
 
-    /// What such a text says of the first event that this version does not know.
-    pub fn newer_event_in(text: &str) -> Option<&str> {
-        let (_, event) = text.split_once(Self::WRITTEN_BY_NEWER)?;
-        event.split_once(Self::UNKNOWN).map(|(event, _)| event)
+    /// What such a text says of the first event or segment that this version does not know.
+    pub fn unknown_in(text: &str) -> Option<&str> {
+        let (_, unknown) = text.split_once(Self::WRITTEN_BY_NEWER)?;
+        unknown.split_once(Self::UNKNOWN).map(|(unknown, _)| unknown)
     }
 }
 
@@ -171,7 +183,19 @@ pub(super) fn check_known(connection: &Connection, path: &Path) -> Result<(), Op
         _ if found > MIGRATIONS.len() => {
             Err(OpenError::Newer { path: path.to_owned(), found, known: MIGRATIONS.len() })
         }
-        _ => Ok(()),
+        _ => refuse_newer_segments(connection, found, path),
+    }
+}
+
+/// Not even to be looked at: what only such a segment has would be taken for lost.
+fn refuse_newer_segments(connection: &Connection, layout: usize, path: &Path) -> Result<(), OpenError> {
+    if layout < SEGMENTS_SINCE_LAYOUT {
+        return Ok(());
+    }
+    let newer = sealed::first_newer(connection);
+    match newer.map_err(|source| OpenError::Database { path: path.to_owned(), source })? {
+        Some(segment) => Err(OpenError::NewerSegment { path: path.to_owned(), segment }),
+        None => Ok(()),
     }
 }
 
@@ -185,6 +209,7 @@ pub(super) fn refuse_newer(connection: &Connection, path: &Path) -> Result<(), O
     if found < kinds::SINCE_LAYOUT {
         return Ok(());
     }
+    refuse_newer_segments(connection, found, path)?;
     match kinds::first_newer(connection).map_err(failed)? {
         Some(event) => Err(OpenError::NewerEvent { path: path.to_owned(), event }),
         None => Ok(()),

@@ -6,6 +6,7 @@
 //! and tells twice from once goes by rows, sealed or not.
 
 use std::cell::RefCell;
+use std::fmt;
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
@@ -19,7 +20,7 @@ use super::log::Log;
 use super::reader::{ReadError, Reader, hash_on, head_on};
 use super::rows::stored_on;
 use super::segment::{
-    Frame, Head, SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, Unpacker, first_of,
+    FORMAT, Frame, Head, SEGMENT_EVENTS, Segment, SegmentError, SegmentProblem, Unpacked, Unpacker, first_of,
 };
 
 impl Reader {
@@ -122,6 +123,36 @@ pub(super) fn sealed_until(connection: &Connection) -> rusqlite::Result<Position
     }
     let newest = "SELECT last FROM segments ORDER BY first DESC LIMIT 1";
     Ok(connection.prepare_cached(newest)?.query_row([], |row| row.get(0)).optional()?.unwrap_or(0))
+}
+
+/// A segment that only a newer version can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewerSegment {
+    /// Where it begins.
+    pub first: Position,
+    /// How it is packed.
+    pub format: u32,
+}
+
+impl fmt::Display for NewerSegment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the segment from position {} on is of format {}", self.first, self.format)
+    }
+}
+
+/// The first segment of a log that a newer version packed.
+pub(super) fn first_newer(connection: &Connection) -> rusqlite::Result<Option<NewerSegment>> {
+    // A larger number is of no format that there will ever be.
+    let mut unknown = connection.prepare("SELECT first FROM segments WHERE format BETWEEN ?1 AND ?2 ORDER BY first")?;
+    let mut unknown = unknown.query([FORMAT + 1, u32::MAX])?;
+    while let Some(row) = unknown.next()? {
+        let Some(segment) = segment_of(connection, row.get(0)?)? else { continue };
+        let before = hash_on(connection, segment.first.saturating_sub(1))?.unwrap_or(ChainHash::GENESIS);
+        if segment.is_newer(before) {
+            return Ok(Some(NewerSegment { first: segment.first, format: segment.format }));
+        }
+    }
+    Ok(None)
 }
 
 /// The segment that has a position, if it is there.

@@ -23,7 +23,7 @@ pub(super) const SEGMENT_EVENTS: Position = 512;
 /// How segments were packed.
 const FORMAT_1: u32 = 1;
 /// How segments are packed today.
-const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 2;
 /// What stands before an LZ4 block.
 const CRC_BYTES: usize = 4;
 /// Higher ones take longer both ways, and what they make is hardly smaller.
@@ -232,6 +232,13 @@ impl Segment {
             Ok(ControlFlow::Continue(()))
         })?;
         if tip == self.tip { Ok(()) } else { Err(self.unsound(SegmentProblem::Changed)) }
+    }
+
+    /// Whether only a newer version can read it, if the log before it ends with this hash. What is as it was stored once it is read in
+    /// a format that is known has a wrong number, and that is damage.
+    pub(super) fn is_newer(&self, before: ChainHash) -> bool {
+        let as_if_of = |format| Self { format, ..self.clone() };
+        self.format > FORMAT && !(FORMAT_1..=FORMAT).any(|format| as_if_of(format).prove(before).is_ok())
     }
 
     fn unsound(&self, problem: SegmentProblem) -> SegmentError {

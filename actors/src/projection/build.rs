@@ -1,7 +1,7 @@
 //! Makes projections anew beside those that are shown: from the log's beginning, or from where an earlier attempt was cut off.
 //!
-//! The log is read by threads of its own where there are some to spare. Rows are written when many have changed, so that of a deposit that ended
-//! meanwhile only the last is; indexes are made when the rows are there.
+//! Where there are threads to spare some read the log and one writes the rows, while this one folds. Rows are written when many have
+//! changed, so that of a deposit that ended meanwhile only the last is; indexes are made when the rows are there.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,8 +12,9 @@ use rusqlite::{Connection, Transaction};
 use tokio::sync::Mutex;
 
 use super::ProjectionError;
+use super::beside::{Pen, written_beside};
 use super::catalog::Projection;
-use super::cohort::Cohort;
+use super::cohort::{Cohort, Writing};
 use super::database::{self, Database, Mark, Place};
 use super::views::ViewError;
 use crate::event_store::Reader;
@@ -81,7 +82,6 @@ pub(super) struct Build {
     cohort: Cohort,
     /// Held while something is written, so that whoever follows the log has his turn in between.
     turn: Arc<Mutex<()>>,
-    events_unwritten: u64,
 }
 
 impl Build {
@@ -111,7 +111,7 @@ impl Build {
         })?;
         let mut cohort = Cohort::new(Place::Next);
         marks.into_iter().try_for_each(|(of, mark)| cohort.add(of, mark, database.connection()))?;
-        Ok(Self { database, cohort, turn: Arc::default(), events_unwritten: 0 })
+        Ok(Self { database, cohort, turn: Arc::default() })
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -125,9 +125,7 @@ impl Build {
         position: Position,
         told: Told<'_>,
     ) -> Result<Ended, ProjectionError> {
-        let ended = self.follow(log, position, told)?;
-        self.write()?;
-        Ok(ended)
+        self.follow(log, position, told)
     }
 
     /// Follows the log to near its head.
@@ -146,7 +144,6 @@ impl Build {
             if self.follow(log, end, told)? == Ended::BrokenOff {
                 return Ok(Ended::BrokenOff);
             }
-            self.write()?;
             if !is_indexed {
                 self.index()?;
                 is_indexed = true;
@@ -154,32 +151,21 @@ impl Build {
         }
     }
 
-    /// Everything up to this position, read by others if there are threads for it, and folded by this one.
+    /// Everything up to this position, read and written by others if there are threads for it, and folded by this one.
     fn follow(&mut self, log: Source<'_>, end: Position, told: Told<'_>) -> Result<Ended, ProjectionError> {
-        for page in log.reader.scan(self.position() + 1, end, log.company.threads())? {
-            let page = page?;
-            self.cohort.take_in(page.iter(), log.reader)?;
-            self.events_unwritten += page.len() as u64;
-            if self.events_unwritten >= EVENTS_A_WRITE || log.company.is_a_turn(self.cohort.rows_waiting()) {
-                self.write()?;
-            }
-            if told(self.position(), end).is_break() {
-                return Ok(Ended::BrokenOff);
+        let Self { database, cohort, turn } = self;
+        let mut write = |writing: Writing| written(database, turn, &writing);
+        match log.company {
+            Company::Alone => written_beside(write, |pen| fold(cohort, log, end, told, pen)),
+            Company::Desk => {
+                let pen: Pen<'_> = &mut |writing| write(writing).map(ControlFlow::Continue);
+                fold(cohort, log, end, told, pen)
             }
         }
-        Ok(Ended::Near)
     }
 
     pub(super) fn position(&self) -> Position {
         self.cohort.position().unwrap_or(0)
-    }
-
-    fn write(&mut self) -> Result<(), ViewError> {
-        let _turn = self.turn.blocking_lock();
-        self.database.write(|transaction| self.cohort.write(transaction))?;
-        self.cohort.settle();
-        self.events_unwritten = 0;
-        Ok(())
     }
 
     fn index(&mut self) -> Result<(), ViewError> {
@@ -207,6 +193,41 @@ impl Build {
     }
 }
 
+/// Folds everything up to this position, and hands over what is to be written: at the end, too.
+fn fold(
+    cohort: &mut Cohort,
+    log: Source<'_>,
+    end: Position,
+    told: Told<'_>,
+    pen: Pen<'_>,
+) -> Result<Ended, ProjectionError> {
+    let (position, mut unwritten) = (|cohort: &Cohort| cohort.position().unwrap_or(0), 0);
+    let mut scan = log.reader.scan(position(cohort) + 1, end, log.company.threads())?;
+    while let Some(page) = scan.next() {
+        let page = page?;
+        cohort.take_in(page.iter(), log.reader)?;
+        unwritten += page.len() as u64;
+        scan.take_back(page);
+        if unwritten >= EVENTS_A_WRITE || log.company.is_a_turn(cohort.rows_waiting()) {
+            unwritten = 0;
+            if pen(cohort.changes()?)?.is_break() {
+                return Ok(Ended::BrokenOff);
+            }
+        }
+        if told(position(cohort), end).is_break() {
+            return Ok(Ended::BrokenOff);
+        }
+    }
+    let _ = pen(cohort.changes()?)?;
+    Ok(Ended::Near)
+}
+
+/// Writes when it is its turn.
+fn written(database: &mut Database, turn: &Mutex<()>, writing: &Writing) -> Result<(), ViewError> {
+    let _turn = turn.blocking_lock();
+    database.write(|transaction| writing.write(transaction))
+}
+
 fn resumed_or_begun(transaction: &Transaction<'_>, of: Projection, head: Position) -> Result<Mark, ViewError> {
     let version = of.version();
     if let Some(mark) = database::mark(transaction, of, Place::Next)?
@@ -224,11 +245,11 @@ fn resumed_or_begun(transaction: &Transaction<'_>, of: Projection, head: Positio
 
 /// Shows what was made. What was shown before is removed; should that fail, the next start does it.
 pub(super) fn show(database: &mut Database, made: &mut Cohort) -> Result<(), ViewError> {
+    let changes = made.changes()?;
     database.write_durably(|transaction| {
-        made.write(transaction)?;
+        changes.write(transaction)?;
         made.members().iter().try_for_each(|member| database::swap(transaction, member.projection, member.mark))
     })?;
-    made.settle();
     made.move_to(Place::Live);
     remove_old(database)
 }

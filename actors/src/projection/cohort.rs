@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::catalog::Projection;
 use super::database::{Mark, Place, set_mark};
-use super::fold::{Cut, Fold, Seen, Shown};
+use super::fold::{Changes, Cut, Fold, Seen, Shown};
 use super::followed::{Followed, deposit_of};
 use super::views::ViewError;
 use crate::event_store::{ReadError, Reader};
@@ -16,6 +16,22 @@ pub(super) struct Member {
     pub(super) projection: Projection,
     pub(super) mark: Mark,
     fold: Box<dyn Fold>,
+}
+
+/// What changed of the rows of several projections, and how far each goes with it.
+pub(super) struct Writing {
+    place: Place,
+    of: Vec<(Projection, Mark, Box<dyn Changes>)>,
+}
+
+impl Writing {
+    pub(super) fn write(&self, connection: &Connection) -> Result<(), ViewError> {
+        for (projection, mark, changes) in &self.of {
+            changes.write(connection, &self.place.table_of(*projection))?;
+            set_mark(connection, *projection, self.place, *mark)?;
+        }
+        Ok(())
+    }
 }
 
 /// Projections that go through the log together. They need not stand at the same position: who is ahead waits.
@@ -34,7 +50,7 @@ impl Cohort {
     /// Adds a projection that goes on from its table, which stands where its mark says.
     pub(super) fn add(&mut self, projection: Projection, mark: Mark, connection: &Connection) -> Result<(), ViewError> {
         let (mut fold, table) = (projection.fold(), self.place.table_of(projection));
-        fold.load(&Cut { connection, table: &table, position: mark.position, followed: &self.followed })?;
+        fold.load(&Cut { connection, table: &table, position: mark.position })?;
         self.members.push(Member { projection, mark, fold });
         Ok(())
     }
@@ -79,20 +95,15 @@ impl Cohort {
         Ok(())
     }
 
-    /// Writes what changed, and how far it goes.
-    pub(super) fn write(&mut self, connection: &Connection) -> Result<(), ViewError> {
-        for Member { projection, mark, fold } in &mut self.members {
-            let table = self.place.table_of(*projection);
-            let cut = Cut { connection, table: &table, position: mark.position, followed: &self.followed };
-            fold.write(&cut)?;
-            set_mark(connection, *projection, self.place, *mark)?;
-        }
-        Ok(())
-    }
-
-    /// What was written is committed.
-    pub(super) fn settle(&mut self) {
+    /// What changed since it was asked before, to be written before anything that comes later.
+    pub(super) fn changes(&mut self) -> Result<Writing, ViewError> {
+        let each = self
+            .members
+            .iter_mut()
+            .map(|Member { projection, mark, fold }| Ok((*projection, *mark, fold.changes(&self.followed)?)));
+        let of = each.collect::<Result<_, ViewError>>()?;
         self.followed.settle();
+        Ok(Writing { place: self.place, of })
     }
 
     /// Their tables are in this place from now on.

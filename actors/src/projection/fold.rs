@@ -30,12 +30,17 @@ pub(super) struct Moved<'a> {
     pub(super) told: Option<(&'a Told, Telling)>,
 }
 
-/// Where rows are written, and what they are made of.
+/// What a table says, at a position.
 pub(super) struct Cut<'a> {
     pub(super) connection: &'a Connection,
     pub(super) table: &'a str,
     pub(super) position: Position,
-    pub(super) followed: &'a Followed,
+}
+
+/// What changed of a projection's rows, by itself: it may be written while the next events are taken in.
+pub(super) trait Changes: Send {
+    /// Writes it.
+    fn write(&self, connection: &Connection, table: &str) -> Result<(), ViewError>;
 }
 
 /// What changed for those who are shown it from memory, or wait for a change.
@@ -60,8 +65,8 @@ pub(super) trait Fold: Send {
     /// How many rows wait to be written.
     fn rows_waiting(&self) -> usize;
 
-    /// Writes what changed since it was asked before.
-    fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError>;
+    /// What changed since it was asked before.
+    fn changes(&mut self, followed: &Followed) -> Result<Box<dyn Changes>, ViewError>;
 
     /// What it says now.
     fn show(&self, position: Position, shown: &mut Shown);

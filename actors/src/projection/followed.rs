@@ -36,7 +36,7 @@ pub(super) struct Followed {
 }
 
 impl Followed {
-    /// The row of a deposit that was moved and not settled.
+    /// The row of a deposit that was moved since the last settling.
     pub(super) fn row(&self, id: DepositId) -> Option<&DepositRow> {
         self.deposits.get(&id)?.row.as_ref()
     }
@@ -59,7 +59,7 @@ impl Followed {
         Ok(Moved { counted, standing, deposit: deposit.as_ref(), row: row.as_ref(), told })
     }
 
-    /// What was moved is written: what is finished is not expected to move any more.
+    /// The rows that changed were made use of: what is finished is not expected to move any more.
     pub(super) fn settle(&mut self) {
         for id in self.moved.drain(..) {
             let Some(tracked) = self.deposits.get_mut(&id) else { continue };

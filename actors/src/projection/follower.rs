@@ -80,8 +80,8 @@ impl Follower {
     /// Takes in the events that come next.
     pub(super) fn take_in(&mut self, page: &Page, log: &Reader) -> Result<Shown, ProjectionError> {
         self.cohort.take_in(page.events(), log)?;
-        self.database.write(|transaction| self.cohort.write(transaction))?;
-        self.cohort.settle();
+        let changes = self.cohort.changes()?;
+        self.database.write(|transaction| changes.write(transaction))?;
         Ok(self.cohort.shown())
     }
 

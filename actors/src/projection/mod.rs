@@ -10,6 +10,7 @@
 
 mod aside;
 mod background;
+mod beside;
 mod board;
 mod build;
 mod catalog;

@@ -16,9 +16,13 @@ use super::database::Database;
 use super::views::ViewError;
 use crate::event_store::Reader;
 
-/// Another thread sorts what indexes are made of, and what is written comes to its place in larger pieces, of pages. Beside a desk
-/// whoever follows the log would be left with those pieces.
-const FOR_MUCH: &str = "PRAGMA threads = 1; PRAGMA wal_autocheckpoint = 8192;";
+/// Another thread sorts what indexes are made of.
+const FOR_MUCH: &str = "PRAGMA threads = 1;";
+/// Whoever reads beside a writer needs what is written twice: in a write-ahead log, and in its place. Where nobody reads, new pages are
+/// written once, and of the few that change the journal has what they were. FULL, since without it a power cut could take the
+/// journal's beginning before the pages that it is of.
+const WRITTEN_ONCE: &str = "PRAGMA busy_timeout = 0; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;
+                            PRAGMA busy_timeout = 5000;";
 /// What is kept in memory of the file.
 const CACHE_KIB: u32 = 4_096;
 
@@ -34,6 +38,11 @@ pub fn rebuild(
     let (turn, began) = (Arc::new(Mutex::new(())), Instant::now());
     let mut build = Build::begin(views, projections, head, turn)?;
     build.connection().execute_batch(FOR_MUCH).map_err(ViewError::from)?;
+    if let Err(error) = build.connection().execute_batch(WRITTEN_ONCE) {
+        // Somebody looks at what is shown: it stays as it was, and takes its time.
+        tracing::debug!(%error, "rows are written by way of the write-ahead log");
+        build.connection().execute_batch("PRAGMA busy_timeout = 5000").map_err(ViewError::from)?;
+    }
     let from = build.position();
     let outcome = build.run(Source { reader: &log, company: Company::Alone }, &|| head, &mut |position, end| {
         told(Rebuild::after(began.elapsed(), (from, position, end)));

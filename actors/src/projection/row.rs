@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use millrace_model::deposit::{Detected, Event, HoldReason, PayoutBasis, RemainderUse, WrittenOff};
 use millrace_model::event::{Event as LogEvent, Recorded, Unreadable};
-use millrace_model::ids::{DepositId, Hash32, Outpoint, Position, Version};
+use millrace_model::ids::{DepositId, Hash32, Outpoint, Position, StreamName, Version};
 use millrace_model::money::{Amount, Btc, Rate, Sky};
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +18,11 @@ pub struct DepositRow {
     pub version: Version,
     /// The Skycoin address to pay, unless the deposit address belongs to nobody.
     pub target: Option<String>,
-    /// The address it was sent to.
+    /// The address it was sent to; nothing if its beginning is lost.
     pub address: String,
-    /// The output that is the deposit.
+    /// The output that is the deposit; zeros if its beginning is lost.
     pub outpoint: Outpoint,
-    /// How much was deposited.
+    /// How much was deposited; zero if its beginning is lost.
     pub amount: Amount<Btc>,
     /// Whether it is a block's reward, which counts later.
     #[serde(default)]
@@ -105,8 +105,31 @@ impl DepositRow {
                 Self::apply(row, event, recorded.position, recorded.version, recorded.recorded_at);
             }
             (LogEvent::Unreadable(what), Some(row)) => row.unread(what, recorded),
+            (LogEvent::Unreadable(what), row) => *row = Self::without_beginning(what, recorded),
             (_, _) => {}
         }
+    }
+
+    /// Whether its first event cannot be read: nobody knows whose it is, what came in and what became of it.
+    pub fn is_without_beginning(&self) -> bool {
+        self.unreadable.as_ref().is_some_and(|from| from.position == self.seq)
+    }
+
+    fn without_beginning(what: &Unreadable, recorded: &Recorded) -> Option<Self> {
+        let StreamName::Deposit(id) = recorded.stream else { return None };
+        let nothing = Detected {
+            id,
+            outpoint: Outpoint { txid: Hash32([0; 32]), index: 0 },
+            address: String::new(),
+            amount: Amount::ZERO,
+            customer: None,
+            spends: vec![],
+            coinbase: false,
+        };
+        let mut row = Self::begun(&nothing, recorded.position, recorded.version, recorded.recorded_at);
+        row.unread(what, recorded);
+        row.interrupted = None;
+        Some(row)
     }
 
     fn unread(&mut self, what: &Unreadable, recorded: &Recorded) {
@@ -287,6 +310,30 @@ mod tests {
 
     fn mined() -> Event {
         Mined { block: BlockRef { height: 7, hash: Hash32([7; 32]) } }.into()
+    }
+
+    /// O7: what is not known is not shown as if it were.
+    #[test]
+    fn a_deposit_whose_beginning_is_lost_has_a_row_that_says_so() {
+        let id = DepositId(uuid::Uuid::from_u128(7));
+        let recorded = |position, version, event| Recorded {
+            position,
+            stream: StreamName::Deposit(id),
+            version,
+            event,
+            causation: None,
+            correlation: None,
+            command_id: millrace_model::ids::CommandId([1; 16]),
+            recorded_at: DateTime::UNIX_EPOCH,
+        };
+        let (kind, payload, why) = ("Detected".to_owned(), String::new(), "it is lost".to_owned());
+        let lost = LogEvent::Unreadable(Unreadable { kind, schema: 1, payload, why: why.clone() });
+        let row = DepositRow::after(None, &recorded(9, 1, lost)).unwrap();
+        let row = DepositRow::after(Some(row), &recorded(12, 2, LogEvent::Deposit(mined()))).unwrap();
+        assert_eq!((row.seq, row.id, row.version, row.status.as_str()), (9, id, 2, UNREADABLE));
+        assert_eq!((&row.target, row.address.as_str(), row.amount, row.height), (&None, "", Amount::ZERO, None));
+        assert_eq!(row.unreadable, Some(UnreadableFrom { position: 9, why }));
+        assert!(row.is_without_beginning() && row.interrupted.is_none());
     }
 
     /// D3: it is shown as ended, with nothing paid out, and as it was when it is mined after all.

@@ -3,10 +3,11 @@
 use millrace_model::binding;
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::Position;
-use rusqlite::params;
+use rusqlite::{Connection, params};
 
 use crate::projection::catalog::{Index, Table};
-use crate::projection::fold::{Cut, Fold, Seen, Shown};
+use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
+use crate::projection::followed::Followed;
 use crate::projection::views::{BindingRow, ViewError};
 
 pub(in crate::projection) const VERSION: i64 = 1;
@@ -50,21 +51,28 @@ impl Fold for Rows {
         self.new.len()
     }
 
-    fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
-        self.targets.clear();
-        let mut insert = cut.connection.prepare_cached(&format!(
-            "INSERT INTO {} (seq, address, target, number, method, bound_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            cut.table
-        ))?;
-        for BindingRow { seq, address, target, number, method, bound_at } in self.new.drain(..) {
-            insert.execute(params![seq, address, target, number, method, bound_at.timestamp_micros()])?;
-            self.targets.push(target);
-        }
-        Ok(())
+    fn changes(&mut self, _: &Followed) -> Result<Box<dyn Changes>, ViewError> {
+        self.targets = self.new.iter().map(|row| row.target.clone()).collect();
+        Ok(Box::new(New(std::mem::take(&mut self.new))))
     }
 
     fn show(&self, _: Position, shown: &mut Shown) {
         shown.targets.extend_from_slice(&self.targets);
+    }
+}
+
+/// Addresses that are to be written.
+struct New(Vec<BindingRow>);
+
+impl Changes for New {
+    fn write(&self, connection: &Connection, table: &str) -> Result<(), ViewError> {
+        let mut insert = connection.prepare_cached(&format!(
+            "INSERT INTO {table} (seq, address, target, number, method, bound_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"
+        ))?;
+        for BindingRow { seq, address, target, number, method, bound_at } in &self.0 {
+            insert.execute(params![seq, address, target, number, method, bound_at.timestamp_micros()])?;
+        }
+        Ok(())
     }
 }
 

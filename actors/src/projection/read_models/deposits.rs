@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use millrace_model::ids::{DepositId, Position};
-use rusqlite::params;
+use rusqlite::{Connection, params};
+use uuid::Uuid;
 
+use super::pieces::{Piece, Pieces};
 use crate::projection::catalog::{Index, Table};
-use crate::projection::fold::{Cut, Fold, Seen, Shown};
+use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
+use crate::projection::followed::Followed;
 use crate::projection::row::DepositRow;
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 5;
+pub(in crate::projection) const VERSION: i64 = 6;
 
 pub(in crate::projection) static TABLE: Table = Table {
     name: "deposits",
@@ -52,23 +55,66 @@ impl Fold for Rows {
         self.changed.len()
     }
 
-    fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
+    fn changes(&mut self, followed: &Followed) -> Result<Box<dyn Changes>, ViewError> {
         self.targets.clear();
-        let mut insert = cut.connection.prepare_cached(&format!(
-            "INSERT INTO {} (seq, id, target, address, status, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (seq) DO UPDATE SET status = excluded.status, body = excluded.body",
-            cut.table
-        ))?;
+        let mut changed = Changed::default();
         for id in std::mem::take(&mut self.changed).into_values() {
-            let row = cut.followed.row(id).expect("what was moved is in memory until it is written");
-            let DepositRow { seq, target, address, status, .. } = row;
-            insert.execute(params![seq, id.to_string(), target, address, status, serde_json::to_string(row)?])?;
-            self.targets.extend(target.clone());
+            let row = followed.row(id).expect("what was moved is in memory until it is settled");
+            self.targets.extend(row.target.clone());
+            changed.add(row)?;
         }
-        Ok(())
+        Ok(Box::new(changed))
     }
 
     fn show(&self, _: Position, shown: &mut Shown) {
         shown.targets.extend_from_slice(&self.targets);
+    }
+}
+
+/// Deposits that are to be written.
+#[derive(Default)]
+struct Changed {
+    rows: Vec<Row>,
+    pieces: Pieces,
+}
+
+/// A row as it is written.
+struct Row {
+    seq: Position,
+    id: Piece,
+    target: Option<Piece>,
+    address: Piece,
+    status: Piece,
+    body: Piece,
+}
+
+impl Changed {
+    fn add(&mut self, row: &DepositRow) -> Result<(), ViewError> {
+        let pieces = &mut self.pieces;
+        let DepositRow { seq, id, target, address, status, .. } = row;
+        self.rows.push(Row {
+            seq: *seq,
+            id: pieces.add_text(id.0.hyphenated().encode_lower(&mut Uuid::encode_buffer())),
+            target: target.as_deref().map(|target| pieces.add_text(target)),
+            address: pieces.add_text(address),
+            status: pieces.add_text(status),
+            body: pieces.add_document(row)?,
+        });
+        Ok(())
+    }
+}
+
+impl Changes for Changed {
+    fn write(&self, connection: &Connection, table: &str) -> Result<(), ViewError> {
+        let mut insert = connection.prepare_cached(&format!(
+            "INSERT INTO {table} (seq, id, target, address, status, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (seq) DO UPDATE SET status = excluded.status, body = excluded.body"
+        ))?;
+        let text = |piece| self.pieces.text(piece);
+        for Row { seq, id, target, address, status, body } in &self.rows {
+            let target = target.as_ref().map(text);
+            insert.execute(params![seq, text(id), target, text(address), text(status), text(body)])?;
+        }
+        Ok(())
     }
 }

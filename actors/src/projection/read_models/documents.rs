@@ -1,10 +1,10 @@
 //! Sums that are few enough to be written as one JSON document each.
 
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::projection::fold::Cut;
+use crate::projection::fold::{Changes, Cut};
 use crate::projection::views::ViewError;
 
 pub(super) const COLUMNS: &str = "
@@ -17,11 +17,23 @@ pub(super) fn read<T: Default + DeserializeOwned>(cut: &Cut<'_>, name: &str) -> 
     Ok(body.map(|body| serde_json::from_str(&body)).transpose()?.unwrap_or_default())
 }
 
-pub(super) fn write(cut: &Cut<'_>, name: &str, document: &impl Serialize) -> Result<(), ViewError> {
-    let mut insert = cut.connection.prepare_cached(&format!(
-        "INSERT INTO {} (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body",
-        cut.table
-    ))?;
-    insert.execute(params![name, serde_json::to_string(document)?])?;
-    Ok(())
+/// Documents that changed, each with its name.
+#[derive(Debug, Default)]
+pub(super) struct Documents(Vec<(&'static str, String)>);
+
+impl Documents {
+    /// The same with one more.
+    pub(super) fn with(mut self, name: &'static str, document: &impl Serialize) -> Result<Self, ViewError> {
+        self.0.push((name, serde_json::to_string(document)?));
+        Ok(self)
+    }
+}
+
+impl Changes for Documents {
+    fn write(&self, connection: &Connection, table: &str) -> Result<(), ViewError> {
+        let mut insert = connection.prepare_cached(&format!(
+            "INSERT INTO {table} (name, body) VALUES (?1, ?2) ON CONFLICT (name) DO UPDATE SET body = excluded.body"
+        ))?;
+        self.0.iter().try_for_each(|(name, body)| Ok(insert.execute(params![name, body]).map(drop)?))
+    }
 }

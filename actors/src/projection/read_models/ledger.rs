@@ -5,10 +5,10 @@ use millrace_model::event::Event;
 use millrace_model::ids::Position;
 use millrace_model::ledger;
 
-use super::documents;
+use super::documents::{self, Documents};
 use crate::projection::catalog::Table;
-use crate::projection::fold::{Cut, Fold, Seen, Shown};
-use crate::projection::followed::deposit_of;
+use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
+use crate::projection::followed::{Followed, deposit_of};
 use crate::projection::row::UnreadableFrom;
 use crate::projection::views::{LedgerCut, ViewError};
 
@@ -61,12 +61,12 @@ impl Fold for Books {
         usize::from(self.is_changed)
     }
 
-    fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
-        if std::mem::take(&mut self.is_changed) {
-            documents::write(cut, BALANCES, &self.now.balances)?;
-            documents::write(cut, UNREADABLE, &self.now.unreadable)?;
-        }
-        Ok(())
+    fn changes(&mut self, _: &Followed) -> Result<Box<dyn Changes>, ViewError> {
+        let documents = Documents::default();
+        Ok(Box::new(match std::mem::take(&mut self.is_changed) {
+            true => documents.with(BALANCES, &self.now.balances)?.with(UNREADABLE, &self.now.unreadable)?,
+            false => documents,
+        }))
     }
 
     fn show(&self, position: Position, shown: &mut Shown) {

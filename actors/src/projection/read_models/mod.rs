@@ -5,4 +5,5 @@ pub(super) mod deposits;
 mod documents;
 pub(super) mod ledger;
 pub(super) mod notifications;
+mod pieces;
 pub(super) mod statistics;

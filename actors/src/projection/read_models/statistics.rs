@@ -4,13 +4,14 @@ use millrace_model::binding;
 use millrace_model::event::Event;
 use millrace_model::ids::Position;
 
-use super::documents;
+use super::documents::{self, Documents};
 use crate::projection::catalog::Table;
-use crate::projection::fold::{Cut, Fold, Seen, Shown};
+use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
+use crate::projection::followed::Followed;
 use crate::projection::totals::{Summand, Totals};
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 1;
+pub(in crate::projection) const VERSION: i64 = 2;
 pub(in crate::projection) const TOTALS: &str = "totals";
 
 pub(in crate::projection) static TABLE: Table =
@@ -31,13 +32,12 @@ impl Fold for Sums {
 
     fn take_in(&mut self, seen: &Seen<'_>) {
         if let Some(moved) = &seen.moved {
-            if let Some(before) = &moved.counted {
-                self.now.take_away(before);
+            let after = moved.row.map(Summand::of);
+            if moved.counted != after {
+                moved.counted.iter().for_each(|before| self.now.take_away(before));
+                after.iter().for_each(|after| self.now.add(after));
+                self.is_changed = true;
             }
-            if let Some(after) = moved.row {
-                self.now.add(&Summand::of(after));
-            }
-            self.is_changed = true;
         }
         if let Event::Binding(binding::Event::Bound(_)) = &seen.recorded.event {
             self.now.add_addresses(1);
@@ -49,11 +49,12 @@ impl Fold for Sums {
         usize::from(self.is_changed)
     }
 
-    fn write(&mut self, cut: &Cut<'_>) -> Result<(), ViewError> {
-        if std::mem::take(&mut self.is_changed) {
-            documents::write(cut, TOTALS, &self.now)?;
-        }
-        Ok(())
+    fn changes(&mut self, _: &Followed) -> Result<Box<dyn Changes>, ViewError> {
+        let documents = Documents::default();
+        Ok(Box::new(match std::mem::take(&mut self.is_changed) {
+            true => documents.with(TOTALS, &self.now)?,
+            false => documents,
+        }))
     }
 
     fn show(&self, _: Position, shown: &mut Shown) {

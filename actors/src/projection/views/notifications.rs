@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::{ViewError, Views};
+use crate::projection::read_models::notifications::numbers;
 use crate::projection::read_models::notifications::packed::{Columns, unpack};
 
 /// Notifications on a page at most.
@@ -133,6 +134,7 @@ impl Views {
             .bind(scope.customer.as_deref())
             .bind(scope.address.as_deref())
             .bind(filter.kinds())
+            .bind(scope.whose())
             .fetch_all(&mut *read)
             .await?;
         let notifications = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
@@ -147,8 +149,9 @@ impl Views {
 
     /// A notification by its id.
     pub async fn notification(&self, id: Uuid) -> Result<Option<StoredNotification>, ViewError> {
-        let sql = concat!("SELECT ", columns!("n"), " FROM notifications n WHERE n.id = ?1");
-        let found = sqlx::query(sql).bind(id.as_bytes().as_slice()).fetch_optional(&self.pool).await?;
+        let sql = concat!("SELECT ", columns!("n"), " FROM notifications n WHERE n.id_high = ?1 AND n.id_low = ?2");
+        let (high, low) = numbers::of_id(id);
+        let found = sqlx::query(sql).bind(high).bind(low).fetch_optional(&self.pool).await?;
         found.as_ref().map(stored).transpose()
     }
 
@@ -175,6 +178,7 @@ impl Views {
             .bind(scope.customer.as_deref())
             .bind(scope.address.as_deref())
             .bind(filter.kinds())
+            .bind(scope.whose())
             .fetch_all(&mut *read)
             .await?;
         read.commit().await?;
@@ -206,7 +210,7 @@ macro_rules! columns {
             $of,
             ".position, ",
             $of,
-            ".id, ",
+            ".id_high, ",
             $of,
             ".kind, ",
             $of,
@@ -216,7 +220,9 @@ macro_rules! columns {
             $of,
             ".packed, ",
             $of,
-            ".address"
+            ".address, ",
+            $of,
+            ".id_low"
         )
     };
 }
@@ -263,29 +269,34 @@ impl Scope {
         if let Some(target) = whom_it_belongs_to(read, user).await? {
             return Ok(Self { customer: Some(target), address: Some(user.clone()) });
         }
-        let sql = "SELECT 1 FROM notifications n WHERE n.customer IS NULL AND n.address = ?1 LIMIT 1";
-        let is_nobodys = !sqlx::query(sql).bind(user).fetch_all(read).await?.is_empty();
+        let sql = "SELECT 1 FROM notifications n WHERE n.whose = ?2 AND n.customer IS NULL AND n.address = ?1 LIMIT 1";
+        let is_nobodys = !sqlx::query(sql).bind(user).bind(numbers::of_text(user)).fetch_all(read).await?.is_empty();
         Ok(match is_nobodys {
             true => Self { customer: None, address: Some(user.clone()) },
             false => Self { customer: Some(user.clone()), address: None },
         })
     }
 
+    /// The number by which the table finds them.
+    fn whose(&self) -> Option<i64> {
+        self.customer.as_deref().or(self.address.as_deref()).map(numbers::of_text)
+    }
+
     fn feed(&self) -> &'static str {
         match (&self.customer, &self.address) {
-            (None, None) => feed!("?3 IS NULL AND ?4 IS NULL"),
-            (Some(_), None) => feed!("n.customer = ?3 AND ?4 IS NULL"),
-            (Some(_), Some(_)) => feed!("n.customer = ?3 AND n.address = ?4"),
-            (None, Some(_)) => feed!("n.customer IS NULL AND ?3 IS NULL AND n.address = ?4"),
+            (None, None) => feed!("?3 IS NULL AND ?4 IS NULL AND ?6 IS NULL"),
+            (Some(_), None) => feed!("n.whose = ?6 AND n.customer = ?3 AND ?4 IS NULL"),
+            (Some(_), Some(_)) => feed!("n.whose = ?6 AND n.customer = ?3 AND n.address = ?4"),
+            (None, Some(_)) => feed!("n.whose = ?6 AND n.customer IS NULL AND ?3 IS NULL AND n.address = ?4"),
         }
     }
 
     fn history(&self) -> &'static str {
         match (&self.customer, &self.address) {
-            (None, None) => history!("?3 IS NULL AND ?4 IS NULL"),
-            (Some(_), None) => history!("n.customer = ?3 AND ?4 IS NULL"),
-            (Some(_), Some(_)) => history!("n.customer = ?3 AND n.address = ?4"),
-            (None, Some(_)) => history!("n.customer IS NULL AND ?3 IS NULL AND n.address = ?4"),
+            (None, None) => history!("?3 IS NULL AND ?4 IS NULL AND ?6 IS NULL"),
+            (Some(_), None) => history!("n.whose = ?6 AND n.customer = ?3 AND ?4 IS NULL"),
+            (Some(_), Some(_)) => history!("n.whose = ?6 AND n.customer = ?3 AND n.address = ?4"),
+            (None, Some(_)) => history!("n.whose = ?6 AND n.customer IS NULL AND ?3 IS NULL AND n.address = ?4"),
         }
     }
 }
@@ -304,11 +315,11 @@ async fn newest(read: &mut SqliteConnection) -> Result<Option<(Position, Uuid)>,
 }
 
 fn stored(row: &SqliteRow) -> Result<StoredNotification, ViewError> {
-    let (id, kind): (Vec<u8>, String) = (row.get(1), row.get(2));
+    let (id, kind): ((i64, i64), String) = ((row.get(1), row.get(7)), row.get(2));
     let no_sense = |of: &str, text: &str| ViewError::Notification { of: of.to_owned(), text: text.to_owned() };
     let columns = Columns {
         position: row.get::<i64, _>(0) as Position,
-        id: Uuid::from_slice(&id).map_err(|_| no_sense("an id", &format!("{id:02x?}")))?,
+        id: numbers::id(id),
         kind: NotificationType::parse(&kind).ok_or_else(|| no_sense("a type", &kind))?,
         customer: row.get(3),
         sequence: row.get(4),
@@ -332,10 +343,10 @@ fn stored(row: &SqliteRow) -> Result<StoredNotification, ViewError> {
 fn entry(row: &SqliteRow) -> Result<HistoryEntry, ViewError> {
     Ok(HistoryEntry {
         newest: stored(row)?,
-        status: row.get(7),
-        height: row.get::<Option<i64>, _>(8).map(|height| height as u64),
-        coinbase: row.get::<Option<bool>, _>(9).unwrap_or(false),
-        is_decided: row.get::<Option<bool>, _>(10).unwrap_or(false),
+        status: row.get(8),
+        height: row.get::<Option<i64>, _>(9).map(|height| height as u64),
+        coinbase: row.get::<Option<bool>, _>(10).unwrap_or(false),
+        is_decided: row.get::<Option<bool>, _>(11).unwrap_or(false),
     })
 }
 
@@ -350,7 +361,7 @@ mod tests {
     /// How SQLite goes about it, a line a table.
     fn plan(database: &Database, sql: &str) -> Vec<String> {
         let mut statement = database.connection().prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
-        let bound = params![0, 10, None::<String>, None::<String>, None::<String>];
+        let bound = params![0, 10, None::<String>, None::<String>, None::<String>, None::<i64>];
         let lines = statement.query_map(bound, |row| row.get(3)).unwrap();
         lines.map(Result::unwrap).collect()
     }
@@ -373,9 +384,9 @@ mod tests {
         let scope = |customer, address| Scope { customer, address };
         for (scope, expected) in [
             (scope(None, None), "INTEGER PRIMARY KEY (rowid>?)"),
-            (scope(text(), None), "notifications_customer_g1 (customer=? AND rowid>?)"),
-            (scope(text(), text()), "notifications_customer_g1 (customer=? AND rowid>?)"),
-            (scope(None, text()), "notifications_nobodys_g1 (address=? AND rowid>?)"),
+            (scope(text(), None), "notifications_whose_g1 (whose=? AND rowid>?)"),
+            (scope(text(), text()), "notifications_whose_g1 (whose=? AND rowid>?)"),
+            (scope(None, text()), "notifications_whose_g1 (whose=? AND rowid>?)"),
         ] {
             let plan = plan(&database, scope.feed());
             assert!(plan[0].starts_with("SEARCH n USING") && plan[0].ends_with(expected), "{plan:?}");
@@ -383,9 +394,9 @@ mod tests {
         }
         for (scope, expected) in [
             (scope(None, None), "SCAN n"),
-            (scope(text(), None), "SEARCH n USING INDEX notifications_customer_g1 (customer=?)"),
-            (scope(text(), text()), "SEARCH n USING INDEX notifications_customer_g1 (customer=?)"),
-            (scope(None, text()), "SEARCH n USING INDEX notifications_nobodys_g1 (address=?)"),
+            (scope(text(), None), "SEARCH n USING INDEX notifications_whose_g1 (whose=?)"),
+            (scope(text(), text()), "SEARCH n USING INDEX notifications_whose_g1 (whose=?)"),
+            (scope(None, text()), "SEARCH n USING INDEX notifications_whose_g1 (whose=?)"),
         ] {
             let plan = plan(&database, scope.history());
             assert_eq!(plan[0], expected, "{plan:?}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json as Reply;
 use axum::extract::State;
-use millrace_actors::projection::{DepositRow as Row, Filter, PAGE_ROWS_MAX, Trouble, UNREADABLE};
+use millrace_actors::projection::{DepositRow as Row, Filter, PAGE_ROWS_MAX, Trouble, UNREADABLE, UnreadableFrom};
 use millrace_model::deposit::{HoldReason, StageName};
 use millrace_model::ids::{DepositId, Position, StreamName};
 use serde::{Deserialize, Serialize};
@@ -163,6 +163,12 @@ fn shown(row: Row) -> DepositRow {
 fn reason(row: &Row) -> Option<String> {
     if row.loss.is_some() && row.held.is_none() {
         return Some("reorg_loss".to_owned());
+    }
+    if let Some(from) = row.unreadable.as_ref().filter(|_| row.is_without_beginning()) {
+        let UnreadableFrom { position, why } = from;
+        return Some(format!(
+            "its beginning, at position {position}, cannot be read: {why}; whose it is and what came in is not known"
+        ));
     }
     if let Some(from) = &row.unreadable {
         return Some(format!("unreadable from position {} on: {}", from.position, from.why));

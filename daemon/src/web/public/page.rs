@@ -54,8 +54,8 @@ pub(super) fn notice(parts: &[PartHealth]) -> Markup {
             p role="status" {
                 "The desk's records were written by a newer version of it. What was known is shown, no address is given out and \
                  nothing is paid out until that version runs again; no deposit is lost."
-                @if let Some(event) = said_by(Store::PART).find_map(OpenError::newer_event_in) {
-                    " What this version does not know: " (event) "."
+                @if let Some(unknown) = said_by(Store::PART).find_map(OpenError::unknown_in) {
+                    " What this version does not know: " (unknown) "."
                 }
             }
         } @else if let Some(ailment) = ailment_of(Store::PART) {

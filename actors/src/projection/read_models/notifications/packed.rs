@@ -16,9 +16,6 @@ use millrace_model::subscription::Disabling;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-/// How many bytes most of them take.
-const USUAL_BYTES: usize = 160;
-
 /// The packed form. Another shape is another version of the projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 enum Packed {
@@ -88,8 +85,8 @@ pub(in crate::projection) struct Columns {
     pub(in crate::projection) sequence: u32,
 }
 
-/// What has no column.
-pub(super) fn pack(told: &Notification) -> Vec<u8> {
+/// Appends what has no column.
+pub(super) fn pack(told: &Notification, bytes: &mut Vec<u8>) {
     let recorded_at_us = told.recorded_at.timestamp_micros();
     let packed = match &told.resource {
         Resource::Transaction(transaction) => {
@@ -104,8 +101,7 @@ pub(super) fn pack(told: &Notification) -> Vec<u8> {
         Resource::Part(state) => packed_part(recorded_at_us, state),
         Resource::Balance(state) => packed_balance(recorded_at_us, state),
     };
-    let room = Vec::with_capacity(USUAL_BYTES);
-    postcard::to_extend(&packed, room).expect("memory takes what is written to it")
+    *bytes = postcard::to_extend(&packed, std::mem::take(bytes)).expect("memory takes what is written to it");
 }
 
 fn packed_part(recorded_at_us: i64, state: &PartState) -> Packed {
