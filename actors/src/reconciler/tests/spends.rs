@@ -184,6 +184,6 @@ async fn a_theft_from_the_hot_wallet_halts_the_desk_with_its_name() {
     };
     let said = format!("transaction {theft} in block 1 took 100.000000 SKY");
     let halt = desk.until_halted().await.to_string();
-    assert!(halt.ends_with(&said), "{halt}");
+    assert!(halt.contains(&said), "{halt}");
     assert!(desk.rig.until_alarm(PART, "missing").await.contains("0.000000 SKY found"), "and the coins are missing");
 }
