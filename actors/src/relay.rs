@@ -1,6 +1,6 @@
 //! Relaying others' notifications: what a queue provider hands out is passed on to who subscribed at ton.events' door.
 //!
-//! The intake reads the [`queue`] into a [`file`], which knows repetitions and has the offsets; a second [`engine`] delivers from there
+//! The intake reads the [`queue`] into a [`mod@file`], which knows repetitions and has the offsets; a second [`engine`] delivers from there
 //! by the schedule, the signatures and the attempts that the desk's own notifications have, with a file of attempts of its
 //! own. Who is told follows from the list of subscriptions: those of ton.events' dialect, of one customer each. What is read is
 //! encrypted for that customer; the desk cannot read it.
