@@ -27,7 +27,7 @@ pub struct Counted {
     pub undeliverable: u64,
     /// Records that are no notifications, or cannot be read.
     pub bad: u64,
-    /// Records that the queue forgot before they were read, as far as its offsets tell.
+    /// Records that the queue forgot before they were read, or did not hand out: at most so many, as far as its offsets tell.
     pub lost: u64,
     /// How often the queue, or a partition of it, could not be read.
     pub failures: u64,

@@ -99,7 +99,11 @@ impl Intake {
         let mut there = BTreeMap::new();
         loop {
             let begun = self.begin().await;
-            self.trouble.send_replace(begun.as_ref().err().map(ToString::to_string));
+            match &begun {
+                // That it knows the partitions does not mean that there is room for what is in them.
+                Ok(_) => self.trouble.send_if_modified(|why| !is_full(why.as_deref()) && why.take().is_some()),
+                Err(error) => self.trouble.send_replace(Some(error.to_string())).is_none(),
+            };
             there = match begun {
                 // Those that are known are read on meanwhile.
                 Err(Stopped::Queue(error)) if !there.is_empty() => {
@@ -189,6 +193,8 @@ impl Intake {
         if passed > 0 {
             tracing::error!(partition, passed, to = from, "what could not be read of a partition was passed over");
         }
+        // The queue gave up what it did not hand out, and it may have been a record.
+        let given_up = if records.is_empty() { between(from, next) } else { 0 };
         let (messages, bad) = messages(partition, records);
         let batch = Batch { partition, from, next, messages };
         let wanted = self.wanted.borrow().clone().ok_or(Stopped::NoList)?;
@@ -196,18 +202,31 @@ impl Intake {
         let place = self.place.clone();
         let taken = self.in_file(move |file| file.take(&place, &batch, &wanted, now_ms)).await?;
         self.figures.took(taken, bad);
+        self.figures.lost(given_up);
+        self.trouble.send_if_modified(|why| is_full(why.as_deref()) && why.take().is_some());
         tracing::debug!(partition, next, ?taken, bad, "records were taken");
         Ok(At::new(partition, next))
     }
 
-    /// The queue has forgotten what is next: it goes on where the queue begins, or at its end where that is before.
+    /// The queue has forgotten what is next: it goes on where the queue begins, or at its end where that is before. Where both say
+    /// that it is there, nothing is skipped, and it is asked again.
     async fn skip(&self, at: At) -> Result<At, Stopped> {
         let At { partition, next: from, .. } = at;
         let first = self.queue.end(partition, End::First).await?;
-        let to = if first > from { first } else { self.queue.end(partition, End::Last).await? };
+        let (to, lost) = if first > from {
+            (first, between(from, first))
+        } else {
+            let last = self.queue.end(partition, End::Last).await?;
+            if from <= last {
+                let inside = format!("there is nothing at {from}, it says, and that it has {first} to {last}");
+                return Err(QueueError::Failed(inside).into());
+            }
+            // Another topic under the old name, perhaps: all that it has was never read.
+            (last, between(first, last))
+        };
         tracing::error!(partition, from, to, "the queue has no such offset; it is read from another one");
         self.go_on(partition, (from, to)).await?;
-        self.figures.lost(u64::try_from(to.saturating_sub(from)).unwrap_or(0));
+        self.figures.lost(lost);
         Ok(at.moved(to))
     }
 
@@ -245,6 +264,16 @@ impl Intake {
     ) -> Result<T, Stopped> {
         in_file(&self.file, work).await.map_err(Stopped::File)
     }
+}
+
+/// Whether it is for want of room that nothing is read.
+fn is_full(trouble: Option<&str>) -> bool {
+    trouble.is_some_and(|why| why == FileError::Full.to_string())
+}
+
+/// How many offsets there are between two, the first of them included.
+fn between(from: i64, to: i64) -> u64 {
+    u64::try_from(to.saturating_sub(from)).unwrap_or(0)
 }
 
 /// Works with the file on a thread that may wait for the disk.

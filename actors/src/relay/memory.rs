@@ -19,14 +19,15 @@ pub(super) const NONCE: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYX";
 /// How many records it hands out at once.
 const USUAL: usize = 2;
 
-/// A queue in memory. It forgets what is before `first`, and cannot be read while it is down. Partitions may be down alone, and
-/// records such that nothing that is handed out with them can be read.
+/// A queue in memory. It forgets what is before `first`, and cannot be read while it is down. Partitions may be down alone, or deny
+/// what they have, and records be such that nothing that is handed out with them can be read.
 #[derive(Default)]
 pub(super) struct Memories {
     pub(super) partitions: Mutex<BTreeMap<i32, Vec<Record>>>,
     pub(super) first: Mutex<i64>,
     pub(super) is_down: AtomicBool,
     pub(super) broken: Mutex<BTreeSet<i32>>,
+    pub(super) denied: Mutex<BTreeSet<i32>>,
     pub(super) poison: Mutex<BTreeSet<(i32, i64)>>,
 }
 
@@ -93,7 +94,8 @@ impl Queue for Memories {
             };
             let partitions = self.partitions.lock().unwrap();
             let all = &partitions[&partition];
-            if offset < *self.first.lock().unwrap() || offset > all.len() as i64 {
+            let is_denied = self.denied.lock().unwrap().contains(&partition);
+            if is_denied || offset < *self.first.lock().unwrap() || offset > all.len() as i64 {
                 return Err(QueueError::OutOfRange);
             }
             let records: Vec<_> = all.iter().skip(offset as usize).take(limit).cloned().collect();

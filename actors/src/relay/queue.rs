@@ -20,7 +20,7 @@ pub struct Record {
 pub struct Fetched {
     /// In their order. Offsets may be missing between them.
     pub records: Vec<Record>,
-    /// Where the next ones begin.
+    /// Where the next ones begin. Behind the offset that was asked for, with no records: what is there was given up.
     pub next: i64,
 }
 

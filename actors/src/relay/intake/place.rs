@@ -8,6 +8,8 @@ use super::{AGAIN, AGAIN_MAX, RESTS};
 /// How often something has to be unreadable before it is passed over. Behind what was passed over once is enough: a batch
 /// that cannot be read has many records.
 const UNREADABLE_MAX: u32 = 5;
+/// After so many in a row each further one is passed over only after a pause: it may be the disk that is bad, for a while.
+const PASSED_AT_ONCE: u64 = 16;
 
 /// Where a partition is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,7 +63,8 @@ impl At {
         if unreadable >= UNREADABLE_MAX {
             let (next, passed) = (self.next.saturating_add(1), self.passed + 1);
             let unreadable = UNREADABLE_MAX - 1;
-            return Step::PassOver(Self { next, passed, unreadable, rests: Duration::ZERO, ..self });
+            let rests = if passed > PASSED_AT_ONCE { AGAIN } else { Duration::ZERO };
+            return Step::PassOver(Self { next, passed, unreadable, rests, ..self });
         }
         let again = Self { unreadable, portion: Portion::Least, ..self };
         Step::Again(match self.portion {
@@ -97,6 +100,20 @@ mod tests {
         assert_eq!(left_alone, Duration::from_millis(500 + 1_000 + 2_000));
         let (behind, asked, left_alone) = passed_over(behind);
         assert_eq!((behind.next, behind.passed, asked, left_alone), (9, 2, 1, Duration::ZERO), "the same batch");
+    }
+
+    #[test]
+    fn a_long_row_is_passed_over_slowly() {
+        let (mut at, ..) = passed_over(At::new(3, 0));
+        while at.passed < PASSED_AT_ONCE {
+            (at, ..) = passed_over(at);
+            assert_eq!(at.rests, Duration::ZERO);
+        }
+        for _ in 0..4 {
+            let passed = at.passed;
+            (at, ..) = passed_over(at);
+            assert_eq!((at.passed, at.rests), (passed + 1, AGAIN));
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::Ordering;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -233,4 +235,49 @@ async fn what_the_queue_forgot_is_counted_and_it_goes_on_where_it_can() {
     queue.is_down.store(false, Ordering::SeqCst);
     let counted = rig.counted(|counted| counted.accepted == 2).await;
     assert_eq!(counted.lost, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_queue_says_that_it_has_is_not_skipped() {
+    let queue = Memories::with_partition(0);
+    let rig = Rig::start(&queue);
+    rig.reads(0, 0).await;
+    queue.denied.lock().unwrap().insert(0);
+    (0..3).for_each(|number| queue.send(0, CUSTOMER, &format!("key {number}")));
+    rig.counted(|counted| counted.failures >= 3).await;
+    queue.denied.lock().unwrap().clear();
+    let counted = rig.counted(|counted| counted.accepted == 3).await;
+    assert_eq!(counted.lost, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_topic_has_that_was_made_anew_counts_as_lost() {
+    let queue = Memories::with_partition(0);
+    let rig = Rig::start(&queue);
+    rig.reads(0, 0).await;
+    (0..5).for_each(|number| queue.send(0, CUSTOMER, &format!("key {number}")));
+    rig.reads(0, 5).await;
+    queue.partitions.lock().unwrap().get_mut(&0).unwrap().truncate(2);
+    rig.reads(0, 2).await;
+    queue.send(0, CUSTOMER, "new");
+    let counted = rig.counted(|counted| counted.accepted == 6).await;
+    assert_eq!(counted.lost, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_file_is_said_until_something_is_taken_again() {
+    let queue = Memories::with_partition(0);
+    let rig = Rig::start(&queue);
+    rig.reads(0, 0).await;
+    let large = format!("{CUSTOMER} {NONCE} {}", STANDARD.encode([0; 300_000]));
+    ["one", "two", "three"].iter().for_each(|key| queue.produce(0, key, &large));
+    rig.trouble.subscribe().wait_for(Option::is_some).await.unwrap();
+    let counted = rig.counted(|counted| {
+        assert!(rig.trouble.borrow().is_some());
+        counted.failures >= 3
+    });
+    assert_eq!(counted.await.accepted, 2);
+    rig.clock.advance(TimeDelta::days(2));
+    rig.trouble.subscribe().wait_for(Option::is_none).await.unwrap();
+    assert_eq!(rig.figures.counted().accepted, 3);
 }
