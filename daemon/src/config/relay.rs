@@ -72,11 +72,7 @@ impl Relay {
             mechanism: section.value("mechanism", SaslMechanism(Mechanism::default())),
             window: section.seconds("dedup_window_s", 60..=604_800, 3_600),
             kept: section.seconds("kept_s", 3_600..=604_800, 86_400),
-            schedule: Schedule::Doubling {
-                retries: section.within("retries", 0..=DELAYS_MAX as u32, 3),
-                first_ms: in_ms(section.seconds("first_delay_s", 1..=DELAY_S_MAX, 30)),
-                cap_ms: in_ms(section.seconds("max_delay_s", 1..=DELAY_S_MAX, 600)),
-            },
+            schedule: schedule(&mut section),
         }
     }
 
@@ -102,6 +98,14 @@ impl Relay {
     pub fn memory(&self) -> Memory {
         Memory { window: self.window, kept: self.kept, bytes_max: BYTES_MAX }
     }
+}
+
+/// A first delay that is longer than the usual maximum raises that, unless a maximum is set.
+fn schedule(section: &mut Section<'_, '_>) -> Schedule {
+    let retries = section.within("retries", 0..=DELAYS_MAX as u32, 3);
+    let first = section.seconds("first_delay_s", 1..=DELAY_S_MAX, 30);
+    let cap = section.seconds("max_delay_s", 1..=DELAY_S_MAX, first.as_secs().max(600));
+    Schedule::Doubling { retries, first_ms: in_ms(first), cap_ms: in_ms(cap) }
 }
 
 fn in_ms(duration: Duration) -> u64 {
@@ -231,6 +235,8 @@ mod tests {
             Schedule::Doubling { retries: 9, first_ms: 30_000, cap_ms: 600_000 }
         );
         assert_eq!(read("", &[]).unwrap().relay.schedule, Schedule::TON_EVENTS);
+        let late = read("", &[("RETRIABLE_NOTIFICATION_SENDING_INITIAL_DELAY", "900")]).unwrap().relay.schedule;
+        assert_eq!(late, Schedule::Doubling { retries: 3, first_ms: 900_000, cap_ms: 900_000 });
     }
 
     #[test]
