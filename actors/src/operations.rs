@@ -280,8 +280,11 @@ async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, 
             let _ = reply.send(desk.spends_matched(block_seq).await);
         }
         Request::Alert { alert, reply } if !reply.is_closed() => {
-            tracing::info!(?alert, "operators are told");
-            let _ = reply.send(desk.alert(alert).await);
+            let done = desk.alert(alert.clone()).await;
+            if done.is_ok() {
+                tracing::info!(?alert, "operators are told");
+            }
+            let _ = reply.send(done);
         }
         Request::Deposit { .. }
         | Request::Switch { .. }

@@ -170,7 +170,8 @@ impl Level {
     fn told(&mut self, is_low: bool, at_ms: u64, changes_max: usize) {
         if self.is_low != is_low {
             self.is_low = is_low;
-            self.changes.note(at_ms, changes_max);
+            // Whatever held before: one that is well has room to be told worse.
+            self.changes.note(at_ms, if is_low { changes_max } else { changes_max - 1 });
         }
     }
 }

@@ -13,10 +13,13 @@ use millrace_model::ids::Category;
 use millrace_tests::desk::{Desk, books_of, fresh_target};
 use millrace_tests::judge::{Outside, judge};
 use millrace_tests::operator::OperatorApi;
+use millrace_tests::receiver::{Receiver, WEBHOOKS};
 use serde_json::{Value, json};
 
 /// More than the whole log has.
 const EVENTS_MAX: usize = 10_000;
+/// How often a deposit that goes well is told of.
+const LIFE: usize = 7;
 const WITHIN: Duration = Duration::from_secs(60);
 
 /// Puts a copy in place of the log of a desk that does not run.
@@ -75,13 +78,16 @@ async fn a_desk_on_a_copy_of_its_log_waits_for_an_operator_and_then_pays_nobody_
     let mut desk = Desk::start(&[("MILLRACE_DESK__RATE", "500")]).await?;
     let copies = tempfile::tempdir()?;
     let copy = copies.path().join("copy.db");
-    let (alice, bob) = (fresh_target(81), fresh_target(82));
+    let (alice, bob, receiver) = (fresh_target(81), fresh_target(82), Receiver::start().await?);
+    let everything = json!({ "url": receiver.url(), "events": [{ "name": "*" }] });
+    OperatorApi::of(&desk)?.post(WEBHOOKS, &everything).await?;
     let alices = desk.bind(&alice).await?;
     let mut addresses = vec![alices.clone(), desk.bind(&bob).await?];
     desk.command(&["backup", copy.to_str().context("a path")?]).await?;
     addresses.extend([desk.bind(&alice).await?, desk.bind(&bob).await?]);
     desk.pay(&alices, "0.05").await?;
     desk.settled(&alice, 1).await?;
+    receiver.told(LIFE).await?;
     let head_file = desk.data_dir().with_extension("head");
     let known = desk.log()?.head()?;
     desk.until(WITHIN, "the head file knows of the payout", async || {
@@ -95,6 +101,12 @@ async fn a_desk_on_a_copy_of_its_log_waits_for_an_operator_and_then_pays_nobody_
     desk.start_again()?;
     desk.ready().await?;
 
+    // Its place lies beyond the copy's end, and the halt is the first thing behind that.
+    desk.until(WITHIN, "the halt is told", async || {
+        let is_halt = |body: &[u8]| body.windows(13).any(|part| part == b"\"Desk.Halted\"");
+        Ok(receiver.arrived().iter().any(|(_, body)| is_halt(body)).then_some(()))
+    })
+    .await?;
     let said = halted(&desk).await?;
     ensure!(said.contains("no address, order or payout goes out") && said.contains("copy from before"), "{said}");
     let (status, body) = refused_bind(&desk).await?;

@@ -3,7 +3,7 @@
 use millrace_protocols::alerting::Health;
 
 use crate::supervision::{PartHealth, State};
-use crate::{finality, market, scanner, sender, stock};
+use crate::{finality, market, scanner, stock};
 
 /// Somebody outside.
 struct Peer {
@@ -16,10 +16,8 @@ const SKYCOIN: &[&str] = &["skycoin_node", "skycoin_sync"];
 
 const PEERS: [Peer; 3] = [
     Peer { name: "bitcoin_node", told_by: &[(scanner::PART, &["bitcoin_node"])] },
-    Peer {
-        name: "skycoin_node",
-        told_by: &[(stock::PART, SKYCOIN), (finality::PART, SKYCOIN), (sender::PART, SKYCOIN)],
-    },
+    // Not the sender: it talks to the node only while there is something to pay.
+    Peer { name: "skycoin_node", told_by: &[(stock::PART, SKYCOIN), (finality::PART, SKYCOIN)] },
     Peer { name: "c2cx", told_by: &[(market::PART, &["c2cx"])] },
 ];
 
@@ -29,9 +27,9 @@ pub(super) fn is_there(name: &str, parts: &[PartHealth]) -> bool {
     PEERS.iter().any(|peer| peer.name == name && talks(peer))
 }
 
-/// How they all do. Of whom nobody asks at the moment, nobody can tell.
+/// How those do to whom somebody talks. Of whom nobody asks at the moment, nobody can tell.
 pub(super) fn seen(parts: &[PartHealth]) -> impl Iterator<Item = (&'static str, Health)> {
-    PEERS.iter().map(|peer| (peer.name, of_peer(peer, parts)))
+    PEERS.iter().filter(|peer| is_there(peer.name, parts)).map(|peer| (peer.name, of_peer(peer, parts)))
 }
 
 fn of_peer(peer: &Peer, parts: &[PartHealth]) -> Health {

@@ -104,6 +104,7 @@ impl xtra::Actor for Actor {
         let open = || -> Result<Backend, StartError> {
             let turn = Turn::begin(&self.shared.turns);
             let mut log = Log::open(&self.settings.path)?;
+            self.shared.found(log.head());
             let reader = Reader::open(&self.settings.path)?;
             if let Some(opening) = &self.opening {
                 opening(&mut log, &reader).map_err(StartError::Opening)?;

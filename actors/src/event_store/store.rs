@@ -1,7 +1,7 @@
 //! The store as everybody else holds it: append, read, follow.
 
 use std::path::Path;
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, OnceLock, RwLock};
 use std::time::Duration;
 
 use millrace_model::ids::{Position, StreamName};
@@ -26,10 +26,17 @@ pub(super) struct Shared {
     pub(super) feed: Arc<Feed>,
     reader: RwLock<Option<Arc<Reader>>>,
     ready: watch::Sender<bool>,
+    found: OnceLock<Position>,
     pub(super) turns: Arc<Turns>,
 }
 
 impl Shared {
+    /// The newest position of the log as this process first found it.
+    pub(super) fn found(&self, head: Position) {
+        // A later incarnation finds what this process wrote.
+        let _ = self.found.set(head);
+    }
+
     pub(super) fn opened(&self, reader: Reader) {
         *self.reader.write().expect("nothing panics while it holds the reader") = Some(Arc::new(reader));
         self.ready.send_replace(true);
@@ -59,6 +66,7 @@ impl Store {
             feed,
             reader: RwLock::default(),
             ready: watch::Sender::new(false),
+            found: OnceLock::new(),
             turns: Arc::default(),
         });
         let incarnation = Arc::clone(&shared);
@@ -109,6 +117,11 @@ impl Store {
     /// The newest position.
     pub fn head(&self) -> Position {
         self.shared.feed.head()
+    }
+
+    /// The newest position when this process first opened the log, before anything was appended; 0 before that.
+    pub fn found_head(&self) -> Position {
+        self.shared.found.get().copied().unwrap_or(0)
     }
 
     /// Rings after every commit.

@@ -8,6 +8,8 @@ use super::feed::{Place, Told};
 
 /// By how much earlier a sink whose cursor the desk does not know begins again, in milliseconds: a clock may have been set back.
 const MARGIN_MS: i64 = 600_000;
+/// What is to be sent later than this from now was put off by a clock that was ahead, in milliseconds: nothing waits two days.
+const AHEAD_MS_MAX: u64 = 2 * 24 * 3_600_000;
 /// How much of an error is kept, in bytes.
 const ERROR_BYTES_MAX: usize = 512;
 
@@ -100,7 +102,8 @@ impl Progress {
 
     /// Until when this one is not sent, if it has to wait.
     pub fn waits(&self, id: Uuid, now_ms: u64) -> Option<&Retry> {
-        self.retry_of(id).filter(|retry| retry.not_before_ms > now_ms)
+        let latest_ms = now_ms.saturating_add(AHEAD_MS_MAX);
+        self.retry_of(id).filter(|retry| retry.not_before_ms > now_ms && retry.not_before_ms <= latest_ms)
     }
 
     fn retry_of(&self, id: Uuid) -> Option<&Retry> {

@@ -21,6 +21,9 @@ pub use location::{Location, LocationError};
 /// How long the database may take for one call.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// A lease that ends later than this from now was taken by a clock that was ahead, in milliseconds, and is none.
+const LEASE_AHEAD_MS_MAX: u64 = 600_000;
+
 /// Why the database does not do.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -100,7 +103,7 @@ const INSERT: &str = "INSERT INTO millrace_job_sinks
     (name, address_sha256, page, since_ms, attempts, failures, not_before_ms, lease_until_ms)
     VALUES ($1, $2, '', $3, 0, 0, 0, 0) ON CONFLICT (name) DO NOTHING";
 const TAKE: &str = "UPDATE millrace_job_sinks SET lease_owner = $1, lease_until_ms = $2
-    WHERE name = $3 AND (lease_owner IS NULL OR lease_until_ms <= $4)
+    WHERE name = $3 AND (lease_owner IS NULL OR lease_until_ms <= $4 OR lease_until_ms > $5)
     RETURNING address_sha256, page, last_id, since_ms, failing_id, attempts, failures, not_before_ms, error, stopped";
 const KEEP: &str = "UPDATE millrace_job_sinks SET address_sha256 = $1, page = $2, last_id = $3, since_ms = $4,
     failing_id = $5, attempts = $6, failures = $7, not_before_ms = $8, error = $9, stopped = $10, lease_until_ms = $11
@@ -171,7 +174,8 @@ impl Store {
                 made.execute(pool).await?;
                 let taken = sqlx::query(TAKE).bind(text(lease.owner)).bind(number(lease.until_ms)).bind(sink.name);
                 // All of it is read, so that it is committed when it ends.
-                let mut rows = taken.bind(number(now_ms)).fetch_all(pool).await?;
+                let taken = taken.bind(number(now_ms)).bind(number(now_ms.saturating_add(LEASE_AHEAD_MS_MAX)));
+                let mut rows = taken.fetch_all(pool).await?;
                 rows.pop()
                     .map(|row| -> Result<_, StoreError> {
                         let stored: Stored = stored!(row);

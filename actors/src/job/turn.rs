@@ -81,6 +81,9 @@ impl<'r> Turn<'r> {
 
     async fn tell(&mut self, progress: &mut Progress) -> Result<(), Break> {
         loop {
+            if !self.run.goes_on() {
+                return Err(Break::At(Stands::More));
+            }
             let page = match self.run.feed.after(&progress.place).await {
                 Err(FeedError::Foreign) if !self.report.began_again => {
                     tracing::warn!(sink = self.sink.name, "the desk does not know its place; it begins again by time");
@@ -101,9 +104,6 @@ impl<'r> Turn<'r> {
             }
             if !page.has_more {
                 return Ok(());
-            }
-            if !self.run.goes_on() {
-                return Err(Break::At(Stands::More));
             }
         }
     }

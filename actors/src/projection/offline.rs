@@ -20,9 +20,9 @@ use crate::event_store::Reader;
 const FOR_MUCH: &str = "PRAGMA threads = 1;";
 /// Whoever reads beside a writer needs what is written twice: in a write-ahead log, and in its place. Where nobody reads, new pages are
 /// written once, and of the few that change the journal has what they were. FULL, since without it a power cut could take the
-/// journal's beginning before the pages that it is of.
+/// journal's beginning before the pages that it is of. Whoever begins to look later is waited for, ten minutes at most.
 const WRITTEN_ONCE: &str = "PRAGMA busy_timeout = 0; PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL;
-                            PRAGMA busy_timeout = 5000;";
+                            PRAGMA busy_timeout = 600000;";
 /// What is kept in memory of the file.
 const CACHE_KIB: u32 = 4_096;
 

@@ -1,7 +1,7 @@
 //! Which questions to people can still be answered, and how many an address was asked lately, answered or not.
 //!
-//! Subscriptions that nobody confirmed end and make room ([`super::endings`]); neither cuts short the time that a question
-//! gives, nor lets anybody have the same mailbox asked again and again. Kept in memory alone: what was asked before a start
+//! Subscriptions that nobody confirmed end, but not before their last question is too old, and make room for others at any time
+//! ([`super::endings`]); neither lets anybody have the same mailbox asked again and again. Kept in memory alone: what was asked before a start
 //! counts as asked at that start.
 
 use std::collections::{BTreeMap, VecDeque};

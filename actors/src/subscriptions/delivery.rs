@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use millrace_model::ids::SubscriptionId;
+use millrace_model::ids::{Position, SubscriptionId};
 use millrace_model::subscription::{self, Command, Dialect, Disabling, Rejection, Subscription};
 use millrace_protocols::delivery::endpoint::{Order, Rate};
 use millrace_protocols::delivery::policy::Schedule;
@@ -70,7 +71,7 @@ pub fn start(
     settings: Settings,
 ) -> Result<Deliveries, TreeError> {
     let engine = watch::Sender::new(None);
-    let figures = Arc::new(Figures::default());
+    let (figures, is_first) = (Arc::new(Figures::default()), Arc::new(AtomicBool::new(true)));
     let deliveries = Deliveries::new(engine.subscribe(), Arc::clone(&figures));
     tree.add(PART, Policy::permanent(), move |seat: Incarnation<Actor>| Actor {
         store: store.clone(),
@@ -79,6 +80,7 @@ pub fn start(
         settings: settings.clone(),
         engine: engine.clone(),
         figures: Arc::clone(&figures),
+        is_first: Arc::clone(&is_first),
         seat,
         stop: CancellationToken::new(),
         ended: CancellationToken::new(),
@@ -95,6 +97,8 @@ pub struct Actor {
     /// Where others find the engine of this incarnation.
     engine: watch::Sender<Option<Engine>>,
     figures: Arc<Figures>,
+    /// Whether no incarnation began an engine yet.
+    is_first: Arc<AtomicBool>,
     seat: Incarnation<Self>,
     stop: CancellationToken,
     ended: CancellationToken,
@@ -140,6 +144,12 @@ impl xtra::Actor for Actor {
 }
 
 impl Actor {
+    /// How far the log went that the stored places are of. What this process appended before the first engine began (that the log was
+    /// put back, for one) was told to nobody; a later engine finds places that an earlier one stored since.
+    fn log_head(&self) -> Position {
+        if self.is_first.swap(false, Ordering::Relaxed) { self.store.found_head() } else { self.store.head() }
+    }
+
     fn engine_settings(&self, trouble: watch::Sender<Option<String>>) -> engine::Settings {
         engine::Settings {
             path: self.settings.path.clone(),
@@ -149,7 +159,7 @@ impl Actor {
             source: Arc::new(FromViews(self.views.clone())),
             clock: Arc::clone(&self.settings.clock),
             figures: Arc::clone(&self.figures),
-            log_head: self.store.head(),
+            log_head: self.log_head(),
         }
     }
 }
@@ -308,8 +318,10 @@ pub(crate) async fn store_notices(
 
 async fn store_notice(subscriptions: &Subscriptions, endpoint: Uuid, why: Disabling) -> Result<(), SubscribeError> {
     match subscriptions.execute(SubscriptionId(endpoint), Command::DisableDelivery { why }).await {
-        // It ended meanwhile, or the log never heard of it: nothing is to be said of it.
-        Ok(_) | Err(SubscribeError::Rejected(Rejection::Missing | Rejection::Over)) => Ok(()),
+        // It ended meanwhile, the log never heard of it, or it was set aside: nothing is to be said of it.
+        Ok(_) | Err(SubscribeError::Rejected(Rejection::Missing | Rejection::Over) | SubscribeError::Unreadable(_)) => {
+            Ok(())
+        }
         Err(error) => Err(error),
     }
 }

@@ -73,9 +73,16 @@ impl Service {
                 continue;
             }
             let id = known.subscription.id;
-            if self.execute(id, Command::EndUnserved(asked)).await?.subscription.ended.is_some() {
-                tracing::info!(subscription = %id, "a subscription that nothing could be sent to is over");
-                ended += 1;
+            match self.execute(id, Command::EndUnserved(asked)).await {
+                Ok(known) if known.subscription.ended.is_some() => {
+                    tracing::info!(subscription = %id, "a subscription that nothing could be sent to is over");
+                    ended += 1;
+                }
+                Ok(_) => {}
+                Err(SubscribeError::Unreadable(why)) => {
+                    tracing::warn!(subscription = %id, %why, "a subscription whose time has come is set aside");
+                }
+                Err(error) => return Err(error),
             }
             if ended == AT_ONCE_MAX {
                 break;

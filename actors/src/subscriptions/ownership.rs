@@ -232,7 +232,7 @@ fn token() -> String {
 async fn store(subscriptions: Subscriptions, id: SubscriptionId, command: Command) -> Happened {
     loop {
         match subscriptions.execute(id, command.clone()).await {
-            Ok(_) | Err(SubscribeError::Rejected(_)) => return Happened::Stored,
+            Ok(_) | Err(SubscribeError::Rejected(_) | SubscribeError::Unreadable(_)) => return Happened::Stored,
             Err(error) => tracing::warn!(%error, "what a receiver proved is not stored yet"),
         }
         tokio::time::sleep(AGAIN).await;

@@ -94,10 +94,11 @@ impl Notify {
         // Brokers' libraries expect more threads than one.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let (summary, fatal) = runtime.context("no runtime")?.block_on(self.make(&loaded))?;
-        writeln!(out, "{}", serde_json::to_string(&summary)?)?;
+        let said = writeln!(out, "{}", serde_json::to_string(&summary)?);
         match (fatal, summary.outcome) {
             (Some(fatal), _) => Err(NotTold::from(fatal).into()),
-            (None, Outcome::Done) => Ok(()),
+            // Whoever reads nothing learns how it went by the exit code.
+            (None, Outcome::Done) => Ok(said?),
             (None, Outcome::Partly | Outcome::Failed) => {
                 let unwell = summary.sinks.iter().filter(|sink| !sink.is_well()).count();
                 Err(NotTold::Partly(unwell, summary.sinks.len()).into())

@@ -87,6 +87,8 @@ impl<'i> Layers<'i> {
                 continue;
             }
             match value.into_string() {
+                // Whoever composes containers passes on what is not set as nothing.
+                Ok(value) if value.is_empty() && ton_events::is_alias(&name) => {}
                 Ok(value) => {
                     self.variables.insert(name, value);
                 }

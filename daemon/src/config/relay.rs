@@ -195,6 +195,8 @@ mod tests {
     #[test]
     fn nothing_is_relayed_unless_somebody_wants_it() {
         assert!(read("", &[]).unwrap().relay.settings().is_none());
+        let nothing = [("QUEUE_PROVIDER_ADDRESS", ""), ("QUEUE_PROVIDER_USERNAME", "")];
+        assert!(read("", &nothing).unwrap().relay.settings().is_none(), "what is empty is not set");
     }
 
     #[test]

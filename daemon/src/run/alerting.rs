@@ -39,11 +39,14 @@ pub(super) fn gauges(config: &Config, stock: &Stock, market: Option<&Market>) ->
         read: Arc::new(move || stock.reading().map(|reading| reading.funds.coins.units())),
     };
     let is_bought = config.desk.method == Method::Passthrough;
-    let account = market.cloned().map(|market| Gauge {
-        place: Place::Exchange,
-        coin: Ticker::Btc,
-        threshold: if is_bought { config.c2cx.low_balance_warning.units() } else { 0 },
-        read: Arc::new(move || market.balances().map(|balances| balances.btc.total.units())),
-    });
-    std::iter::once(wallet).chain(account).collect()
+    let account = |threshold, read| Gauge { place: Place::Exchange, coin: Ticker::Btc, threshold, read };
+    let account = match market.cloned() {
+        Some(market) => account(
+            if is_bought { config.c2cx.low_balance_warning.units() } else { 0 },
+            Arc::new(move || market.balances().map(|balances| balances.btc.total.units())),
+        ),
+        // What was told of it while there was one is over.
+        None => account(0, Arc::new(|| Some(0))),
+    };
+    vec![wallet, account]
 }

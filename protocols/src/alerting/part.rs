@@ -59,7 +59,8 @@ impl Part {
         self.restarted.clear();
         if self.told != told {
             self.told = told;
-            self.changes.note(at_ms, changes_max);
+            // Whatever held before: one that is up has room to be told down.
+            self.changes.note(at_ms, if told == Told::Down { changes_max } else { changes_max - 1 });
         }
     }
 

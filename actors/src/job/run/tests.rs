@@ -12,7 +12,7 @@ use millrace_protocols::delivery::verdict::{Outcome as Ending, Refusal, Trouble}
 use millrace_protocols::webhook::sign::Signer;
 
 use super::super::feed::{Page, Place, Told, told};
-use super::super::store::Location;
+use super::super::store::{Known, Lease, Location};
 use super::super::summary::Outcome;
 use super::*;
 use crate::clock::ManualClock;
@@ -66,6 +66,24 @@ struct Receiver {
     told: Mutex<Vec<u128>>,
     answers: Mutex<BTreeMap<u128, Ending>>,
     always: Mutex<Option<Ending>>,
+    /// It takes 20 s to answer, and another run tries for its place at the end of them.
+    rival: Mutex<Option<Rival>>,
+}
+
+#[derive(Clone)]
+struct Rival {
+    clock: Arc<ManualClock>,
+    location: Location,
+}
+
+impl Rival {
+    /// The same sink, at the time of the clock, by somebody else.
+    async fn takes(&self) -> bool {
+        let now_ms = u64::try_from(self.clock.now().timestamp_millis()).unwrap();
+        let lease = Lease { owner: Uuid::max(), until_ms: now_ms + 60_000 };
+        let sink = Known { name: "a", address_sha256: "a", since_ms: None };
+        Store::open(&self.location).await.unwrap().take(&sink, lease, now_ms).await.unwrap().is_some()
+    }
 }
 
 impl Receiver {
@@ -81,7 +99,15 @@ impl Sink for Receiver {
         let (always, one) = (*self.always.lock().unwrap(), self.answers.lock().unwrap().get(&number).copied());
         assert_ne!(number, 666, "it panics at this one");
         let outcome = one.or(always).unwrap_or(Ending::Accepted);
-        std::future::ready(Ended { outcome, ..Ended::accepted(Duration::ZERO) }).boxed()
+        let rival = self.rival.lock().unwrap().clone();
+        async move {
+            if let Some(rival) = rival {
+                rival.clock.advance(TimeDelta::seconds(20));
+                assert!(!rival.takes().await, "it has the lease as long as an attempt takes");
+            }
+            Ended { outcome, ..Ended::accepted(Duration::ZERO) }
+        }
+        .boxed()
     }
 }
 
@@ -92,6 +118,7 @@ struct World {
     receivers: BTreeMap<&'static str, Arc<Receiver>>,
     kinds: Vec<String>,
     messages_max: u64,
+    lasts: Duration,
     runs: std::cell::Cell<u128>,
 }
 
@@ -105,12 +132,18 @@ impl World {
             receivers: receivers.iter().map(|name| (*name, Arc::default())).collect(),
             kinds: Vec::new(),
             messages_max: 1_000,
+            lasts: Duration::from_secs(600),
             runs: std::cell::Cell::new(0),
         }
     }
 
     fn later(&self, seconds: i64) {
         self.clock.advance(TimeDelta::seconds(seconds));
+    }
+
+    fn rival(&self) -> Rival {
+        let location = Location::Sqlite(self.folder.path().join("job.db"));
+        Rival { clock: self.clock.clone(), location }
     }
 
     fn told(&self, name: &str) -> Vec<u128> {
@@ -140,14 +173,14 @@ impl World {
 
     async fn run_with(&self, resumed: Resumed) -> (Summary, Option<Fatal>) {
         self.runs.set(self.runs.get() + 1);
-        let location = Location::Sqlite(self.folder.path().join("job.db"));
+        let location = self.rival().location;
         let run = Run {
             id: Uuid::from_u128(self.runs.get()),
             feed: self.desk.clone(),
             store: Store::open(&location).await.unwrap(),
             clock: self.clock.clone(),
             schedule: Schedule::listed(vec![60_000, 60_000]).unwrap(),
-            until: Instant::now() + Duration::from_secs(600),
+            until: Instant::now() + self.lasts,
             messages_max: self.messages_max,
             stop: CancellationToken::new(),
         };
@@ -278,6 +311,39 @@ async fn a_run_tells_no_more_than_it_may() {
     assert_eq!((summary.outcome, stands(&summary, "a")), (Outcome::Done, Stands::More));
     assert_eq!(stands(&world.run().await, "a"), Stands::CaughtUp);
     assert_eq!(world.told("a"), [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_run_whose_time_is_over_begins_nothing() {
+    let mut world = World::new(&["a"]);
+    world.desk.publish(1..=2);
+    world.lasts = Duration::ZERO;
+    let summary = world.run().await;
+    assert_eq!((summary.outcome, stands(&summary, "a"), world.told("a")), (Outcome::Done, Stands::More, vec![]));
+    world.lasts = Duration::from_secs(600);
+    world.run().await;
+    assert_eq!(world.told("a"), [1, 2]);
+}
+
+#[tokio::test]
+async fn a_lease_is_renewed_while_it_is_used() {
+    let world = World::new(&["a"]);
+    world.desk.publish(1..=6);
+    *world.receivers["a"].rival.lock().unwrap() = Some(world.rival());
+    assert_eq!(stands(&world.run().await, "a"), Stands::CaughtUp);
+    assert_eq!(world.told("a"), [1, 2, 3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_blocks_nobody_for_longer_than_a_lease() {
+    let world = World::new(&["a"]);
+    world.desk.publish(1..=2);
+    world.later(86_400);
+    assert!(world.rival().takes().await);
+    assert_eq!(stands(&world.run().await, "a"), Stands::Busy);
+    world.later(-86_400);
+    assert_eq!(stands(&world.run().await, "a"), Stands::CaughtUp);
+    assert_eq!(world.told("a"), [1, 2]);
 }
 
 #[tokio::test]

@@ -38,12 +38,16 @@ impl Database {
                     .create_if_missing(true)
                     .synchronous(SqliteSynchronous::Full)
                     .busy_timeout(BUSY);
-                let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+                let pool =
+                    SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).test_before_acquire(false);
                 Ok(Self::Sqlite(pool.connect_with(options).await?))
             }
             #[cfg(feature = "postgres")]
             Location::Postgres(url) => {
-                let pool = sqlx::postgres::PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+                let pool = sqlx::postgres::PgPoolOptions::new()
+                    .max_connections(1)
+                    .acquire_timeout(PATIENCE)
+                    .test_before_acquire(false);
                 Ok(Self::Postgres(pool.connect_with(options(url)?).await?))
             }
         }
