@@ -178,7 +178,7 @@ async fn a_spend_of_the_hot_wallet_that_is_no_payout_halts_the_desk_by_its_name(
         })
         .await?;
     assert!(halted.contains(&format!("transaction {txid} in block ")), "{halted}");
-    assert_eq!(halted.matches("transaction ").count(), 1, "{halted}");
+    assert_eq!(halted.matches(" in block ").count(), 1, "{halted}");
 
     let coins = taken.coins.to_string();
     let sweep = json!({ "kind": "sweep", "place": "hot_wallet", "coin": "SKY", "amount": coins, "note": "stolen" });
