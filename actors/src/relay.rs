@@ -53,8 +53,6 @@ pub const FILE: &str = "relay.db";
 pub const ATTEMPTS_FILE: &str = "relay-attempts.db";
 /// The condition's kind while nothing is read.
 const CONDITION: &str = "queue";
-/// How many commands and notices wait.
-const WAITING_MAX: usize = 256;
 /// How long a stop waits for what is under way.
 const STOP_WAITS: Duration = Duration::from_secs(2);
 
@@ -181,12 +179,9 @@ impl Actor {
         &self,
         head: watch::Receiver<u64>,
     ) -> Result<mpsc::Sender<engine::Command>, <Self as xtra::Actor>::Stop> {
-        let (commands, obeyed) = mpsc::channel(WAITING_MAX);
-        let (notices, noticed) = mpsc::channel(WAITING_MAX);
         let log_head = *head.borrow();
         let source = FromFile::open(&self.settings.path, head).map_err(|error| Err(error.to_string()))?;
-        let (trouble, troubled) = watch::channel(None);
-        let settings = engine::Settings {
+        let settings = |trouble| engine::Settings {
             path: self.settings.attempts_path.clone(),
             limits: self.settings.limits,
             trouble,
@@ -196,23 +191,8 @@ impl Actor {
             figures: Arc::clone(&self.relay.deliveries),
             log_head,
         };
-        let engine = engine::run(settings, obeyed, notices);
-        #[expect(clippy::disallowed_methods, reason = "it runs elsewhere, and is aborted with this incarnation")]
-        let engine = AbortOnDropHandle::new(self.settings.runtime.spawn(engine));
-        let (stop, ended) = (self.stop.clone(), self.ended.clone().drop_guard());
-        self.seat.scope.spawn(async move {
-            let outcome = engine.await;
-            drop(ended);
-            match outcome {
-                Ok(Ok(())) if stop.is_cancelled() => Ok(()),
-                Ok(Ok(())) => Err("the engine ended".to_owned()),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(error) => Err(error.to_string()),
-            }
-        });
-        self.seat.scope.spawn(delivery::report(self.seat.report.clone(), troubled));
-        self.seat.scope.spawn(delivery::store_notices(self.subscriptions.clone(), noticed));
-        Ok(commands)
+        let (runtime, ending) = (&self.settings.runtime, (&self.stop, &self.ended));
+        Ok(delivery::start_engine(&self.seat, runtime, &self.subscriptions, ending, settings))
     }
 }
 

@@ -109,29 +109,13 @@ impl xtra::Actor for Actor {
 
     async fn started(&mut self, _: &Mailbox<Self>) -> Result<(), Self::Stop> {
         self.store.ready_for(&self.seat.report).await;
-        let (commands, obeyed) = mpsc::channel(WAITING_MAX);
-        let (notices, noticed) = mpsc::channel(WAITING_MAX);
+        let settings = |trouble| self.engine_settings(trouble);
+        let ending = (&self.stop, &self.ended);
+        let commands = start_engine(&self.seat, &self.settings.runtime, &self.subscriptions, ending, settings);
         self.engine.send_replace(Some(commands.downgrade()));
-        let (trouble, troubled) = watch::channel(None);
-        let engine = engine::run(self.engine_settings(trouble), obeyed, notices);
-        self.seat.scope.spawn(report(self.seat.report.clone(), troubled));
-        #[expect(clippy::disallowed_methods, reason = "it runs elsewhere, and is aborted with this incarnation")]
-        let engine = AbortOnDropHandle::new(self.settings.runtime.spawn(engine));
-        let (stop, ended) = (self.stop.clone(), self.ended.clone().drop_guard());
-        self.seat.scope.spawn(async move {
-            let outcome = engine.await;
-            drop(ended);
-            match outcome {
-                Ok(Ok(())) if stop.is_cancelled() => Ok(()),
-                Ok(Ok(())) => Err("the engine ended".to_owned()),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(error) => Err(error.to_string()),
-            }
-        });
         let (list, clock) = (self.subscriptions.changes(), Arc::clone(&self.settings.clock));
         let teller = Teller { commands, clock, sinks: self.subscriptions.sinks().clone(), told: BTreeMap::new() };
         self.seat.scope.spawn(teller.tell(list, self.stop.clone()));
-        self.seat.scope.spawn(store_notices(self.subscriptions.clone(), noticed));
         Ok(())
     }
 
@@ -164,11 +148,42 @@ impl Actor {
     }
 }
 
+/// Runs an engine with an incarnation, which ends when it does before it was to stop; stores what it disables, and says how it is
+/// told things.
+pub(crate) fn start_engine<A>(
+    seat: &Incarnation<A>,
+    runtime: &Handle,
+    subscriptions: &Subscriptions,
+    (stop, ended): (&CancellationToken, &CancellationToken),
+    settings: impl FnOnce(watch::Sender<Option<String>>) -> engine::Settings,
+) -> mpsc::Sender<ToEngine> {
+    let (commands, obeyed) = mpsc::channel(WAITING_MAX);
+    let (notices, noticed) = mpsc::channel(WAITING_MAX);
+    let (trouble, troubled) = watch::channel(None);
+    let engine = engine::run(settings(trouble), obeyed, notices);
+    #[expect(clippy::disallowed_methods, reason = "it runs elsewhere, and is aborted with this incarnation")]
+    let engine = AbortOnDropHandle::new(runtime.spawn(engine));
+    let (stop, ended) = (stop.clone(), ended.clone().drop_guard());
+    seat.scope.spawn(async move {
+        let outcome = engine.await;
+        drop(ended);
+        match outcome {
+            Ok(Ok(())) if stop.is_cancelled() => Ok(()),
+            Ok(Ok(())) => Err("the engine ended".to_owned()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(error) => Err(error.to_string()),
+        }
+    });
+    seat.scope.spawn(report(seat.report.clone(), troubled));
+    seat.scope.spawn(store_notices(subscriptions.clone(), noticed));
+    commands
+}
+
 /// The condition's kind while attempts cannot be written.
 const CONDITION: &str = "attempts";
 
 /// Raises the condition while nothing can be sent because nothing can be written.
-pub(crate) async fn report(report: Reporter, mut trouble: watch::Receiver<Option<String>>) -> Result<(), String> {
+async fn report(report: Reporter, mut trouble: watch::Receiver<Option<String>>) -> Result<(), String> {
     loop {
         match trouble.borrow_and_update().as_deref() {
             Some(why) => report.set(CONDITION, format!("attempts cannot be written, so nothing is sent: {why}")),
@@ -298,10 +313,7 @@ fn rate(per_s: Option<u32>) -> Option<Rate> {
 }
 
 /// What the engine disabled becomes an event.
-pub(crate) async fn store_notices(
-    subscriptions: Subscriptions,
-    mut notices: mpsc::Receiver<Disabled>,
-) -> Result<(), String> {
+async fn store_notices(subscriptions: Subscriptions, mut notices: mpsc::Receiver<Disabled>) -> Result<(), String> {
     while let Some(Disabled { endpoint, reason }) = notices.recv().await {
         let why = match reason {
             Reason::Gone => Disabling::Gone,
