@@ -278,6 +278,15 @@ impl Views {
         rows.iter().rev().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
     }
 
+    /// The deposit that was seen first of those that stand there; `status` is the word of its stage.
+    pub async fn oldest(&self, status: &str) -> Result<Option<DepositRow>, ViewError> {
+        let found = sqlx::query("SELECT body FROM deposits WHERE status = ?1 ORDER BY seq LIMIT 1")
+            .bind(status)
+            .fetch_optional(&self.pool)
+            .await?;
+        Ok(found.map(|row| serde_json::from_str(row.get(0))).transpose()?)
+    }
+
     /// Deposits, newest first.
     pub async fn deposits(&self, filter: &Filter) -> Result<Vec<DepositRow>, ViewError> {
         let before = filter.before.map_or(i64::MAX, |before| before as i64);

@@ -18,6 +18,7 @@ use super::address::{Address, Gate, WeakAddress};
 use super::conductor::Line;
 use super::health::{Entry, Reporter, State};
 use super::inbox::{Inbox, inbox};
+use super::meter::{Gauge, Meter};
 use super::plan::Fact;
 use super::policy::{Exit, History, IntoExit, Lifetime, Policy, Restart, Verdict};
 use super::scope::{Scope, ScopeOwner};
@@ -66,14 +67,14 @@ enum Next {
     End,
 }
 
-/// A part's address, and its supervisor's whole life as a future to be spawned.
+/// A part's address, how busy it is, and its supervisor's whole life as a future to be spawned.
 pub(super) fn supervise<A, C>(
     policy: Policy,
     constructor: C,
     (entry, line): (Entry, Line),
     jitter_seed: u64,
     commands: mpsc::Receiver<Command>,
-) -> (Address<A>, impl Future<Output = ()> + Send + 'static)
+) -> (Address<A>, Gauge, impl Future<Output = ()> + Send + 'static)
 where
     A: Actor,
     A::Stop: IntoExit,
@@ -83,6 +84,8 @@ where
     let (address, mailbox) = Mailbox::bounded(mailbox_max);
     let gate = Gate::new();
     let address = Address { mailbox: address, gate: gate.clone(), mailbox_max };
+    let (meter, mailbox_seen) = (Meter::default(), address.mailbox.downgrade());
+    let gauge = Gauge { meter: meter.clone(), waiting: Box::new(move || mailbox_seen.len()), waiting_max: mailbox_max };
     let supervisor = Supervisor {
         constructor,
         policy,
@@ -92,13 +95,14 @@ where
         entry,
         line,
         gate,
+        meter,
         me: address.downgrade(),
         _kept: match policy.lifetime {
             Lifetime::Tree => Some(address.clone()),
             Lifetime::Addresses => None,
         },
     };
-    (address, supervisor.run())
+    (address, gauge, supervisor.run())
 }
 
 struct Supervisor<A, C, R: Future> {
@@ -110,6 +114,7 @@ struct Supervisor<A, C, R: Future> {
     entry: Entry,
     line: Line,
     gate: Gate,
+    meter: Meter,
     me: WeakAddress<A>,
     /// Keeps a part of [`Lifetime::Tree`] from being orphaned.
     _kept: Option<Address<A>>,
@@ -273,8 +278,10 @@ where
                 exit = scope.failed() => return Err(exit),
                 message = self.inbox.next() => message,
             };
+            let began = Instant::now();
             let dispatch = self.inbox.dispatch(message, actor);
             let flow = self.orders.step(handle_within, grace, dispatch).await?;
+            self.meter.note(began.elapsed());
             if flow.is_break() {
                 return Ok(if self.inbox.is_orphaned() { Exit::Orphaned } else { Exit::Normal });
             }

@@ -19,6 +19,7 @@ use super::child::{Command, Incarnation, Order, supervise};
 use super::conductor::{Board, Line, conduct};
 use super::group::Group;
 use super::health::{Entry, Registry, State};
+use super::meter::{Gauge, Load};
 use super::plan::{Fact, Index, Plan, Wish};
 use super::policy::{IntoExit, Policy};
 
@@ -79,6 +80,7 @@ pub(super) struct Child {
     pub(super) commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
     entry: Entry,
+    gauge: Gauge,
 }
 
 impl Tree {
@@ -136,10 +138,10 @@ impl Tree {
         let index = parts.plan.add_part(name, self.group);
         let line = Line { board: Arc::clone(&self.shared.board), index };
         line.say(if parts.plan.begins(index) { Fact::Starting } else { Fact::Resting });
-        let (address, supervisor) = supervise(policy, constructor, (entry.clone(), line), seed, received);
+        let (address, gauge, supervisor) = supervise(policy, constructor, (entry.clone(), line), seed, received);
         #[expect(clippy::disallowed_methods, reason = "here a part's own task begins; the tree ends it in order")]
         let task = self.shared.runtime.spawn(supervisor);
-        parts.children.insert(index, Child { name: name.to_owned(), commands, task, entry });
+        parts.children.insert(index, Child { name: name.to_owned(), commands, task, entry, gauge });
         Ok(address)
     }
 
@@ -209,6 +211,17 @@ impl Tree {
         for child in parts.children.values_mut() {
             let _ = timeout(ABORT_WITHIN, &mut child.task).await;
         }
+    }
+
+    /// Where the supervisors run.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.shared.runtime
+    }
+
+    /// How busy each part is; `None` once shut down. Only for the actors' own thread.
+    pub(super) fn loads_now(&self) -> Option<Vec<Load>> {
+        let parts = self.shared.parts();
+        Some(parts.as_ref()?.children.values().map(|child| child.gauge.read(&child.name)).collect())
     }
 
     fn enter(&self, plan: &Plan, name: &str, group: Option<Group>) -> Result<Entry, TreeError> {

@@ -34,9 +34,11 @@ use std::sync::{Arc, OnceLock};
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, patch, post};
-use millrace_actors::clock::SystemClock;
+use chrono::{DateTime, Utc};
+use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, Store};
+use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::reconciler::Reconciliation;
@@ -54,6 +56,7 @@ pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
 pub(super) use webhooks_events::patterns as notification_patterns;
 
+use super::console;
 use super::openapi::{self, Face};
 use super::problem::Problem;
 use super::token::{self, Token};
@@ -61,23 +64,25 @@ use super::token::{self, Token};
 /// What the operator's face is made of.
 #[derive(Debug)]
 pub struct OperatorState {
-    operations: Operations,
-    subscriptions: Subscriptions,
-    deliveries: Deliveries,
+    pub(in crate::web) operations: Operations,
+    pub(in crate::web) subscriptions: Subscriptions,
+    pub(in crate::web) deliveries: Deliveries,
     /// Others' notifications, if any are passed on.
     relay: Option<Relay>,
     simulator: Simulator,
-    views: Views,
-    store: Store,
-    tree: Tree,
-    reconciliation: Reconciliation,
+    pub(in crate::web) views: Views,
+    pub(in crate::web) store: Store,
+    pub(in crate::web) tree: Tree,
+    pub(in crate::web) reconciliation: Reconciliation,
+    /// Names this run of the desk.
+    boot: String,
     log_file: PathBuf,
     backups: PathBuf,
     reader: OnceLock<Arc<Reader>>,
     stations: Stations,
     /// One for each look at the whole desk's past.
     looks: Arc<Semaphore>,
-    world: World,
+    pub(in crate::web) world: World,
 }
 
 /// The parts of the desk that operators reach.
@@ -113,7 +118,9 @@ impl OperatorState {
     pub fn new(parts: Parts, log_file: PathBuf, backups: PathBuf) -> Self {
         let Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation } = parts;
         let (reader, stations, world) = (OnceLock::new(), Stations::beside(&log_file), World::Real);
-        let simulator = Simulator::new(subscriptions.sinks().clone(), Arc::new(SystemClock));
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let simulator = Simulator::new(subscriptions.sinks().clone(), Arc::clone(&clock));
+        let boot = TimeOrderedIds(clock).command_id().to_string();
         let looks = Arc::new(Semaphore::new(overview::LOOKS_AT_ONCE_MAX));
         Self {
             operations,
@@ -125,6 +132,7 @@ impl OperatorState {
             store,
             tree,
             reconciliation,
+            boot,
             log_file,
             backups,
             reader,
@@ -142,6 +150,16 @@ impl OperatorState {
     /// The same, in this world.
     pub fn within(self, world: World) -> Self {
         Self { world, ..self }
+    }
+
+    /// What time it is.
+    pub(in crate::web) fn now(&self) -> DateTime<Utc> {
+        SystemClock.now()
+    }
+
+    /// A name that no other run of the desk has.
+    pub(in crate::web) fn boot(&self) -> &str {
+        &self.boot
     }
 
     /// Whoever carries out orders; a refusal when nobody needs to wait for him.
@@ -262,7 +280,8 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(metrics::show));
-    guarded.merge(probes).with_state(state).merge(openapi::routes(face))
+    let console = console::pages().merge(console::open());
+    guarded.merge(probes).merge(console).with_state(state).merge(openapi::routes(face))
 }
 
 /// What exists in the sandbox alone.
@@ -279,7 +298,7 @@ fn unreadable(error: &dyn std::error::Error) -> Problem {
     Problem::unavailable("log_unavailable", "The log cannot be read at the moment; try again.")
 }
 
-fn views_unreadable(error: ViewError) -> Problem {
+pub(in crate::web) fn views_unreadable(error: ViewError) -> Problem {
     tracing::warn!(%error, "the views cannot be read");
     Problem::unavailable("views_unavailable", "The desk's records cannot be read at the moment; try again.")
 }

@@ -1,0 +1,163 @@
+// What the console does by itself: it shows a page anew when the desk says that something changed, lets times go on, draws plots,
+// and says when it no longer hears from the desk. Without it every page works and is as it was when it was loaded.
+"use strict";
+
+const live = document.getElementById("live");
+const stale = document.getElementById("stale");
+const follows = () => (live?.dataset.follows ?? "").split(" ").filter(Boolean);
+
+// Times.
+
+const span = (seconds) => {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ${String(Math.floor((seconds % 3600) / 60)).padStart(2, "0")} min`;
+  return `${Math.floor(seconds / 86400)} d`;
+};
+// The desk's clock, not the browser's: they are told apart by what a page said when it came.
+let ahead = 0;
+const setClock = (at) => { if (at) ahead = Date.parse(at) - Date.now(); };
+const ago = (at) => {
+  const seconds = Math.floor((Date.now() + ahead - Date.parse(at)) / 1000);
+  if (seconds < -1) return `in ${span(-seconds)}`;
+  return seconds < 1 ? "now" : `${span(seconds)} ago`;
+};
+const tick = () => {
+  for (const time of document.querySelectorAll("time[datetime]")) {
+    const text = ago(time.dateTime);
+    if (time.textContent !== text) time.textContent = text;
+  }
+};
+
+// The page as it is now.
+
+let lostSince = null;
+const lost = (why) => {
+  lostSince ??= new Date();
+  const shown = lostSince.toLocaleTimeString();
+  stale.textContent = `${why} What is shown is from ${shown} or before; it is tried again and again.`;
+  stale.hidden = false;
+};
+const found = () => {
+  lostSince = null;
+  stale.hidden = true;
+};
+
+const show = async (text) => {
+  await htmx.swap({ sourceElement: document.body, target: live, text, select: "#live", swap: "outerMorph" });
+  setClock(document.querySelector(".as_of time")?.dateTime);
+  tick();
+  draw();
+};
+
+let fetching = false;
+let wanted = false;
+const refresh = async () => {
+  if (document.hidden || fetching) { wanted = true; return; }
+  fetching = true;
+  wanted = false;
+  const address = location.href;
+  try {
+    const answer = await fetch(address, { headers: { "HX-Request": "true" } });
+    if (answer.status === 401) { location.reload(); return; }
+    const text = await answer.text();
+    const isPage = (answer.headers.get("content-type") ?? "").startsWith("text/html");
+    if (!isPage) throw new Error("no page");
+    // Whoever went on meanwhile is shown what he went to.
+    if (address === location.href && text.includes('id="live"')) await show(text);
+    found();
+  } catch {
+    lost("The desk does not answer.");
+  } finally {
+    fetching = false;
+    if (wanted) setTimeout(refresh, 250);
+  }
+};
+document.addEventListener("visibilitychange", () => { if (!document.hidden && wanted) refresh(); });
+
+let retry = 500;
+const follow = () => {
+  const stream = new EventSource("/console/live");
+  stream.addEventListener("open", () => { retry = 500; if (lostSince) refresh(); });
+  stream.addEventListener("changed", (event) => {
+    const topics = event.data.split(" ");
+    if (follows().some((topic) => topics.includes(topic))) refresh();
+  });
+  stream.addEventListener("error", () => {
+    lost("The desk is not heard.");
+    if (stream.readyState !== EventSource.CLOSED) return;
+    // An answer that is an error, such as a starting desk's, ends a stream for good.
+    stream.close();
+    setTimeout(() => { refresh(); follow(); }, retry);
+    retry = Math.min(retry * 2, 5000);
+  });
+};
+
+// Plots: <div data-plot="/console/…" data-unit="…"> shows the series that the address answers.
+
+const plots = new Map();
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const plot = async (place) => {
+  const answer = await fetch(place.dataset.plot);
+  if (!answer.ok) return;
+  const { at, series } = await answer.json();
+  const data = [at, ...series.map((one) => one.values)];
+  const known = plots.get(place);
+  if (known) { known.setData(data); return; }
+  const axis = { stroke: colour("--ink-soft"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
+  const strokes = [colour("--plot-1"), colour("--plot-2"), colour("--plot-3")];
+  const dashes = [[], [6, 4], [2, 3]];
+  const shown = new uPlot({
+    width: place.clientWidth, height: 180,
+    axes: [axis, { ...axis, size: 60 }],
+    scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1)] } },
+    series: [{}, ...series.map((one, index) => ({
+      label: one.label, stroke: strokes[index % 3], dash: dashes[index % 3], width: 2, spanGaps: true,
+      value: (_, value) => (value == null ? "–" : `${value} ${place.dataset.unit}`),
+    }))],
+  }, data, place);
+  plots.set(place, shown);
+  new ResizeObserver(() => shown.setSize({ width: place.clientWidth, height: 180 })).observe(place);
+};
+let drawn = 0;
+const draw = () => {
+  for (const place of plots.keys()) if (!place.isConnected) plots.delete(place);
+  if (Date.now() - drawn < 2000) return;
+  drawn = Date.now();
+  for (const place of document.querySelectorAll("[data-plot]")) plot(place).catch(() => {});
+};
+
+// What one does.
+
+document.addEventListener("submit", (event) => {
+  // A second click has nothing to click on; the desk would know it for the first, too.
+  if (event.target.method === "post") setTimeout(() => {
+    for (const button of event.target.querySelectorAll("button")) button.disabled = true;
+  });
+});
+window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  await navigator.clipboard.writeText(button.dataset.copy);
+  const before = button.textContent;
+  button.textContent = "Copied";
+  setTimeout(() => { button.textContent = before; }, 1500);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.target.closest("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
+  const click = (selector) => document.querySelector(selector)?.click();
+  if (event.key === "[") click("[rel=prev]");
+  if (event.key === "]") click("[rel=next]");
+  const search = document.querySelector("input[type=search]");
+  if (event.key === "/" && search) { event.preventDefault(); search.focus(); }
+});
+document.addEventListener("htmx:after:swap", () => { tick(); draw(); });
+
+if (live) {
+  setClock(document.querySelector(".as_of time")?.dateTime);
+  tick();
+  setInterval(tick, 1000);
+  draw();
+  if (follows().length > 0) follow();
+}

@@ -1,0 +1,166 @@
+//! The one stream of the console: what has changed, for whoever shows it to fetch it anew.
+//!
+//! Nothing is told but that something is new, so that what is lost is healed by whatever comes next, and a thousand
+//! changes a second are a few messages. An event's id says what was seen by then: a browser that comes back with it hears at once
+//! what it missed, and everything when the desk was started anew meanwhile.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use futures::Stream;
+use http::HeaderMap;
+use millrace_actors::event_store::Bell;
+use millrace_actors::projection::ProjectionStatus;
+use millrace_actors::reconciler::Reconciliation;
+use millrace_actors::supervision::PartHealth;
+use tokio::sync::watch;
+
+use crate::web::operator::OperatorState;
+
+/// Changes that come closer together are told as one.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// What can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Topic {
+    /// Something was stored.
+    Log,
+    /// A part is another way than it was.
+    Parts,
+    /// A projection is further on, or being made anew.
+    Projections,
+    /// A place outside was compared with the books.
+    Places,
+}
+
+impl Topic {
+    const ALL: [Self; 4] = [Self::Log, Self::Parts, Self::Projections, Self::Places];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::Parts => "parts",
+            Self::Projections => "projections",
+            Self::Places => "places",
+        }
+    }
+}
+
+pub(super) async fn stream(
+    State(desk): State<Arc<OperatorState>>,
+    headers: HeaderMap,
+) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    let seen = headers.get("last-event-id").and_then(|id| Seen::parse(id.to_str().ok()?, desk.boot()));
+    let watch = Watch::new(desk, seen);
+    let stream = futures::stream::unfold(watch, |mut watch| async move {
+        let event = watch.next().await?;
+        Some((Ok(event), watch))
+    });
+    Sse::new(stream).keep_alive(KeepAlive::default())
+}
+
+/// What somebody had seen who comes back: the log's head, of a desk that was started once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    head: u64,
+}
+
+impl Seen {
+    /// `None` for what is no id of this very process: whoever was told by another one has missed anything.
+    fn parse(id: &str, boot: &str) -> Option<Self> {
+        let (of, head) = id.split_once('.')?;
+        (of == boot).then_some(())?;
+        Some(Self { head: head.parse().ok()? })
+    }
+
+    fn id(self, boot: &str) -> String {
+        format!("{boot}.{}", self.head)
+    }
+}
+
+/// One who watches.
+struct Watch {
+    desk: Arc<OperatorState>,
+    bell: Bell,
+    health: watch::Receiver<Vec<PartHealth>>,
+    places: Reconciliation,
+    projections: Vec<ProjectionStatus>,
+    /// What is to be told before anything else is waited for.
+    due: Vec<Topic>,
+}
+
+impl Watch {
+    fn new(desk: Arc<OperatorState>, seen: Option<Seen>) -> Self {
+        let (bell, health, places) = (desk.store.bell(), desk.tree.health().subscribe(), desk.reconciliation.clone());
+        let head = desk.store.head();
+        let due = match seen {
+            None => Topic::ALL.to_vec(),
+            // Of what is not in the log nobody knows whether it changed meanwhile.
+            Some(seen) if seen.head == head => vec![Topic::Parts, Topic::Projections, Topic::Places],
+            Some(_) => Topic::ALL.to_vec(),
+        };
+        let projections = desk.views.projections(head);
+        Self { desk, bell, health, places, projections, due }
+    }
+
+    /// The next event; `None` ends the stream, after which a browser comes back by itself.
+    async fn next(&mut self) -> Option<Event> {
+        while self.due.is_empty() {
+            self.wait().await?;
+            // What comes in the same moment is told with it.
+            tokio::time::sleep(PAUSE).await;
+            self.collect();
+        }
+        let head = self.desk.store.head();
+        let topics: Vec<_> = std::mem::take(&mut self.due).into_iter().map(Topic::name).collect();
+        let id = Seen { head }.id(self.desk.boot());
+        Some(Event::default().event("changed").id(id).data(topics.join(" ")))
+    }
+
+    /// Waits until something may be new.
+    async fn wait(&mut self) -> Option<()> {
+        tokio::select! {
+            // Its end is the desk's.
+            rung = self.bell.changed() => { self.due.push(Topic::Log); rung.ok() }
+            told = self.health.changed() => { self.due.push(Topic::Parts); told.ok() }
+            told = self.places.changed() => { self.due.push(Topic::Places); told.ok() }
+            // What is being made anew says so to nobody.
+            () = tokio::time::sleep(PAUSE) => Some(()),
+        }
+    }
+
+    fn collect(&mut self) {
+        let mut add = |topic| {
+            if !self.due.contains(&topic) {
+                self.due.push(topic);
+            }
+        };
+        if self.health.has_changed().unwrap_or(false) {
+            self.health.mark_unchanged();
+            add(Topic::Parts);
+        }
+        let projections = self.desk.views.projections(self.desk.store.head());
+        if projections != self.projections {
+            self.projections = projections;
+            add(Topic::Projections);
+        }
+        self.bell.mark_unchanged();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_another_process_is_as_none() {
+        let seen = Seen { head: 7 };
+        assert_eq!(Seen::parse(&seen.id("b1"), "b1"), Some(seen));
+        for id in ["b2.7", "7", "b1.", "b1.x", ""] {
+            assert_eq!(Seen::parse(id, "b1"), None, "{id}");
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Is money moving? What stands where and for how long, what was told to operators, and what lies in each place.
+
+mod verdict;
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use millrace_actors::projection::{DepositRow, Line};
+use millrace_actors::reconciler::Compared;
+use millrace_model::alert::Alerts;
+use millrace_model::desk::Difference;
+use millrace_model::reconciliation::{Comparison, Verdict as Compare};
+
+use super::frame::{Page, Place, answer};
+use super::words::{Tone, amount, count, mark, moment, span, status};
+use crate::web::operator::{OperatorState, views_unreadable};
+use crate::web::problem::Problem;
+use crate::web::session::Operator;
+
+const PAGE: Page<'_> = Page { place: Place::Overview, title: "Overview", follows: "log parts places" };
+
+pub(super) async fn show(State(desk): State<Arc<OperatorState>>, Extension(operator): Extension<Operator>) -> Response {
+    let shown = body(&desk).await;
+    answer(&desk, &operator, &PAGE, shown)
+}
+
+async fn body(desk: &Arc<OperatorState>) -> Result<Markup, Problem> {
+    let now = desk.now();
+    let standing = standing(desk).await;
+    Ok(html! {
+        (verdict::of(desk, standing.as_ref().ok().map(Vec::as_slice), now))
+        (alerts(desk.operations.switches().borrow().alerts()))
+        div.cards {
+            section aria-labelledby="standing" {
+                h2 #standing { "Deposits" }
+                @match &standing {
+                    Ok(lines) => (table(lines, now)),
+                    Err(problem) => p role="alert" { (problem.message()) },
+                }
+            }
+            section aria-labelledby="places" {
+                h2 #places { "Coins in each place" }
+                (places(&desk.reconciliation.borrow(), desk.operations.switches().borrow().alerts(), now))
+            }
+        }
+    })
+}
+
+/// The deposits that stand at one place, with the oldest of them while they have not ended.
+struct Standing {
+    line: Line,
+    oldest: Option<DepositRow>,
+}
+
+/// The order of a deposit's life; how they ended comes last.
+const ORDER: [&str; 10] = [
+    "pending",
+    "quarantined",
+    "wait_decide",
+    "wait_buy",
+    "wait_send",
+    "wait_confirm",
+    "held",
+    "refund_due",
+    "unreadable",
+    "done",
+];
+
+async fn standing(desk: &OperatorState) -> Result<Vec<Standing>, Problem> {
+    let totals = desk.views.totals();
+    let mut lines: Vec<_> = totals.lines().iter().filter(|line| line.deposits > 0).cloned().collect();
+    lines.sort_by_key(|line| ORDER.iter().position(|status| *status == line.status));
+    let mut standing = Vec::with_capacity(lines.len());
+    for line in lines {
+        let oldest = match line.status.as_str() {
+            "done" => None,
+            status => desk.views.oldest(status).await.map_err(views_unreadable)?,
+        };
+        standing.push(Standing { line, oldest });
+    }
+    Ok(standing)
+}
+
+fn table(lines: &[Standing], now: DateTime<Utc>) -> Markup {
+    if lines.is_empty() {
+        return html! { p { "No deposit yet. Addresses are given out on the customers' page." } };
+    }
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th scope="col" { "Where they stand" } th.n scope="col" { "Deposits" } th.n scope="col" { "Received" }
+                th.n scope="col" { "Paid or to pay" } th.n scope="col" { "The oldest" }
+            } }
+            tbody { @for Standing { line, oldest } in lines { tr {
+                th scope="row" {
+                    a href={ "/console/deposits?status=" (line.status) } { (status(&line.status)) }
+                    @if let Some(outcome) = &line.outcome { " " (outcome.replace('_', " ")) }
+                }
+                td.n { (count(line.deposits)) }
+                td.n { (amount(&line.received().to_string(), "BTC")) }
+                td.n { (amount(&line.payout().to_string(), "SKY")) }
+                td.n { @if let Some(oldest) = oldest {
+                    a href={ "/console/deposits/" (oldest.id) } title="Since it was first seen" { (span(now - oldest.detected_at)) }
+                } }
+            } } }
+        } }
+    }
+}
+
+/// What operators were told and what is not over.
+fn alerts(alerts: &Alerts) -> Markup {
+    html! {
+        @if !alerts.is_empty() {
+            section aria-labelledby="alerts" {
+                h2 #alerts { "Told to operators, and not over" }
+                ul {
+                    @for down in alerts.parts_down() {
+                        li { (mark(Tone::Broken, &format!("{} is down", down.part))) ": " (down.reason.as_str()) }
+                    }
+                    @for low in alerts.balances_low() {
+                        li { (mark(Tone::Ailing, &format!("{} runs low", low.coin.as_str()))) " in " (low.place.as_str().replace('_', " ")) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn places(compared: &[Compared], alerts: &Alerts, now: DateTime<Utc>) -> Markup {
+    if compared.is_empty() {
+        return html! { p { "No place was looked at yet; the reconciler does so by itself." } };
+    }
+    let is_low = |difference: &Difference| {
+        alerts.balances_low().iter().any(|low| low.place == difference.place && low.coin == difference.coin)
+    };
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th scope="col" { "Place" } th.n scope="col" { "Found there" } th.n scope="col" { "Booked" }
+                th.n scope="col" { "On its way" } th scope="col" { "Verdict" } th scope="col" { "Looked at" }
+            } }
+            tbody { @for Compared { comparison: Comparison { difference, verdict }, at } in compared { tr {
+                th scope="row" { (difference.place.as_str().replace('_', " ")) }
+                td.n { (amount(&units(difference, difference.found), difference.coin.as_str())) }
+                td.n { span.num { (units(difference, difference.booked)) } }
+                td.n { span.num { (units(difference, difference.in_flight)) } }
+                td {
+                    (compared_mark(*verdict))
+                    @if is_low(difference) { " " (mark(Tone::Ailing, "low")) }
+                }
+                td { (moment(*at, now)) }
+            } } }
+        } }
+    }
+}
+
+fn units(difference: &Difference, units: impl Into<i128>) -> String {
+    difference.coin.amount(units.into())
+}
+
+fn compared_mark(verdict: Compare) -> Markup {
+    let (tone, word) = match verdict {
+        Compare::Fits => (Tone::Well, "fits the books"),
+        Compare::Surplus => (Tone::Ailing, "more than booked"),
+        Compare::Missing => (Tone::Broken, "less than booked"),
+    };
+    mark(tone, word)
+}

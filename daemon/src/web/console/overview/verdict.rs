@@ -1,0 +1,123 @@
+//! Whether money moves, in one sentence.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use maud::{Markup, html};
+use millrace_model::desk::{Setting, Switch};
+
+use super::Standing;
+use crate::web::console::words::{Tone, counted, mark, span};
+use crate::web::operator::OperatorState;
+
+/// A deposit that has stood where the desk has to act for so long is worth a look; confirmations take their own time.
+const SLOW: TimeDelta = TimeDelta::minutes(30);
+/// Where the desk has to act.
+const ACTING: [&str; 3] = ["wait_decide", "wait_buy", "wait_send"];
+
+/// What the sentence is made of.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Facts {
+    /// The log can be written.
+    is_open: bool,
+    halted: Option<String>,
+    /// What operators turned off.
+    off: Vec<&'static str>,
+    /// Parts that are not well.
+    ailing: Vec<String>,
+    open: u64,
+    held: u64,
+    /// How long the oldest deposit has stood where the desk has to act.
+    oldest: Option<TimeDelta>,
+}
+
+pub(super) fn of(desk: &OperatorState, standing: Option<&[Standing]>, now: DateTime<Utc>) -> Markup {
+    let facts = Facts::of(desk, standing.unwrap_or_default(), now);
+    let (tone, answer, why) = facts.told();
+    html! { p.verdict { (mark(tone, answer)) @if !why.is_empty() { ": " (why) } } }
+}
+
+impl Facts {
+    fn of(desk: &OperatorState, standing: &[Standing], now: DateTime<Utc>) -> Self {
+        let switches = desk.operations.switches();
+        let switches = switches.borrow();
+        let names = [(Switch::Binds, "deposit addresses"), (Switch::Purchases, "purchases"), (Switch::Sends, "payouts")];
+        let off = names.into_iter().filter(|(switch, _)| switches.setting(*switch) == Setting::Off);
+        let parts = desk.tree.health().snapshot();
+        let acting = standing.iter().filter(|one| ACTING.contains(&one.line.status.as_str()));
+        Self {
+            is_open: desk.store.is_ready(),
+            halted: switches.halt().map(ToString::to_string),
+            off: off.map(|(_, name)| name).collect(),
+            ailing: parts.into_iter().filter(|part| part.strategy.is_none() && !part.is_well()).map(|part| part.name).collect(),
+            open: desk.views.totals().open(),
+            held: standing.iter().filter(|one| one.line.status == "held").map(|one| one.line.deposits).sum(),
+            oldest: acting.filter_map(|one| Some(now - one.oldest.as_ref()?.updated_at)).max(),
+        }
+    }
+
+    /// How it is, the answer, and why.
+    fn told(&self) -> (Tone, &'static str, String) {
+        if !self.is_open {
+            return (Tone::Broken, "Money is not moving", "the log is not open, and nothing is done without it".to_owned());
+        }
+        if let Some(cause) = &self.halted {
+            return (Tone::Broken, "Money is not moving", format!("no order and no payout goes out since a halt: {cause}"));
+        }
+        let mut why = Vec::new();
+        if !self.off.is_empty() {
+            why.push(format!("turned off: {}", self.off.join(", ")));
+        }
+        if let [first, rest @ ..] = self.ailing.as_slice() {
+            let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
+            why.push(format!("not well: {first}{others}"));
+        }
+        if let Some(oldest) = self.oldest.filter(|oldest| *oldest > SLOW) {
+            why.push(format!("a deposit has waited for the desk for {}", span(oldest)));
+        }
+        if self.held > 0 {
+            why.push(format!("{} held for somebody to decide", counted(self.held, "deposit is", "deposits are")));
+        }
+        let open = counted(self.open, "deposit is", "deposits are");
+        match (why.is_empty(), self.open) {
+            (true, 0) => (Tone::Well, "All is quiet", "no deposit is open".to_owned()),
+            (true, _) => (Tone::Well, "Money is moving", format!("{open} on the way")),
+            (false, _) => (Tone::Ailing, "Money is moving, with something to look at", why.join("; ")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn well() -> Facts {
+        Facts { is_open: true, open: 2, ..Facts::default() }
+    }
+
+    #[test]
+    fn what_stops_everything_is_said_before_what_slows_it() {
+        let halted = Some("coins are missing".to_owned());
+        let dead = Facts { is_open: false, halted: halted.clone(), ..well() };
+        assert!(dead.told().2.contains("the log is not open"));
+        let (tone, answer, why) = Facts { halted, off: vec!["payouts"], ..well() }.told();
+        assert!(tone == Tone::Broken && answer.contains("not moving") && why.contains("coins are missing"));
+    }
+
+    #[test]
+    fn everything_worth_a_look_is_named() {
+        let ailing = vec!["buyer".to_owned(), "market".to_owned()];
+        let facts = Facts { off: vec!["payouts"], ailing, held: 1, oldest: Some(TimeDelta::hours(2)), ..well() };
+        let (tone, _, why) = facts.told();
+        assert_eq!(tone, Tone::Ailing);
+        for part in ["off: payouts", "buyer and 1 more", "for 2 h 00 min", "1 deposit is held"] {
+            assert!(why.contains(part), "{part}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_desk_that_is_well_says_how_much_is_on_the_way() {
+        assert_eq!(well().told(), (Tone::Well, "Money is moving", "2 deposits are on the way".to_owned()));
+        assert_eq!(Facts { open: 0, ..well() }.told().1, "All is quiet");
+        let fresh = Facts { oldest: Some(TimeDelta::minutes(5)), ..well() };
+        assert_eq!(fresh.told().0, Tone::Well);
+    }
+}
