@@ -24,10 +24,12 @@ use crate::front::handover::Front;
 use crate::listeners::{Listeners, Routers};
 use crate::lock;
 use crate::signals::told_to_stop;
-use crate::web::frame::with_refusals;
+use crate::web::console;
+use crate::web::frame::{Transport, with_refusals};
 use crate::web::late::late;
 use crate::web::operator::{self, OperatorState, Parts, World};
 use crate::web::public::Early;
+use crate::web::session::{self, Gate};
 use crate::web::token::Token;
 use crate::web::{address, public};
 
@@ -57,14 +59,15 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let http = runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build()?;
     let actors = tree::start(&config, stop.clone(), http.handle().clone())?;
-    announce(&config, &listeners);
+    let gate = Gate::open(data_dir, Arc::clone(&actors.core.clock), Transport::Plain);
+    announce(&config, &listeners, &gate);
     let served = http.block_on(async {
         let (public, face) = watch::channel(None);
         let early = Early { health: actors.core.health.clone(), method: config.desk.method, started };
-        let routers = Routers {
-            public: late(face, public::early(early)),
-            operator: with_refusals(operator::routes(Arc::new(operator_state(&config, &actors)), token)),
-        };
+        let desk = Arc::new(operator_state(&config, &actors));
+        let pages = console::routes(Arc::clone(&desk), Arc::clone(&gate)).merge(session::routes(gate));
+        let operator = operator::routes(desk, token).merge(pages);
+        let routers = Routers { public: late(face, public::early(early)), operator: with_refusals(operator) };
         let showing = show(&config, &actors, started, public);
         let serving = listeners.serve(&config, routers, stop.clone());
         // A front that does not hear this is gone, and this process with it.
@@ -109,7 +112,7 @@ async fn show(config: &Config, actors: &tree::Actors, started: Instant, face: wa
     face.send_replace(Some(public::routes(Arc::new(desk))));
 }
 
-fn announce(config: &Config, listeners: &Listeners) {
+fn announce(config: &Config, listeners: &Listeners, gate: &Gate) {
     let scheme = if config.public.tls().is_some() { "https" } else { "http" };
     let world = if config.sandbox.enabled { "the sandbox" } else { "real nodes" };
     tracing::info!(
@@ -119,6 +122,10 @@ fn announce(config: &Config, listeners: &Listeners) {
         method = config.desk.method.as_str(),
         "Millrace is up, with {world}"
     );
+    if let Some(password) = gate.first_password_file() {
+        let console = format_args!("http://{}/console", listeners.operator.address);
+        tracing::info!(%console, name = "operator", password = %password.display(), "log in with the password of this file");
+    }
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

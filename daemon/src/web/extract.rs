@@ -37,6 +37,11 @@ async fn json_body(request: Request) -> Result<Bytes, Problem> {
         let message = "Send the body as Content-Type: application/json.";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message));
     }
+    taken(request).await
+}
+
+/// The whole body, of whatever kind. Refusals: 413 `body_too_large`, 408 `body_timeout`, 400 `unreadable_body`.
+pub(super) async fn taken(request: Request) -> Result<Bytes, Problem> {
     let body = tokio::time::timeout(BODY_PATIENCE, Bytes::from_request(request, &())).await;
     body.map_err(|_| too_slow())?.map_err(|refused| unreadable(&refused))
 }

@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod client_ip;
+pub mod console;
 mod cursor;
 mod event_types;
 pub mod extract;
@@ -17,6 +18,7 @@ pub mod patience;
 pub mod problem;
 pub mod public;
 pub mod server;
+pub mod session;
 pub mod shapes;
 pub mod throttle;
 pub mod tls;

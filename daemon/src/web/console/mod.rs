@@ -1,10 +1,11 @@
-//! The console: pages for operators, beside the API on their listener, for whoever has signed in.
+//! The console: pages for operators, beside the API on their listener, for whoever has logged in.
 //!
 //! A page is made whole by the desk each time it is asked for; the script asks again when the live stream says that
 //! something changed, and puts what came in the place of what was. So each works without scripts, too, and shows nothing
 //! that the API does not know. What a page changes it changes by a form with a reason, in the operator's name.
 
 mod assets;
+pub mod bare;
 mod frame;
 mod live;
 mod overview;
@@ -13,19 +14,22 @@ mod words;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
 use axum::routing::get;
 
 use super::operator::OperatorState;
+use super::session::{self, Gate};
 
-/// The pages, for whoever has signed in.
-pub(super) fn pages() -> Router<Arc<OperatorState>> {
-    Router::new().route("/console", get(overview::show)).route("/console/live", get(live::stream))
+/// The console's pages; without a session they lead to the log-in. Its script and style are for everybody.
+pub fn routes(desk: Arc<OperatorState>, gate: Arc<Gate>) -> Router {
+    let guarded = pages().layer(from_fn_with_state(gate, session::require));
+    let open = Router::new()
+        .route("/", get(|| async { Redirect::to("/console") }))
+        .route("/console/assets/{hash}/{name}", get(assets::show));
+    guarded.merge(open).with_state(desk)
 }
 
-/// What everybody may fetch.
-pub(super) fn open() -> Router<Arc<OperatorState>> {
-    Router::new()
-        .route("/", get(|| async { Redirect::to("/console") }))
-        .route("/console/assets/{hash}/{name}", get(assets::show))
+fn pages() -> Router<Arc<OperatorState>> {
+    Router::new().route("/console", get(overview::show)).route("/console/live", get(live::stream))
 }

@@ -4,7 +4,6 @@ mod verdict;
 
 use std::sync::Arc;
 
-use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -23,7 +22,7 @@ use crate::web::session::Operator;
 
 const PAGE: Page<'_> = Page { place: Place::Overview, title: "Overview", follows: "log parts places" };
 
-pub(super) async fn show(State(desk): State<Arc<OperatorState>>, Extension(operator): Extension<Operator>) -> Response {
+pub(super) async fn show(State(desk): State<Arc<OperatorState>>, operator: Operator) -> Response {
     let shown = body(&desk).await;
     answer(&desk, &operator, &PAGE, shown)
 }

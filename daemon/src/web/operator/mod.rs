@@ -56,7 +56,6 @@ pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
 pub(super) use webhooks_events::patterns as notification_patterns;
 
-use super::console;
 use super::openapi::{self, Face};
 use super::problem::Problem;
 use super::token::{self, Token};
@@ -280,8 +279,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/livez", get(probes::live))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(metrics::show));
-    let console = console::pages().merge(console::open());
-    guarded.merge(probes).merge(console).with_state(state).merge(openapi::routes(face))
+    guarded.merge(probes).with_state(state).merge(openapi::routes(face))
 }
 
 /// What exists in the sandbox alone.

@@ -1,0 +1,22 @@
+//! A page without the console's frame: for whoever is not logged in, and for refusals.
+
+use maud::{DOCTYPE, Markup, html};
+
+use super::assets::address;
+
+/// The whole document around this content. It needs no script.
+pub fn bare(title: &str, body: &Markup) -> Markup {
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="robots" content="noindex";
+                title { (title) " – Millrace" }
+                link rel="stylesheet" href=(address("console.css"));
+            }
+            body class="bare" { main { (body) } }
+        }
+    }
+}

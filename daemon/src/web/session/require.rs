@@ -1,0 +1,175 @@
+//! The middleware in front of the console's pages: nobody without a session, and nothing that another site asked for.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::header::{ACCEPT, HOST, LOCATION, REFERER, REFERRER_POLICY, SET_COOKIE};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use uuid::Uuid;
+
+use super::cookie::{self, Kept, SessionId};
+use super::form::refusal;
+use super::forms::{Fate, FormKey};
+use super::gate::Gate;
+use super::login::{login_path, next_of};
+use super::origin::is_foreign;
+use super::sessions::Session;
+use crate::config::Secret;
+use crate::web::problem::Problem;
+
+const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
+const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+/// Without a referrer, browsers tell no origin with a form either (Fetch standard).
+const OWN_REFERRERS: HeaderValue = HeaderValue::from_static("same-origin");
+
+/// Who is logged in; in the extensions of every request behind [`require`].
+#[derive(Clone)]
+pub struct Operator {
+    /// The account's name: 1 to 32 of a-z, 0-9, '.', '_' and '-'.
+    pub name: Arc<str>,
+    form_token: Secret,
+    session: Kept,
+}
+
+impl Operator {
+    fn of(id: &SessionId, session: &Session) -> Self {
+        let form_token = Secret::new(id.form_token());
+        Self { name: session.operator.as_str().into(), form_token, session: session.id.clone() }
+    }
+
+    pub(super) fn form_token(&self) -> &str {
+        self.form_token.reveal()
+    }
+
+    pub(super) fn session(&self) -> &Kept {
+        &self.session
+    }
+}
+
+impl fmt::Debug for Operator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operator").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let operator = parts.extensions.get::<Self>().cloned();
+        operator.ok_or_else(|| Problem::internal("a page for operators stands outside of the gate"))
+    }
+}
+
+/// One request of an operator, for the form in it.
+#[derive(Clone)]
+pub(super) struct Visit {
+    pub(super) operator: Operator,
+    pub(super) is_fetched: bool,
+    gate: Arc<Gate>,
+    form: Arc<Mutex<Option<FormKey>>>,
+}
+
+impl Visit {
+    /// Takes a form for the first time.
+    pub(super) fn begin(&self, form_id: Uuid) -> Result<(), Fate> {
+        let key = (self.operator.session.clone(), form_id);
+        self.gate.forms.begin(&key, self.gate.now())?;
+        *self.form.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        Ok(())
+    }
+
+    /// Remembers where the form led. A form whose handler never came to an end stays begun.
+    fn end(&self, answer: &Response) {
+        let Some(key) = self.form.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+        match led_to(answer) {
+            Some(location) => self.gate.forms.done(&key, location),
+            None => self.gate.forms.refused(&key),
+        }
+    }
+}
+
+fn led_to(answer: &Response) -> Option<&str> {
+    let header = if answer.status().is_redirection() { LOCATION } else { HX_REDIRECT };
+    answer.headers().get(header).and_then(|location| location.to_str().ok())
+}
+
+/// Middleware: without a session a page leads to the log-in, anything else is 401; what another site asked for is 403.
+/// The request gets the [`Operator`].
+pub async fn require(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
+    let mut answer = match let_in(&gate, &request) {
+        Err(refusal) => *refusal,
+        Ok(visit) => {
+            request.extensions_mut().insert(visit.operator.clone());
+            request.extensions_mut().insert(visit.clone());
+            let answer = next.run(request).await;
+            visit.end(&answer);
+            answer
+        }
+    };
+    answer.headers_mut().entry(REFERRER_POLICY).or_insert(OWN_REFERRERS);
+    answer
+}
+
+fn let_in(gate: &Arc<Gate>, request: &Request) -> Result<Visit, Box<Response>> {
+    refuse_foreign(request)?;
+    let headers = request.headers();
+    let Some((id, session)) = gate.visitor(headers) else { return Err(Box::new(stranger(gate, request))) };
+    let (operator, is_fetched) = (Operator::of(&id, &session), headers.contains_key(HX_REQUEST));
+    Ok(Visit { operator, is_fetched, gate: Arc::clone(gate), form: Arc::default() })
+}
+
+/// A page of another site cannot log anybody in or out, nor do anything else.
+pub(super) fn refuse_foreign(request: &Request) -> Result<(), Box<Response>> {
+    if !is_foreign(request.method(), request.headers()) {
+        return Ok(());
+    }
+    let sentence = "This came from a page of another site, so nothing was done.";
+    Err(Box::new(refusal(StatusCode::FORBIDDEN, sentence)))
+}
+
+/// The answer to a second click.
+pub(super) fn again(visit: &Visit, location: &str) -> Response {
+    match (visit.is_fetched, HeaderValue::from_str(location)) {
+        (true, Ok(location)) => [(HX_REDIRECT, location)].into_response(),
+        _ => Redirect::to(location).into_response(),
+    }
+}
+
+fn stranger(gate: &Gate, request: &Request) -> Response {
+    let path = login_path(&back(request), SessionId::in_headers(request.headers(), gate.transport).map(|_| Ended));
+    let mut answer = if is_page(request.headers()) {
+        Redirect::to(&path).into_response()
+    } else {
+        let message = "You are not logged in, or your session has ended: nothing was done. Log in again.";
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, "not_logged_in", message).into_response();
+        let to = HeaderValue::from_str(&path).expect("a path of letters, digits and percent signs");
+        ([(HX_REDIRECT, to)], problem).into_response()
+    };
+    answer.headers_mut().append(SET_COOKIE, cookie::forget(gate.transport));
+    answer
+}
+
+/// A session was there, and is no more.
+pub(super) struct Ended;
+
+/// A browser that shows a page asks for HTML; scripts and event streams ask for something else.
+fn is_page(headers: &HeaderMap) -> bool {
+    let wants = |accept: &HeaderValue| accept.as_bytes().windows(9).any(|piece| piece == b"text/html");
+    !headers.contains_key(HX_REQUEST) && headers.get(ACCEPT).is_some_and(wants)
+}
+
+/// Where to go on after the log-in: a page that was asked for, or the one with the form.
+fn back(request: &Request) -> String {
+    if matches!(*request.method(), Method::GET | Method::HEAD) && is_page(request.headers()) {
+        return next_of(request.uri().path_and_query().map(|path| path.as_str()));
+    }
+    let page = request.headers().get(REFERER).and_then(|referer| referer.to_str().ok()?.parse::<http::Uri>().ok());
+    let own = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let page = page.filter(|page| page.authority().map(http::uri::Authority::as_str) == own);
+    next_of(page.as_ref().and_then(|page| page.path_and_query()).map(|path| path.as_str()))
+}
