@@ -4,11 +4,13 @@
 //! something changed, and puts what came in the place of what was. So each works without scripts, too, and shows nothing
 //! that the API does not know. What a page changes it changes by a form with a reason, in the operator's name.
 
+mod act;
 mod assets;
 pub mod bare;
 mod frame;
 mod live;
 mod overview;
+mod parts;
 mod words;
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Redirect;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use super::operator::OperatorState;
 use super::session::{self, Gate};
@@ -31,5 +33,9 @@ pub fn routes(desk: Arc<OperatorState>, gate: Arc<Gate>) -> Router {
 }
 
 fn pages() -> Router<Arc<OperatorState>> {
-    Router::new().route("/console", get(overview::show)).route("/console/live", get(live::stream))
+    Router::new()
+        .route("/console", get(overview::show))
+        .route("/console/live", get(live::stream))
+        .route("/console/parts", get(parts::show))
+        .route("/console/parts/{name}/{order}", post(parts::act))
 }

@@ -94,7 +94,7 @@ async fn stands(state: &OperatorState, done: Operated) -> Answer {
     }))
 }
 
-pub(super) fn note(text: &str) -> Result<Note, Problem> {
+pub(in crate::web) fn note(text: &str) -> Result<Note, Problem> {
     Note::new(text).map_err(|error| Problem::unprocessable("invalid_note", format!("The note is refused: {error}.")))
 }
 

@@ -52,8 +52,10 @@ use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
 use tokio::sync::Semaphore;
 
+pub(super) use act::note;
 pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
+pub(super) use parts::{Order, order};
 pub(super) use webhooks_events::patterns as notification_patterns;
 
 use super::openapi::{self, Face};

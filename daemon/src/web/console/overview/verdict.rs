@@ -39,7 +39,8 @@ impl Facts {
     fn of(desk: &OperatorState, standing: &[Standing], now: DateTime<Utc>) -> Self {
         let switches = desk.operations.switches();
         let switches = switches.borrow();
-        let names = [(Switch::Binds, "deposit addresses"), (Switch::Purchases, "purchases"), (Switch::Sends, "payouts")];
+        let names =
+            [(Switch::Binds, "deposit addresses"), (Switch::Purchases, "purchases"), (Switch::Sends, "payouts")];
         let off = names.into_iter().filter(|(switch, _)| switches.setting(*switch) == Setting::Off);
         let parts = desk.tree.health().snapshot();
         let acting = standing.iter().filter(|one| ACTING.contains(&one.line.status.as_str()));
@@ -47,7 +48,11 @@ impl Facts {
             is_open: desk.store.is_ready(),
             halted: switches.halt().map(ToString::to_string),
             off: off.map(|(_, name)| name).collect(),
-            ailing: parts.into_iter().filter(|part| part.strategy.is_none() && !part.is_well()).map(|part| part.name).collect(),
+            ailing: parts
+                .into_iter()
+                .filter(|part| part.strategy.is_none() && !part.is_well())
+                .map(|part| part.name)
+                .collect(),
             open: desk.views.totals().open(),
             held: standing.iter().filter(|one| one.line.status == "held").map(|one| one.line.deposits).sum(),
             oldest: acting.filter_map(|one| Some(now - one.oldest.as_ref()?.updated_at)).max(),
@@ -57,10 +62,18 @@ impl Facts {
     /// How it is, the answer, and why.
     fn told(&self) -> (Tone, &'static str, String) {
         if !self.is_open {
-            return (Tone::Broken, "Money is not moving", "the log is not open, and nothing is done without it".to_owned());
+            return (
+                Tone::Broken,
+                "Money is not moving",
+                "the log is not open, and nothing is done without it".to_owned(),
+            );
         }
         if let Some(cause) = &self.halted {
-            return (Tone::Broken, "Money is not moving", format!("no order and no payout goes out since a halt: {cause}"));
+            return (
+                Tone::Broken,
+                "Money is not moving",
+                format!("no order and no payout goes out since a halt: {cause}"),
+            );
         }
         let mut why = Vec::new();
         if !self.off.is_empty() {

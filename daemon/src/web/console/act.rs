@@ -1,0 +1,70 @@
+//! What an operator does by a page: a form that is opened first, asks why, and is sent with the session's token.
+
+use axum::response::{IntoResponse, Redirect, Response};
+use maud::{Markup, html};
+use millrace_actors::operations::NOTE_CHARS_MAX;
+
+use super::bare::bare;
+use crate::web::problem::Problem;
+use crate::web::session::{Operator, form_fields};
+
+/// An action that a page offers. It is offered only while the desk's rules allow it; whether they still do is decided when it is
+/// sent.
+#[derive(Debug)]
+pub(super) struct Act<'a> {
+    /// A name that no other form of the page has, of letters, digits and hyphens.
+    pub(super) id: &'a str,
+    /// What the button says.
+    pub(super) label: &'a str,
+    /// Where it is sent.
+    pub(super) to: &'a str,
+    /// What it will do.
+    pub(super) says: &'a str,
+    /// Whether it can cost something.
+    pub(super) weight: Weight,
+    /// Fields besides the reason.
+    pub(super) fields: Markup,
+}
+
+/// What can come of an action.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// It can be undone.
+    Light,
+    /// It cannot, or somebody waits for his money longer.
+    Grave,
+}
+
+/// The action as a form that opens at a click, so that each is looked at twice.
+pub(super) fn offer(operator: &Operator, act: &Act<'_>) -> Markup {
+    html! {
+        details.act id={ "act-" (act.id) } {
+            summary { (act.label) "…" }
+            form method="post" action=(act.to) {
+                (form_fields(operator))
+                p { (act.says) }
+                (act.fields)
+                label {
+                    "Why "
+                    input type="text" name="note" required maxlength=(NOTE_CHARS_MAX) autocomplete="off";
+                }
+                div { button.grave[act.weight == Weight::Grave] { (act.label) } }
+            }
+        }
+    }
+}
+
+/// Where it leads when it was done, or the sentence that says why nothing was.
+pub(super) fn done(outcome: Result<String, Problem>, back: &str) -> Response {
+    match outcome {
+        Ok(to) => Redirect::to(&to).into_response(),
+        Err(problem) => {
+            let body = html! {
+                h1 { "Not done" }
+                p role="alert" { (problem.message()) }
+                p { a href=(back) { "Back, as it is now" } }
+            };
+            (problem.status(), bare("Not done", &body)).into_response()
+        }
+    }
+}
