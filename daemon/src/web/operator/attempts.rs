@@ -18,38 +18,38 @@ use crate::web::problem::Problem;
 /// Which of them: those of notifications after a position of the log.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct After {
-    after: Option<Position>,
+pub(in crate::web) struct After {
+    pub(in crate::web) after: Option<Position>,
 }
 
 /// Attempts, by the notification's place in the log.
 #[derive(Debug, Serialize)]
-pub(super) struct AttemptPage {
-    attempts: Vec<Attempt>,
+pub(in crate::web) struct AttemptPage {
+    pub(in crate::web) attempts: Vec<Attempt>,
     /// What the next page comes after; nothing at the end.
-    next: Option<Position>,
+    pub(in crate::web) next: Option<Position>,
 }
 
 /// One attempt.
 #[derive(Debug, Serialize)]
-struct Attempt {
-    position: Position,
-    notification: Option<Uuid>,
-    attempt: u16,
-    at: Option<DateTime<Utc>>,
-    took_us: u64,
+pub(in crate::web) struct Attempt {
+    pub(in crate::web) position: Position,
+    pub(in crate::web) notification: Option<Uuid>,
+    pub(in crate::web) attempt: u16,
+    pub(in crate::web) at: Option<DateTime<Utc>>,
+    pub(in crate::web) took_us: u64,
     /// As [`Stored::class`].
-    outcome: String,
-    status: Option<u16>,
+    pub(in crate::web) outcome: String,
+    pub(in crate::web) status: Option<u16>,
     /// The answer's body, cut; what is no text in it is replaced.
-    answer: Option<String>,
-    error: Option<String>,
-    next_at: Option<DateTime<Utc>>,
+    pub(in crate::web) answer: Option<String>,
+    pub(in crate::web) error: Option<String>,
+    pub(in crate::web) next_at: Option<DateTime<Utc>>,
     /// `given_up` or `aborted` where the notification was settled by it without having arrived.
-    fate: Option<String>,
+    pub(in crate::web) fate: Option<String>,
 }
 
-pub(super) async fn show(
+pub(in crate::web) async fn show(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<SubscriptionId>,
     Query(After { after }): Query<After>,
@@ -104,6 +104,6 @@ impl From<Stored> for Attempt {
     }
 }
 
-pub(super) fn time(ms: u64) -> Option<DateTime<Utc>> {
+pub(in crate::web) fn time(ms: u64) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp_millis(i64::try_from(ms).ok()?)
 }

@@ -27,40 +27,40 @@ const EVENTS_MAX: usize = 2_000;
 
 /// An event with what led to it and what it changed.
 #[derive(Debug, Serialize)]
-pub(super) struct EventDetail {
-    event: Line,
-    asked_by: Asker,
-    command: Option<CommandLine>,
-    cause: Option<Node>,
-    together: Vec<Node>,
-    before: Value,
-    after: Value,
-    changes: Vec<Field>,
+pub(in crate::web) struct EventDetail {
+    pub(in crate::web) event: Line,
+    pub(in crate::web) asked_by: Asker,
+    pub(in crate::web) command: Option<CommandLine>,
+    pub(in crate::web) cause: Option<Node>,
+    pub(in crate::web) together: Vec<Node>,
+    pub(in crate::web) before: Value,
+    pub(in crate::web) after: Value,
+    pub(in crate::web) changes: Vec<Field>,
 }
 
 /// A command as it was stored.
 #[derive(Debug, Serialize)]
-pub(super) struct CommandLine {
-    name: String,
-    body: Box<RawValue>,
+pub(in crate::web) struct CommandLine {
+    pub(in crate::web) name: String,
+    pub(in crate::web) body: Box<RawValue>,
 }
 
 /// An event without its payload.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Node {
-    position: Position,
-    stream: String,
-    version: Version,
-    kind: String,
-    recorded_at: DateTime<Utc>,
-    command: Option<String>,
-    command_id: String,
-    asked_by: Asker,
+pub(in crate::web) struct Node {
+    pub(in crate::web) position: Position,
+    pub(in crate::web) stream: String,
+    pub(in crate::web) version: Version,
+    pub(in crate::web) kind: String,
+    pub(in crate::web) recorded_at: DateTime<Utc>,
+    pub(in crate::web) command: Option<String>,
+    pub(in crate::web) command_id: String,
+    pub(in crate::web) asked_by: Asker,
 }
 
 /// One event led to another, or they came of one command.
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Edge {
+pub(in crate::web) struct Edge {
     from: Position,
     to: Position,
     relation: Relation,
@@ -68,20 +68,20 @@ pub(super) struct Edge {
 
 #[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Relation {
+pub(in crate::web) enum Relation {
     Caused,
     Together,
 }
 
 /// A deposit's events, those they came of, those they came with, and what led to what.
 #[derive(Debug, Serialize)]
-pub(super) struct Causes {
+pub(in crate::web) struct Causes {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
     complete: bool,
 }
 
-pub(super) async fn event(
+pub(in crate::web) async fn event(
     State(state): State<Arc<OperatorState>>,
     Path(position): Path<Position>,
 ) -> Result<Reply<EventDetail>, Problem> {
@@ -90,7 +90,7 @@ pub(super) async fn event(
     state.read_opened(move |reader, notes| detail(reader, notes, position)).await?.map(Reply).ok_or_else(unknown)
 }
 
-pub(super) async fn of_deposit(
+pub(in crate::web) async fn of_deposit(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<DepositId>,
 ) -> Result<Reply<Causes>, Problem> {

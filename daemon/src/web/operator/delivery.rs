@@ -21,32 +21,32 @@ use crate::web::problem::Problem;
 
 /// How an endpoint does.
 #[derive(Debug, Serialize)]
-pub(super) struct Delivery {
-    webhook_id: SubscriptionId,
-    status: &'static str,
+pub(in crate::web) struct Delivery {
+    pub(in crate::web) webhook_id: SubscriptionId,
+    pub(in crate::web) status: &'static str,
     /// What it does or waits for, for a person.
-    explanation: String,
+    pub(in crate::web) explanation: String,
     /// How many notifications are under way, and how many may be.
-    in_flight: u32,
-    at_once: u32,
+    pub(in crate::web) in_flight: u32,
+    pub(in crate::web) at_once: u32,
     /// How many are under way or about to be.
-    claimed: usize,
+    pub(in crate::web) claimed: usize,
     /// How many wait to be sent again, and when the first is.
-    retries: usize,
-    next_retry_at: Option<DateTime<Utc>>,
+    pub(in crate::web) retries: usize,
+    pub(in crate::web) next_retry_at: Option<DateTime<Utc>>,
     /// Whether it is left alone since it failed again and again: `open` is that it is.
-    breaker: &'static str,
-    left_alone_until: Option<DateTime<Utc>>,
+    pub(in crate::web) breaker: &'static str,
+    pub(in crate::web) left_alone_until: Option<DateTime<Utc>>,
     /// Everything up to here has arrived, or is not wanted.
-    acknowledged_through: Position,
-    dispatched_through: Position,
+    pub(in crate::web) acknowledged_through: Position,
+    pub(in crate::web) dispatched_through: Position,
     /// Where the newest notification of all is, and how many positions of the log are between.
-    newest: Position,
-    behind: u64,
-    links: Vec<Link>,
+    pub(in crate::web) newest: Position,
+    pub(in crate::web) behind: u64,
+    pub(in crate::web) links: Vec<Link>,
 }
 
-pub(super) async fn show(
+pub(in crate::web) async fn show(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<SubscriptionId>,
 ) -> Result<Reply<Delivery>, Problem> {

@@ -19,7 +19,7 @@ use crate::web::extract::Path;
 use crate::web::problem::Problem;
 use crate::web::shapes::{BalanceRow, Ledger, PlaceRow};
 
-pub(super) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledger> {
+pub(in crate::web) async fn show(State(state): State<Arc<OperatorState>>) -> Reply<Ledger> {
     let cut = state.views.ledger();
     let places = state.reconciliation.borrow().iter().map(place_row).collect();
     let balances = cut.balances.all().iter().map(balance_row).collect();

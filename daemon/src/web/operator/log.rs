@@ -24,15 +24,15 @@ use crate::web::problem::Problem;
 use crate::web::shapes::{EventRow, PAGE_ROWS_MAX, WAIT_S_MAX};
 
 /// How many events are read at once.
-const READ_EVENTS_MAX: usize = 500;
+pub(in crate::web) const READ_EVENTS_MAX: usize = 500;
 /// How many events one answer looks at, so that a filter that finds little still answers within milliseconds; `next` says
 /// where to go on.
-const LOOK_EVENTS_MAX: u64 = 2_000;
+pub(in crate::web) const LOOK_EVENTS_MAX: u64 = 2_000;
 
 /// Which events, from where on, and how long to wait for the first.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
+pub(in crate::web) struct Wanted {
     after: Option<Position>,
     limit: Option<u32>,
     kind: Option<String>,
@@ -42,10 +42,10 @@ pub(super) struct Wanted {
 
 /// An event as this face shows it: [`EventRow`] and the command that caused it.
 #[derive(Debug, Serialize)]
-pub(super) struct Line {
+pub(in crate::web) struct Line {
     #[serde(flatten)]
-    row: EventRow,
-    command_id: String,
+    pub(in crate::web) row: EventRow,
+    pub(in crate::web) command_id: String,
 }
 
 impl From<&Recorded> for Line {
@@ -67,19 +67,19 @@ impl From<&Recorded> for Line {
 
 impl Line {
     /// With its note opened.
-    fn opened(recorded: &Recorded, notes: &Reading) -> Self {
+    pub(in crate::web) fn opened(recorded: &Recorded, notes: &Reading) -> Self {
         Self::from(&notes.event(recorded.clone()))
     }
 }
 
 /// What is stored as JSON, as it is. One that was damaged may not even be JSON: it is shown as a text.
-pub(super) fn stored_json(text: String) -> Box<RawValue> {
+pub(in crate::web) fn stored_json(text: String) -> Box<RawValue> {
     RawValue::from_string(text.clone()).or_else(|_| to_raw_value(&text)).expect("text is JSON")
 }
 
 /// A page of events: the shape of [`crate::web::shapes::EventPage`].
 #[derive(Debug, Serialize)]
-pub(super) struct Page {
+pub(in crate::web) struct Page {
     events: Vec<Line>,
     next: Position,
     head: Position,
@@ -87,12 +87,12 @@ pub(super) struct Page {
 
 /// What is looked for.
 #[derive(Debug, Clone, Default)]
-struct Filter {
-    kinds: Option<BTreeSet<String>>,
-    stream: Option<StreamName>,
+pub(in crate::web) struct Filter {
+    pub(in crate::web) kinds: Option<BTreeSet<String>>,
+    pub(in crate::web) stream: Option<StreamName>,
 }
 
-pub(super) async fn page(
+pub(in crate::web) async fn page(
     State(state): State<Arc<OperatorState>>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Reply<Page>, Problem> {
@@ -116,7 +116,7 @@ pub(super) async fn page(
 }
 
 /// Events from now on, or from `after` or a `Last-Event-ID` on; each with its position as its id.
-pub(super) async fn live(
+pub(in crate::web) async fn live(
     State(state): State<Arc<OperatorState>>,
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
@@ -170,7 +170,7 @@ async fn look(state: &Arc<OperatorState>, after: Position, rows_max: usize, filt
 }
 
 impl Filter {
-    fn new(kinds: Option<&str>, stream: Option<&str>) -> Result<Self, Problem> {
+    pub(in crate::web) fn new(kinds: Option<&str>, stream: Option<&str>) -> Result<Self, Problem> {
         let stream = stream.map(str::parse).transpose().map_err(|error: millrace_model::ids::UnknownStream| {
             Problem::bad_request("unknown_stream", format!("{error}; one is deposit/ID, binding/ADDRESS, chain/btc."))
         })?;
@@ -178,7 +178,7 @@ impl Filter {
         Ok(Self { kinds, stream })
     }
 
-    fn wants(&self, recorded: &Recorded) -> bool {
+    pub(in crate::web) fn wants(&self, recorded: &Recorded) -> bool {
         self.stream.as_ref().is_none_or(|stream| *stream == recorded.stream)
             && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(recorded.event.kind()))
     }
@@ -230,7 +230,7 @@ impl Filter {
 }
 
 /// Whether a stream is read whole sooner than the log is walked.
-pub(super) fn is_short(stream: &StreamName) -> bool {
+pub(in crate::web) fn is_short(stream: &StreamName) -> bool {
     match stream.category() {
         Category::Deposit | Category::Binding | Category::Desk | Category::Subscription => true,
         Category::AddressBook | Category::Chain | Category::Wallet => false,

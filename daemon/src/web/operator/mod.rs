@@ -5,28 +5,28 @@
 //! own and on blocking threads, so that a long look never holds up an actor.
 
 mod act;
-mod attempts;
+pub(in crate::web) mod attempts;
 mod backup;
-mod causes;
+pub(in crate::web) mod causes;
 mod customers;
-mod delivery;
+pub(in crate::web) mod delivery;
 mod deposits;
 mod desk;
 mod history;
-mod ledger;
-mod log;
+pub(in crate::web) mod ledger;
+pub(in crate::web) mod log;
 mod metrics;
 mod moment;
 mod overview;
 mod parts;
 mod probes;
-mod projections;
+pub(in crate::web) mod projections;
 mod signatures;
-mod simulations;
+pub(in crate::web) mod simulations;
 #[cfg(test)]
 mod tests;
-mod webhooks;
-mod webhooks_events;
+pub(in crate::web) mod webhooks;
+pub(in crate::web) mod webhooks_events;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -174,7 +174,7 @@ impl OperatorState {
     }
 
     /// Reads the log on a blocking thread.
-    async fn read<T: Send + 'static>(
+    pub(in crate::web) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Reader) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Problem> {
@@ -187,7 +187,7 @@ impl OperatorState {
     }
 
     /// The same, with what opens the notes in it for the operator.
-    async fn read_opened<T: Send + 'static>(
+    pub(in crate::web) async fn read_opened<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Reader, &Reading) -> Result<T, ReadError> + Send + 'static,
     ) -> Result<T, Problem> {

@@ -18,12 +18,12 @@ use crate::web::shapes::{ALL_PROJECTIONS, ProjectionPage, ProjectionRow, Rebuild
 /// Changes that come closer together are shown as one.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Reply<ProjectionPage> {
+pub(in crate::web) async fn list(State(state): State<Arc<OperatorState>>) -> Reply<ProjectionPage> {
     Reply(page(&state))
 }
 
 /// The projections now, and again after every change.
-pub(super) async fn live(
+pub(in crate::web) async fn live(
     State(state): State<Arc<OperatorState>>,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let stream = futures::stream::unfold((state, None), |(state, shown)| async move {
@@ -49,7 +49,7 @@ async fn changed(state: &OperatorState, shown: Option<&ProjectionPage>) -> Proje
 }
 
 /// Who asks twice asks for the same: it is made once.
-pub(super) async fn rebuild(
+pub(in crate::web) async fn rebuild(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<ProjectionPage>, Problem> {

@@ -23,32 +23,32 @@ use crate::web::problem::Problem;
 /// What is sent to whom: to a webhook or to an address, not both.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Simulation {
-    webhook_id: Option<SubscriptionId>,
-    url: Option<String>,
-    event_type: String,
-    resource_version: Option<String>,
+pub(in crate::web) struct Simulation {
+    pub(in crate::web) webhook_id: Option<SubscriptionId>,
+    pub(in crate::web) url: Option<String>,
+    pub(in crate::web) event_type: String,
+    pub(in crate::web) resource_version: Option<String>,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize)]
-pub(super) struct Simulated {
-    id: Uuid,
-    webhook_id: Option<SubscriptionId>,
-    url: String,
-    event_type: NotificationType,
-    outcome: &'static str,
-    status: Option<u16>,
-    answer: Option<String>,
-    error: Option<String>,
-    took_us: u64,
+pub(in crate::web) struct Simulated {
+    pub(in crate::web) id: Uuid,
+    pub(in crate::web) webhook_id: Option<SubscriptionId>,
+    pub(in crate::web) url: String,
+    pub(in crate::web) event_type: NotificationType,
+    pub(in crate::web) outcome: &'static str,
+    pub(in crate::web) status: Option<u16>,
+    pub(in crate::web) answer: Option<String>,
+    pub(in crate::web) error: Option<String>,
+    pub(in crate::web) took_us: u64,
     /// Never: the file of attempts is of the log's notifications.
-    recorded: bool,
-    event: Value,
-    links: Vec<Link>,
+    pub(in crate::web) recorded: bool,
+    pub(in crate::web) event: Value,
+    pub(in crate::web) links: Vec<Link>,
 }
 
-pub(super) async fn send(
+pub(in crate::web) async fn send(
     State(state): State<Arc<OperatorState>>,
     Json(wanted): Json<Simulation>,
 ) -> Result<(StatusCode, Reply<Simulated>), Problem> {

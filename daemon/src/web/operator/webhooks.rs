@@ -35,32 +35,32 @@ const OPERATIONS_MAX: usize = 16;
 /// Whom to tell what.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WebhookWanted {
-    url: String,
-    events: Vec<EventWanted>,
-    customer: Option<String>,
-    secret: Option<String>,
-    order: Option<Order>,
-    rate_per_s: Option<Whole>,
+pub(in crate::web) struct WebhookWanted {
+    pub(in crate::web) url: String,
+    pub(in crate::web) events: Vec<EventWanted>,
+    pub(in crate::web) customer: Option<String>,
+    pub(in crate::web) secret: Option<String>,
+    pub(in crate::web) order: Option<Order>,
+    pub(in crate::web) rate_per_s: Option<Whole>,
 }
 
 /// What to tell: a type's name, a group such as `Deposit.*`, or `*`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct EventWanted {
-    name: String,
+pub(in crate::web) struct EventWanted {
+    pub(in crate::web) name: String,
     /// What answers say of it may come back in requests, and means nothing there.
     #[expect(dead_code, reason = "whoever sends back what he got is understood")]
-    description: Option<String>,
+    pub(in crate::web) description: Option<String>,
 }
 
 /// One operation of a JSON Patch (RFC 6902).
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PatchOperation {
-    op: Op,
-    path: String,
-    value: serde_json::Value,
+pub(in crate::web) struct PatchOperation {
+    pub(in crate::web) op: Op,
+    pub(in crate::web) path: String,
+    pub(in crate::web) value: serde_json::Value,
 }
 
 /// What a patch does: of all that there is, only this makes sense here.
@@ -73,59 +73,59 @@ enum Op {
 /// After which position of the log it is all told again.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Recovery {
-    after: Whole,
+pub(in crate::web) struct Recovery {
+    pub(in crate::web) after: Whole,
 }
 
 /// How long secrets before a new one go on to sign, too.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Rotation {
-    keep_hours: Option<Whole>,
+pub(in crate::web) struct Rotation {
+    pub(in crate::web) keep_hours: Option<Whole>,
 }
 
 /// A webhook.
 #[derive(Debug, Serialize)]
-pub(super) struct Webhook {
-    id: SubscriptionId,
+pub(in crate::web) struct Webhook {
+    pub(in crate::web) id: SubscriptionId,
     /// Nothing when its key is not there.
-    url: Option<String>,
-    events: Vec<EventName>,
-    customer: Option<String>,
-    status: &'static str,
-    reason: Option<String>,
-    order: Order,
-    rate_per_s: Option<u32>,
-    created_at: DateTime<Utc>,
-    position: Position,
-    links: Vec<Link>,
+    pub(in crate::web) url: Option<String>,
+    pub(in crate::web) events: Vec<EventName>,
+    pub(in crate::web) customer: Option<String>,
+    pub(in crate::web) status: &'static str,
+    pub(in crate::web) reason: Option<String>,
+    pub(in crate::web) order: Order,
+    pub(in crate::web) rate_per_s: Option<u32>,
+    pub(in crate::web) created_at: DateTime<Utc>,
+    pub(in crate::web) position: Position,
+    pub(in crate::web) links: Vec<Link>,
 }
 
 /// A webhook that was just made, or got another secret.
 #[derive(Serialize)]
-pub(super) struct WebhookMade {
+pub(in crate::web) struct WebhookMade {
     #[serde(flatten)]
-    webhook: Webhook,
+    pub(in crate::web) webhook: Webhook,
     /// What signs; it is not shown again.
-    secret: String,
+    pub(in crate::web) secret: String,
 }
 
 /// All of them.
 #[derive(Debug, Serialize)]
-pub(super) struct WebhookList {
-    webhooks: Vec<Webhook>,
+pub(in crate::web) struct WebhookList {
+    pub(in crate::web) webhooks: Vec<Webhook>,
 }
 
 /// What is told.
 #[derive(Debug, Serialize)]
-struct EventName {
-    name: String,
-    description: &'static str,
+pub(in crate::web) struct EventName {
+    pub(in crate::web) name: String,
+    pub(in crate::web) description: &'static str,
 }
 
 /// Where to go on from here.
 #[derive(Debug, Serialize)]
-pub(super) struct Link {
+pub(in crate::web) struct Link {
     href: String,
     rel: &'static str,
     method: &'static str,
@@ -133,22 +133,22 @@ pub(super) struct Link {
 
 type Answer = Result<Reply<Webhook>, Problem>;
 
-pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Result<Reply<WebhookList>, Problem> {
+pub(in crate::web) async fn list(State(state): State<Arc<OperatorState>>) -> Result<Reply<WebhookList>, Problem> {
     let list = state.subscriptions.list().ok_or_else(super::act::desk_unavailable)?;
     Ok(Reply(WebhookList { webhooks: list.values().map(|known| Webhook::of(known, &state.subscriptions)).collect() }))
 }
 
-pub(super) async fn show(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
+pub(in crate::web) async fn show(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
     known(&state, id).map(|known| Reply(Webhook::of(&known, &state.subscriptions)))
 }
 
 /// A webhook that is not over.
-pub(super) fn known(state: &OperatorState, id: SubscriptionId) -> Result<Arc<Known>, Problem> {
+pub(in crate::web) fn known(state: &OperatorState, id: SubscriptionId) -> Result<Arc<Known>, Problem> {
     let list = state.subscriptions.list().ok_or_else(super::act::desk_unavailable)?;
     list.get(&id).cloned().ok_or_else(unknown)
 }
 
-pub(super) async fn create(
+pub(in crate::web) async fn create(
     State(state): State<Arc<OperatorState>>,
     Json(wanted): Json<WebhookWanted>,
 ) -> Result<Response, Problem> {
@@ -174,7 +174,7 @@ pub(super) async fn create(
     Ok((StatusCode::CREATED, Reply(made)).into_response())
 }
 
-pub(super) async fn change(
+pub(in crate::web) async fn change(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<SubscriptionId>,
     JsonList(operations): JsonList<PatchOperation>,
@@ -186,7 +186,7 @@ pub(super) async fn change(
     changed(&state, state.subscriptions.patch(id, patch).await)
 }
 
-pub(super) async fn remove(
+pub(in crate::web) async fn remove(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<SubscriptionId>,
 ) -> Result<StatusCode, Problem> {
@@ -195,16 +195,16 @@ pub(super) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(super) async fn pause(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
+pub(in crate::web) async fn pause(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
     changed(&state, state.subscriptions.execute(id, Command::PauseDelivery).await)
 }
 
-pub(super) async fn resume(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
+pub(in crate::web) async fn resume(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
     changed(&state, state.subscriptions.execute(id, Command::ResumeDelivery).await)
 }
 
 /// Another secret signs from now on, and those before it too for as long as was asked.
-pub(super) async fn rotate(
+pub(in crate::web) async fn rotate(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<SubscriptionId>,
     Json(rotation): Json<Rotation>,
@@ -220,7 +220,7 @@ pub(super) async fn rotate(
     Ok(Reply(WebhookMade { webhook: Webhook::of(&known, &state.subscriptions), secret }))
 }
 
-pub(super) async fn recover(
+pub(in crate::web) async fn recover(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<SubscriptionId>,
     Json(recovery): Json<Recovery>,
@@ -277,7 +277,7 @@ fn invalid_patch(why: String) -> Problem {
     Problem::unprocessable("invalid_patch", format!("The patch is refused: {why}."))
 }
 
-pub(super) fn unknown() -> Problem {
+pub(in crate::web) fn unknown() -> Problem {
     Problem::not_found("unknown_webhook", "There is no such webhook.")
 }
 
@@ -339,7 +339,7 @@ impl Webhook {
 }
 
 /// Whether it is served, in a word, and why not.
-pub(super) fn status(known: &Known, subscriptions: &Subscriptions) -> (&'static str, Option<String>) {
+pub(in crate::web) fn status(known: &Known, subscriptions: &Subscriptions) -> (&'static str, Option<String>) {
     let subscription = &known.subscription;
     match &subscription.stopped {
         _ if known.unreadable.is_some() => ("unreadable", Some("an event of it cannot be read".to_owned())),
@@ -369,7 +369,7 @@ fn links(id: SubscriptionId) -> Vec<Link> {
 }
 
 impl Link {
-    pub(super) fn new(href: String, rel: &'static str, method: &'static str) -> Self {
+    pub(in crate::web) fn new(href: String, rel: &'static str, method: &'static str) -> Self {
         Self { href, rel, method }
     }
 }

@@ -33,32 +33,32 @@ const NAMED_MAX: usize = 100;
 /// Which notifications.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    cursor: Option<String>,
-    limit: Option<u32>,
-    event_type: Option<String>,
-    start_time: Option<DateTime<Utc>>,
-    end_time: Option<DateTime<Utc>>,
+pub(in crate::web) struct Wanted {
+    pub(in crate::web) cursor: Option<String>,
+    pub(in crate::web) limit: Option<u32>,
+    pub(in crate::web) event_type: Option<String>,
+    pub(in crate::web) start_time: Option<DateTime<Utc>>,
+    pub(in crate::web) end_time: Option<DateTime<Utc>>,
 }
 
 /// Notifications in the order of the log.
 #[derive(Debug, Serialize)]
-pub(super) struct NotificationList {
-    events: Vec<Value>,
-    count: usize,
+pub(in crate::web) struct NotificationList {
+    pub(in crate::web) events: Vec<Value>,
+    pub(in crate::web) count: usize,
     /// Where a reader goes on, now or when there is more.
-    next_cursor: String,
-    links: Vec<Link>,
+    pub(in crate::web) next_cursor: String,
+    pub(in crate::web) links: Vec<Link>,
 }
 
 /// To whom it is sent once more; without a list to everybody who wants it and is served.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Resend {
-    webhook_ids: Option<Vec<SubscriptionId>>,
+pub(in crate::web) struct Resend {
+    pub(in crate::web) webhook_ids: Option<Vec<SubscriptionId>>,
 }
 
-pub(super) async fn list(
+pub(in crate::web) async fn list(
     State(state): State<Arc<OperatorState>>,
     Query(wanted): Query<Wanted>,
 ) -> Result<Reply<NotificationList>, Problem> {
@@ -86,7 +86,7 @@ pub(super) async fn list(
     Ok(Reply(NotificationList { count: events.len(), events, next_cursor, links }))
 }
 
-pub(super) async fn show(
+pub(in crate::web) async fn show(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<Uuid>,
 ) -> Result<Reply<Value>, Problem> {
@@ -94,7 +94,7 @@ pub(super) async fn show(
 }
 
 /// Nothing is sent to anybody unless it can be to everybody who is named.
-pub(super) async fn resend(
+pub(in crate::web) async fn resend(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<Uuid>,
     Json(asked): Json<Resend>,
@@ -162,7 +162,7 @@ fn everybody(
 }
 
 /// Why the deliveries could not be asked.
-pub(super) fn not_asked(error: AskError) -> Problem {
+pub(in crate::web) fn not_asked(error: AskError) -> Problem {
     match error {
         AskError::Busy => Problem::unavailable("busy", "The deliveries are busy; try again."),
         AskError::Down => super::act::desk_unavailable(),
