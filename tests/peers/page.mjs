@@ -1,22 +1,59 @@
-// Carries out one visit in Chromium: node page.mjs '{"executable":…,"step_timeout_ms":…,"steps":[{"do":"open",…},…]}'
+// Carries out one visit in Chromium: node page.mjs '{"executable":…,"step_timeout_ms":…,"profile":{…},"steps":[{"do":"open",…},…]}'
 //
-// Prints {"read":[…],"errors":[…],"loaded":[…]} and exits 0, or names the step that failed on standard error and exits 1.
-// The steps are described in tests/src/peers/browser.rs.
+// Prints {"read":[…],"violations":[…],"measured":[…],"errors":[…],"loaded":[…]} and exits 0, or names the step that failed on
+// standard error and exits 1. The steps are described in tests/src/peers/browser.rs.
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
-const { executable, step_timeout_ms: timeout, steps } = JSON.parse(process.argv[2]);
-const read = [];
-const errors = [];
-const loaded = [];
+const { executable, step_timeout_ms: timeout, profile, steps } = JSON.parse(process.argv[2]);
+const visit = { read: [], violations: [], measured: [], errors: [], loaded: [] };
+const { read, violations, measured, errors, loaded } = visit;
+
+// Evaluated from outside, so that a page's content policy is not asked.
+const axe = async (page) => {
+  const path = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
+  await page.evaluate(readFileSync(path, 'utf8'));
+  const found = await page.evaluate(() => axe.run(document, { resultTypes: ['violations'] }));
+  for (const { id, impact, help, nodes } of found.violations) {
+    if (impact !== 'serious' && impact !== 'critical') continue;
+    violations.push(`${page.url()}: ${impact}: ${id}: ${help}: ${nodes.map((node) => node.html).join(' ')}`);
+  }
+};
+
+// What the page that is shown took to be painted first, and what was fetched for it so far.
+const measure = async (page) => {
+  const paint = () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime;
+  const first = await page.waitForFunction(paint);
+  const transferred_bytes = await page.evaluate(() => {
+    const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
+    return entries.reduce((sum, entry) => sum + entry.transferSize, 0);
+  });
+  measured.push({ first_paint_ms: Math.ceil(await first.jsonValue()), transferred_bytes });
+};
+
+const sideways = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
 
 const actions = {
   open: (page, { url }) => page.goto(url, { waitUntil: 'load' }),
+  reload: (page) => page.reload({ waitUntil: 'load' }),
   fill: (page, { selector, value }) => page.locator(selector).fill(value),
+  select: (page, { selector, value }) => page.locator(selector).selectOption(value),
   click: (page, { selector }) => page.locator(selector).click(),
+  focus: (page, { selector }) => page.locator(selector).focus(),
   press: (page, { key }) => page.keyboard.press(key),
   wait_text: (page, { selector, text }) => page.locator(selector).filter({ hasText: text, visible: true }).waitFor(),
+  wait_gone: (page, { selector }) => page.locator(selector).filter({ visible: true }).waitFor({ state: 'detached' }),
   text: async (page, { selector }) => read.push(await page.locator(selector).innerText()),
+  attribute: async (page, { selector, name }) => read.push((await page.locator(selector).getAttribute(name)) ?? ''),
   count: async (page, { selector }) => read.push(String(await page.locator(selector).count())),
+  clipboard: async (page) => read.push(await page.evaluate(() => navigator.clipboard.readText())),
+  sideways: async (page) => read.push(String(await page.evaluate(sideways))),
+  viewport: (page, { width, height }) => page.setViewportSize({ width, height }),
+  color_scheme: (page, { scheme }) => page.emulateMedia({ colorScheme: scheme }),
+  network: (page, { state }) => page.context().setOffline(state === 'offline'),
+  axe,
+  measure,
   screenshot: (page, { path }) => page.screenshot({ path, fullPage: true }),
 };
 
@@ -29,7 +66,13 @@ const browser = await chromium.launch({
   ],
 });
 try {
-  const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
+  const context = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    locale: profile.locale,
+    javaScriptEnabled: profile.scripts === 'run',
+    permissions: ['clipboard-read', 'clipboard-write'],
+  });
+  const page = await context.newPage();
   page.setDefaultTimeout(timeout);
   page.on('pageerror', (error) => errors.push(String(error)));
   page.on('framenavigated', (frame) => frame === page.mainFrame() && loaded.push(frame.url()));
@@ -47,4 +90,4 @@ try {
 } finally {
   await browser.close();
 }
-if (!process.exitCode) console.log(JSON.stringify({ read, errors, loaded }));
+if (!process.exitCode) console.log(JSON.stringify(visit));

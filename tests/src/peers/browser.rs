@@ -1,7 +1,8 @@
 //! A real browser: Chromium without a window, driven step by step through `tests/peers/page.mjs`.
 //!
 //! A visit is a list of steps written in Rust and carried out in one browser with an empty profile. What a page
-//! throws or logs as an error comes back with the visit, so that a test can insist on none.
+//! throws or logs as an error comes back with the visit, so that a test can insist on none. Cookies and the cache last as
+//! long as the visit.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -20,25 +21,92 @@ const VISIT_DEADLINE: Duration = Duration::from_secs(90);
 /// Where distributions put the browser.
 const CHROMIUM: [&str; 3] = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
+/// What the script needs, and how it is called when it is missing.
+const PACKAGES: [(&str, &str); 2] = [
+    ("playwright-core", "the browser's driver (npm package playwright-core)"),
+    ("axe-core", "the judge of accessibility (npm package axe-core)"),
+];
+
 /// One thing a visitor does or looks at. Selectors are CSS; each must match exactly one element.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 enum Step {
     Open { url: String },
+    Reload,
     Fill { selector: String, value: String },
+    Select { selector: String, value: String },
     Click { selector: String },
+    Focus { selector: String },
     Press { key: String },
     WaitText { selector: String, text: String },
+    WaitGone { selector: String },
     Text { selector: String },
+    Attribute { selector: String, name: String },
     Count { selector: String },
+    Clipboard,
+    Sideways,
+    Viewport { width: u32, height: u32 },
+    ColorScheme { scheme: ColorScheme },
+    Network { state: Network },
+    Axe,
+    Measure,
     Screenshot { path: PathBuf },
+}
+
+/// What the visitor prefers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ColorScheme {
+    /// Dark letters.
+    Light,
+    /// Light letters.
+    Dark,
+}
+
+/// Whether the browser reaches anybody. Streams that are open stay open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// It does.
+    Online,
+    /// It does not.
+    Offline,
+}
+
+/// Whether the browser runs what a page brings.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Scripts {
+    Run,
+    Ignored,
+}
+
+/// Who visits.
+#[derive(Debug, Clone, Serialize)]
+struct Profile {
+    scripts: Scripts,
+    locale: String,
+}
+
+/// What a page cost until it was looked at.
+#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+pub struct Measured {
+    /// From the start of the navigation to the first content that was painted.
+    pub first_paint_ms: u64,
+    /// Everything that was fetched for it, headers included; nothing for what came from the cache.
+    pub transferred_bytes: u64,
 }
 
 /// What a visit brought back.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
 pub struct Visit {
-    /// What was read, in order of the steps [`Page::text`] and [`Page::count`].
+    /// What was read, in order of the steps [`Page::text`], [`Page::attribute`], [`Page::count`], [`Page::clipboard`] and
+    /// [`Page::sideways`].
     pub read: Vec<String>,
+    /// What [`Page::axe`] found.
+    pub violations: Vec<String>,
+    /// What [`Page::measure`] measured.
+    pub measured: Vec<Measured>,
     /// What the pages threw, logged as an error, or failed to load.
     pub errors: Vec<String>,
     /// Every page that was loaded, one that was loaded again as often as it was.
@@ -50,6 +118,7 @@ pub struct Visit {
 pub struct Page {
     executable: PathBuf,
     step_timeout_ms: u64,
+    profile: Profile,
     steps: Vec<Step>,
 }
 
@@ -57,7 +126,20 @@ impl Page {
     /// A visit without steps. `None` when Chromium or its driver is not installed and nobody requires them.
     pub fn new() -> Option<Self> {
         let executable = or_skip(installed())?;
-        Some(Self { executable, step_timeout_ms: STEP_TIMEOUT_MS, steps: Vec::new() })
+        let profile = Profile { scripts: Scripts::Run, locale: "en-US".into() };
+        Some(Self { executable, step_timeout_ms: STEP_TIMEOUT_MS, profile, steps: Vec::new() })
+    }
+
+    /// The whole visit by a browser that runs no scripts.
+    pub fn without_scripts(mut self) -> Self {
+        self.profile.scripts = Scripts::Ignored;
+        self
+    }
+
+    /// The whole visit by somebody who asks for this language, such as `ru-RU`; else it is `en-US`.
+    pub fn locale(mut self, locale: &str) -> Self {
+        self.profile.locale = locale.into();
+        self
     }
 
     /// Opens an address and waits until it has loaded.
@@ -65,14 +147,29 @@ impl Page {
         self.then(Step::Open { url: url.into() })
     }
 
+    /// Loads the page again.
+    pub fn reload(self) -> Self {
+        self.then(Step::Reload)
+    }
+
     /// Writes into a field, replacing what it held.
     pub fn fill(self, selector: &str, value: &str) -> Self {
         self.then(Step::Fill { selector: selector.into(), value: value.into() })
     }
 
+    /// Chooses the option with this value.
+    pub fn select(self, selector: &str, value: &str) -> Self {
+        self.then(Step::Select { selector: selector.into(), value: value.into() })
+    }
+
     /// Clicks, once the element is visible and enabled.
     pub fn click(self, selector: &str) -> Self {
         self.then(Step::Click { selector: selector.into() })
+    }
+
+    /// Moves the focus there.
+    pub fn focus(self, selector: &str) -> Self {
+        self.then(Step::Focus { selector: selector.into() })
     }
 
     /// Presses a key where the focus is, such as `Tab` or `Enter`.
@@ -85,14 +182,60 @@ impl Page {
         self.then(Step::WaitText { selector: selector.into(), text: text.into() })
     }
 
+    /// Waits until nothing visible matches.
+    pub fn wait_gone(self, selector: &str) -> Self {
+        self.then(Step::WaitGone { selector: selector.into() })
+    }
+
     /// Reads an element's visible text.
     pub fn text(self, selector: &str) -> Self {
         self.then(Step::Text { selector: selector.into() })
     }
 
+    /// Reads an attribute; empty where there is none.
+    pub fn attribute(self, selector: &str, name: &str) -> Self {
+        self.then(Step::Attribute { selector: selector.into(), name: name.into() })
+    }
+
     /// Reads how many elements match.
     pub fn count(self, selector: &str) -> Self {
         self.then(Step::Count { selector: selector.into() })
+    }
+
+    /// Reads what was copied last.
+    pub fn clipboard(self) -> Self {
+        self.then(Step::Clipboard)
+    }
+
+    /// Reads by how many pixels the page is wider than the window; `0` when nobody has to scroll sideways.
+    pub fn sideways(self) -> Self {
+        self.then(Step::Sideways)
+    }
+
+    /// Makes the window so large, in CSS pixels; it begins with 1280 by 800.
+    pub fn viewport(self, width: u32, height: u32) -> Self {
+        self.then(Step::Viewport { width, height })
+    }
+
+    /// Prefers light or dark from here on.
+    pub fn color_scheme(self, scheme: ColorScheme) -> Self {
+        self.then(Step::ColorScheme { scheme })
+    }
+
+    /// Takes the browser off the network, or back to it.
+    pub fn network(self, state: Network) -> Self {
+        self.then(Step::Network { state })
+    }
+
+    /// Looks at the page with axe-core; what it calls serious or critical is in [`Visit::violations`].
+    /// Its own script has to run: not in a visit without scripts.
+    pub fn axe(self) -> Self {
+        self.then(Step::Axe)
+    }
+
+    /// Measures the page that is shown, into [`Visit::measured`].
+    pub fn measure(self) -> Self {
+        self.then(Step::Measure)
     }
 
     /// Writes a picture of the whole page as PNG.
@@ -123,8 +266,10 @@ impl Page {
 }
 
 fn installed() -> Result<PathBuf, Missing> {
-    if !folder().join("node_modules/playwright-core").is_dir() {
-        return Err(Missing { program: "the browser's driver (npm package playwright-core)" });
+    for (package, missing) in PACKAGES {
+        if !folder().join("node_modules").join(package).is_dir() {
+            return Err(Missing { program: missing });
+        }
     }
     let found = CHROMIUM.iter().map(PathBuf::from).find(|path| path.is_file());
     found.ok_or(Missing { program: "the browser (Debian package chromium)" })
