@@ -46,7 +46,7 @@ const HTTP_THREADS: usize = 2;
 pub fn core(loaded: Loaded) -> anyhow::Result<()> {
     let started = Instant::now();
     let (front, sockets) = Front::take()?;
-    let config = Arc::new(loaded.config);
+    let (config, settings) = (Arc::new(loaded.config), loaded.entries);
     let data_dir = &config.desk.data_dir;
     let _lock = lock::core(data_dir)?;
     let listeners = Listeners::given(&config, sockets)?;
@@ -64,7 +64,7 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
     let served = http.block_on(async {
         let (public, face) = watch::channel(None);
         let early = Early { health: actors.core.health.clone(), method: config.desk.method, started };
-        let desk = Arc::new(operator_state(&config, &actors));
+        let desk = Arc::new(operator_state(&config, &actors).configured(settings));
         let pages = console::routes(Arc::clone(&desk), Arc::clone(&gate)).merge(session::routes(gate));
         let operator = operator::routes(desk, token).merge(pages);
         let routers = Routers { public: late(face, public::early(early)), operator: with_refusals(operator) };
@@ -88,7 +88,8 @@ fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
     let world = if config.sandbox.enabled { World::Sandbox } else { World::Real };
     let reconciliation = reconciliation.subscribe();
     let parts = Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation };
-    OperatorState::new(parts, log, backups).within(world).relaying(relay)
+    let (views, head_file) = (data_dir.join(VIEWS_FILE), config.desk.head_file.clone());
+    OperatorState::new(parts, log, backups).within(world).relaying(relay).proving(views, head_file)
 }
 
 /// Puts the customers' face up as soon as there is somebody behind it.

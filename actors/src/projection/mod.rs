@@ -9,7 +9,6 @@
 //! start finds that other deposits can be read than before, what rests on deposits is made anew.
 
 mod aside;
-mod background;
 mod beside;
 mod board;
 mod build;
@@ -42,7 +41,7 @@ use tokio::task::JoinHandle;
 use crate::event_store::{OpenError, ReadError, Reader, Store};
 use crate::supervision::{Reporter, Tree, TreeError};
 
-use background::in_the_background;
+use crate::background::in_the_background;
 pub use board::{Asked, ProjectionStatus, Rebuild};
 use build::{Build, Company, Ended, Source};
 pub use catalog::{Projection, UnknownProjection};

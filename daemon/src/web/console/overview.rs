@@ -129,7 +129,7 @@ fn alerts(alerts: &Alerts) -> Markup {
     }
 }
 
-fn places(compared: &[Compared], alerts: &Alerts, now: DateTime<Utc>) -> Markup {
+pub(super) fn places(compared: &[Compared], alerts: &Alerts, now: DateTime<Utc>) -> Markup {
     if compared.is_empty() {
         return html! { p { "No place was looked at yet; the reconciler does so by itself." } };
     }

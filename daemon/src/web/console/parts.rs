@@ -83,7 +83,7 @@ impl Shown<'_> {
                     }
                     None => { td.n { "–" } td.n { "–" } td.n { "–" } }
                 }
-                td { (self.orders(part)) }
+                td.acts { (self.orders(part)) }
             }
         }
     }

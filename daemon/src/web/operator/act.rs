@@ -98,7 +98,7 @@ pub(in crate::web) fn note(text: &str) -> Result<Note, Problem> {
     Note::new(text).map_err(|error| Problem::unprocessable("invalid_note", format!("The note is refused: {error}.")))
 }
 
-pub(super) fn refused(error: OperateError) -> Problem {
+pub(in crate::web) fn refused(error: OperateError) -> Problem {
     match error {
         OperateError::NoSuchDeposit(_) => unknown_deposit(),
         OperateError::Unreadable(why) => {
@@ -125,6 +125,6 @@ pub(super) fn refused(error: OperateError) -> Problem {
     }
 }
 
-pub(super) fn desk_unavailable() -> Problem {
+pub(in crate::web) fn desk_unavailable() -> Problem {
     Problem::unavailable("desk_unavailable", "The desk cannot do this at the moment and did nothing; try again.")
 }

@@ -61,9 +61,9 @@ pub(in crate::web) struct Node {
 /// One event led to another, or they came of one command.
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::web) struct Edge {
-    from: Position,
-    to: Position,
-    relation: Relation,
+    pub(in crate::web) from: Position,
+    pub(in crate::web) to: Position,
+    pub(in crate::web) relation: Relation,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,9 +76,9 @@ pub(in crate::web) enum Relation {
 /// A deposit's events, those they came of, those they came with, and what led to what.
 #[derive(Debug, Serialize)]
 pub(in crate::web) struct Causes {
-    nodes: Vec<Node>,
-    edges: Vec<Edge>,
-    complete: bool,
+    pub(in crate::web) nodes: Vec<Node>,
+    pub(in crate::web) edges: Vec<Edge>,
+    pub(in crate::web) complete: bool,
 }
 
 pub(in crate::web) async fn event(

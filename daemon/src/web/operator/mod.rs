@@ -21,6 +21,7 @@ mod overview;
 mod parts;
 mod probes;
 pub(in crate::web) mod projections;
+pub(in crate::web) mod proofs;
 mod signatures;
 pub(in crate::web) mod simulations;
 #[cfg(test)]
@@ -41,6 +42,7 @@ use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::operations::{self, Operations};
 use millrace_actors::projection::{ViewError, Views};
+use millrace_actors::proof::Subject;
 use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::relay::Relay;
 use millrace_actors::stations::Stations;
@@ -52,7 +54,9 @@ use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
 use tokio::sync::Semaphore;
 
-pub(super) use act::note;
+use proofs::Proofs;
+
+pub(super) use act::{desk_unavailable, note, refused};
 pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
 pub(super) use parts::{Order, order};
@@ -61,6 +65,7 @@ pub(super) use webhooks_events::patterns as notification_patterns;
 use super::openapi::{self, Face};
 use super::problem::Problem;
 use super::token::{self, Token};
+use crate::config::Entry;
 
 /// What the operator's face is made of.
 #[derive(Debug)]
@@ -77,6 +82,9 @@ pub struct OperatorState {
     pub(in crate::web) reconciliation: Reconciliation,
     /// Names this run of the desk.
     boot: String,
+    pub(in crate::web) proofs: Proofs,
+    /// What is configured.
+    pub(in crate::web) settings: Vec<Entry>,
     log_file: PathBuf,
     backups: PathBuf,
     reader: OnceLock<Arc<Reader>>,
@@ -122,6 +130,8 @@ impl OperatorState {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let simulator = Simulator::new(subscriptions.sinks().clone(), Arc::clone(&clock));
         let boot = TimeOrderedIds(clock).command_id().to_string();
+        let left_out = || Err("nobody said where it is".to_owned());
+        let proofs = Proofs::of(Subject { log: log_file.clone(), views: left_out(), head_file: left_out() });
         let looks = Arc::new(Semaphore::new(overview::LOOKS_AT_ONCE_MAX));
         Self {
             operations,
@@ -134,6 +144,8 @@ impl OperatorState {
             tree,
             reconciliation,
             boot,
+            proofs,
+            settings: Vec::new(),
             log_file,
             backups,
             reader,
@@ -146,6 +158,17 @@ impl OperatorState {
     /// The same, of a desk that passes others' notifications on, or of none.
     pub fn relaying(self, relay: Option<Relay>) -> Self {
         Self { relay, ..self }
+    }
+
+    /// The same, whose proofs compare these views and this head file, too.
+    pub fn proving(self, views: PathBuf, head_file: PathBuf) -> Self {
+        let proofs = Proofs::of(Subject { log: self.log_file.clone(), views: Ok(views), head_file: Ok(head_file) });
+        Self { proofs, ..self }
+    }
+
+    /// The same, of a desk that is configured so.
+    pub fn configured(self, settings: Vec<Entry>) -> Self {
+        Self { settings, ..self }
     }
 
     /// The same, in this world.

@@ -58,9 +58,9 @@ pub(in crate::web) struct EventWanted {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web) struct PatchOperation {
-    pub(in crate::web) op: Op,
-    pub(in crate::web) path: String,
-    pub(in crate::web) value: serde_json::Value,
+    op: Op,
+    path: String,
+    value: serde_json::Value,
 }
 
 /// What a patch does: of all that there is, only this makes sense here.
@@ -319,7 +319,7 @@ fn refused(error: SubscribeError) -> Problem {
 }
 
 impl Webhook {
-    fn of(known: &Known, subscriptions: &Subscriptions) -> Self {
+    pub(in crate::web) fn of(known: &Known, subscriptions: &Subscriptions) -> Self {
         let subscription = &known.subscription;
         let (status, reason) = status(known, subscriptions);
         Self {
