@@ -5,5 +5,6 @@ pub(super) mod deposits;
 mod documents;
 pub(super) mod ledger;
 pub(super) mod notifications;
+pub(super) mod pace;
 mod pieces;
 pub(super) mod statistics;

@@ -13,6 +13,7 @@ mod log;
 mod money;
 mod notifications;
 mod overview;
+mod pace;
 mod parts;
 mod projections;
 mod settings;
@@ -41,6 +42,7 @@ fn pages() -> Router<Arc<OperatorState>> {
     Router::new()
         .route("/console", get(overview::show))
         .route("/console/live", get(live::stream))
+        .route("/console/pace", get(pace::show))
         .route("/console/parts", get(parts::show))
         .route("/console/parts/{name}/{order}", post(parts::act))
         .route("/console/log", get(log::show))
