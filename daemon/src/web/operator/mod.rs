@@ -6,6 +6,7 @@
 
 mod act;
 mod attempts;
+mod audit;
 mod backup;
 mod causes;
 mod customers;
@@ -37,7 +38,7 @@ use axum::routing::{delete, get, patch, post};
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, Store};
-use millrace_actors::operations::{self, Operations};
+use millrace_actors::operations::{self, Note, Operations};
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::relay::Relay;
@@ -48,12 +49,14 @@ use millrace_actors::subscriptions::simulation::Simulator;
 use millrace_actors::supervision::Tree;
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
+use millrace_model::operator::{Action, By, OperatorActed};
 use tokio::sync::Semaphore;
 
 pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
 pub(super) use webhooks_events::patterns as notification_patterns;
 
+use super::acts;
 use super::openapi::{self, Face};
 use super::problem::Problem;
 use super::token::{self, Token};
@@ -154,6 +157,17 @@ impl OperatorState {
         })
     }
 
+    /// Has the log say what an operator is about to do. What is wrong with the log is no reason not to do it: it may be
+    /// what mends the log.
+    pub(in crate::web) async fn acting(&self, by: By, action: Action, subject: Option<&str>, note: Option<&Note>) {
+        let (subject, note) = (subject.map(str::to_owned), note.map(|note| note.as_str().to_owned()));
+        let acted = OperatorActed { by, action, subject, note };
+        match self.operations() {
+            Ok(operations) => acts::record(operations, acted).await,
+            Err(_) => acts::unrecorded(&acted, &"the log or its keeper is out"),
+        }
+    }
+
     /// Reads the log on a blocking thread.
     async fn read<T: Send + 'static>(
         self: &Arc<Self>,
@@ -250,6 +264,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/events", get(log::page))
         .route("/operator/v1/events/live", get(log::live))
         .route("/operator/v1/events/{position}", get(causes::event))
+        .route("/operator/v1/audit", get(audit::list))
         .route("/operator/v1/backup", get(backup::fetch))
         .route("/operator/v1/backup", post(backup::keep))
         .route("/operator/{*rest}", get(nothing).post(nothing));

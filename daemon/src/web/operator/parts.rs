@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::Json as Reply;
 use axum::extract::State;
-use millrace_actors::supervision::{PartHealth, TreeError};
+use millrace_actors::operations::Note;
+use millrace_actors::supervision::{PartHealth, Tree, TreeError};
+use millrace_model::operator::{Action, By};
 use serde::Serialize;
 
 use super::OperatorState;
@@ -29,21 +31,21 @@ pub(super) async fn start(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<PartHealth>, Problem> {
-    carried_out(&state, &name, "start", state.tree.start(&name)).await
+    order(&state, By::Token, Action::StartPart, &name, None).await.map(Reply)
 }
 
 pub(super) async fn stop(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<PartHealth>, Problem> {
-    carried_out(&state, &name, "stop", state.tree.stop(&name)).await
+    order(&state, By::Token, Action::StopPart, &name, None).await.map(Reply)
 }
 
 pub(super) async fn restart(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<PartHealth>, Problem> {
-    carried_out(&state, &name, "restart", state.tree.restart(&name)).await
+    order(&state, By::Token, Action::RestartPart, &name, None).await.map(Reply)
 }
 
 /// Only in the sandbox.
@@ -51,17 +53,21 @@ pub(super) async fn panic(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<PartHealth>, Problem> {
-    carried_out(&state, &name, "panic", state.tree.panic(&name)).await
+    order(&state, By::Token, Action::BreakPart, &name, None).await.map(Reply)
 }
 
-async fn carried_out(
+/// Starts, stops, restarts or breaks a part, and tells how it is then. Whoever asked for it is in the log before.
+pub(in crate::web) async fn order(
     state: &OperatorState,
+    by: By,
+    action: Action,
     name: &str,
-    order: &'static str,
-    outcome: impl Future<Output = Result<(), TreeError>>,
-) -> Result<Reply<PartHealth>, Problem> {
-    match tokio::time::timeout(ORDER_WITHIN, outcome).await {
-        Ok(Ok(())) => tracing::info!(part = name, order, "an operator's order was carried out"),
+    note: Option<&Note>,
+) -> Result<PartHealth, Problem> {
+    state.tree.health().part(name).ok_or_else(unknown_part)?;
+    state.acting(by, action, Some(name), note).await;
+    match tokio::time::timeout(ORDER_WITHIN, carry_out(&state.tree, action, name)).await {
+        Ok(Ok(())) => tracing::info!(part = name, order = action.as_str(), "an operator's order was carried out"),
         Ok(Err(TreeError::NoSuchPart(_))) => return Err(unknown_part()),
         Ok(Err(error @ (TreeError::Ended(_) | TreeError::NameTaken(_)))) => {
             return Err(Problem::conflict("part_ended", format!("It cannot be done: {error}.")));
@@ -76,7 +82,16 @@ async fn carried_out(
             ));
         }
     }
-    state.tree.health().part(name).map(Reply).ok_or_else(unknown_part)
+    state.tree.health().part(name).ok_or_else(unknown_part)
+}
+
+async fn carry_out(tree: &Tree, action: Action, name: &str) -> Result<(), TreeError> {
+    match action {
+        Action::StartPart => tree.start(name).await,
+        Action::StopPart => tree.stop(name).await,
+        Action::BreakPart => tree.panic(name).await,
+        _ => tree.restart(name).await,
+    }
 }
 
 fn unknown_part() -> Problem {

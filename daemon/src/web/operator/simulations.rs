@@ -10,6 +10,7 @@ use millrace_actors::delivery::attempts::class;
 use millrace_actors::subscriptions::simulation::{Receiver, SimulateError, Simulation as Sent};
 use millrace_model::ids::SubscriptionId;
 use millrace_model::notification::{EVENT_VERSION, NotificationType};
+use millrace_model::operator::{Action, By};
 use millrace_protocols::delivery::verdict::Outcome;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -64,6 +65,8 @@ pub(super) async fn send(
             return Err(invalid("It is sent either to a webhook or to an address.".to_owned()));
         }
     };
+    let to = wanted.webhook_id.map(|id| id.to_string());
+    state.acting(By::Token, Action::SimulateNotification, to.as_deref(), None).await;
     let sent = state.simulator.send(kind, &receiver).await.map_err(refused)?;
     Ok((StatusCode::ACCEPTED, Reply(Simulated::of(sent, kind, wanted.webhook_id)?)))
 }

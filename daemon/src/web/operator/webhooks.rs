@@ -14,6 +14,7 @@ use millrace_actors::subscriptions::endpoint::{Endpoint, Secret, new_secret};
 use millrace_actors::subscriptions::{Done, Known, Patch, SubscribeError, Subscriptions, Wanted};
 use millrace_model::ids::{Hash32, Position, SubscriptionId};
 use millrace_model::notification::{NotificationType, Pattern};
+use millrace_model::operator::By;
 use millrace_model::subscription::{
     Command, Dialect, Ending, Order, Ownership, Rejection, Schedule, Stopped, Terms, customer_hash,
 };
@@ -169,7 +170,7 @@ pub(super) async fn create(
     };
     let endpoint = Endpoint::new(wanted.url, secret.clone());
     let wanted = Wanted { endpoint, terms, ownership: Ownership::Vouched };
-    let known = state.subscriptions.subscribe(wanted).await.map_err(refused)?;
+    let known = state.subscriptions.subscribe(wanted, By::Token).await.map_err(refused)?;
     let made = WebhookMade { webhook: Webhook::of(&known, &state.subscriptions), secret };
     Ok((StatusCode::CREATED, Reply(made)).into_response())
 }
@@ -183,7 +184,7 @@ pub(super) async fn change(
         return Err(invalid_patch(format!("it has between 1 and {OPERATIONS_MAX} operations")));
     }
     let patch = operations.into_iter().try_fold(Patch::default(), applied)?;
-    changed(&state, state.subscriptions.patch(id, patch).await)
+    changed(&state, state.subscriptions.patch(id, patch, By::Token).await)
 }
 
 pub(super) async fn remove(
@@ -191,16 +192,16 @@ pub(super) async fn remove(
     Path(id): Path<SubscriptionId>,
 ) -> Result<StatusCode, Problem> {
     let over = Command::Unsubscribe { why: Ending::Wanted };
-    state.subscriptions.execute(id, over).await.map_err(refused)?;
+    state.subscriptions.execute_by(id, over, By::Token).await.map_err(refused)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn pause(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
-    changed(&state, state.subscriptions.execute(id, Command::PauseDelivery).await)
+    changed(&state, state.subscriptions.execute_by(id, Command::PauseDelivery, By::Token).await)
 }
 
 pub(super) async fn resume(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
-    changed(&state, state.subscriptions.execute(id, Command::ResumeDelivery).await)
+    changed(&state, state.subscriptions.execute_by(id, Command::ResumeDelivery, By::Token).await)
 }
 
 /// Another secret signs from now on, and those before it too for as long as was asked.
@@ -216,7 +217,7 @@ pub(super) async fn rotate(
     }
     let (secret, until) = (new_secret(), SystemClock.now() + TimeDelta::hours(i64::from(hours)));
     let patch = Patch { rotation: Some((Secret::new(secret.clone()), until)), ..Patch::default() };
-    let known = state.subscriptions.patch(id, patch).await.map_err(refused)?;
+    let known = state.subscriptions.patch(id, patch, By::Token).await.map_err(refused)?;
     Ok(Reply(WebhookMade { webhook: Webhook::of(&known, &state.subscriptions), secret }))
 }
 
@@ -229,7 +230,7 @@ pub(super) async fn recover(
     if after > state.store.head() {
         return Err(Problem::unprocessable("invalid_position", "The log does not reach so far."));
     }
-    changed(&state, state.subscriptions.execute(id, Command::MoveCursor { after }).await)
+    changed(&state, state.subscriptions.execute_by(id, Command::MoveCursor { after }, By::Token).await)
 }
 
 /// Whose deposits: the address that he is paid at, which has to be one.

@@ -14,6 +14,7 @@ use millrace_actors::subscriptions::{Known, List};
 use millrace_actors::supervision::AskError;
 use millrace_model::ids::{Position, SubscriptionId};
 use millrace_model::notification::{Pattern, ResourceType};
+use millrace_model::operator::{Action, By};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -105,6 +106,7 @@ pub(super) async fn resend(
         Some(named) => all_of(named, (&state, &list), &told)?,
         None => everybody((&state, &list), &told)?,
     };
+    state.acting(By::Token, Action::ResendNotification, Some(&id.to_string()), None).await;
     state.deliveries.resend(&receivers, told.position).await.map_err(not_asked)?;
     let mut answer = shown(&told)?;
     answer["webhook_ids"] = json!(receivers);
