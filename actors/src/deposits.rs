@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use millrace_model::deposit::{Command, Deposit, Rejection, evolve};
 use millrace_model::event::{Event, Recorded, Unreadable};
 use millrace_model::ids::{Category, CommandId, DepositId, Outpoint, Position, StreamName, Version};
+use millrace_model::operator::By;
 
 use crate::event_store::{Append, AppendError, Committed, Expected, Progress, ReadError, Store, Write};
 use crate::past::Past;
@@ -138,6 +139,12 @@ impl Deposits {
         self.execute_with(id, command, Vec::new()).await
     }
 
+    /// The same for an operator, who is kept with the command.
+    pub async fn execute_by(&self, id: DepositId, command: &Command, by: &By) -> Result<Arc<Tracked>, ExecuteError> {
+        let body = by.sign(command.name(), body_of(command));
+        self.execute_as(id, command, body, Vec::new()).await
+    }
+
     /// The same, with events of other streams in the same append.
     pub async fn execute_with(
         &self,
@@ -145,7 +152,16 @@ impl Deposits {
         command: &Command,
         besides: Vec<Write>,
     ) -> Result<Arc<Tracked>, ExecuteError> {
-        let body = serde_json::to_string(command).expect("commands have text keys");
+        self.execute_as(id, command, body_of(command), besides).await
+    }
+
+    async fn execute_as(
+        &self,
+        id: DepositId,
+        command: &Command,
+        body: String,
+        besides: Vec<Write>,
+    ) -> Result<Arc<Tracked>, ExecuteError> {
         let mut conflicts = 0;
         loop {
             let tracked = self.known(id)?;
@@ -219,6 +235,10 @@ impl Deposits {
         }
         image
     }
+}
+
+fn body_of(command: &Command) -> String {
+    serde_json::to_string(command).expect("commands have text keys")
 }
 
 impl Image {

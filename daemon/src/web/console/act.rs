@@ -22,8 +22,19 @@ pub(super) struct Act<'a> {
     pub(super) says: &'a str,
     /// Whether it can cost something.
     pub(super) weight: Weight,
-    /// Fields besides the reason.
+    /// Whether it is asked why.
+    pub(super) reason: Reason,
+    /// Other fields.
     pub(super) fields: Markup,
+}
+
+/// Whether whoever does it is asked why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// He is, and the log keeps what he says.
+    Asked,
+    /// What is done speaks for itself.
+    NotAsked,
 }
 
 /// What can come of an action.
@@ -44,9 +55,11 @@ pub(super) fn offer(operator: &Operator, act: &Act<'_>) -> Markup {
                 (form_fields(operator))
                 p { (act.says) }
                 (act.fields)
-                label {
-                    "Why "
-                    input type="text" name="note" required maxlength=(NOTE_CHARS_MAX) autocomplete="off";
+                @if act.reason == Reason::Asked {
+                    label {
+                        "Why "
+                        input type="text" name="note" required maxlength=(NOTE_CHARS_MAX) autocomplete="off";
+                    }
                 }
                 div { button.grave[act.weight == Weight::Grave] { (act.label) } }
             }

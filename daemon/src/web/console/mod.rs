@@ -6,6 +6,7 @@
 
 mod act;
 mod assets;
+mod audit;
 pub mod bare;
 mod frame;
 mod live;
@@ -57,6 +58,7 @@ fn pages() -> Router<Arc<OperatorState>> {
         .route("/console/money/resume", post(money::resume))
         .route("/console/money/switches/{switch}/{setting}", post(money::turn))
         .route("/console/settings", get(settings::show))
+        .route("/console/audit", get(audit::show))
 }
 
 fn receivers() -> Router<Arc<OperatorState>> {

@@ -6,13 +6,13 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
-use millrace_model::desk::{Desk, HaltCause, Setting, Switch};
+use millrace_model::desk::{Desk, Setting, Switch};
 use millrace_model::event::Event;
 use millrace_model::ids::StreamName;
 use millrace_model::ledger::{Balance, Ticker};
 use serde::Deserialize;
 
-use super::act::{Act, Weight, done, offer};
+use super::act::{Act, Reason, Weight, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, amount, count, mark, moment};
 use crate::web::extract::Path;
@@ -107,7 +107,7 @@ fn halt_act(operator: &Operator, is_halted: bool) -> Markup {
     } else {
         ("halt", "Halt", "/console/money/halt", "No order and no payout goes out any more until somebody resumes.")
     };
-    offer(operator, &Act { id, label, to, says, weight: Weight::Grave, fields: html! {} })
+    offer(operator, &Act { id, label, to, says, weight: Weight::Grave, reason: Reason::Asked, fields: html! {} })
 }
 
 fn switch_act(operator: &Operator, word: &str, now: Setting, says: &str) -> Markup {
@@ -116,7 +116,10 @@ fn switch_act(operator: &Operator, word: &str, now: Setting, says: &str) -> Mark
         Setting::Off => ("on", "Turn on", "It works again, and what waited goes on."),
     };
     let (id, to) = (format!("{word}-{to}"), format!("/console/money/switches/{word}/{to}"));
-    offer(operator, &Act { id: &id, label, to: &to, says, weight: Weight::Light, fields: html! {} })
+    offer(
+        operator,
+        &Act { id: &id, label, to: &to, says, weight: Weight::Light, reason: Reason::Asked, fields: html! {} },
+    )
 }
 
 /// What was done to the brakes, the newest first.
@@ -198,27 +201,29 @@ pub(super) struct Why {
     note: String,
 }
 
-pub(super) async fn halt(State(desk): State<Arc<OperatorState>>, Submitted { fields, .. }: Submitted<Why>) -> Response {
-    let outcome = async {
-        let cause = HaltCause::Operator { note: note(&fields.note)?.as_str().to_owned() };
-        desk.operations.halt(cause).await.map_err(refused)
-    };
+pub(super) async fn halt(
+    State(desk): State<Arc<OperatorState>>,
+    Submitted { operator, fields, .. }: Submitted<Why>,
+) -> Response {
+    let outcome = async { desk.operations.halt_by(note(&fields.note)?, operator.by()).await.map_err(refused) };
     done(outcome.await.map(|_| Place::Money.path().to_owned()), Place::Money.path())
 }
 
 pub(super) async fn resume(
     State(desk): State<Arc<OperatorState>>,
-    Submitted { fields, .. }: Submitted<Why>,
+    Submitted { operator, fields, .. }: Submitted<Why>,
 ) -> Response {
-    let outcome = async { desk.operations.resume(note(&fields.note)?).await.map_err(refused) };
+    let outcome = async { desk.operations.resume(note(&fields.note)?, operator.by()).await.map_err(refused) };
     done(outcome.await.map(|_| Place::Money.path().to_owned()), Place::Money.path())
 }
 
 pub(super) async fn turn(
     State(desk): State<Arc<OperatorState>>,
     Path((switch, setting)): Path<(Switch, Setting)>,
-    Submitted { fields, .. }: Submitted<Why>,
+    Submitted { operator, fields, .. }: Submitted<Why>,
 ) -> Response {
-    let outcome = async { desk.operations.set_switch(switch, setting, note(&fields.note)?).await.map_err(refused) };
+    let outcome = async {
+        desk.operations.set_switch(switch, setting, note(&fields.note)?, operator.by()).await.map_err(refused)
+    };
     done(outcome.await.map(|_| Place::Money.path().to_owned()), Place::Money.path())
 }

@@ -7,11 +7,11 @@ use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
 
-use super::act::{Act, Weight, done, offer};
+use super::act::{Act, Reason, Weight, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, mark, span};
 use crate::web::extract::Path;
-use crate::web::operator::projections::{list, rebuild};
+use crate::web::operator::projections::{list, make_anew};
 use crate::web::operator::{OperatorState, note};
 use crate::web::session::{Operator, Submitted};
 use crate::web::shapes::{ALL_PROJECTIONS, ProjectionPage, ProjectionRow, RebuildRow};
@@ -87,6 +87,7 @@ fn order(operator: &Operator, name: &str, label: &str) -> Markup {
             to: &format!("/console/projections/{name}/rebuild"),
             says: "It is folded anew from the whole log, beside what is shown, and gives way to the desk's own work.",
             weight: Weight::Light,
+            reason: Reason::Asked,
             fields: html! {},
         },
     )
@@ -105,9 +106,7 @@ pub(super) async fn act(
     Submitted { operator, fields, .. }: Submitted<Why>,
 ) -> Response {
     let outcome = async {
-        let why = note(&fields.note)?;
-        tracing::info!(operator = %operator.name, why = why.as_str(), projection = name, "an operator has it made anew");
-        rebuild(State(desk), Path(name)).await.map(drop)?;
+        make_anew(&desk, operator.by(), &name, Some(&note(&fields.note)?)).await?;
         Ok(Place::Projections.path().to_owned())
     };
     done(outcome.await, Place::Projections.path())

@@ -7,6 +7,7 @@ use axum::Json as Reply;
 use axum::extract::State;
 use millrace_actors::operations::{Note, OperateError, Operated};
 use millrace_model::ids::{DepositId, Hash32, Position, Version};
+use millrace_model::operator::By;
 use serde::{Deserialize, Serialize};
 
 use super::OperatorState;
@@ -48,7 +49,7 @@ pub(super) async fn hold(
     Path(id): Path<DepositId>,
     Json(why): Json<Why>,
 ) -> Answer {
-    let done = state.operations()?.hold(id, note(&why.note)?).await;
+    let done = state.operations()?.hold(id, note(&why.note)?, By::Token).await;
     stands(&state, done).await
 }
 
@@ -57,7 +58,7 @@ pub(super) async fn release(
     Path(id): Path<DepositId>,
     Json(why): Json<Why>,
 ) -> Answer {
-    let done = state.operations()?.release(id, note(&why.note)?).await;
+    let done = state.operations()?.release(id, note(&why.note)?, By::Token).await;
     stands(&state, done).await
 }
 
@@ -66,7 +67,7 @@ pub(super) async fn refund_due(
     Path(id): Path<DepositId>,
     Json(why): Json<Why>,
 ) -> Answer {
-    let done = state.operations()?.mark_refund_due(id, note(&why.note)?).await;
+    let done = state.operations()?.mark_refund_due(id, note(&why.note)?, By::Token).await;
     stands(&state, done).await
 }
 
@@ -79,7 +80,7 @@ pub(super) async fn refunded(
         .txid
         .parse()
         .map_err(|_| Problem::unprocessable("invalid_txid", "A txid is the transaction's 64 hexadecimal digits."))?;
-    let done = state.operations()?.mark_refunded(id, txid, note(&how.note)?).await;
+    let done = state.operations()?.mark_refunded(id, txid, note(&how.note)?, By::Token).await;
     stands(&state, done).await
 }
 

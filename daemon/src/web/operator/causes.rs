@@ -30,6 +30,7 @@ const EVENTS_MAX: usize = 2_000;
 pub(in crate::web) struct EventDetail {
     pub(in crate::web) event: Line,
     pub(in crate::web) asked_by: Asker,
+    pub(in crate::web) by: Option<String>,
     pub(in crate::web) command: Option<CommandLine>,
     pub(in crate::web) cause: Option<Node>,
     pub(in crate::web) together: Vec<Node>,
@@ -112,6 +113,7 @@ fn detail(reader: &Reader, notes: &Reading, position: Position) -> Result<Option
     let (before, after) = around(reader, notes, &recorded)?;
     Ok(Some(EventDetail {
         asked_by: Asker::of(command.as_ref().map(|command| command.name.as_str()), &recorded.event),
+        by: command.as_ref().and_then(StoredCommand::by).map(|by| by.to_string()),
         changes: fields(&before, &after).into_iter().filter(Field::is_changed).collect(),
         event: Line::from(&recorded),
         command: command.map(|command| CommandLine::opened(command, &recorded.stream, notes)),

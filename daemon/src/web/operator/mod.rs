@@ -6,6 +6,7 @@
 
 mod act;
 pub(in crate::web) mod attempts;
+pub(in crate::web) mod audit;
 mod backup;
 pub(in crate::web) mod causes;
 mod customers;
@@ -40,7 +41,7 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::ids::TimeOrderedIds;
-use millrace_actors::operations::{self, Operations};
+use millrace_actors::operations::{self, Note, Operations};
 use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::proof::Subject;
 use millrace_actors::reconciler::Reconciliation;
@@ -52,15 +53,17 @@ use millrace_actors::subscriptions::simulation::Simulator;
 use millrace_actors::supervision::Tree;
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
+use millrace_model::operator::{Action, By, OperatorActed};
 use tokio::sync::Semaphore;
-
-use proofs::Proofs;
 
 pub(super) use act::{desk_unavailable, note, refused};
 pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
-pub(super) use parts::{Order, order};
+pub(super) use parts::order;
 pub(super) use webhooks_events::patterns as notification_patterns;
+
+use super::acts;
+use proofs::Proofs;
 
 use super::openapi::{self, Face};
 use super::problem::Problem;
@@ -196,6 +199,17 @@ impl OperatorState {
         })
     }
 
+    /// Has the log say what an operator is about to do. What is wrong with the log is no reason not to do it: it may be
+    /// what mends the log.
+    pub(in crate::web) async fn acting(&self, by: By, action: Action, subject: Option<&str>, note: Option<&Note>) {
+        let (subject, note) = (subject.map(str::to_owned), note.map(|note| note.as_str().to_owned()));
+        let acted = OperatorActed { by, action, subject, note };
+        match self.operations() {
+            Ok(operations) => acts::record(operations, acted).await,
+            Err(_) => acts::unrecorded(&acted, &"the log or its keeper is out"),
+        }
+    }
+
     /// Reads the log on a blocking thread.
     pub(in crate::web) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
@@ -292,6 +306,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/events", get(log::page))
         .route("/operator/v1/events/live", get(log::live))
         .route("/operator/v1/events/{position}", get(causes::event))
+        .route("/operator/v1/audit", get(audit::list))
         .route("/operator/v1/backup", get(backup::fetch))
         .route("/operator/v1/backup", post(backup::keep))
         .route("/operator/{*rest}", get(nothing).post(nothing));

@@ -43,7 +43,7 @@ fn body(detail: &EventDetail, head: Position, now: DateTime<Utc>) -> Result<Mark
             dt { "What happened" } dd { b { (row.kind) } " " span.soft { "schema " (row.schema) } }
             dt { "Stream" } dd { (stream(&row.stream)) ", version " (row.version) }
             dt { "When" } dd { (exactly(row.recorded_at)) " (" (moment(row.recorded_at, now)) ")" }
-            dt { "Asked for by" } dd { (detail.asked_by.as_str()) }
+            dt { "Asked for by" } dd { (detail.by.as_deref().unwrap_or(detail.asked_by.as_str())) }
             @if let Some(command) = &detail.command { dt { "Command" } dd { (command.name) " " code { (detail.event.command_id) } } }
             dt { "Came of" } dd { @match &detail.cause { Some(cause) => (node(cause, now)), None => "something outside the log" } }
             @if !detail.together.is_empty() {

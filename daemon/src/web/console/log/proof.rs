@@ -9,11 +9,11 @@ use maud::{Markup, html};
 use millrace_actors::proof::{Compared, Report};
 use serde::Deserialize;
 
-use crate::web::console::act::{Act, Weight, done, offer};
+use crate::web::console::act::{Act, Reason, Weight, done, offer};
 use crate::web::console::frame::Place;
 use crate::web::console::words::{Tone, count, counted, mark, moment};
+use crate::web::operator::OperatorState;
 use crate::web::operator::proofs::Proof;
-use crate::web::operator::{OperatorState, note};
 use crate::web::session::{Operator, Submitted};
 
 /// So much of what is wrong is shown; `millrace verify` tells all.
@@ -33,6 +33,7 @@ pub(super) fn panel(desk: &OperatorState, operator: &Operator, now: DateTime<Utc
                     says: "Every event is read and held against its hash, its stream, the ledger, the head file and the views. It gives \
                            way to the desk's own work.",
                     weight: Weight::Light,
+                    reason: Reason::NotAsked,
                     fields: html! {},
                 }))
             }
@@ -79,20 +80,15 @@ fn findings(report: &Report) -> Markup {
     }
 }
 
-/// Why it is verified.
+/// Nothing has to be said.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::web::console) struct Why {
-    note: String,
-}
+pub(in crate::web::console) struct Nothing {}
 
 pub(in crate::web::console) async fn begin(
     State(desk): State<Arc<OperatorState>>,
-    Submitted { operator, fields, .. }: Submitted<Why>,
+    Submitted { operator, .. }: Submitted<Nothing>,
 ) -> Response {
-    let begun = note(&fields.note).and_then(|why| {
-        tracing::info!(operator = %operator.name, why = why.as_str(), "an operator has the log verified");
-        desk.proofs.begin()
-    });
-    done(begun.map(|()| Place::Log.path().to_owned()), Place::Log.path())
+    tracing::info!(operator = %operator.name, "an operator has the log verified");
+    done(desk.proofs.begin().map(|()| Place::Log.path().to_owned()), Place::Log.path())
 }

@@ -6,22 +6,27 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use maud::html;
 use millrace_model::ids::{Position, SubscriptionId};
+use millrace_model::subscription::{Command, Ending};
 use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::web::console::act::done;
 use crate::web::console::bare::bare;
 use crate::web::console::frame::Place;
-use crate::web::extract::{Json, Path};
+use crate::web::extract::Path;
 use crate::web::operator::simulations::{self, Simulation};
-use crate::web::operator::webhooks::{self, Recovery};
-use crate::web::operator::webhooks_events::{self, Resend};
+use crate::web::operator::webhooks::{ordered, told_again};
+use crate::web::operator::webhooks_events;
 use crate::web::operator::{OperatorState, note};
 use crate::web::problem::Problem;
-use crate::web::session::{Operator, Submitted};
-use crate::web::whole::Whole;
+use crate::web::session::Submitted;
 
 type Desk = State<Arc<OperatorState>>;
+
+/// Nothing has to be said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web::console) struct Nothing {}
 
 /// Why.
 #[derive(Debug, Deserialize)]
@@ -30,11 +35,10 @@ pub(in crate::web::console) struct Why {
     note: String,
 }
 
-/// Why, and after which position of the log everything is told again.
+/// After which position of the log everything is told again.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web::console) struct Again {
-    note: String,
     after: Position,
 }
 
@@ -50,51 +54,37 @@ fn page(id: SubscriptionId) -> String {
     format!("{}/{id}", Place::Notifications.path())
 }
 
-fn said(operator: &Operator, what: &str, text: &str) -> Result<(), Problem> {
-    let why = note(text)?;
-    tracing::info!(operator = %operator.name, what, why = why.as_str(), "an operator acts upon a receiver");
-    Ok(())
-}
-
 /// Pauses or resumes.
 pub(in crate::web::console) async fn set(
     State(desk): Desk,
     Path((id, word)): Path<(SubscriptionId, String)>,
-    Submitted { operator, fields, .. }: Submitted<Why>,
+    Submitted { operator, .. }: Submitted<Nothing>,
 ) -> Response {
-    let outcome = async {
-        said(&operator, &word, &fields.note)?;
-        match word.as_str() {
-            "pause" => webhooks::pause(State(desk), Path(id)).await.map(drop),
-            "resume" => webhooks::resume(State(desk), Path(id)).await.map(drop),
-            _ => Err(Problem::not_found("not_found", "Receivers are paused, resumed, recovered and removed.")),
-        }
+    let command = match word.as_str() {
+        "pause" => Ok(Command::PauseDelivery),
+        "resume" => Ok(Command::ResumeDelivery),
+        _ => Err(Problem::not_found("not_found", "Receivers are paused, resumed, recovered and removed.")),
     };
-    done(outcome.await.map(|()| page(id)), &page(id))
+    let outcome = async { ordered(&desk, id, command?, operator.by()).await };
+    done(outcome.await.map(|_| page(id)), &page(id))
 }
 
 pub(in crate::web::console) async fn remove(
     State(desk): Desk,
     Path(id): Path<SubscriptionId>,
-    Submitted { operator, fields, .. }: Submitted<Why>,
+    Submitted { operator, .. }: Submitted<Nothing>,
 ) -> Response {
-    let outcome = async {
-        said(&operator, "remove", &fields.note)?;
-        webhooks::remove(State(desk), Path(id)).await
-    };
-    done(outcome.await.map(|_| Place::Notifications.path().to_owned()), &page(id))
+    let outcome = ordered(&desk, id, Command::Unsubscribe { why: Ending::Wanted }, operator.by()).await;
+    done(outcome.map(|_| Place::Notifications.path().to_owned()), &page(id))
 }
 
 pub(in crate::web::console) async fn recover(
     State(desk): Desk,
     Path(id): Path<SubscriptionId>,
-    Submitted { operator, fields: Again { note, after }, .. }: Submitted<Again>,
+    Submitted { operator, fields: Again { after }, .. }: Submitted<Again>,
 ) -> Response {
-    let outcome = async {
-        said(&operator, "recover", &note)?;
-        webhooks::recover(State(desk), Path(id), Json(Recovery { after: Whole(after) })).await
-    };
-    done(outcome.await.map(|_| page(id)), &page(id))
+    let outcome = told_again(&desk, id, after, operator.by()).await;
+    done(outcome.map(|_| page(id)), &page(id))
 }
 
 pub(in crate::web::console) async fn resend(
@@ -103,9 +93,8 @@ pub(in crate::web::console) async fn resend(
     Submitted { operator, fields, .. }: Submitted<Why>,
 ) -> Response {
     let outcome = async {
-        said(&operator, "resend", &fields.note)?;
-        let to = Resend { webhook_ids: Some(vec![id]) };
-        webhooks_events::resend(State(desk), Path(notification), Json(to)).await
+        let by = (operator.by(), Some(note(&fields.note)?));
+        webhooks_events::send_again(&desk, notification, Some(vec![id]), by).await
     };
     done(outcome.await.map(|_| page(id)), &page(id))
 }
@@ -114,17 +103,17 @@ pub(in crate::web::console) async fn resend(
 pub(in crate::web::console) async fn simulate(
     State(desk): Desk,
     Path(id): Path<SubscriptionId>,
-    Submitted { operator, fields: Example { note, event_type }, .. }: Submitted<Example>,
+    Submitted { operator, fields, .. }: Submitted<Example>,
 ) -> Response {
     let outcome = async {
-        said(&operator, "simulate", &note)?;
-        let example = Simulation { webhook_id: Some(id), url: None, event_type, resource_version: None };
-        simulations::send(State(desk), Json(example)).await
+        let by = (operator.by(), Some(note(&fields.note)?));
+        let wanted =
+            Simulation { webhook_id: Some(id), url: None, event_type: fields.event_type, resource_version: None };
+        simulations::simulate(&desk, wanted, by).await
     };
     match outcome.await {
         Err(problem) => done(Err(problem), &page(id)),
-        Ok((_, sent)) => {
-            let sent = sent.0;
+        Ok(sent) => {
             let body = html! {
                 h1 { "An example was sent" }
                 p role="status" { "Outcome: " (sent.outcome) @if let Some(status) = sent.status { ", answered " (status) }

@@ -11,7 +11,7 @@ use millrace_model::notification::NotificationType;
 use serde::Deserialize;
 
 use super::{address, standing};
-use crate::web::console::act::{Act, Weight, offer};
+use crate::web::console::act::{Act, Reason, Weight, offer};
 use crate::web::console::frame::{Page, Place, answer};
 use crate::web::console::words::{Tone, count, mark, moment};
 use crate::web::extract::{Path, Query};
@@ -81,7 +81,8 @@ async fn body(
 fn orders(operator: &Operator, id: SubscriptionId, status: &str) -> Markup {
     let act = |word: &str, label, says, weight, fields| {
         let to = format!("/console/notifications/{id}/{word}");
-        offer(operator, &Act { id: word, label, to: &to, says, weight, fields })
+        let reason = if word == "simulate" { Reason::Asked } else { Reason::NotAsked };
+        offer(operator, &Act { id: word, label, to: &to, says, weight, reason, fields })
     };
     html! {
         div {
@@ -132,7 +133,18 @@ fn resend(operator: &Operator, id: SubscriptionId, attempt: &Attempt, notificati
         format!("/console/notifications/{id}/resend/{notification}"),
     );
     let says = "This one is sent to it once more, under the same id.";
-    offer(operator, &Act { id: &name, label: "Resend", to: &to, says, weight: Weight::Light, fields: html! {} })
+    offer(
+        operator,
+        &Act {
+            id: &name,
+            label: "Resend",
+            to: &to,
+            says,
+            weight: Weight::Light,
+            reason: Reason::Asked,
+            fields: html! {},
+        },
+    )
 }
 
 fn outcome(attempt: &Attempt) -> Markup {
