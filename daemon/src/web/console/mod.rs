@@ -7,6 +7,7 @@
 mod act;
 mod assets;
 pub mod bare;
+mod deposits;
 mod frame;
 mod live;
 mod overview;
@@ -38,4 +39,5 @@ fn pages() -> Router<Arc<OperatorState>> {
         .route("/console/live", get(live::stream))
         .route("/console/parts", get(parts::show))
         .route("/console/parts/{name}/{order}", post(parts::act))
+        .merge(deposits::pages())
 }
