@@ -52,7 +52,7 @@ impl Fold for Minutes {
             DepositEvent::StatusWaitDecide(_) => self.minute(at).received += 1,
             DepositEvent::Confirmed(_) => self.minute(at).confirmed += 1,
             DepositEvent::Sent(_) => {
-                let received_at = moved.row.and_then(|row| Some(row.detected_at));
+                let received_at = moved.row.and_then(|row| row.milestones.received_at);
                 let minute = self.minute(at);
                 minute.sent += 1;
                 if let Some(wait) = received_at.and_then(|received| (at - received).to_std().ok()) {

@@ -8,6 +8,7 @@ mod act;
 mod assets;
 mod audit;
 pub mod bare;
+mod deposits;
 mod frame;
 mod live;
 mod log;
@@ -52,6 +53,7 @@ fn pages() -> Router<Arc<OperatorState>> {
         .route("/console/log/deposit/{id}", get(log::graph))
         .route("/console/projections", get(projections::show))
         .route("/console/projections/{name}/rebuild", post(projections::act))
+        .merge(deposits::pages())
         .merge(receivers())
         .route("/console/money", get(money::show))
         .route("/console/money/halt", post(money::halt))

@@ -18,13 +18,13 @@ use crate::web::shapes::{DepositPage, DepositRow};
 /// Which deposits, and from where on.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Wanted {
-    status: Option<String>,
-    target: Option<String>,
+pub(in crate::web) struct Wanted {
+    pub(in crate::web) status: Option<String>,
+    pub(in crate::web) target: Option<String>,
     /// A page's `next`.
     #[serde(alias = "before")]
-    after: Option<Position>,
-    limit: Option<u32>,
+    pub(in crate::web) after: Option<Position>,
+    pub(in crate::web) limit: Option<u32>,
 }
 
 /// The same of deposits whose status goes without saying.
@@ -83,6 +83,26 @@ pub(super) async fn errored(
 }
 
 async fn page(state: &OperatorState, wanted: Wanted, trouble: Option<Trouble>) -> Result<Reply<DepositPage>, Problem> {
+    let Listed { rows, next } = listed(state, wanted, trouble).await?;
+    let next = next.map(|next| next.to_string());
+    Ok(Reply(DepositPage { deposits: rows.into_iter().map(shown).collect(), next }))
+}
+
+/// A page's rows with their notes opened.
+#[derive(Debug)]
+pub(in crate::web) struct Listed {
+    /// Newest first.
+    pub(in crate::web) rows: Vec<Row>,
+    /// What the next page comes after; nothing on the last.
+    pub(in crate::web) next: Option<Position>,
+}
+
+/// A page of the deposits that are wanted.
+pub(in crate::web) async fn listed(
+    state: &OperatorState,
+    wanted: Wanted,
+    trouble: Option<Trouble>,
+) -> Result<Listed, Problem> {
     let words = statuses();
     if wanted.status.as_deref().is_some_and(|status| !words.contains(&status)) {
         let words = words.join(", ");
@@ -91,14 +111,14 @@ async fn page(state: &OperatorState, wanted: Wanted, trouble: Option<Trouble>) -
     let rows_max = rows(wanted.limit, PAGE_ROWS_MAX)?;
     let filter =
         Filter { status: wanted.status, target: wanted.target, trouble, before: place(wanted.after)?, rows_max };
-    let found = opened(state, state.views.deposits(&filter).await.map_err(views_unreadable)?).await?;
-    let full = found.len() == rows_max as usize;
-    let next = found.last().filter(|_| full).map(|row| row.seq.to_string());
-    Ok(Reply(DepositPage { deposits: found.into_iter().map(shown).collect(), next }))
+    let rows = opened(state, state.views.deposits(&filter).await.map_err(views_unreadable)?).await?;
+    let full = rows.len() == rows_max as usize;
+    let next = rows.last().filter(|_| full).map(|row| row.seq);
+    Ok(Listed { rows, next })
 }
 
 /// Rows of the views with their notes opened.
-async fn opened(state: &OperatorState, mut rows: Vec<Row>) -> Result<Vec<Row>, Problem> {
+pub(in crate::web) async fn opened(state: &OperatorState, mut rows: Vec<Row>) -> Result<Vec<Row>, Problem> {
     let keys = state.operations.keys().clone();
     let opening = tokio::task::spawn_blocking(move || {
         let notes = keys.reading();
@@ -138,7 +158,7 @@ pub(super) async fn show(
     Ok(Reply(Detail { deposit: shown(row.clone()), detail: row, events: events.iter().map(Line::from).collect() }))
 }
 
-pub(super) fn unknown_deposit() -> Problem {
+pub(in crate::web) fn unknown_deposit() -> Problem {
     Problem::not_found("unknown_deposit", "There is no such deposit.")
 }
 
@@ -160,7 +180,7 @@ fn shown(row: Row) -> DepositRow {
 }
 
 /// Why it is held, else that it was lost, else why it is to be paid back or how it ended.
-fn reason(row: &Row) -> Option<String> {
+pub(in crate::web) fn reason(row: &Row) -> Option<String> {
     if row.loss.is_some() && row.held.is_none() {
         return Some("reorg_loss".to_owned());
     }

@@ -63,11 +63,28 @@ pub(super) async fn of_deposit(
     if events.is_empty() {
         return Err(unknown_deposit());
     }
-    let readable = events.iter().take_while(|recorded| !matches!(recorded.event, Event::Unreadable(_))).count();
-    Ok(Reply(Postings { complete: readable == events.len(), postings: posted(&events[..readable]) }))
+    let Posted { complete, postings } = posted(&events);
+    Ok(Reply(Postings {
+        complete,
+        postings: postings.iter().map(|(recorded, posting)| row(recorded, posting)).collect(),
+    }))
 }
 
-fn posted(events: &[Recorded]) -> Vec<PostingRow> {
+/// What a deposit's events posted, each posting with its event.
+#[derive(Debug)]
+pub(in crate::web) struct Posted<'a> {
+    /// Whether these are all: what follows an event that cannot be read is not known.
+    pub(in crate::web) complete: bool,
+    pub(in crate::web) postings: Vec<(&'a Recorded, Posting)>,
+}
+
+/// Made again from all events of its stream, oldest first.
+pub(in crate::web) fn posted(events: &[Recorded]) -> Posted<'_> {
+    let readable = events.iter().take_while(|recorded| !matches!(recorded.event, Event::Unreadable(_))).count();
+    Posted { complete: readable == events.len(), postings: postings(&events[..readable]) }
+}
+
+fn postings(events: &[Recorded]) -> Vec<(&Recorded, Posting)> {
     let (mut deposit, mut lines) = (None, Vec::new());
     for recorded in events {
         let Event::Deposit(event) = &recorded.event else { continue };
@@ -75,7 +92,7 @@ fn posted(events: &[Recorded]) -> Vec<PostingRow> {
         deposit = evolve(deposit, event);
         if let (Some(before), Some(after)) = (before, &deposit) {
             let entry = ledger::of_deposit(&before, event, after);
-            lines.extend(entry.postings().iter().map(|posting| row(recorded, posting)));
+            lines.extend(entry.postings().iter().map(|posting| (recorded, *posting)));
         }
     }
     lines

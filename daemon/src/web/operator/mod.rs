@@ -4,21 +4,21 @@
 //! Pages are read from the views, a deposit's own story from the log. The log is read on a connection of this face's
 //! own and on blocking threads, so that a long look never holds up an actor.
 
-mod act;
+pub(in crate::web) mod act;
 pub(in crate::web) mod attempts;
 pub(in crate::web) mod audit;
 mod backup;
 pub(in crate::web) mod causes;
 mod customers;
 pub(in crate::web) mod delivery;
-mod deposits;
+pub(in crate::web) mod deposits;
 mod desk;
 mod history;
 pub(in crate::web) mod ledger;
 pub(in crate::web) mod log;
 mod metrics;
-mod moment;
-mod overview;
+pub(in crate::web) mod moment;
+pub(in crate::web) mod overview;
 mod parts;
 mod probes;
 pub(in crate::web) mod projections;
@@ -190,7 +190,7 @@ impl OperatorState {
     }
 
     /// Whoever carries out orders; a refusal when nobody needs to wait for him.
-    fn operations(&self) -> Result<&Operations, Problem> {
+    pub(in crate::web) fn operations(&self) -> Result<&Operations, Problem> {
         let is_out = |name| self.tree.health().part(name).is_some_and(|part| part.state.is_out());
         let out = [Store::PART, operations::PART].into_iter().find(|name| is_out(name));
         out.map_or(Ok(&self.operations), |part| {
@@ -233,7 +233,7 @@ impl OperatorState {
     }
 
     /// A deposit's events, with their notes opened.
-    async fn story(self: &Arc<Self>, id: DepositId) -> Result<Vec<Recorded>, Problem> {
+    pub(in crate::web) async fn story(self: &Arc<Self>, id: DepositId) -> Result<Vec<Recorded>, Problem> {
         let stream = StreamName::Deposit(id);
         self.read_opened(move |reader, notes| {
             Ok(reader.stream(&stream, 0)?.into_iter().map(|recorded| notes.event(recorded)).collect())
