@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::fold::Fold;
-use super::read_models::{addresses, deposits, ledger, notifications, statistics};
+use super::read_models::{addresses, deposits, ledger, names, notifications, statistics};
 
 /// A read model that is made from the log and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,8 @@ pub enum Projection {
     Statistics,
     /// What customers and operators are told.
     Notifications,
+    /// What deposits are known by outside.
+    Names,
 }
 
 /// Nobody knows a projection of this name.
@@ -48,7 +50,8 @@ pub(super) struct Index {
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Deposits, Self::Addresses, Self::Ledger, Self::Statistics, Self::Notifications];
+    pub const ALL: [Self; 6] =
+        [Self::Deposits, Self::Addresses, Self::Ledger, Self::Statistics, Self::Notifications, Self::Names];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -58,6 +61,7 @@ impl Projection {
             Self::Ledger => "ledger",
             Self::Statistics => "statistics",
             Self::Notifications => "notifications",
+            Self::Names => "names",
         }
     }
 
@@ -69,6 +73,7 @@ impl Projection {
             Self::Ledger => ledger::VERSION,
             Self::Statistics => statistics::VERSION,
             Self::Notifications => notifications::VERSION,
+            Self::Names => names::VERSION,
         }
     }
 
@@ -79,6 +84,7 @@ impl Projection {
             Self::Ledger => &ledger::TABLE,
             Self::Statistics => &statistics::TABLE,
             Self::Notifications => &notifications::TABLE,
+            Self::Names => &names::TABLE,
         }
     }
 
@@ -90,6 +96,7 @@ impl Projection {
             Self::Ledger => Box::<ledger::Books>::default(),
             Self::Statistics => Box::<statistics::Sums>::default(),
             Self::Notifications => Box::<notifications::Rows>::default(),
+            Self::Names => Box::<names::Rows>::default(),
         }
     }
 }
@@ -134,7 +141,8 @@ mod tests {
         let error = "Deposits".parse::<Projection>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications"
+            "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications, \
+             names"
         );
     }
 }

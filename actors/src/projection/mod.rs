@@ -52,6 +52,7 @@ use fold::Shown;
 use follower::{Follower, Found};
 pub use offline::rebuild;
 pub(crate) use read_models::addresses::row as binding_row;
+pub use read_models::names::name_given;
 pub use row::{DepositRow, UNREADABLE, UnreadableFrom};
 pub use stored::{StoredDeposit, StoredError, StoredViews};
 pub(crate) use totals::Summand;

@@ -9,9 +9,13 @@ mod assets;
 pub mod bare;
 mod deposits;
 mod frame;
+mod instant;
 mod live;
 mod overview;
 mod parts;
+mod past;
+#[cfg(test)]
+mod visitor;
 mod words;
 
 use std::sync::Arc;
@@ -40,4 +44,5 @@ fn pages() -> Router<Arc<OperatorState>> {
         .route("/console/parts", get(parts::show))
         .route("/console/parts/{name}/{order}", post(parts::act))
         .merge(deposits::pages())
+        .merge(past::pages())
 }

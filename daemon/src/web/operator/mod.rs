@@ -24,7 +24,7 @@ pub(in crate::web) mod projections;
 mod signatures;
 pub(in crate::web) mod simulations;
 #[cfg(test)]
-mod tests;
+pub(in crate::web) mod tests;
 pub(in crate::web) mod webhooks;
 pub(in crate::web) mod webhooks_events;
 
