@@ -12,10 +12,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use millrace_model::deposit::{Command, Deposit, Rejection, evolve};
 use millrace_model::event::{Event, Recorded, Unreadable};
-use millrace_model::ids::{Category, CommandId, DepositId, Outpoint, Position, StreamName, Version};
+use millrace_model::ids::{Category, CommandId, DepositId, Hash32, Outpoint, Position, StreamName, Version};
 use millrace_model::operator::By;
 
-use crate::event_store::{Append, AppendError, Committed, Expected, Progress, ReadError, Store, Write};
+use crate::event_store::{Append, AppendError, Committed, Expected, Progress, ReadError, Reader, Store, Write};
 use crate::past::Past;
 
 /// How many deposits are kept in memory; beyond it, all are forgotten and read again when asked for.
@@ -60,6 +60,16 @@ pub enum ExecuteError {
     /// A rule forbids it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// Whoever asked had seen it as it was before.
+    #[error("deposit {deposit} is at version {version} by now, and was seen at version {seen}")]
+    MovedOn {
+        /// Which.
+        deposit: DepositId,
+        /// Where its stream was seen to end.
+        seen: Version,
+        /// Where it ends.
+        version: Version,
+    },
     /// The log does not take it.
     #[error(transparent)]
     Append(#[from] AppendError),
@@ -142,7 +152,7 @@ impl Deposits {
     /// The same for an operator, who is kept with the command.
     pub async fn execute_by(&self, id: DepositId, command: &Command, by: &By) -> Result<Arc<Tracked>, ExecuteError> {
         let body = by.sign(command.name(), body_of(command));
-        self.execute_as(id, command, body, Vec::new()).await
+        self.carry_out(id, command, (body, Vec::new()), None).await
     }
 
     /// The same, with events of other streams in the same append.
@@ -152,19 +162,43 @@ impl Deposits {
         command: &Command,
         besides: Vec<Write>,
     ) -> Result<Arc<Tracked>, ExecuteError> {
-        self.execute_as(id, command, body_of(command), besides).await
+        self.carry_out(id, command, (body_of(command), besides), None).await
     }
 
-    async fn execute_as(
+    /// The same as [`Self::execute`] for an operator who saw the deposit at this version: when it is at another one, however
+    /// it came there, nothing is done.
+    pub async fn execute_seen(
         &self,
         id: DepositId,
         command: &Command,
-        body: String,
-        besides: Vec<Write>,
+        by: &By,
+        seen: Version,
+    ) -> Result<Arc<Tracked>, ExecuteError> {
+        let body = by.sign(command.name(), body_of(command));
+        self.carry_out(id, command, (body, Vec::new()), Some(seen)).await
+    }
+
+    /// The deposit, if it is still as somebody saw it.
+    pub fn known_at(&self, id: DepositId, seen: Option<Version>) -> Result<Arc<Tracked>, ExecuteError> {
+        let tracked = self.known(id)?;
+        match seen {
+            Some(seen) if seen != tracked.version => {
+                Err(ExecuteError::MovedOn { deposit: id, seen, version: tracked.version })
+            }
+            _ => Ok(tracked),
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        id: DepositId,
+        command: &Command,
+        (body, besides): (String, Vec<Write>),
+        seen: Option<Version>,
     ) -> Result<Arc<Tracked>, ExecuteError> {
         let mut conflicts = 0;
         loop {
-            let tracked = self.known(id)?;
+            let tracked = self.known_at(id, seen)?;
             let events = tracked.deposit.decide(command)?;
             let append = self.prepare(&tracked, command, body.clone(), events, besides.clone());
             match self.store.append(append).await {
@@ -290,6 +324,20 @@ impl Image {
 /// What of the outside world the deposit of this output stands for, as the log names it.
 pub(crate) fn key_of(output: Outpoint) -> String {
     format!("{KEY_OF_BITCOIN}{output}")
+}
+
+/// The deposits that are outputs of this Bitcoin transaction, in the order of its outputs' texts; at most `deposits_max`.
+pub fn deposits_of_transaction(
+    reader: &Reader,
+    txid: Hash32,
+    deposits_max: usize,
+) -> Result<Vec<DepositId>, ReadError> {
+    let streams = reader.streams_of_keys(&format!("{KEY_OF_BITCOIN}{txid}:"), deposits_max)?;
+    let ids = streams.into_iter().filter_map(|stream| match stream {
+        StreamName::Deposit(id) => Some(id),
+        _ => None,
+    });
+    Ok(ids.collect())
 }
 
 /// The output of a deposit that the log names so, as text.

@@ -15,9 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use millrace_model::alert::Alert;
-use millrace_model::deposit::{Command, HoldReason, Rejection};
+use millrace_model::deposit::{Command, Rejection, Request as Wish};
 use millrace_model::desk::{Coins, Desk, HaltCause, Place, Setting, Switch, TransferKind};
-use millrace_model::ids::{DepositId, Hash32, Position};
+use millrace_model::ids::{DepositId, Hash32, Position, Version};
 use millrace_model::operator::{By, OperatorActed};
 use millrace_model::spend::Spend;
 use tokio::sync::{oneshot, watch};
@@ -53,6 +53,14 @@ pub enum OperateError {
     /// A rule forbids it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
+    /// It is no more as it was when somebody looked at it; nothing was done.
+    #[error("it is at version {version} by now, and was seen at version {seen}; nothing was done")]
+    MovedOn {
+        /// Where its stream was seen to end.
+        seen: Version,
+        /// Where it ends.
+        version: Version,
+    },
     /// The note cannot be made ciphertext; nothing was done.
     #[error("the note cannot be sealed, nothing was done: {0}")]
     NotSealed(String),
@@ -93,7 +101,7 @@ pub struct Operations {
 
 #[derive(Debug)]
 enum Request {
-    Deposit { id: DepositId, command: Command, by: By, reply: oneshot::Sender<Operated> },
+    Deposit { id: DepositId, command: Command, by: By, seen: Option<Version>, reply: oneshot::Sender<Operated> },
     Switch { switch: Switch, setting: Setting, note: Note, by: By, reply: oneshot::Sender<Declared> },
     Halt { cause: HaltCause, by: Option<By>, reply: oneshot::Sender<Declared> },
     Resume { note: Note, by: By, reply: oneshot::Sender<Declared> },
@@ -123,24 +131,28 @@ pub fn start(tree: &Tree, deposits: Deposits, keys: CustomerKeys) -> Result<Oper
 impl Operations {
     /// Stops a deposit that is to be decided, bought or sent.
     pub async fn hold(&self, id: DepositId, note: Note, by: By) -> Operated {
-        let reason = HoldReason::Operator { note: note.as_str().to_owned() };
-        self.deposit(id, Command::Hold { reason }, by).await
+        self.deposit(id, Wish::Hold, note, (by, None)).await
     }
 
     /// Lets a held deposit go on where it was stopped. Where the desk's own limits stopped it, they are waived for it;
     /// anything else may stop it again.
     pub async fn release(&self, id: DepositId, note: Note, by: By) -> Operated {
-        self.deposit(id, Command::Release { note: note.as_str().to_owned() }, by).await
+        self.deposit(id, Wish::Release, note, (by, None)).await
     }
 
     /// Declares that a held or quarantined deposit is to be paid back.
     pub async fn mark_refund_due(&self, id: DepositId, note: Note, by: By) -> Operated {
-        self.deposit(id, Command::MarkRefundDue { note: note.as_str().to_owned() }, by).await
+        self.deposit(id, Wish::RefundDue, note, (by, None)).await
     }
 
     /// Declares that a deposit was paid back by this Bitcoin transaction.
     pub async fn mark_refunded(&self, id: DepositId, txid: Hash32, note: Note, by: By) -> Operated {
-        self.deposit(id, Command::MarkRefunded { txid, note: note.as_str().to_owned() }, by).await
+        self.deposit(id, Wish::Refunded { txid }, note, (by, None)).await
+    }
+
+    /// One of these, asked for by somebody who saw the deposit at this version; nothing is done when it has moved on.
+    pub async fn on_seen(&self, (id, seen): (DepositId, Version), wish: Wish, note: Note, by: By) -> Operated {
+        self.deposit(id, wish, note, (by, Some(seen))).await
     }
 
     /// Turns a switch; nothing is stored when it stands there already.
@@ -202,8 +214,9 @@ impl Operations {
         &self.keys
     }
 
-    async fn deposit(&self, id: DepositId, command: Command, by: By) -> Operated {
-        self.call(|reply| Request::Deposit { id, command, by, reply }).await
+    async fn deposit(&self, id: DepositId, wish: Wish, note: Note, (by, seen): (By, Option<Version>)) -> Operated {
+        let command = wish.command(note.as_str());
+        self.call(|reply| Request::Deposit { id, command, by, seen, reply }).await
     }
 
     async fn call<T>(
@@ -260,9 +273,9 @@ impl xtra::Actor for Actor {
 /// A caller who has given up is not served: he was told that the outcome is unknown, and nothing is what it became.
 async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, request: Request) {
     match request {
-        Request::Deposit { id, command, by, reply } if !reply.is_closed() => {
+        Request::Deposit { id, command, by, seen, reply } if !reply.is_closed() => {
             let name = command.name();
-            let done = execute(deposits, keys, id, command, &by).await;
+            let done = execute(deposits, keys, (id, seen), command, &by).await;
             told(name, Some(id), (None, Some(&by)), done.as_ref().err());
             let _ = reply.send(done);
         }
@@ -315,9 +328,20 @@ async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, 
     }
 }
 
-async fn execute(deposits: &Deposits, keys: &CustomerKeys, id: DepositId, command: Command, by: &By) -> Operated {
+async fn execute(
+    deposits: &Deposits,
+    keys: &CustomerKeys,
+    (id, seen): (DepositId, Option<Version>),
+    command: Command,
+    by: &By,
+) -> Operated {
+    // Whoever saw it as it was is told so, before the rules speak of how it is.
+    deposits.known_at(id, seen)?;
     let command = sealing::sealed(deposits, keys, id, command).await?;
-    Ok(deposits.execute_by(id, &command, by).await?)
+    Ok(match seen {
+        Some(seen) => deposits.execute_seen(id, &command, by, seen).await?,
+        None => deposits.execute_by(id, &command, by).await?,
+    })
 }
 
 /// What is said of a customer's deposit is not said again in lines that nobody can take back.
@@ -341,6 +365,7 @@ impl From<ExecuteError> for OperateError {
             ExecuteError::NoSuchDeposit(id) => Self::NoSuchDeposit(id),
             ExecuteError::Unreadable { .. } => Self::Unreadable(error.to_string()),
             ExecuteError::Rejected(rejection) => Self::Rejected(rejection),
+            ExecuteError::MovedOn { seen, version, .. } => Self::MovedOn { seen, version },
             ExecuteError::Append(error) => error.into(),
             ExecuteError::Read(error) => error.into(),
         }

@@ -281,7 +281,12 @@ impl Duty for Sender {
 fn stored<T>(answer: &Result<T, ExecuteError>) -> Stored {
     match answer {
         Ok(_) => Stored::Yes,
-        Err(ExecuteError::NoSuchDeposit(_) | ExecuteError::Unreadable { .. } | ExecuteError::Rejected(_)) => Stored::No,
+        Err(
+            ExecuteError::NoSuchDeposit(_)
+            | ExecuteError::Unreadable { .. }
+            | ExecuteError::Rejected(_)
+            | ExecuteError::MovedOn { .. },
+        ) => Stored::No,
         Err(ExecuteError::Append(error)) => match error {
             AppendError::Conflict { .. }
             | AppendError::KeyTaken { .. }

@@ -255,6 +255,18 @@ impl Reader {
         Ok(name.map(|name| name.parse()).transpose()?)
     }
 
+    /// The streams that stand for things whose keys begin so, in the order of their keys; at most `streams_max`.
+    pub fn streams_of_keys(&self, beginning: &str, streams_max: usize) -> Result<Vec<StreamName>, ReadError> {
+        let connection = self.lock();
+        let mut statement =
+            connection.prepare_cached("SELECT name FROM streams WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3")?;
+        // The last of all characters: whatever follows the beginning sorts before it.
+        let end = format!("{beginning}\u{10ffff}");
+        let range = params![beginning, end, i64::try_from(streams_max).unwrap_or(i64::MAX)];
+        let names = statement.query_map(range, |row| row.get::<_, String>(0))?;
+        names.map(|name| Ok(name?.parse()?)).collect()
+    }
+
     /// How many streams share a label.
     pub fn count_of_label(&self, label: &str) -> Result<u64, ReadError> {
         Ok(self

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::fold::Fold;
-use super::read_models::{addresses, deposits, ledger, notifications, pace, statistics};
+use super::read_models::{addresses, deposits, ledger, names, notifications, pace, statistics};
 
 /// A read model that is made from the log and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,6 +23,8 @@ pub enum Projection {
     Notifications,
     /// How fast the desk was, minute by minute.
     Pace,
+    /// What deposits are known by outside.
+    Names,
 }
 
 /// Nobody knows a projection of this name.
@@ -50,8 +52,8 @@ pub(super) struct Index {
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Deposits, Self::Addresses, Self::Ledger, Self::Statistics, Self::Notifications, Self::Pace];
+    pub const ALL: [Self; 7] =
+        [Self::Deposits, Self::Addresses, Self::Ledger, Self::Statistics, Self::Notifications, Self::Pace, Self::Names];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -62,6 +64,7 @@ impl Projection {
             Self::Statistics => "statistics",
             Self::Notifications => "notifications",
             Self::Pace => "pace",
+            Self::Names => "names",
         }
     }
 
@@ -74,6 +77,7 @@ impl Projection {
             Self::Statistics => statistics::VERSION,
             Self::Notifications => notifications::VERSION,
             Self::Pace => pace::VERSION,
+            Self::Names => names::VERSION,
         }
     }
 
@@ -85,6 +89,7 @@ impl Projection {
             Self::Statistics => &statistics::TABLE,
             Self::Notifications => &notifications::TABLE,
             Self::Pace => &pace::TABLE,
+            Self::Names => &names::TABLE,
         }
     }
 
@@ -97,6 +102,7 @@ impl Projection {
             Self::Statistics => Box::<statistics::Sums>::default(),
             Self::Notifications => Box::<notifications::Rows>::default(),
             Self::Pace => Box::<pace::Minutes>::default(),
+            Self::Names => Box::<names::Rows>::default(),
         }
     }
 }
@@ -142,6 +148,8 @@ mod tests {
         assert_eq!(
             error,
             "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications, pace"
+            "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications, \
+             names"
         );
     }
 }

@@ -55,6 +55,7 @@ pub use milestones::Milestones;
 pub use offline::rebuild;
 pub use pace::{Pace, Waits};
 pub(crate) use read_models::addresses::row as binding_row;
+pub use read_models::names::name_given;
 pub use row::{DepositRow, UNREADABLE, UnreadableFrom};
 pub use stored::{StoredDeposit, StoredError, StoredViews};
 pub(crate) use totals::Summand;

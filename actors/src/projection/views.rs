@@ -1,5 +1,6 @@
 //! The views' database: what the projection writes and what pages and APIs read.
 
+mod names;
 mod notifications;
 
 use std::collections::BTreeMap;

@@ -13,6 +13,7 @@ mod operate;
 mod payout;
 mod purchasing;
 mod receive;
+mod request;
 mod state;
 mod step;
 #[cfg(test)]
@@ -25,6 +26,7 @@ pub use event::*;
 pub use payout::SignedPayout;
 pub use purchasing::RemainderPolicy;
 pub use receive::confirmations_required;
+pub use request::Request;
 pub use state::{Deposit, Limits, Outcome, Payout, Sighting, Stage, StageName, evolve};
 pub use step::{ImpossibleStep, check_step};
 pub use write_off::OWN_WORDS;

@@ -4,6 +4,7 @@ pub(super) mod addresses;
 pub(super) mod deposits;
 mod documents;
 pub(super) mod ledger;
+pub(super) mod names;
 pub(super) mod notifications;
 pub(super) mod pace;
 mod pieces;

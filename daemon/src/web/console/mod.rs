@@ -10,6 +10,7 @@ mod audit;
 pub mod bare;
 mod deposits;
 mod frame;
+mod instant;
 mod live;
 mod log;
 mod money;
@@ -17,8 +18,11 @@ mod notifications;
 mod overview;
 mod pace;
 mod parts;
+mod past;
 mod projections;
 mod settings;
+#[cfg(test)]
+mod visitor;
 mod words;
 
 use std::sync::Arc;
@@ -54,6 +58,7 @@ fn pages() -> Router<Arc<OperatorState>> {
         .route("/console/projections", get(projections::show))
         .route("/console/projections/{name}/rebuild", post(projections::act))
         .merge(deposits::pages())
+        .merge(past::pages())
         .merge(receivers())
         .route("/console/money", get(money::show))
         .route("/console/money/halt", post(money::halt))

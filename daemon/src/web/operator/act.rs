@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::Json as Reply;
 use axum::extract::State;
+use millrace_actors::deposits::Tracked;
 use millrace_actors::operations::{Note, OperateError, Operated};
 use millrace_model::ids::{DepositId, Hash32, Position, Version};
 use millrace_model::operator::By;
@@ -76,23 +77,31 @@ pub(super) async fn refunded(
     Path(id): Path<DepositId>,
     Json(how): Json<Refunded>,
 ) -> Answer {
-    let txid: Hash32 = how
-        .txid
-        .parse()
-        .map_err(|_| Problem::unprocessable("invalid_txid", "A txid is the transaction's 64 hexadecimal digits."))?;
-    let done = state.operations()?.mark_refunded(id, txid, note(&how.note)?, By::Token).await;
+    let done = state.operations()?.mark_refunded(id, txid(&how.txid)?, note(&how.note)?, By::Token).await;
     stands(&state, done).await
 }
 
 async fn stands(state: &OperatorState, done: Operated) -> Answer {
-    let tracked = done.map_err(refused)?;
-    state.views.caught_up(tracked.position, CAUGHT_UP_WITHIN).await;
+    let tracked = shown(state, done).await?;
     Ok(Reply(Stands {
         id: tracked.deposit.receipt.id,
         status: tracked.deposit.stage.name().as_str(),
         version: tracked.version,
         position: tracked.position,
     }))
+}
+
+/// The deposit as an action left it, once the views show it or soon will.
+pub(in crate::web) async fn shown(state: &OperatorState, done: Operated) -> Result<Arc<Tracked>, Problem> {
+    let tracked = done.map_err(refused)?;
+    state.views.caught_up(tracked.position, CAUGHT_UP_WITHIN).await;
+    Ok(tracked)
+}
+
+/// A transaction as somebody names it.
+pub(in crate::web) fn txid(text: &str) -> Result<Hash32, Problem> {
+    let wrong = "A txid is the transaction's 64 hexadecimal digits.";
+    text.parse().map_err(|_| Problem::unprocessable("invalid_txid", wrong))
 }
 
 pub(in crate::web) fn note(text: &str) -> Result<Note, Problem> {
@@ -107,6 +116,12 @@ pub(in crate::web) fn refused(error: OperateError) -> Problem {
         }
         OperateError::Rejected(rule) => {
             Problem::conflict("not_allowed", format!("The desk's rules forbid it: {rule}."))
+        }
+        OperateError::MovedOn { seen, version } => {
+            let message = format!(
+                "It has moved on: you saw it after {seen} events, and it has {version} by now. Nothing was done; look again."
+            );
+            Problem::conflict("moved_on", message)
         }
         OperateError::NotSealed(why) => {
             tracing::warn!(%why, "an operator's note could not be sealed");

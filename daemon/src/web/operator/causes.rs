@@ -99,7 +99,12 @@ pub(in crate::web) async fn of_deposit(
     causes.map(Reply).ok_or_else(unknown_deposit)
 }
 
-fn detail(reader: &Reader, notes: &Reading, position: Position) -> Result<Option<EventDetail>, ReadError> {
+/// An event with what led to it and what it changed; nothing where there is none.
+pub(in crate::web) fn detail(
+    reader: &Reader,
+    notes: &Reading,
+    position: Position,
+) -> Result<Option<EventDetail>, ReadError> {
     let Some(recorded) = reader.event_at(position)?.map(|recorded| notes.event(recorded)) else { return Ok(None) };
     let command = reader.command(recorded.command_id)?;
     let together = match &command {

@@ -126,12 +126,12 @@ fn standing(line: &Line) -> Standing {
 
 /// Where the switches stand, and why the desk is halted, if it is.
 #[derive(Debug, Serialize)]
-pub(super) struct Switches {
-    binds: Setting,
-    purchases: Setting,
-    sends: Setting,
+pub(in crate::web) struct Switches {
+    pub(in crate::web) binds: Setting,
+    pub(in crate::web) purchases: Setting,
+    pub(in crate::web) sends: Setting,
     #[serde(skip_serializing_if = "Option::is_none")]
-    halted: Option<String>,
+    pub(in crate::web) halted: Option<String>,
 }
 
 pub(super) async fn switches(State(state): State<Arc<OperatorState>>) -> Result<Reply<Switches>, Problem> {

@@ -26,7 +26,7 @@ pub(in crate::web) mod proofs;
 mod signatures;
 pub(in crate::web) mod simulations;
 #[cfg(test)]
-mod tests;
+pub(in crate::web) mod tests;
 pub(in crate::web) mod webhooks;
 pub(in crate::web) mod webhooks_events;
 

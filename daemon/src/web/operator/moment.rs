@@ -45,7 +45,8 @@ pub(super) async fn show(
     Ok(Reply(DepositState { id, version, position, recorded_at, state: state.to_json() }))
 }
 
-fn refused(why: NoMoment) -> Problem {
+/// Why there is no such moment, for a person.
+pub(in crate::web) fn refused(why: NoMoment) -> Problem {
     match why {
         NoMoment::NoStream => unknown_deposit(),
         NoMoment::NotYet { .. } | NoMoment::NoVersion { .. } => {

@@ -8,7 +8,7 @@ use axum::Json as Reply;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use millrace_actors::customer_keys::Reading;
-use millrace_actors::event_store::{ReadError, Reader};
+use millrace_actors::event_store::Reader;
 use millrace_actors::moments::position_at;
 use millrace_actors::projection::PAGE_ROWS_MAX;
 use millrace_actors::stations::{OverviewError, Stations, overview_at};
@@ -45,69 +45,69 @@ pub(super) struct Wanted {
 
 /// The desk at that moment.
 #[derive(Debug, Serialize)]
-pub(super) struct DeskOverview {
+pub(in crate::web) struct DeskOverview {
     /// The last event that counts; 0 before the first.
-    position: Position,
-    recorded_at: Option<DateTime<Utc>>,
+    pub(in crate::web) position: Position,
+    pub(in crate::web) recorded_at: Option<DateTime<Utc>>,
     /// The newest position there is.
-    head: Position,
-    balances: Vec<BalanceRow>,
+    pub(in crate::web) head: Position,
+    pub(in crate::web) balances: Vec<BalanceRow>,
     /// How many deposits there were.
-    deposits: u64,
+    pub(in crate::web) deposits: u64,
     /// How many of them had not ended.
-    open: u64,
-    standing: Vec<StandingLine>,
+    pub(in crate::web) open: u64,
+    pub(in crate::web) standing: Vec<StandingLine>,
     /// Those that had not ended, oldest first.
-    open_deposits: Vec<OpenDeposit>,
+    pub(in crate::web) open_deposits: Vec<OpenDeposit>,
     /// How many come after them.
-    more: u64,
+    pub(in crate::web) more: u64,
     /// Where the next page begins; absent on the last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<DepositId>,
+    pub(in crate::web) next: Option<DepositId>,
     /// Those of which an event cannot be read; what they posted from there on is missing.
-    unreadable: Vec<UnreadableDeposit>,
-    more_unreadable: u64,
-    addresses: u64,
-    block: Option<BlockRef>,
-    switches: Switches,
+    pub(in crate::web) unreadable: Vec<UnreadableDeposit>,
+    pub(in crate::web) more_unreadable: u64,
+    pub(in crate::web) addresses: u64,
+    pub(in crate::web) block: Option<BlockRef>,
+    pub(in crate::web) switches: Switches,
     /// How often the log was found to know less than had happened.
-    restorations: usize,
-    reserved_outputs: usize,
+    pub(in crate::web) restorations: usize,
+    pub(in crate::web) reserved_outputs: usize,
 }
 
 /// The deposits that stood at one place.
 #[derive(Debug, Serialize)]
-struct StandingLine {
-    status: StageName,
-    outcome: Option<Ended>,
-    deposits: u64,
-    received_btc: String,
-    payout_sky: String,
+pub(in crate::web) struct StandingLine {
+    pub(in crate::web) status: StageName,
+    pub(in crate::web) outcome: Option<Ended>,
+    pub(in crate::web) deposits: u64,
+    pub(in crate::web) received_btc: String,
+    pub(in crate::web) payout_sky: String,
 }
 
 /// A deposit that had not ended.
 #[derive(Debug, Serialize)]
-struct OpenDeposit {
-    id: DepositId,
-    status: StageName,
+pub(in crate::web) struct OpenDeposit {
+    pub(in crate::web) id: DepositId,
+    pub(in crate::web) status: StageName,
     /// Why it was held.
-    reason: Option<String>,
+    pub(in crate::web) reason: Option<String>,
     /// Absent for an address that nobody bound.
-    target: Option<String>,
-    address: String,
-    received: Amount<Btc>,
-    txid: Hash32,
-    output: u32,
-    payout: Option<Amount<Sky>>,
-    payout_txid: Option<Hash32>,
+    pub(in crate::web) target: Option<String>,
+    pub(in crate::web) address: String,
+    pub(in crate::web) received: Amount<Btc>,
+    pub(in crate::web) txid: Hash32,
+    pub(in crate::web) output: u32,
+    pub(in crate::web) payout: Option<Amount<Sky>>,
+    pub(in crate::web) payout_txid: Option<Hash32>,
 }
 
 /// A deposit that could not be read from a position on.
 #[derive(Debug, Serialize)]
-struct UnreadableDeposit {
-    id: DepositId,
-    position: Position,
-    why: String,
+pub(in crate::web) struct UnreadableDeposit {
+    pub(in crate::web) id: DepositId,
+    pub(in crate::web) position: Position,
+    pub(in crate::web) why: String,
 }
 
 pub(super) async fn show(
@@ -116,31 +116,52 @@ pub(super) async fn show(
 ) -> Result<Reply<DeskOverview>, Problem> {
     let rows_max = rows(wanted.limit, PAGE_ROWS_MAX)? as usize;
     let position = place(wanted.position)?;
-    // It is given back when the look has ended, which may be after whoever asked went away.
-    let look = Arc::clone(&state.looks).try_acquire_owned().map_err(|_| too_many())?;
-    let stations = state.stations.clone();
-    let found = state.read_opened(move |reader, notes| {
-        let _look = look;
-        let found = at_moment(reader, &stations, (position, wanted.at))?;
-        Ok(found.map(|(head, overview)| shown((head, &overview), notes, wanted.after, rows_max)))
-    });
-    found.await?.map(Reply).map_err(unknown_moment)
+    let after = wanted.after;
+    let seen = look(&state, (position, wanted.at), move |look| Ok(look.shown(after, rows_max)));
+    seen.await.map(Reply)
 }
 
-/// The desk at a moment and the log's head; or why there is no such moment.
-fn at_moment(
-    reader: &Reader,
-    stations: &Stations,
-    (position, at): (Option<Position>, Option<DateTime<Utc>>),
-) -> Result<Result<(Position, Overview), OverviewError>, ReadError> {
-    let head = reader.head()?;
-    let by_time = at.map(|at| position_at(reader, at)).transpose()?;
-    let position = position.into_iter().chain(by_time).min().unwrap_or(head);
-    match overview_at(reader, Some(stations), position) {
-        Ok(overview) => Ok(Ok((head, overview))),
-        Err(OverviewError::Read(error)) => Err(error),
-        Err(beyond @ OverviewError::Beyond { .. }) => Ok(Err(beyond)),
+/// The desk at a moment, and what else may be looked at beside it.
+pub(in crate::web) struct Look<'a> {
+    pub(in crate::web) reader: &'a Reader,
+    pub(in crate::web) stations: &'a Stations,
+    pub(in crate::web) notes: &'a Reading,
+    /// The newest position there is.
+    pub(in crate::web) head: Position,
+    pub(in crate::web) overview: Overview,
+}
+
+impl Look<'_> {
+    /// As the API shows it, with so many of the deposits after one that were open.
+    pub(in crate::web) fn shown(&self, after: Option<DepositId>, rows_max: usize) -> DeskOverview {
+        shown((self.head, &self.overview), self.notes, after, rows_max)
     }
+}
+
+/// Looks at the desk at a moment: after a position, at a time, whichever comes first, or now. Refused while too many look.
+pub(in crate::web) async fn look<T: Send + 'static>(
+    state: &Arc<OperatorState>,
+    (position, at): (Option<Position>, Option<DateTime<Utc>>),
+    see: impl FnOnce(Look<'_>) -> Result<T, OverviewError> + Send + 'static,
+) -> Result<T, Problem> {
+    // It is given back when the look has ended, which may be after whoever asked went away.
+    let turn = Arc::clone(&state.looks).try_acquire_owned().map_err(|_| too_many())?;
+    let stations = state.stations.clone();
+    let seen = state.read_opened(move |reader, notes| {
+        let _turn = turn;
+        let head = reader.head()?;
+        let by_time = at.map(|at| position_at(reader, at)).transpose()?;
+        let position = position.into_iter().chain(by_time).min().unwrap_or(head);
+        let stations = &stations;
+        let seen = overview_at(reader, Some(stations), position)
+            .and_then(|overview| see(Look { reader, stations, notes, head, overview }));
+        match seen {
+            Ok(seen) => Ok(Ok(seen)),
+            Err(OverviewError::Read(error)) => Err(error),
+            Err(beyond @ OverviewError::Beyond { .. }) => Ok(Err(beyond)),
+        }
+    });
+    seen.await?.map_err(unknown_moment)
 }
 
 fn too_many() -> Problem {

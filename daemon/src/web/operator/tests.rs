@@ -48,19 +48,19 @@ use super::{OperatorState, Parts, routes};
 use crate::web::frame::{Frame, Transport, framed};
 use crate::web::token::Token;
 
-struct Desk {
+pub(in crate::web) struct Desk {
     router: Router,
     token: Arc<Token>,
-    store: Store,
-    views: Views,
+    pub(in crate::web) store: Store,
+    pub(in crate::web) views: Views,
     tree: Tree,
-    state: Arc<OperatorState>,
-    folder: TempDir,
+    pub(in crate::web) state: Arc<OperatorState>,
+    pub(in crate::web) folder: TempDir,
 }
 
 impl Desk {
     /// A desk with an open log and views that follow it.
-    async fn start() -> Self {
+    pub(in crate::web) async fn start() -> Self {
         let desk = Self::start_on(|folder| folder.join("log.db")).await;
         desk.store.ready().await;
         desk
@@ -127,7 +127,12 @@ impl Desk {
     }
 
     /// Stores a deposit with these events after it was detected, and waits until it shows.
-    async fn deposit(&self, number: u128, target: Option<&str>, events: Vec<DepositEvent>) -> DepositId {
+    pub(in crate::web) async fn deposit(
+        &self,
+        number: u128,
+        target: Option<&str>,
+        events: Vec<DepositEvent>,
+    ) -> DepositId {
         let id = DepositId(Uuid::from_u128(number));
         let detected = Detected {
             id,
@@ -143,14 +148,14 @@ impl Desk {
         id
     }
 
-    async fn bind(&self, number: u32) {
+    pub(in crate::web) async fn bind(&self, number: u32) {
         let customer = Customer { target: "target".to_owned(), bound_method: Method::Direct };
         let address = format!("address {number}");
         let bound = Bound { address: address.clone(), index: number, customer };
         self.append(StreamName::Binding(address.into()), vec![Event::Binding(bound.into())]).await;
     }
 
-    async fn append(&self, stream: StreamName, events: Vec<Event>) {
+    pub(in crate::web) async fn append(&self, stream: StreamName, events: Vec<Event>) {
         let command_id = CommandId::of_fact(&[&stream.to_string()]);
         let writes = vec![Write::new(stream, Expected::Exactly(0), events)];
         let (body, command) = ("{}".to_owned(), "Test");
@@ -167,17 +172,17 @@ async fn answer(response: http::Response<Body>) -> (StatusCode, Value) {
     (status, value)
 }
 
-fn received() -> Vec<DepositEvent> {
+pub(in crate::web) fn received() -> Vec<DepositEvent> {
     let mined = Mined { block: BlockRef { height: 7, hash: Hash32([7; 32]) } };
     vec![mined.into(), StatusWaitDecide {}.into()]
 }
 
-fn held(reason: HoldReason) -> Vec<DepositEvent> {
+pub(in crate::web) fn held(reason: HoldReason) -> Vec<DepositEvent> {
     let mut events = received();
     events.push(Held { reason }.into());
     events
 }
 
-fn quarantined() -> Vec<DepositEvent> {
+pub(in crate::web) fn quarantined() -> Vec<DepositEvent> {
     vec![received().remove(0), Quarantined {}.into()]
 }

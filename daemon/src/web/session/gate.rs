@@ -222,6 +222,16 @@ impl Gate {
         id
     }
 
+    /// Somebody who is in, for the tests of pages: the cookie that his browser sends, and what his forms carry.
+    #[cfg(test)]
+    pub(in crate::web) async fn let_in(self: &Arc<Self>) -> (String, String) {
+        let accounts = self.accounts().expect("the file was made");
+        let id = self.enter(&accounts.operators[0], [127, 0, 0, 1].into(), "a test").await;
+        let set = id.set(self.transport);
+        let cookie = set.to_str().expect("plain words").split(';').next().unwrap_or_default().to_owned();
+        (cookie, id.form_token())
+    }
+
     /// Ends sessions of an operator; how many they were.
     pub(super) async fn end(self: &Arc<Self>, operator: &str, which: impl Fn(&Session) -> bool) -> usize {
         let ended = self.state().sessions.end(operator, which);

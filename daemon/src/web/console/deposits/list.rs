@@ -11,6 +11,7 @@ use millrace_model::ids::Position;
 use serde::Deserialize;
 
 use super::path;
+use super::search::{self, CHARS_MAX, Sought};
 use crate::web::console::frame::{Page, Place, answer, failed};
 use crate::web::console::words::{amount, count, moment, short, status};
 use crate::web::extract::Query;
@@ -29,6 +30,8 @@ const ROWS_MAX: u32 = 50;
 pub(super) struct Asked {
     status: Option<String>,
     target: Option<String>,
+    /// What is looked for; then the others do not count.
+    q: Option<String>,
     after: Option<Position>,
 }
 
@@ -36,7 +39,7 @@ impl Asked {
     /// A field that was left empty was not filled in.
     fn cleaned(self) -> Self {
         let said = |field: Option<String>| field.filter(|text| !text.is_empty());
-        Self { status: said(self.status), target: said(self.target), after: self.after }
+        Self { status: said(self.status), target: said(self.target), q: said(self.q), after: self.after }
     }
 
     /// The address of the list that is asked for.
@@ -59,9 +62,14 @@ pub(super) async fn show(
     operator: Operator,
     asked: Result<Query<Asked>, Problem>,
 ) -> Response {
-    match asked {
-        Ok(Query(asked)) => {
-            let body = body(&desk, &asked.cleaned()).await;
+    let asked = asked.map(|Query(asked)| asked.cleaned());
+    let sought = asked.and_then(|asked| Ok((Sought::parse(asked.q.as_deref().unwrap_or_default())?, asked)));
+    match sought {
+        Ok((Some(sought), asked)) => {
+            search::shown(&desk, &operator, asked.q.as_deref().unwrap_or_default(), &sought).await
+        }
+        Ok((None, asked)) => {
+            let body = body(&desk, &asked).await;
             answer(&desk, &operator, &PAGE, body)
         }
         Err(problem) => failed(&desk, &operator, &PAGE, &problem),
@@ -69,15 +77,27 @@ pub(super) async fn show(
 }
 
 async fn body(desk: &OperatorState, asked: &Asked) -> Result<Markup, Problem> {
-    let Asked { status, target, after } = asked.clone();
+    let Asked { status, target, after, q: _ } = asked.clone();
     let wanted = Wanted { status, target, after, limit: Some(ROWS_MAX) };
     let Listed { rows, next } = listed(desk, wanted, None).await?;
     Ok(html! {
+        (search(""))
         (counts(desk, asked))
         (whose(asked))
         @if rows.is_empty() { (nothing(asked)) } @else { (table(&rows, desk.now())) }
         (pager(asked, next))
     })
+}
+
+/// The field for what is looked for.
+pub(super) fn search(text: &str) -> Markup {
+    html! {
+        form.filters role="search" method="get" action=(Place::Deposits.path()) {
+            input type="search" name="q" value=(text) maxlength=(CHARS_MAX) autocomplete="off" aria-label="Find a deposit"
+                placeholder="Id, transaction, address, customer or order";
+            button { "Find" }
+        }
+    }
 }
 
 /// How many stand where, each number a way to them.

@@ -7,47 +7,81 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::projection::DepositRow;
-use millrace_model::ids::DepositId;
+use millrace_model::ids::{DepositId, Version};
+use serde::Deserialize;
 
 use super::list::of_customer;
 use super::read::Stream;
-use super::{money, timeline};
+use super::travel::Wanted;
+use super::{actions, money, path, replay, timeline, travel};
 use crate::web::console::frame::{Page, Place, answer};
+use crate::web::console::instant::instant;
 use crate::web::console::words::{amount, exactly, moment, status};
-use crate::web::extract::Path;
+use crate::web::extract::{Path, Query};
 use crate::web::operator::OperatorState;
 use crate::web::operator::deposits::reason;
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
+/// Which moment: neither for now.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    version: Option<Version>,
+    at: Option<String>,
+}
+
+impl Asked {
+    fn wanted(&self) -> Result<Wanted, Problem> {
+        Ok(Wanted { version: self.version, at: instant(self.at.as_deref())? })
+    }
+}
+
 pub(super) async fn show(
     State(desk): State<Arc<OperatorState>>,
     operator: Operator,
     Path(id): Path<DepositId>,
+    asked: Result<Query<Asked>, Problem>,
 ) -> Response {
-    let title = format!("Deposit {id}");
-    let page = Page { place: Place::Deposits, title: &title, follows: "log" };
-    let body = body(&desk, id).await;
+    let wanted = asked.and_then(|Query(asked)| asked.wanted());
+    let is_now = matches!(wanted, Ok(Wanted { version: None, at: None }));
+    let (title, follows) = match is_now {
+        true => (format!("Deposit {id}"), "log"),
+        false => (format!("Deposit {id}, as it was"), ""),
+    };
+    let body = async {
+        let (wanted, stream) = (wanted?, Stream::of(&desk, id).await?);
+        if is_now { Ok(now(&desk, &operator, &stream)) } else { travel::body(&desk, &stream, wanted).await }
+    };
+    let (page, body) = (Page { place: Place::Deposits, title: &title, follows }, body.await);
     answer(&desk, &operator, &page, body)
 }
 
-async fn body(desk: &Arc<OperatorState>, id: DepositId) -> Result<Markup, Problem> {
-    let stream = Stream::of(desk, id).await?;
+fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Markup {
     let (now, deposit) = (desk.now(), stream.deposit());
-    Ok(html! {
+    html! {
         @if let Some(row) = stream.row() { (facts(&row, now)) }
+        p { a href={ (path(stream.id)) "?version=" (stream.version()) } rel="prev" { "◀ How it came to this, event by event" } }
+        h2 #actions { "What may be done now" }
+        @match &deposit {
+            Some(deposit) => (actions::offered(operator, (deposit, stream.version()))),
+            None => p role="alert" { "Nothing: it cannot be known where it stands." },
+        }
         h2 #story { "What happened, and why" }
-        (timeline::told(&stream, now))
+        (timeline::told(stream, now))
         h2 #postings { "Postings" }
         (money::postings(&stream.events))
         h2 #orders { "Orders and fills" }
         (money::purchase(&stream.events, deposit.as_ref()))
         h2 #payout { "Payout" }
         (money::payout(deposit.as_ref()))
-    })
+        h2 #take { "Take it away" }
+        (replay::offered(stream.id))
+    }
 }
 
-fn facts(row: &DepositRow, now: DateTime<Utc>) -> Markup {
+/// What is known of it, as it stands in the lists.
+pub(super) fn facts(row: &DepositRow, now: DateTime<Utc>) -> Markup {
     html! {
         dl.facts {
             dt { "Stands at" }

@@ -1,0 +1,84 @@
+//! Finding deposits by whatever names them.
+
+use millrace_actors::event_store::{Append, Expected, Write};
+use millrace_model::deposit::{Customer, Detected, Method};
+use millrace_model::event;
+use millrace_model::ids::{CommandId, DepositId, Outpoint, StreamName};
+use uuid::Uuid;
+
+use super::*;
+
+/// Stores a deposit by the key of its output, as the scanner does.
+async fn seen(desk: &Desk, number: u128, outpoint: Outpoint) -> DepositId {
+    let id = DepositId(Uuid::from_u128(number));
+    let customer = Some(Customer { target: "customer".to_owned(), bound_method: Method::Direct });
+    let (address, amount) = ("address 9".to_owned(), "1".parse().unwrap());
+    let detected = Detected { id, outpoint, address, amount, customer, spends: vec![], coinbase: false };
+    let events = vec![event::Event::Deposit(detected.into())];
+    let key = Some(format!("btc:{outpoint}"));
+    let writes = vec![Write { key, ..Write::new(StreamName::Deposit(id), Expected::Exactly(0), events) }];
+    let (command_id, body) = (CommandId::of_fact(&[&id.to_string()]), "{}".to_owned());
+    let append = Append { command_id, command: "Test", body, causation: None, correlation: None, writes };
+    let committed = desk.store.append(append).await.unwrap();
+    desk.views.caught_up(committed.last, std::time::Duration::from_secs(20)).await;
+    id
+}
+
+#[tokio::test]
+async fn one_hit_leads_straight_to_the_deposit_whatever_it_is_found_by() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    desk.bind(1).await;
+    let id = desk.deposit(1, Some("target"), paid()).await;
+    let txid = Hash32([0xee; 32]);
+    let other = seen(&desk, 2, Outpoint { txid, index: 3 }).await;
+    let stranger = desk.deposit(3, None, quarantined()).await;
+    let cid = ClientOrderId::for_attempt("btc", 1).to_string();
+    for (text, found) in [
+        (id.to_string(), id),
+        (PAYOUT.to_string(), id),
+        ("1234567".to_owned(), id),
+        (cid, id),
+        ("target".to_owned(), id),
+        ("address+1".to_owned(), id),
+        (txid.to_string(), other),
+        (format!("{txid}%3A3"), other),
+        ("address+3".to_owned(), stranger),
+    ] {
+        let answer = visitor.get(&format!("/console/deposits?q={text}")).await;
+        assert_eq!((answer.status.as_u16(), answer.to), (303, Some(format!("/console/deposits/{found}"))), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn several_hits_are_listed_and_a_customer_has_a_list_of_his_own() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    let txid = Hash32([0xee; 32]);
+    let two = [seen(&desk, 1, Outpoint { txid, index: 0 }).await, seen(&desk, 2, Outpoint { txid, index: 1 }).await];
+    let page = visitor.get(&format!("/console/deposits?q={txid}")).await.shown();
+    assert!(two.iter().all(|id| page.contains(&id.to_string())) && page.contains("2 deposits found"), "{page}");
+    let answer = visitor.get("/console/deposits?q=customer").await;
+    assert_eq!(answer.to.as_deref(), Some("/console/deposits?target=customer"));
+}
+
+#[tokio::test]
+async fn what_is_nowhere_is_told_with_where_it_was_looked_for_and_a_gigantic_text_is_not_looked_for() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    desk.deposit(1, Some("target"), paid()).await;
+    for (text, says) in [
+        (Uuid::from_u128(77).to_string(), "among the ids of deposits"),
+        ("ab".repeat(32), "among the transactions"),
+        ("%3Cscript%3E".to_owned(), "&lt;script&gt;"),
+        ("12345678".to_owned(), "the exchange's numbers"),
+    ] {
+        let page = visitor.get(&format!("/console/deposits?q={text}")).await.shown();
+        assert!(
+            page.contains("Nothing here is") && page.contains(says) && !page.contains("<script>"),
+            "{text}: {page}"
+        );
+    }
+    let gigantic = format!("/console/deposits?q={}", "x".repeat(5_000));
+    visitor.get(&gigantic).await.refused(400, "at most 128 characters, and this has 5000");
+}

@@ -1,0 +1,101 @@
+//! A moment of the desk held against now: which balances, counts, switches and deposits are others.
+
+use maud::{Markup, html};
+use millrace_actors::moments::compare;
+use millrace_actors::stations::{OverviewError, overview_after};
+use millrace_model::comparison::{BalanceChange, Comparison, CountChange, Moved, Place, SwitchChange};
+use millrace_model::ids::Position;
+
+use super::word;
+use crate::web::console::frame::Place as Ways;
+use crate::web::console::words::{count, status};
+use crate::web::operator::overview::Look;
+
+/// Which deposits moved is known by looking at every event since: a slider may ask for that many times a second.
+const LOOK_EVENTS_MAX: Position = 5_000;
+/// Moved deposits on the page.
+const MOVED_MAX: usize = 100;
+
+/// The moment and now; which deposits moved only where it is not long ago.
+pub(super) fn compared(look: &Look<'_>) -> Result<Comparison, OverviewError> {
+    let from = look.overview.position;
+    if look.head - from <= LOOK_EVENTS_MAX {
+        return compare(look.reader, Some(look.stations), from, look.head);
+    }
+    let now = overview_after(look.reader, Some(look.stations), look.overview.clone(), look.head)?;
+    Ok(Comparison::of(&look.overview, &now, Vec::new(), 0))
+}
+
+pub(super) fn shown(comparison: &Comparison) -> Markup {
+    let Comparison { from, to, balances, deposits, moved, more_moved, addresses, switches, halt } = comparison;
+    if from.position == to.position {
+        return html! { p { "Nothing: this is now." } };
+    }
+    let is_same = balances.is_empty() && deposits.is_empty() && switches.is_empty() && halt.is_none();
+    html! {
+        @if is_same { p { "No balance, count or switch is another." } }
+        @if !balances.is_empty() { (accounts(balances)) }
+        @if !deposits.is_empty() { (counts(deposits)) }
+        @for SwitchChange { switch, before, after } in switches {
+            p { "Switch " (format!("{switch:?}").to_lowercase()) ": " del { (word(*before)) } " " ins { (word(*after)) } }
+        }
+        @if let Some((before, after)) = halt { p { "Halt: " del { (said(before)) } " " ins { (said(after)) } } }
+        @if addresses.0 != addresses.1 {
+            p { "Addresses given out: " del { (count(addresses.0)) } " " ins { (count(addresses.1)) } }
+        }
+        @if to.position - from.position > LOOK_EVENTS_MAX {
+            p.soft {
+                "Which deposits moved is listed where at most " (count(LOOK_EVENTS_MAX)) " events lie between; "
+                code { "millrace diff --from " (from.position) } " lists them for any."
+            }
+        } @else if !moved.is_empty() { (those_that_moved(moved, *more_moved)) }
+    }
+}
+
+fn said(halt: &Option<String>) -> &str {
+    halt.as_deref().unwrap_or("not halted")
+}
+
+fn accounts(balances: &[BalanceChange]) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th scope="col" { "Account" } th scope="col" { "Coin" } th.n scope="col" { "Then" } th.n scope="col" { "Now" }
+                th.n scope="col" { "Difference" }
+            } }
+            tbody { @for BalanceChange { account, coin, before, after, change } in balances { tr {
+                th scope="row" { (account.as_str().replace('_', " ")) }
+                td { (coin.as_str()) }
+                td.n { del { (before) } } td.n { ins { (after) } } td.n { (change) }
+            } } }
+        } }
+    }
+}
+
+fn counts(deposits: &[CountChange]) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr { th scope="col" { "Deposits at" } th.n scope="col" { "Then" } th.n scope="col" { "Now" } } }
+            tbody { @for CountChange { place, before, after } in deposits { tr {
+                th scope="row" { (place.as_str().replace('_', " ")) }
+                td.n { del { (count(*before)) } } td.n { ins { (count(*after)) } }
+            } } }
+        } }
+    }
+}
+
+fn those_that_moved(moved: &[Moved], more: u64) -> Markup {
+    let place = |place: &Option<Place>, none| place.map_or(none, Place::as_str);
+    let unlisted = more + moved.len().saturating_sub(MOVED_MAX) as u64;
+    html! {
+        div.scroll { table {
+            thead { tr { th scope="col" { "Deposit" } th scope="col" { "Then" } th scope="col" { "Now" } } }
+            tbody { @for Moved { deposit, before, after } in moved.iter().take(MOVED_MAX) { tr {
+                th scope="row" { a href={ (Ways::Deposits.path()) "/" (deposit) } { code { (deposit) } } }
+                td { @match before { Some(_) => (status(place(before, ""))), None => "not seen yet" } }
+                td { (status(place(after, "unreadable"))) }
+            } } }
+        } }
+        @if unlisted > 0 { p { "And " (count(unlisted)) " more." } }
+    }
+}
