@@ -6,7 +6,7 @@
 
 mod act;
 mod attempts;
-mod audit;
+pub(in crate::web) mod audit;
 mod backup;
 mod causes;
 mod customers;
@@ -19,9 +19,9 @@ mod log;
 mod metrics;
 mod moment;
 mod overview;
-mod parts;
+pub(in crate::web) mod parts;
 mod probes;
-mod projections;
+pub(in crate::web) mod projections;
 mod signatures;
 mod simulations;
 #[cfg(test)]
