@@ -68,16 +68,6 @@ pub(super) fn offer(operator: &Operator, act: &Act<'_>) -> Markup {
     }
 }
 
-/// Why an operator does something, with his name before it: what is stored says who asked and for what reason.
-pub(super) fn signed(operator: &Operator, text: &str) -> Result<Note, Problem> {
-    let said = note(text)?;
-    let room = NOTE_CHARS_MAX.saturating_sub(operator.name.chars().count() + 2);
-    Note::new(&format!("{}: {said}", operator.name)).map_err(|_| {
-        let message = format!("The reason is too long: beside your name there is room for {room} characters.");
-        Problem::unprocessable("invalid_note", message)
-    })
-}
-
 /// Where it leads when it was done, or the sentence that says why nothing was.
 pub(super) fn done(outcome: Result<String, Problem>, back: &str) -> Response {
     match outcome {
