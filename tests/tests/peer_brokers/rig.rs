@@ -54,7 +54,7 @@ impl Source for Log {
 fn outgoing(position: u64) -> Outgoing {
     let (id, kind) = (Uuid::from_u128(position.into()), Arc::from("Deposit.Confirmed"));
     let body = Bytes::from(format!(r#"{{"Type":"Deposit.Confirmed","Seq":{position}}}"#));
-    Outgoing { position, id, key: None, kind, customer: None, body, recorded_ms: None }
+    Outgoing { position, id, key: None, kind, customer: None, about: None, body, recorded_ms: None }
 }
 
 fn secret() -> HmacSecret {

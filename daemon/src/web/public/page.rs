@@ -216,12 +216,27 @@ fn fragment(customer: &shape::Customer) -> Markup {
                 p { code #deposit-address { (address.address) } }
             }
         }
+        (silenced(customer))
         section aria-labelledby="deposits-title" {
             h2 #deposits-title { "Deposits" }
             @if customer.deposits.is_empty() {
                 p role="status" { "Waiting for a deposit." }
             }
             @for deposit in &customer.deposits { (one(deposit)) }
+        }
+    }
+}
+
+/// What he is not told any more, for whoever has no other place where that could be told.
+fn silenced(customer: &shape::Customer) -> Markup {
+    html! {
+        @for one in &customer.subscriptions {
+            @if let Some(why) = one.why {
+                p role="status" .silenced {
+                    "A subscription of " time datetime=(one.subscribed_at.to_rfc3339()) { (one.subscribed_at.format("%Y-%m-%d")) }
+                    " is disabled, since " (why) ". Nothing is sent there; subscribe the same address again to be told there."
+                }
+            }
         }
     }
 }
