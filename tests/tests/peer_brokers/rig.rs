@@ -64,8 +64,19 @@ fn secret() -> HmacSecret {
 /// A broker without a user, at a port of this machine.
 pub fn broker(kind: Kind, port: u16, password: Option<&str>) -> Result<Sinks> {
     let url = format!("{}://127.0.0.1:{port}", kind.scheme()).parse()?;
-    let settings =
-        broker::Settings { url, user: password.map(|_| "desk".to_owned()), password: password.map(str::to_owned) };
+    let settings = broker::Settings {
+        url,
+        user: password.map(|_| "desk".to_owned()),
+        password: password.map(str::to_owned),
+        authority: None,
+    };
+    Ok(Sinks::webhooks(Reach::Sandbox).with_broker(kind, settings)?)
+}
+
+/// The same, encrypted, and vouched for by nobody but this certificate.
+pub fn encrypted_broker(kind: Kind, scheme: &str, port: u16, authority: Option<&str>) -> Result<Sinks> {
+    let url = format!("{scheme}://127.0.0.1:{port}").parse()?;
+    let settings = broker::Settings { url, user: None, password: None, authority: authority.map(str::to_owned) };
     Ok(Sinks::webhooks(Reach::Sandbox).with_broker(kind, settings)?)
 }
 
