@@ -2,10 +2,9 @@
 
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use millrace_actors::operations::{NOTE_CHARS_MAX, Note};
+use millrace_actors::operations::NOTE_CHARS_MAX;
 
 use super::bare::bare;
-use crate::web::operator::note;
 use crate::web::problem::Problem;
 use crate::web::session::{Operator, form_fields};
 
