@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use millrace_model::deposit::{Command, Deposit, Rejection, evolve};
 use millrace_model::event::{Event, Recorded, Unreadable};
 use millrace_model::ids::{Category, CommandId, DepositId, Hash32, Outpoint, Position, StreamName, Version};
+use millrace_model::operator::By;
 
 use crate::event_store::{Append, AppendError, Committed, Expected, Progress, ReadError, Reader, Store, Write};
 use crate::past::Past;
@@ -148,6 +149,18 @@ impl Deposits {
         self.execute_with(id, command, Vec::new()).await
     }
 
+    /// The same for an operator, who is kept with the command. When he saw the deposit at a version and it is at another one,
+    /// however it came there, nothing is done.
+    pub async fn execute_by(
+        &self,
+        id: DepositId,
+        command: &Command,
+        (by, seen): (&By, Option<Version>),
+    ) -> Result<Arc<Tracked>, ExecuteError> {
+        let body = by.sign(command.name(), body_of(command));
+        self.execute_as(id, command, (body, seen), Vec::new()).await
+    }
+
     /// The same, with events of other streams in the same append.
     pub async fn execute_with(
         &self,
@@ -155,18 +168,7 @@ impl Deposits {
         command: &Command,
         besides: Vec<Write>,
     ) -> Result<Arc<Tracked>, ExecuteError> {
-        self.carry_out(id, command, besides, None).await
-    }
-
-    /// The same as [`Self::execute`] for somebody who saw the deposit at this version: when it is at another one, however it
-    /// came there, nothing is done.
-    pub async fn execute_seen(
-        &self,
-        id: DepositId,
-        command: &Command,
-        seen: Version,
-    ) -> Result<Arc<Tracked>, ExecuteError> {
-        self.carry_out(id, command, Vec::new(), Some(seen)).await
+        self.execute_as(id, command, (body_of(command), None), besides).await
     }
 
     /// The deposit, if it is still as somebody saw it.
@@ -180,14 +182,13 @@ impl Deposits {
         }
     }
 
-    async fn carry_out(
+    async fn execute_as(
         &self,
         id: DepositId,
         command: &Command,
+        (body, seen): (String, Option<Version>),
         besides: Vec<Write>,
-        seen: Option<Version>,
     ) -> Result<Arc<Tracked>, ExecuteError> {
-        let body = serde_json::to_string(command).expect("commands have text keys");
         let mut conflicts = 0;
         loop {
             let tracked = self.known_at(id, seen)?;
@@ -261,6 +262,10 @@ impl Deposits {
         }
         image
     }
+}
+
+fn body_of(command: &Command) -> String {
+    serde_json::to_string(command).expect("commands have text keys")
 }
 
 impl Image {

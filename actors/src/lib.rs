@@ -4,6 +4,7 @@
 
 pub mod alerts;
 pub mod auditor;
+pub mod background;
 pub mod binder;
 pub mod bitcoin_node;
 pub mod brakes;

@@ -138,6 +138,30 @@ impl State {
     }
 }
 
+/// What an amount would buy by the book as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MarketQuote {
+    /// How much.
+    pub bought: Amount<Sky>,
+    /// What of the amount it would cost.
+    pub spent: Amount<Btc>,
+    /// All that is on offer.
+    pub on_offer: Amount<Sky>,
+    /// When the book was read.
+    pub at: DateTime<Utc>,
+}
+
+/// Why there is no quote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoQuote {
+    /// The book is stale, empty, crossed or not there.
+    Untrusted,
+    /// The book ends before the amount does.
+    BeyondBook,
+    /// The amount buys nothing.
+    Nothing,
+}
+
 /// Something read from the exchange.
 #[derive(Debug, Clone, Copy)]
 struct Seen<T> {
@@ -179,12 +203,21 @@ impl Market {
         self.trusted()?.value.cheapest_ask().map(|level| level.price)
     }
 
-    /// What `amount` would buy if the book stood still, fees not counted, and when it was read; `None` when the book
-    /// cannot be trusted, ends before the amount does, or the amount buys nothing.
-    pub fn quote(&self, amount: Amount<Btc>) -> Option<(Amount<Sky>, DateTime<Utc>)> {
-        let seen = self.trusted()?;
-        let quote = seen.value.walk(amount, self.shared.settings.rules.volume_decimals)?;
-        (!quote.ran_out).then_some((quote.bought, seen.at))
+    /// What `amount` would buy if the book stood still, fees not counted.
+    pub fn quote(&self, amount: Amount<Btc>) -> Result<MarketQuote, NoQuote> {
+        let seen = self.trusted().ok_or(NoQuote::Untrusted)?;
+        let walked = seen.value.walk(amount, self.shared.settings.rules.volume_decimals).ok_or(NoQuote::Nothing)?;
+        if walked.ran_out {
+            return Err(NoQuote::BeyondBook);
+        }
+        let on_offer = Amount::checked_sum(seen.value.asks().iter().map(|level| level.volume)).unwrap_or(Amount::MAX);
+        Ok(MarketQuote { bought: walked.bought, spent: walked.spent, on_offer, at: seen.at })
+    }
+
+    /// The smallest amount that would buy at least `wanted` if the book stood still.
+    pub fn cost_of(&self, wanted: Amount<Sky>) -> Result<Amount<Btc>, NoQuote> {
+        let seen = self.trusted().ok_or(NoQuote::Untrusted)?;
+        seen.value.cost_of(wanted, self.shared.settings.rules.volume_decimals).ok_or(NoQuote::BeyondBook)
     }
 
     /// What the account has, as last read; `None` before the first time.

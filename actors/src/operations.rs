@@ -3,7 +3,7 @@
 //! A service on the actor runtime behind a [`Door`], so that HTTP threads can use it. It is the writer of the
 //! desk's own stream (only the head file tells it besides that the log was restored), and keeps what that stream says of the switches at hand for the parts that obey them.
 //!
-//! Not responsible for who may ask: the face in front of it checks the operator's token.
+//! Not responsible for who may ask: the faces in front of it check the operator's token or session, and say by whom each request is.
 
 mod desk;
 mod note;
@@ -18,6 +18,7 @@ use millrace_model::alert::Alert;
 use millrace_model::deposit::{Command, Rejection, Request as Wish};
 use millrace_model::desk::{Coins, Desk, HaltCause, Place, Setting, Switch, TransferKind};
 use millrace_model::ids::{DepositId, Hash32, Position, Version};
+use millrace_model::operator::{By, OperatorActed};
 use millrace_model::spend::Spend;
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
@@ -98,16 +99,25 @@ pub struct Operations {
     keys: CustomerKeys,
 }
 
+/// Who asks for something to be done to a deposit.
+#[derive(Debug)]
+struct Asked {
+    by: By,
+    /// Where he saw its stream end, if he looked.
+    seen: Option<Version>,
+}
+
 #[derive(Debug)]
 enum Request {
-    Deposit { id: DepositId, command: Command, seen: Option<Version>, reply: oneshot::Sender<Operated> },
-    Switch { switch: Switch, setting: Setting, note: Note, reply: oneshot::Sender<Declared> },
-    Halt { cause: HaltCause, reply: oneshot::Sender<Declared> },
-    Resume { note: Note, reply: oneshot::Sender<Declared> },
-    Transfer { transfer: Transfer, note: Note, key: Option<String>, reply: oneshot::Sender<Declared> },
+    Deposit { id: DepositId, command: Command, asked: Asked, reply: oneshot::Sender<Operated> },
+    Switch { switch: Switch, setting: Setting, note: Note, by: By, reply: oneshot::Sender<Declared> },
+    Halt { cause: HaltCause, by: Option<By>, reply: oneshot::Sender<Declared> },
+    Resume { note: Note, by: By, reply: oneshot::Sender<Declared> },
+    Transfer { transfer: Transfer, note: Note, key: Option<String>, by: Option<By>, reply: oneshot::Sender<Declared> },
     SweepSeen { spend: Spend, reply: oneshot::Sender<Declared> },
     SpendsMatched { block_seq: u64, reply: oneshot::Sender<Declared> },
     Alert { alert: Alert, reply: oneshot::Sender<Declared> },
+    Acted { acted: OperatorActed, reply: oneshot::Sender<Declared> },
 }
 
 /// Adds the service to the tree. What operators say of a deposit is sealed with these keys.
@@ -128,50 +138,56 @@ pub fn start(tree: &Tree, deposits: Deposits, keys: CustomerKeys) -> Result<Oper
 
 impl Operations {
     /// Stops a deposit that is to be decided, bought or sent.
-    pub async fn hold(&self, id: DepositId, note: Note) -> Operated {
-        self.deposit(id, Wish::Hold, note, None).await
+    pub async fn hold(&self, id: DepositId, note: Note, by: By) -> Operated {
+        self.deposit(id, Wish::Hold, note, Asked { by, seen: None }).await
     }
 
     /// Lets a held deposit go on where it was stopped. Where the desk's own limits stopped it, they are waived for it;
     /// anything else may stop it again.
-    pub async fn release(&self, id: DepositId, note: Note) -> Operated {
-        self.deposit(id, Wish::Release, note, None).await
+    pub async fn release(&self, id: DepositId, note: Note, by: By) -> Operated {
+        self.deposit(id, Wish::Release, note, Asked { by, seen: None }).await
     }
 
     /// Declares that a held or quarantined deposit is to be paid back.
-    pub async fn mark_refund_due(&self, id: DepositId, note: Note) -> Operated {
-        self.deposit(id, Wish::RefundDue, note, None).await
+    pub async fn mark_refund_due(&self, id: DepositId, note: Note, by: By) -> Operated {
+        self.deposit(id, Wish::RefundDue, note, Asked { by, seen: None }).await
     }
 
     /// Declares that a deposit was paid back by this Bitcoin transaction.
-    pub async fn mark_refunded(&self, id: DepositId, txid: Hash32, note: Note) -> Operated {
-        self.deposit(id, Wish::Refunded { txid }, note, None).await
+    pub async fn mark_refunded(&self, id: DepositId, txid: Hash32, note: Note, by: By) -> Operated {
+        self.deposit(id, Wish::Refunded { txid }, note, Asked { by, seen: None }).await
     }
 
     /// One of these, asked for by somebody who saw the deposit at this version; nothing is done when it has moved on.
-    pub async fn on_seen(&self, (id, seen): (DepositId, Version), wish: Wish, note: Note) -> Operated {
-        self.deposit(id, wish, note, Some(seen)).await
+    pub async fn on_seen(&self, (id, seen): (DepositId, Version), wish: Wish, note: Note, by: By) -> Operated {
+        self.deposit(id, wish, note, Asked { by, seen: Some(seen) }).await
     }
 
     /// Turns a switch; nothing is stored when it stands there already.
-    pub async fn set_switch(&self, switch: Switch, setting: Setting, note: Note) -> Declared {
-        self.call(|reply| Request::Switch { switch, setting, note, reply }).await
+    pub async fn set_switch(&self, switch: Switch, setting: Setting, note: Note, by: By) -> Declared {
+        self.call(|reply| Request::Switch { switch, setting, note, by, reply }).await
     }
 
     /// Halts the desk: no order and no payout goes out until it is resumed. Nothing is stored when it is halted already.
     pub async fn halt(&self, cause: HaltCause) -> Declared {
-        self.call(|reply| Request::Halt { cause, reply }).await
+        self.call(|reply| Request::Halt { cause, by: None, reply }).await
+    }
+
+    /// The same for an operator.
+    pub async fn halt_by(&self, note: Note, by: By) -> Declared {
+        let cause = HaltCause::Operator { note: note.as_str().to_owned() };
+        self.call(|reply| Request::Halt { cause, by: Some(by), reply }).await
     }
 
     /// Lets orders and payouts go out again, for the reason given; nothing is stored when the desk is not halted.
-    pub async fn resume(&self, note: Note) -> Declared {
-        self.call(|reply| Request::Resume { note, reply }).await
+    pub async fn resume(&self, note: Note, by: By) -> Declared {
+        self.call(|reply| Request::Resume { note, by, reply }).await
     }
 
     /// Declares a transfer. The same transfer declared again with the same key is the same one; without a key it is
-    /// another.
-    pub async fn declare(&self, transfer: Transfer, note: Note, key: Option<String>) -> Declared {
-        self.call(|reply| Request::Transfer { transfer, note, key, reply }).await
+    /// another. Nobody's is what the desk found when it began.
+    pub async fn declare(&self, transfer: Transfer, note: Note, key: Option<String>, by: Option<By>) -> Declared {
+        self.call(|reply| Request::Transfer { transfer, note, key, by, reply }).await
     }
 
     /// Stores that a spend of the hot wallet was taken for a declared sweep; nothing when it is known, or none covers it.
@@ -190,6 +206,11 @@ impl Operations {
         self.call(|reply| Request::Alert { alert, reply }).await
     }
 
+    /// Stores that somebody does what is no other event.
+    pub async fn acted(&self, acted: OperatorActed) -> Declared {
+        self.call(|reply| Request::Acted { acted, reply }).await
+    }
+
     /// Where the switches stand. Until the log was read everything is off, so that nobody acts before he knows; the
     /// first change, which may leave them as they are, says that it was read.
     pub fn switches(&self) -> watch::Receiver<Desk> {
@@ -201,9 +222,9 @@ impl Operations {
         &self.keys
     }
 
-    async fn deposit(&self, id: DepositId, wish: Wish, note: Note, seen: Option<Version>) -> Operated {
+    async fn deposit(&self, id: DepositId, wish: Wish, note: Note, asked: Asked) -> Operated {
         let command = wish.command(note.as_str());
-        self.call(|reply| Request::Deposit { id, command, seen, reply }).await
+        self.call(|reply| Request::Deposit { id, command, asked, reply }).await
     }
 
     async fn call<T>(
@@ -260,29 +281,30 @@ impl xtra::Actor for Actor {
 /// A caller who has given up is not served: he was told that the outcome is unknown, and nothing is what it became.
 async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, request: Request) {
     match request {
-        Request::Deposit { id, command, seen, reply } if !reply.is_closed() => {
+        Request::Deposit { id, command, asked, reply } if !reply.is_closed() => {
             let name = command.name();
-            let done = execute(deposits, keys, (id, seen), command).await;
-            told(name, Some(id), None, done.as_ref().err());
+            let done = execute(deposits, keys, id, command, &asked).await;
+            told(name, Some(id), (None, Some(&asked.by)), done.as_ref().err());
             let _ = reply.send(done);
         }
-        Request::Switch { switch, setting, note, reply } if !reply.is_closed() => {
-            let done = desk.set_switch(switch, setting, &note).await;
-            told(&format!("switch {switch:?} {setting:?}"), None, Some(&note), done.as_ref().err());
+        Request::Switch { switch, setting, note, by, reply } if !reply.is_closed() => {
+            let done = desk.set_switch(switch, setting, &note, &by).await;
+            told(&format!("switch {switch:?} {setting:?}"), None, (Some(&note), Some(&by)), done.as_ref().err());
             let _ = reply.send(done);
         }
-        Request::Halt { cause, reply } if !reply.is_closed() => {
-            tracing::error!(%cause, "the desk is to be halted");
-            let _ = reply.send(desk.halt(cause).await);
+        Request::Halt { cause, by, reply } if !reply.is_closed() => {
+            let asked_by = by.as_ref().map(tracing::field::display);
+            tracing::error!(%cause, by = asked_by, "the desk is to be halted");
+            let _ = reply.send(desk.halt(cause, by.as_ref()).await);
         }
-        Request::Resume { note, reply } if !reply.is_closed() => {
-            let done = desk.resume(&note).await;
-            told("resume", None, Some(&note), done.as_ref().err());
+        Request::Resume { note, by, reply } if !reply.is_closed() => {
+            let done = desk.resume(&note, &by).await;
+            told("resume", None, (Some(&note), Some(&by)), done.as_ref().err());
             let _ = reply.send(done);
         }
-        Request::Transfer { transfer, note, key, reply } if !reply.is_closed() => {
-            let done = desk.declare(transfer, &note, key.as_deref()).await;
-            told(&format!("transfer {transfer:?}"), None, Some(&note), done.as_ref().err());
+        Request::Transfer { transfer, note, key, by, reply } if !reply.is_closed() => {
+            let done = desk.declare(transfer, (&note, by.as_ref()), key.as_deref()).await;
+            told(&format!("transfer {transfer:?}"), None, (Some(&note), by.as_ref()), done.as_ref().err());
             let _ = reply.send(done);
         }
         Request::SweepSeen { spend, reply } if !reply.is_closed() => {
@@ -299,6 +321,9 @@ async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, 
             }
             let _ = reply.send(done);
         }
+        Request::Acted { acted, reply } if !reply.is_closed() => {
+            let _ = reply.send(desk.acted(acted).await);
+        }
         Request::Deposit { .. }
         | Request::Switch { .. }
         | Request::Halt { .. }
@@ -306,31 +331,30 @@ async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, 
         | Request::Transfer { .. }
         | Request::SweepSeen { .. }
         | Request::SpendsMatched { .. }
-        | Request::Alert { .. } => {}
+        | Request::Alert { .. }
+        | Request::Acted { .. } => {}
     }
 }
 
-async fn execute(
-    deposits: &Deposits,
-    keys: &CustomerKeys,
-    (id, seen): (DepositId, Option<Version>),
-    command: Command,
-) -> Operated {
+async fn execute(deposits: &Deposits, keys: &CustomerKeys, id: DepositId, command: Command, asked: &Asked) -> Operated {
     // Whoever saw it as it was is told so, before the rules speak of how it is.
-    deposits.known_at(id, seen)?;
+    deposits.known_at(id, asked.seen)?;
     let command = sealing::sealed(deposits, keys, id, command).await?;
-    Ok(match seen {
-        Some(seen) => deposits.execute_seen(id, &command, seen).await?,
-        None => deposits.execute(id, &command).await?,
-    })
+    Ok(deposits.execute_by(id, &command, (&asked.by, asked.seen)).await?)
 }
 
 /// What is said of a customer's deposit is not said again in lines that nobody can take back.
-fn told(operation: &str, deposit: Option<DepositId>, note: Option<&Note>, error: Option<&OperateError>) {
+fn told(
+    operation: &str,
+    deposit: Option<DepositId>,
+    (note, by): (Option<&Note>, Option<&By>),
+    error: Option<&OperateError>,
+) {
     let (deposit, note) = (deposit.map(tracing::field::display), note.map(Note::as_str));
+    let by = by.map(tracing::field::display);
     match error {
-        None => tracing::info!(operation, deposit, note, "an operator's request was carried out"),
-        Some(error) => tracing::warn!(operation, deposit, note, %error, "an operator's request was not"),
+        None => tracing::info!(operation, deposit, note, by, "an operator's request was carried out"),
+        Some(error) => tracing::warn!(operation, deposit, note, by, %error, "an operator's request was not"),
     }
 }
 

@@ -27,6 +27,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{Hash32, Position, SubscriptionId, Version};
+use millrace_model::operator::By;
 use millrace_model::subscription::Address;
 use millrace_model::subscription::{
     Change, Command, Kept, Ownership, Proof, Rejection, Subscribe, Subscription, Terms,
@@ -197,12 +198,12 @@ pub struct Subscriptions {
 
 #[derive(Debug)]
 enum Request {
-    Subscribe { wanted: Box<Wanted>, reply: oneshot::Sender<Done> },
+    Subscribe { wanted: Box<Wanted>, by: By, reply: oneshot::Sender<Done> },
     SubscribeCustomer { customer: Hash32, url: String, reply: oneshot::Sender<Done> },
     Register { customer: Hash32, address: String, reply: oneshot::Sender<Done> },
     Answer { id: SubscriptionId, purpose: Purpose, code: String, reply: oneshot::Sender<Done> },
-    Patch { id: SubscriptionId, patch: Box<Patch>, reply: oneshot::Sender<Done> },
-    Do { id: SubscriptionId, command: Command, reply: oneshot::Sender<Done> },
+    Patch { id: SubscriptionId, patch: Box<Patch>, by: By, reply: oneshot::Sender<Done> },
+    Do { id: SubscriptionId, command: Command, by: Option<By>, reply: oneshot::Sender<Done> },
     SweepKeys { reply: oneshot::Sender<Result<usize, SubscribeError>> },
     EndUnserved { kept: Kept, reply: oneshot::Sender<Result<usize, SubscribeError>> },
 }
@@ -252,9 +253,9 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
 }
 
 impl Subscriptions {
-    /// Begins one.
-    pub async fn subscribe(&self, wanted: Wanted) -> Done {
-        self.call(|reply| Request::Subscribe { wanted: Box::new(wanted), reply }).await
+    /// Begins one for an operator.
+    pub async fn subscribe(&self, wanted: Wanted, by: By) -> Done {
+        self.call(|reply| Request::Subscribe { wanted: Box::new(wanted), by, reply }).await
     }
 
     /// Begins one of ton.events' kind for a customer, of his own deposits alone, to a receiver that has to prove itself. Asked
@@ -263,14 +264,19 @@ impl Subscriptions {
         self.call(|reply| Request::SubscribeCustomer { customer, url, reply }).await
     }
 
-    /// Changes one.
-    pub async fn patch(&self, id: SubscriptionId, patch: Patch) -> Done {
-        self.call(|reply| Request::Patch { id, patch: Box::new(patch), reply }).await
+    /// Changes one for an operator.
+    pub async fn patch(&self, id: SubscriptionId, patch: Patch, by: By) -> Done {
+        self.call(|reply| Request::Patch { id, patch: Box::new(patch), by, reply }).await
     }
 
     /// Carries out a command on one.
     pub async fn execute(&self, id: SubscriptionId, command: Command) -> Done {
-        self.call(|reply| Request::Do { id, command, reply }).await
+        self.call(|reply| Request::Do { id, command, by: None, reply }).await
+    }
+
+    /// The same for an operator.
+    pub async fn execute_by(&self, id: SubscriptionId, command: Command, by: By) -> Done {
+        self.call(|reply| Request::Do { id, command, by: Some(by), reply }).await
     }
 
     /// Ends some that nothing could be sent to for too long; says how many.
@@ -363,14 +369,14 @@ impl Service {
     /// A caller who has given up is not served: nothing is what it became.
     async fn carry_out(&self, request: Request) {
         match request {
-            Request::Subscribe { wanted, reply } => answer(reply, self.subscribe(*wanted)).await,
+            Request::Subscribe { wanted, by, reply } => answer(reply, self.subscribe(*wanted, &by)).await,
             Request::SubscribeCustomer { customer, url, reply } => {
                 answer(reply, self.subscribe_customer(customer, url)).await;
             }
             Request::Register { customer, address, reply } => answer(reply, self.register(customer, address)).await,
             Request::Answer { id, purpose, code, reply } => answer(reply, self.answer(id, purpose, &code)).await,
-            Request::Patch { id, patch, reply } => answer(reply, self.patch(id, *patch)).await,
-            Request::Do { id, command, reply } => answer(reply, self.execute(id, command)).await,
+            Request::Patch { id, patch, by, reply } => answer(reply, self.patch(id, *patch, &by)).await,
+            Request::Do { id, command, by, reply } => answer(reply, self.execute_by(id, command, by.as_ref())).await,
             Request::SweepKeys { reply } => answer(reply, self.sweep_keys()).await,
             Request::EndUnserved { kept, reply } => answer(reply, self.end_unserved(kept)).await,
         }
@@ -378,7 +384,11 @@ impl Service {
 
     /// What is over is forgotten: nobody can read any more where it led.
     async fn execute(&self, id: SubscriptionId, command: Command) -> Done {
-        let known = self.book.execute(id, command).await?;
+        self.execute_by(id, command, None).await
+    }
+
+    async fn execute_by(&self, id: SubscriptionId, command: Command, by: Option<&By>) -> Done {
+        let known = self.book.execute(id, command, by).await?;
         if known.subscription.ended.is_some() {
             // It is over either way; whoever ends it again has its key destroyed.
             if let Err(error) = endpoint::forget(&self.keys, id, self.clock.now()).await {
@@ -388,20 +398,20 @@ impl Service {
         Ok(known)
     }
 
-    async fn subscribe(&self, wanted: Wanted) -> Done {
+    async fn subscribe(&self, wanted: Wanted, by: &By) -> Done {
         self.destination(&wanted.endpoint.url, wanted.ownership)?;
         self.find_place(wanted.terms.customer).await?;
-        self.begin(wanted).await
+        self.begin(wanted, Some(by)).await
     }
 
-    async fn begin(&self, wanted: Wanted) -> Done {
+    async fn begin(&self, wanted: Wanted, by: Option<&By>) -> Done {
         let id = self.ids.subscription_id();
         let Wanted { endpoint, terms, ownership } = wanted;
         let asked = |sealed| Command::Subscribe(Box::new(Subscribe { id, sealed, terms, ownership }));
         let unsealed = asked.clone()(String::new());
         Subscription::decide(None, &unsealed)?;
         let sealed = endpoint.seal(&self.keys, id).await?;
-        self.book.execute(id, asked(sealed)).await
+        self.book.execute(id, asked(sealed), by).await
     }
 
     /// Who was not vouched for is told by a webhook, which proves that it holds the secret.
@@ -427,7 +437,7 @@ impl Service {
         Ok(())
     }
 
-    async fn patch(&self, id: SubscriptionId, patch: Patch) -> Done {
+    async fn patch(&self, id: SubscriptionId, patch: Patch, by: &By) -> Done {
         let known = self.book.known(id).await?;
         let mut endpoint = known.endpoint.clone()?;
         let address = match patch.url {
@@ -455,7 +465,7 @@ impl Service {
             true => known.subscription.sealed.clone(),
             false => endpoint.seal(&self.keys, id).await?,
         };
-        self.book.execute(id, change(sealed)).await
+        self.book.execute(id, change(sealed), Some(by)).await
     }
 }
 

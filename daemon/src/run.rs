@@ -10,6 +10,7 @@ mod people;
 mod stand_ins;
 mod tree;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +20,7 @@ use tokio::runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::bounded_file::read_text;
 use crate::config::{Config, Loaded};
 use crate::front::handover::Front;
 use crate::listeners::{Listeners, Routers};
@@ -39,6 +41,8 @@ pub(crate) use tree::{LOG_FILE, VIEWS_FILE, sinks};
 const STOP_WITHIN: Duration = Duration::from_secs(4);
 /// Where hot backups are kept, in the data folder.
 const BACKUPS: &str = "backups";
+/// A password made by the desk, with room for a line's end.
+const PASSWORD_BYTES_MAX: u64 = 64;
 /// Threads that serve HTTP.
 const HTTP_THREADS: usize = 2;
 
@@ -46,7 +50,7 @@ const HTTP_THREADS: usize = 2;
 pub fn core(loaded: Loaded) -> anyhow::Result<()> {
     let started = Instant::now();
     let (front, sockets) = Front::take()?;
-    let config = Arc::new(loaded.config);
+    let (config, settings) = (Arc::new(loaded.config), loaded.entries);
     let data_dir = &config.desk.data_dir;
     let _lock = lock::core(data_dir)?;
     let listeners = Listeners::given(&config, sockets)?;
@@ -59,12 +63,13 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let http = runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build()?;
     let actors = tree::start(&config, stop.clone(), http.handle().clone())?;
-    let gate = Gate::open(data_dir, Arc::clone(&actors.core.clock), Transport::Plain);
+    let operations = actors.core.operations.clone();
+    let gate = Gate::open(data_dir, Arc::clone(&actors.core.clock), Transport::Plain, Some(operations));
     announce(&config, &listeners, &gate);
     let served = http.block_on(async {
         let (public, face) = watch::channel(None);
         let early = Early { health: actors.core.health.clone(), method: config.desk.method, started };
-        let desk = Arc::new(operator_state(&config, &actors));
+        let desk = Arc::new(operator_state(&config, &actors).configured(settings));
         let pages = console::routes(Arc::clone(&desk), Arc::clone(&gate)).merge(session::routes(gate));
         let operator = operator::routes(desk, token).merge(pages);
         let routers = Routers { public: late(face, public::early(early)), operator: with_refusals(operator) };
@@ -88,7 +93,8 @@ fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
     let world = if config.sandbox.enabled { World::Sandbox } else { World::Real };
     let reconciliation = reconciliation.subscribe();
     let parts = Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation };
-    OperatorState::new(parts, log, backups).within(world).relaying(relay)
+    let (views, head_file) = (data_dir.join(VIEWS_FILE), config.desk.head_file.clone());
+    OperatorState::new(parts, log, backups).within(world).relaying(relay).proving(views, head_file)
 }
 
 /// Puts the customers' face up as soon as there is somebody behind it.
@@ -123,8 +129,18 @@ fn announce(config: &Config, listeners: &Listeners, gate: &Gate) {
         "Millrace is up, with {world}"
     );
     if let Some(password) = gate.first_password_file() {
+        if config.sandbox.enabled {
+            print_password(&password);
+        }
         let console = format_args!("http://{}/console", listeners.operator.address);
         tracing::info!(%console, name = "operator", password = %password.display(), "log in with the password of this file");
+    }
+}
+
+/// In the sandbox there is nothing to protect, and somebody who is in a hurry to see the console.
+fn print_password(file: &Path) {
+    if let Ok(password) = read_text(file, PASSWORD_BYTES_MAX) {
+        tracing::info!(name = "operator", password = password.trim(), "the sandbox's console can be entered with");
     }
 }
 

@@ -125,7 +125,8 @@ impl Alert {
             | Event::Halted(_)
             | Event::Resumed(_)
             | Event::SweepSeen(_)
-            | Event::SpendsMatched(_) => None,
+            | Event::SpendsMatched(_)
+            | Event::OperatorActed(_) => None,
         }
     }
 

@@ -10,6 +10,7 @@ use crate::damage::Damage;
 use crate::head::{Departure, Head, Restored};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
+use crate::operator::OperatorActed;
 use crate::spend::{Spend, Spends};
 use crate::stray::StrayOrder;
 
@@ -36,6 +37,8 @@ crate::event::events! {
         BalanceLow = 1,
         /// It holds enough again.
         BalanceRestored = 1,
+        /// Somebody did what is no other event, or is about to: who, what and why.
+        OperatorActed = 1,
     }
 }
 
@@ -417,6 +420,7 @@ impl Desk {
             Event::PartUp(up) => self.alerts.part_up(up),
             Event::BalanceLow(low) => self.alerts.balance_low(low),
             Event::BalanceRestored(restored) => self.alerts.balance_restored(restored),
+            Event::OperatorActed(_) => {}
         }
         self
     }

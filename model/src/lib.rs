@@ -20,6 +20,7 @@ pub mod ledger;
 pub mod money;
 pub mod notification;
 pub mod observation;
+pub mod operator;
 pub mod outflow;
 pub mod overview;
 pub mod purchase;

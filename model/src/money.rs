@@ -121,6 +121,15 @@ impl<C: Coin> Amount<C> {
         Self(self.0 - self.0 % step, PhantomData)
     }
 
+    /// The amount raised to `decimals` decimals; `None` above [`Amount::MAX`].
+    pub fn ceil_to(self, decimals: u32) -> Option<Self> {
+        let floor = self.floor_to(decimals);
+        if floor == self {
+            return Some(self);
+        }
+        floor.checked_add(Self::from_units(10u64.pow(C::SCALE.saturating_sub(decimals)))?)
+    }
+
     /// The sum of many; `None` above [`Amount::MAX`].
     pub fn checked_sum(amounts: impl IntoIterator<Item = Self>) -> Option<Self> {
         amounts.into_iter().try_fold(Self::ZERO, Self::checked_add)
@@ -228,6 +237,16 @@ impl Rate {
         let sky = deposit.to_decimal().checked_mul(self.0).ok_or(MoneyError::TooLarge)?;
         Ok(Amount::floor_decimal(sky)?.floor_to(decimals))
     }
+
+    /// The smallest deposit that buys at least so much.
+    pub fn btc_for(self, sky: Amount<Sky>) -> Result<Amount<Btc>, MoneyError> {
+        let btc = sky.to_decimal().checked_div(self.0).ok_or(MoneyError::TooLarge)?;
+        let floor: Amount<Btc> = Amount::floor_decimal(btc)?;
+        if self.sky_for(floor, 6)? >= sky {
+            return Ok(floor);
+        }
+        floor.checked_add(Amount(1, PhantomData)).ok_or(MoneyError::TooLarge)
+    }
 }
 
 impl FromStr for Rate {
@@ -275,6 +294,24 @@ mod tests {
 
     fn btc(units: u64) -> Amount<Btc> {
         Amount::from_units(units).unwrap()
+    }
+
+    #[test]
+    fn a_deposit_for_a_payout_is_the_smallest_that_buys_it() {
+        for (droplets, rate, satoshi) in [
+            (50_000_000, "500", 10_000_000),
+            (1, "500", 1),
+            (1_000_000, "3", 33_333_334),
+            (58_436_000_000, "2/3", 8_765_400_087_655),
+        ] {
+            let (rate, wanted): (Rate, _) = (rate.parse().unwrap(), Amount::from_units(droplets).unwrap());
+            let deposit = rate.btc_for(wanted).unwrap();
+            assert_eq!(deposit, btc(satoshi), "{wanted} at {rate}");
+            assert!(rate.sky_for(deposit, 6).unwrap() >= wanted);
+            assert!(rate.sky_for(btc(satoshi - 1), 6).unwrap() < wanted);
+        }
+        assert_eq!(btc(123).ceil_to(6), Some(btc(200)));
+        assert_eq!((btc(200).ceil_to(6), Amount::<Btc>::MAX.ceil_to(0)), (Some(btc(200)), None));
     }
 
     /// P8: a sale is rounded down.

@@ -270,6 +270,7 @@ fn of_desk(event: &desk::Event) -> Option<(NotificationType, Resource)> {
         | desk::Event::TransferDeclared(_)
         | desk::Event::SweepSeen(_)
         | desk::Event::SpendsMatched(_)
+        | desk::Event::OperatorActed(_)
         | desk::Event::PartDown(_)
         | desk::Event::PartUp(_)
         | desk::Event::BalanceLow(_)

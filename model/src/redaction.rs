@@ -36,20 +36,20 @@ pub struct Unclassified {
 /// Replaces what is personal in the fields of an event of this kind.
 pub fn event(kind: &str, fields: &mut Value, pseudonyms: &Pseudonyms) -> Result<(), Unclassified> {
     let table = table::of(table::EVENTS, kind).ok_or_else(|| unclassified(kind, ""))?;
-    redact(table, fields, pseudonyms)
+    redact(&[table], fields, pseudonyms)
 }
 
 /// Replaces what is personal in the body of a command of this name.
 pub fn command(name: &str, body: &mut Value, pseudonyms: &Pseudonyms) -> Result<(), Unclassified> {
-    let table = table::of(table::COMMANDS, name).ok_or_else(|| unclassified(name, ""))?;
+    let tables = [table::of(table::COMMANDS, name).ok_or_else(|| unclassified(name, ""))?, &table::ANY_COMMAND];
     match body {
         // A deposit's command stands in its own name, and one that says nothing more is its name.
         Value::Object(inside) if inside.len() == 1 && inside.contains_key(name) => match inside.get_mut(name) {
-            Some(fields) => redact(table, fields, pseudonyms),
+            Some(fields) => redact(&tables, fields, pseudonyms),
             None => Ok(()),
         },
         Value::String(alone) if alone == name => Ok(()),
-        body => redact(table, body, pseudonyms),
+        body => redact(&tables, body, pseudonyms),
     }
 }
 
@@ -76,10 +76,11 @@ pub fn knows_every_kind() -> bool {
     Event::kinds().all(|(kind, _)| table::of(table::EVENTS, kind).is_some())
 }
 
-fn redact(table: &table::Fields, value: &mut Value, pseudonyms: &Pseudonyms) -> Result<(), Unclassified> {
+/// The first table is that of the kind or the name.
+fn redact(tables: &[&table::Fields], value: &mut Value, pseudonyms: &Pseudonyms) -> Result<(), Unclassified> {
     each_leaf(value, &mut String::new(), &mut |path, leaf| {
-        let unknown = || unclassified(table.of, path);
-        match (table.says(path).ok_or_else(unknown)?, leaf) {
+        let unknown = || unclassified(tables[0].of, path);
+        match (tables.iter().find_map(|table| table.says(path)).ok_or_else(unknown)?, leaf) {
             (table::Said::Plain, _) => {}
             (table::Said::Personal(shape), Value::String(text)) => *text = pseudonyms.of(shape, text),
             // A number or a yes has no shape that it could keep.

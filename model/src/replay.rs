@@ -12,6 +12,7 @@ use crate::deposit::{self, Deposit, HoldReason, evolve};
 use crate::desk::{self, Desk, HaltCause};
 use crate::event::Event;
 use crate::ids::Category;
+use crate::operator::{Action, By};
 use crate::subscription::{self, Subscription};
 use crate::wallet::Wallet;
 
@@ -108,7 +109,7 @@ fn value(state: &impl Serialize) -> Value {
     serde_json::to_value(state).expect("states have text keys")
 }
 
-/// On whose behalf something was asked for. The log knows no operator by name; his note is in the event.
+/// On whose behalf something was asked for. Which operator, the command says ([`By::of`]); his note is in the event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Asker {
@@ -130,6 +131,11 @@ impl Asker {
         }
     }
 
+    /// The same, by name where the command says by whom it was given.
+    pub fn words(self, by: Option<&By>) -> String {
+        by.map_or_else(|| self.as_str().to_owned(), By::to_string)
+    }
+
     /// Who asked for an event that this command led to.
     pub fn of(command: Option<&str>, event: &Event) -> Self {
         match (command.unwrap_or_default(), event) {
@@ -137,6 +143,7 @@ impl Asker {
             ("Release" | "MarkRefundDue" | "MarkRefunded" | "SetSwitch" | "DeclareTransfer" | "Resume", _) => {
                 Self::Operator
             }
+            (_, Event::Desk(desk::Event::OperatorActed(acted))) if acted.action != Action::LockOut => Self::Operator,
             (_, Event::Deposit(deposit::Event::Held(held))) if matches!(held.reason, HoldReason::Operator { .. }) => {
                 Self::Operator
             }

@@ -150,6 +150,21 @@ impl Book {
         None
     }
 
+    /// What has to be deposited so that [`Self::walk`] buys at least `volume`, in steps of `volume_decimals` decimals; `None`
+    /// when the asks do not hold as much, or it costs more than [`Amount::MAX`].
+    pub fn cost_of(&self, volume: Amount<Sky>, volume_decimals: u32) -> Option<Amount<Btc>> {
+        let (mut left, mut cost) = (volume, Amount::ZERO);
+        for level in &self.asks {
+            let taken = left.ceil_to(volume_decimals)?.min(level.volume);
+            cost = level.price.cost_rounded_up(taken)?.checked_add(cost)?;
+            left = left.saturating_sub(taken);
+            if left.is_zero() {
+                return Some(cost);
+            }
+        }
+        None
+    }
+
     /// Walks the asks with `amount`, cheapest first. The part of the last level is cut to `volume_decimals` decimals.
     /// `None` when the amount buys nothing.
     pub fn walk(&self, amount: Amount<Btc>, volume_decimals: u32) -> Option<Quote> {
@@ -230,6 +245,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_a_volume_costs_buys_at_least_that_volume(
+            asks in prop::collection::vec((1i64..1_000_000, 0u64..10_000_000_000), 0..20),
+            volume in 1u64..50_000_000_000,
+        ) {
+            let asks: Vec<_> = (asks.into_iter())
+                .map(|(price, volume)| Level {
+                    price: Price::new(Decimal::new(price, 5)).unwrap(),
+                    volume: Amount::from_units(volume).unwrap(),
+                })
+                .collect();
+            let book = Book::new(asks, Vec::new(), 0);
+            let volume = Amount::from_units(volume).unwrap();
+            if let Some(cost) = book.cost_of(volume, 2) {
+                let quote = book.walk(cost, 2).unwrap();
+                prop_assert!(quote.bought >= volume, "{quote:?}");
+            }
+        }
+
         #[test]
         fn a_walk_never_spends_more_than_the_amount_or_takes_more_than_is_there(
             asks in prop::collection::vec((1i64..1_000_000, 0u64..10_000_000_000), 0..20),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Position, StreamName};
+use millrace_model::operator::By;
 use uuid::Uuid;
 
 use super::*;
@@ -79,7 +80,7 @@ impl Desk {
     }
 
     async fn resume(&self) {
-        self.operations.resume(Note::new("seen").unwrap()).await.unwrap();
+        self.operations.resume(Note::new("seen").unwrap(), By::Token).await.unwrap();
     }
 }
 

@@ -10,6 +10,7 @@ use chrono::{DateTime, Utc};
 use millrace_model::deposit;
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::StreamName;
+use millrace_model::operator::By;
 
 use super::file::{Found, KeyFile};
 use super::text::Sealed;
@@ -93,7 +94,11 @@ impl Reading {
         };
         let Some(note) = command.note_mut() else { return body };
         self.show(&stream.to_string(), note);
-        serde_json::to_string(&command).expect("commands have text keys")
+        let shown = serde_json::to_string(&command).expect("commands have text keys");
+        match By::of(command.name(), &body) {
+            Some(by) => by.sign(command.name(), shown),
+            None => shown,
+        }
     }
 
     /// Puts in a note's place what people are to see.

@@ -2,6 +2,7 @@
 
 use millrace_model::event::Recorded;
 use millrace_model::ids::{Position, StreamName, Version};
+use millrace_model::operator::By;
 use rusqlite::{Row, params};
 
 use super::reader::{ReadError, Reader, recorded};
@@ -14,6 +15,8 @@ pub struct Entry {
     pub recorded: Recorded,
     /// The name of the command that it came of, if the log has that command.
     pub command: Option<String>,
+    /// Which operator gave it, if it says.
+    pub by: Option<By>,
     /// The event that led to the command.
     pub cause: Option<Cause>,
 }
@@ -39,7 +42,7 @@ impl Reader {
         let connection = self.lock();
         let mut statement = connection.prepare_cached(
             "SELECT e.position, s.name, e.version, e.kind, e.schema, e.payload, e.causation, e.correlation,
-                    e.command_id, e.recorded_at, c.name, cs.name, ce.version, ce.kind
+                    e.command_id, e.recorded_at, c.name, cs.name, ce.version, ce.kind, c.body
              FROM streams s JOIN events e ON e.stream = s.id LEFT JOIN commands c ON c.id = e.command_id
                   LEFT JOIN events ce ON ce.position = e.causation LEFT JOIN streams cs ON cs.id = ce.stream
              WHERE s.name = ?1 AND e.version > ?2 ORDER BY e.version LIMIT ?3",
@@ -61,7 +64,10 @@ impl Reader {
 fn entry(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Entry, ReadError> {
     let recorded = recorded(row, shelf)?;
     let cause = recorded.causation.map(|position| Ok::<_, ReadError>(Cause { position, event: caused_by(row)? }));
-    Ok(Entry { command: row.get(10)?, cause: cause.transpose()?, recorded })
+    let command: Option<String> = row.get(10)?;
+    let body = row.get::<_, Option<String>>(14)?.map(|body| shelf.body(recorded.position, body)).transpose()?;
+    let by = command.as_deref().zip(body).and_then(|(command, body)| By::of(command, &body));
+    Ok(Entry { command, by, cause: cause.transpose()?, recorded })
 }
 
 fn caused_by(row: &Row<'_>) -> Result<Option<(String, Version, String)>, ReadError> {

@@ -4,6 +4,7 @@
 //! are pulled by position, from memory when recent, so nobody can lose what it was not there to be handed.
 
 mod actor;
+mod acts;
 mod append;
 mod asked;
 mod bell;
@@ -33,6 +34,7 @@ mod verify;
 mod writer;
 
 pub use actor::{Actor, Execution, Opening, Settings, StartError};
+pub use acts::Looked;
 pub use append::{Append, AppendError, Committed, Epoch, Expected, Origin, Progress, Write};
 pub use bell::{Bell, BellGone};
 pub use chain_hash::{ChainHash, Link};

@@ -2,6 +2,7 @@
 
 use millrace_model::event::Recorded;
 use millrace_model::ids::{CommandId, Position};
+use millrace_model::operator::By;
 use rusqlite::OptionalExtension;
 
 use super::reader::{ReadError, Reader};
@@ -16,6 +17,13 @@ pub struct StoredCommand {
     pub body: String,
     /// The first and the last of the events that came of it; all between are its too.
     pub positions: (Position, Position),
+}
+
+impl StoredCommand {
+    /// Which operator gave it, if it says.
+    pub fn by(&self) -> Option<By> {
+        By::of(&self.name, &self.body)
+    }
 }
 
 impl Reader {

@@ -10,6 +10,7 @@ use millrace_model::deposit::Method;
 use millrace_model::desk::{Desk as Stood, HaltCause, Switch};
 use millrace_model::head::{Departure, Restored};
 use millrace_model::ids::CommandId;
+use millrace_model::operator::By;
 use millrace_protocols::receive::AccountKey;
 use tempfile::TempDir;
 
@@ -100,7 +101,7 @@ impl Desk {
     }
 
     async fn resume(&self) {
-        self.operations.resume(Note::new("looked").unwrap()).await.unwrap();
+        self.operations.resume(Note::new("looked").unwrap(), By::Token).await.unwrap();
         let mut switches = self.operations.switches();
         switches.wait_for(|desk| desk.closed(Switch::Binds).is_none()).await.unwrap();
     }

@@ -9,6 +9,7 @@ use millrace_model::desk::{
 };
 use millrace_model::event;
 use millrace_model::ids::{CommandId, Position, StreamName, Version};
+use millrace_model::operator::{By, OperatorActed};
 use millrace_model::spend::Spend;
 use tokio::sync::watch;
 
@@ -85,48 +86,59 @@ impl DeskStream {
     }
 
     /// Stores where a switch stands from now on.
-    pub(super) async fn set_switch(&self, switch: Switch, setting: Setting, note: &Note) -> Declared {
+    pub(super) async fn set_switch(&self, switch: Switch, setting: Setting, note: &Note, by: &By) -> Declared {
         let event = SwitchSet { switch, setting, note: note.as_str().to_owned() };
-        self.change("SetSwitch", |desk| (desk.setting(switch) != setting).then(|| event.clone().into())).await
+        self.change("SetSwitch", Some(by), |desk| (desk.setting(switch) != setting).then(|| event.clone().into())).await
     }
 
     /// Stores that the desk is halted.
-    pub(super) async fn halt(&self, cause: HaltCause) -> Declared {
+    pub(super) async fn halt(&self, cause: HaltCause, by: Option<&By>) -> Declared {
         let event = Halted { cause };
-        self.change("Halt", |desk| desk.halt().is_none().then(|| event.clone().into())).await
+        self.change("Halt", by, |desk| desk.halt().is_none().then(|| event.clone().into())).await
     }
 
     /// Stores that it is halted no more.
-    pub(super) async fn resume(&self, note: &Note) -> Declared {
+    pub(super) async fn resume(&self, note: &Note, by: &By) -> Declared {
         let event = Resumed { note: note.as_str().to_owned() };
-        self.change("Resume", |desk| desk.halt().is_some().then(|| event.clone().into())).await
+        self.change("Resume", Some(by), |desk| desk.halt().is_some().then(|| event.clone().into())).await
     }
 
     /// Stores that a spend was taken for a declared sweep.
     pub(super) async fn sweep_seen(&self, spend: Spend) -> Declared {
         let is_new = |desk: &Desk| !desk.spends().is_known(spend.txid) && desk.spends().covers(spend.coins);
-        self.change("SeeSweep", |desk| is_new(desk).then(|| SweepSeen { spend: spend.clone() }.into())).await
+        self.change("SeeSweep", None, |desk| is_new(desk).then(|| SweepSeen { spend: spend.clone() }.into())).await
     }
 
     /// Stores up to which block all spends are accounted for.
     pub(super) async fn spends_matched(&self, block_seq: u64) -> Declared {
         let is_new = |desk: &Desk| desk.spends().matched_to().is_none_or(|before| before < block_seq);
-        self.change("MatchSpends", |desk| is_new(desk).then(|| SpendsMatched { block_seq }.into())).await
+        self.change("MatchSpends", None, |desk| is_new(desk).then(|| SpendsMatched { block_seq }.into())).await
     }
 
     /// Stores an alert that is news.
     pub(super) async fn alert(&self, alert: Alert) -> Declared {
         let is_new = |desk: &Desk| desk.alerts().is_new(&alert);
-        self.change(alert.command(), |desk| is_new(desk).then(|| alert.clone().into())).await
+        self.change(alert.command(), None, |desk| is_new(desk).then(|| alert.clone().into())).await
+    }
+
+    /// Stores that somebody does something.
+    pub(super) async fn acted(&self, acted: OperatorActed) -> Declared {
+        self.change("RecordAct", None, |_| Some(acted.clone().into())).await
     }
 
     /// Stores what changes the desk as it is; nothing when nothing does.
-    async fn change(&self, command: &'static str, decide: impl Fn(&Desk) -> Option<Event>) -> Declared {
+    async fn change(
+        &self,
+        command: &'static str,
+        by: Option<&By>,
+        decide: impl Fn(&Desk) -> Option<Event>,
+    ) -> Declared {
         let mut conflicts = 0;
         loop {
             let stood = self.stood(Stood::default())?;
             let Some(event) = decide(&stood.desk) else { return Ok(stood.position) };
             let body = event.payload();
+            let body = by.map_or(body.clone(), |by| by.sign(command, body));
             let parts = [&stood.version.to_string(), command, &body];
             let id = CommandId::following(stood.position, &parts);
             match self.append(&stood, id, command, &body, event).await {
@@ -137,15 +149,22 @@ impl DeskStream {
     }
 
     /// Stores a declared transfer.
-    pub(super) async fn declare(&self, transfer: Transfer, note: &Note, key: Option<&str>) -> Declared {
+    pub(super) async fn declare(
+        &self,
+        transfer: Transfer,
+        (note, by): (&Note, Option<&By>),
+        key: Option<&str>,
+    ) -> Declared {
         let Transfer { kind, place, coins } = transfer;
         let event = TransferDeclared { kind, place, coins, note: note.as_str().to_owned() };
-        let body = serde_json::to_string(&event).expect("events have text keys");
+        // The same transfer is the same whoever declares it again.
+        let fact = serde_json::to_string(&event).expect("events have text keys");
+        let body = by.map_or(fact.clone(), |by| by.sign("DeclareTransfer", fact.clone()));
         let mut conflicts = 0;
         loop {
             let stood = self.stood(Stood::default())?;
             let id = match key {
-                Some(key) => CommandId::of_fact(&["DeclareTransfer", key, &body]),
+                Some(key) => CommandId::of_fact(&["DeclareTransfer", key, &fact]),
                 None => CommandId::following(stood.position, &[&stood.version.to_string(), "DeclareTransfer", &body]),
             };
             match self.append(&stood, id, "DeclareTransfer", &body, event.clone().into()).await {

@@ -9,6 +9,7 @@ use millrace_model::deposit::{self, BlockRef, Customer, Detected, Method, Mined,
 use millrace_model::desk::Closed;
 use millrace_model::event::Event;
 use millrace_model::ids::{CommandId, Outpoint, StreamName};
+use millrace_model::operator::By;
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -80,17 +81,20 @@ async fn received(desk: &Desks, number: u8) -> DepositId {
 async fn a_deposit_is_held_and_released_by_the_rules() {
     let desk = desk().await;
     let id = received(&desk, 1).await;
-    let held = desk.operations.hold(id, note("look at it")).await.unwrap();
+    let held = desk.operations.hold(id, note("look at it"), By::Token).await.unwrap();
     let Stage::Held { reason: HoldReason::Operator { note: sealed }, .. } = &held.deposit.stage else {
         panic!("{:?}", held.deposit.stage)
     };
     assert_eq!(desk.keys.reading().shown(&StreamName::Deposit(id).to_string(), sealed), "look at it");
-    let again = desk.operations.hold(id, note("again")).await.unwrap_err();
+    let again = desk.operations.hold(id, note("again"), By::Token).await.unwrap_err();
     assert!(matches!(again, OperateError::Rejected(_)), "{again}");
-    let released = desk.operations.release(id, note("fine")).await.unwrap();
+    let released = desk.operations.release(id, note("fine"), By::Token).await.unwrap();
     assert_eq!(released.deposit.stage, Stage::WaitDecide);
     let unknown = DepositId(Uuid::from_u128(99));
-    assert_eq!(desk.operations.release(unknown, note("who")).await.unwrap_err(), OperateError::NoSuchDeposit(unknown));
+    assert_eq!(
+        desk.operations.release(unknown, note("who"), By::Token).await.unwrap_err(),
+        OperateError::NoSuchDeposit(unknown)
+    );
 }
 
 /// Whether any file of the desk holds these bytes.
@@ -103,9 +107,9 @@ fn holds(desk: &Desks, bytes: &[u8]) -> bool {
 async fn no_file_has_a_note_as_it_was_written() {
     let desk = desk().await;
     let id = received(&desk, 1).await;
-    desk.operations.hold(id, note("his sister called")).await.unwrap();
-    desk.operations.mark_refund_due(id, note("his sister called")).await.unwrap();
-    desk.operations.mark_refunded(id, Hash32([3; 32]), note("his sister called")).await.unwrap();
+    desk.operations.hold(id, note("his sister called"), By::Token).await.unwrap();
+    desk.operations.mark_refund_due(id, note("his sister called"), By::Token).await.unwrap();
+    desk.operations.mark_refunded(id, Hash32([3; 32]), note("his sister called"), By::Token).await.unwrap();
     assert!(holds(&desk, b"MarkRefundDue") && holds(&desk, b"sealed:1:"), "this is how the log is searched");
     assert!(!holds(&desk, b"his sister"));
 }
@@ -114,7 +118,7 @@ async fn no_file_has_a_note_as_it_was_written() {
 async fn nothing_is_sealed_for_what_is_not_done() {
     let desk = desk().await;
     let id = received(&desk, 1).await;
-    desk.operations.release(id, note("it is not held")).await.unwrap_err();
+    desk.operations.release(id, note("it is not held"), By::Token).await.unwrap_err();
     let forgot = desk.keys.forget(&"target".parse().unwrap(), DateTime::UNIX_EPOCH).unwrap();
     assert!(matches!(forgot, Forgot::Nothing | Forgot::NoFile), "{forgot:?}");
 }
@@ -123,7 +127,10 @@ async fn nothing_is_sealed_for_what_is_not_done() {
 async fn the_same_request_again_is_no_second_one_although_its_ciphertext_is_another() {
     let desk = desk().await;
     let id = received(&desk, 1).await;
-    let (one, other) = tokio::join!(desk.operations.hold(id, note("look")), desk.operations.hold(id, note("look")));
+    let (one, other) = tokio::join!(
+        desk.operations.hold(id, note("look"), By::Token),
+        desk.operations.hold(id, note("look"), By::Token)
+    );
     assert!(matches!(
         (&one, &other),
         (Ok(_), Err(OperateError::Rejected(_))) | (Err(OperateError::Rejected(_)), Ok(_))
@@ -135,7 +142,7 @@ async fn the_same_request_again_is_no_second_one_although_its_ciphertext_is_anot
 async fn without_a_place_for_keys_a_note_is_refused_with_the_reason_and_the_health_says_so() {
     let desk = desk_with_keys(|folder| folder.join("not mounted/keys.db")).await;
     let id = received(&desk, 1).await;
-    let refused = desk.operations.hold(id, note("look")).await.unwrap_err();
+    let refused = desk.operations.hold(id, note("look"), By::Token).await.unwrap_err();
     assert!(matches!(&refused, OperateError::NotSealed(why) if why.contains("not mounted/keys.db cannot be made")));
     assert_eq!(desk.deposits.known(id).unwrap().deposit.stage, Stage::WaitDecide);
     condition(&desk, |told| told.is_some_and(|told| told.contains("not mounted/keys.db cannot be made"))).await;
@@ -145,12 +152,12 @@ async fn without_a_place_for_keys_a_note_is_refused_with_the_reason_and_the_heal
 async fn keys_that_are_gone_are_missed_and_made_anew_for_the_next_note() {
     let desk = desk().await;
     let id = received(&desk, 1).await;
-    desk.operations.hold(id, note("before")).await.unwrap();
+    desk.operations.hold(id, note("before"), By::Token).await.unwrap();
     desk.tree.stop(PART).await.unwrap();
     fs::remove_file(desk.keys.path()).unwrap();
     desk.tree.start(PART).await.unwrap();
     condition(&desk, |told| told.is_some_and(|told| told.contains("keys.db is not there"))).await;
-    let released = desk.operations.release(id, note("after")).await.unwrap();
+    let released = desk.operations.release(id, note("after"), By::Token).await.unwrap();
     assert_eq!(released.deposit.stage, Stage::WaitDecide);
 
     let events = desk.deposits.store().reader().unwrap().stream(&StreamName::Deposit(id), 3).unwrap();
@@ -177,11 +184,11 @@ async fn condition(desk: &Desks, is_such: impl Fn(Option<&str>) -> bool) {
 async fn a_refund_is_declared_before_it_is_marked() {
     let desk = desk().await;
     let id = received(&desk, 1).await;
-    let early = desk.operations.mark_refunded(id, Hash32([3; 32]), note("paid")).await.unwrap_err();
+    let early = desk.operations.mark_refunded(id, Hash32([3; 32]), note("paid"), By::Token).await.unwrap_err();
     assert!(matches!(early, OperateError::Rejected(_)), "{early}");
-    desk.operations.hold(id, note("pay it back")).await.unwrap();
-    desk.operations.mark_refund_due(id, note("pay it back")).await.unwrap();
-    let done = desk.operations.mark_refunded(id, Hash32([3; 32]), note("paid")).await.unwrap();
+    desk.operations.hold(id, note("pay it back"), By::Token).await.unwrap();
+    desk.operations.mark_refund_due(id, note("pay it back"), By::Token).await.unwrap();
+    let done = desk.operations.mark_refunded(id, Hash32([3; 32]), note("paid"), By::Token).await.unwrap();
     assert!(done.deposit.is_finished());
 }
 
@@ -190,14 +197,15 @@ async fn a_switch_is_seen_by_those_who_watch_and_outlives_a_restart() {
     let desk = desk().await;
     let mut seen = desk.operations.switches();
     seen.wait_for(|desk| desk.setting(Switch::Sends) == Setting::On).await.unwrap();
-    let first = desk.operations.set_switch(Switch::Sends, Setting::Off, note("the wallet moves")).await.unwrap();
+    let first =
+        desk.operations.set_switch(Switch::Sends, Setting::Off, note("the wallet moves"), By::Token).await.unwrap();
     seen.wait_for(|desk| desk.setting(Switch::Sends) == Setting::Off).await.unwrap();
     assert_eq!(seen.borrow().setting(Switch::Binds), Setting::On);
-    let again = desk.operations.set_switch(Switch::Sends, Setting::Off, note("still")).await.unwrap();
+    let again = desk.operations.set_switch(Switch::Sends, Setting::Off, note("still"), By::Token).await.unwrap();
     assert_eq!(again, first, "nothing new is stored");
 
     desk.tree.restart(PART).await.unwrap();
-    desk.operations.set_switch(Switch::Sends, Setting::On, note("moved")).await.unwrap();
+    desk.operations.set_switch(Switch::Sends, Setting::On, note("moved"), By::Token).await.unwrap();
     seen.wait_for(|desk| desk.setting(Switch::Sends) == Setting::On).await.unwrap();
 }
 
@@ -212,7 +220,7 @@ async fn everything_is_off_until_the_log_was_read() {
     let switches = operations.switches();
     assert_eq!(switches.borrow().setting(Switch::Sends), Setting::Off);
     assert_eq!(switches.borrow().setting(Switch::Binds), Setting::Off);
-    let refused = operations.set_switch(Switch::Sends, Setting::On, note("go")).await.unwrap_err();
+    let refused = operations.set_switch(Switch::Sends, Setting::On, note("go"), By::Token).await.unwrap_err();
     assert!(matches!(refused, OperateError::Unavailable(_)), "{refused}");
 }
 
@@ -222,7 +230,9 @@ async fn a_transfer_with_a_key_is_declared_once() {
     let desk = desk().await;
     let coins = Coins::Sky("1000".parse().unwrap());
     let transfer = Transfer { kind: TransferKind::Refill, place: Place::HotWallet, coins };
-    let declare = |key: Option<&str>| desk.operations.declare(transfer, note("from the vault"), key.map(str::to_owned));
+    let declare = |key: Option<&str>| {
+        desk.operations.declare(transfer, note("from the vault"), key.map(str::to_owned), Some(By::Token))
+    };
     let first = declare(Some("one")).await.unwrap();
     assert_eq!(declare(Some("one")).await.unwrap(), first);
     assert_ne!(declare(Some("two")).await.unwrap(), first);
@@ -252,6 +262,6 @@ async fn a_halt_is_stored_once_and_only_a_reason_lifts_it() {
 
     desk.tree.restart(PART).await.unwrap();
     assert_eq!(desk.operations.halt(halt()).await.unwrap(), first, "it outlives a restart");
-    desk.operations.resume(note("seen")).await.unwrap();
+    desk.operations.resume(note("seen"), By::Token).await.unwrap();
     seen.wait_for(|desk| desk.closed(Switch::Sends).is_none()).await.unwrap();
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Serialize, Serializer};
 
 use super::fold::Fold;
-use super::read_models::{addresses, deposits, ledger, names, notifications, statistics};
+use super::read_models::{addresses, deposits, ledger, names, notifications, pace, statistics};
 
 /// A read model that is made from the log and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +21,8 @@ pub enum Projection {
     Statistics,
     /// What customers and operators are told.
     Notifications,
+    /// How fast the desk was, minute by minute.
+    Pace,
     /// What deposits are known by outside.
     Names,
 }
@@ -50,8 +52,8 @@ pub(super) struct Index {
 
 impl Projection {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Deposits, Self::Addresses, Self::Ledger, Self::Statistics, Self::Notifications, Self::Names];
+    pub const ALL: [Self; 7] =
+        [Self::Deposits, Self::Addresses, Self::Ledger, Self::Statistics, Self::Notifications, Self::Pace, Self::Names];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -61,6 +63,7 @@ impl Projection {
             Self::Ledger => "ledger",
             Self::Statistics => "statistics",
             Self::Notifications => "notifications",
+            Self::Pace => "pace",
             Self::Names => "names",
         }
     }
@@ -73,6 +76,7 @@ impl Projection {
             Self::Ledger => ledger::VERSION,
             Self::Statistics => statistics::VERSION,
             Self::Notifications => notifications::VERSION,
+            Self::Pace => pace::VERSION,
             Self::Names => names::VERSION,
         }
     }
@@ -84,6 +88,7 @@ impl Projection {
             Self::Ledger => &ledger::TABLE,
             Self::Statistics => &statistics::TABLE,
             Self::Notifications => &notifications::TABLE,
+            Self::Pace => &pace::TABLE,
             Self::Names => &names::TABLE,
         }
     }
@@ -96,6 +101,7 @@ impl Projection {
             Self::Ledger => Box::<ledger::Books>::default(),
             Self::Statistics => Box::<statistics::Sums>::default(),
             Self::Notifications => Box::<notifications::Rows>::default(),
+            Self::Pace => Box::<pace::Minutes>::default(),
             Self::Names => Box::<names::Rows>::default(),
         }
     }
@@ -141,7 +147,7 @@ mod tests {
         let error = "Deposits".parse::<Projection>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications, \
+            "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications, pace, \
              names"
         );
     }

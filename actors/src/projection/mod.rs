@@ -9,7 +9,6 @@
 //! start finds that other deposits can be read than before, what rests on deposits is made anew.
 
 mod aside;
-mod background;
 mod beside;
 mod board;
 mod build;
@@ -20,7 +19,9 @@ mod database;
 mod fold;
 mod followed;
 mod follower;
+mod milestones;
 mod offline;
+mod pace;
 mod quarantine;
 mod read_models;
 mod row;
@@ -42,7 +43,7 @@ use tokio::task::JoinHandle;
 use crate::event_store::{OpenError, ReadError, Reader, Store};
 use crate::supervision::{Reporter, Tree, TreeError};
 
-use background::in_the_background;
+use crate::background::in_the_background;
 pub use board::{Asked, ProjectionStatus, Rebuild};
 use build::{Build, Company, Ended, Source};
 pub use catalog::{Projection, UnknownProjection};
@@ -50,7 +51,9 @@ use cohort::Cohort;
 pub use compare::{CompareError, Unlike, compare};
 use fold::Shown;
 use follower::{Follower, Found};
+pub use milestones::Milestones;
 pub use offline::rebuild;
+pub use pace::{Pace, Waits};
 pub(crate) use read_models::addresses::row as binding_row;
 pub use read_models::names::name_given;
 pub use row::{DepositRow, UNREADABLE, UnreadableFrom};

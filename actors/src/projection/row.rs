@@ -5,7 +5,10 @@ use millrace_model::deposit::{Detected, Event, HoldReason, PayoutBasis, Remainde
 use millrace_model::event::{Event as LogEvent, Recorded, Unreadable};
 use millrace_model::ids::{DepositId, Hash32, Outpoint, Position, StreamName, Version};
 use millrace_model::money::{Amount, Btc, Rate, Sky};
+use millrace_model::purchase::{Fact, Purchase};
 use serde::{Deserialize, Serialize};
+
+use super::milestones::Milestones;
 
 /// A deposit to be shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,6 +46,9 @@ pub struct DepositRow {
     pub spent: Option<Amount<Btc>>,
     /// What was bought.
     pub bought: Option<Amount<Sky>>,
+    /// The purchase while it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purchase: Option<Box<Purchase>>,
     /// What the desk lost: it had paid when a reorganisation took the deposit. Nothing once it is mined again.
     #[serde(default)]
     pub loss: Option<Amount<Btc>>,
@@ -62,6 +68,9 @@ pub struct DepositRow {
     /// What it was before it was written off; that again if it is mined after all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interruption: Option<Interruption>,
+    /// When it passed what its customer waits for.
+    #[serde(default)]
+    pub milestones: Milestones,
     /// When it was first seen.
     pub detected_at: DateTime<Utc>,
     /// When something last happened to it.
@@ -145,6 +154,7 @@ impl DepositRow {
             (None, _) => {}
             (Some(row), event) => {
                 (row.version, row.updated_at) = (version, at);
+                row.milestones.take_in(event, at);
                 row.show(event);
             }
         }
@@ -168,6 +178,7 @@ impl DepositRow {
             rate: None,
             spent: None,
             bought: None,
+            purchase: None,
             loss: None,
             refund: None,
             refund_note: None,
@@ -176,6 +187,7 @@ impl DepositRow {
             unreadable: None,
             outcome: None,
             interruption: None,
+            milestones: Milestones::default(),
             detected_at: at,
             updated_at: at,
         }
@@ -183,14 +195,12 @@ impl DepositRow {
 
     fn show(&mut self, event: &Event) {
         match event {
-            Event::Detected(_)
-            | Event::Matured(_)
-            | Event::OrderIntended(_)
-            | Event::OrderPlaced(_)
-            | Event::OrderRefused(_)
-            | Event::OrderCancelIntended(_)
-            | Event::OrderObserved(_)
-            | Event::PayoutIntended(_) => {}
+            Event::Detected(_) | Event::Matured(_) | Event::PayoutIntended(_) => {}
+            Event::OrderIntended(intended) => self.order(&Fact::Intended(intended.order.clone())),
+            Event::OrderPlaced(placed) => self.order(&Fact::Placed { order_id: placed.order_id }),
+            Event::OrderRefused(refused) => self.order(&Fact::Refused { reason: refused.reason.clone() }),
+            Event::OrderCancelIntended(_) => self.order(&Fact::CancelIntended),
+            Event::OrderObserved(observed) => self.order(&Fact::Observed(observed.observation.clone())),
             Event::ReorgLoss(loss) => self.loss = Some(loss.amount),
             Event::Mined(mined) => {
                 (self.height, self.loss) = (Some(mined.block.height), None);
@@ -201,18 +211,19 @@ impl DepositRow {
             }
             Event::Orphaned(_) => self.height = None,
             Event::Vanished(_) if self.payout_txid.is_none() && is_nothing_held(&self.status) => {
-                (self.method, self.rate, self.payout) = (None, None, None);
+                (self.method, self.rate, self.payout, self.purchase) = (None, None, None, None);
                 self.done("vanished");
             }
             Event::Vanished(_) => {}
             Event::Quarantined(_) => self.status("quarantined"),
             Event::StatusWaitDecide(_) => self.status("wait_decide"),
-            Event::StatusWaitBuy(_) => {
+            Event::StatusWaitBuy(decision) => {
+                self.purchase = Some(Box::new(Purchase::new(decision.budget)));
                 self.method = Some("passthrough".to_owned());
                 self.status("wait_buy");
             }
-            Event::Bought(bought) => (self.bought, self.spent) = (Some(bought.bought), Some(bought.spent)),
-            Event::PurchaseStopped(bought) => (self.bought, self.spent) = (Some(bought.bought), Some(bought.spent)),
+            Event::Bought(bought) => self.is_bought(bought.bought, bought.spent),
+            Event::PurchaseStopped(bought) => self.is_bought(bought.bought, bought.spent),
             Event::RemainderBooked(remainder) => {
                 self.refund = (remainder.to == RemainderUse::Refund).then_some(remainder.amount);
             }
@@ -259,13 +270,23 @@ impl DepositRow {
         }
     }
 
+    fn order(&mut self, fact: &Fact) {
+        if let Some(purchase) = self.purchase.take() {
+            self.purchase = Some(Box::new(purchase.apply(fact)));
+        }
+    }
+
+    fn is_bought(&mut self, bought: Amount<Sky>, spent: Amount<Btc>) {
+        (self.bought, self.spent, self.purchase) = (Some(bought), Some(spent), None);
+    }
+
     /// Nothing is paid out or back, and nothing was paid out for it that would be lost.
     fn write_off(&mut self, ended: &WrittenOff) {
         let (interrupted, held) = (self.interrupted.take(), self.held.take());
         let (payout, refund) = (self.payout.take(), self.refund.take());
         self.interruption = Some(Interruption { status: self.status.clone(), interrupted, held, payout, refund });
         if self.method.as_deref() == Some("passthrough") {
-            (self.bought, self.spent) = (Some(ended.bought), Some(ended.spent));
+            self.is_bought(ended.bought, ended.spent);
         }
         self.loss = None;
         self.refund_note = Some(ended.note.clone()).filter(|note| !note.is_empty());

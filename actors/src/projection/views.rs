@@ -19,6 +19,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use super::board::{Asked, Board, ProjectionStatus, Turns};
 use super::catalog::Projection;
 use super::fold::Shown;
+use super::pace::Pace;
 use super::row::{DepositRow, UnreadableFrom};
 use super::totals::Totals;
 pub use notifications::{
@@ -299,6 +300,16 @@ impl Views {
             .fetch_all(&self.pool)
             .await?;
         rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
+    }
+
+    /// The minutes in which something moved from this one on, each with its number since 1970-01-01 UTC, at most `minutes_max`.
+    pub async fn pace(&self, from_minute: i64, minutes_max: u32) -> Result<Vec<(i64, Pace)>, ViewError> {
+        let rows = sqlx::query("SELECT minute, body FROM pace WHERE minute >= ?1 ORDER BY minute LIMIT ?2")
+            .bind(from_minute)
+            .bind(minutes_max)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.iter().map(|row| Ok((row.get(0), serde_json::from_str(row.get(1))?))).collect()
     }
 
     /// A customer's deposit addresses, oldest first.

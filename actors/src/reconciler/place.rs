@@ -116,7 +116,7 @@ impl Books {
         let coins = coins.ok_or_else(|| format!("{place} holds more {} than there are", coin.as_str()))?;
         let transfer = Transfer { kind: TransferKind::Opening, place, coins };
         let note = Note::new("what was found there").expect("a short text is a note");
-        self.inside.operations.declare(transfer, note, None).await.map(drop).map_err(|error| error.to_string())
+        self.inside.operations.declare(transfer, note, None, None).await.map(drop).map_err(|error| error.to_string())
     }
 }
 

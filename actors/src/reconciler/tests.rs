@@ -10,6 +10,7 @@ use millrace_model::desk::{Coins, TransferKind};
 use millrace_model::event::Event;
 use millrace_model::ids::StreamName;
 use millrace_model::money::{Amount, Btc, Sky};
+use millrace_model::operator::By;
 use millrace_model::purchase::OrderIntent;
 use millrace_model::reconciliation::Verdict;
 use millrace_protocols::book::Book;
@@ -108,7 +109,7 @@ fn desk_on(rig: Rig, exchange: Option<Arc<dyn Exchange>>, openings: Openings) ->
 impl Desk {
     async fn declare(&self, kind: TransferKind, place: Place, coins: Coins) {
         let note = Note::new("as counted").unwrap();
-        self.operations.declare(Transfer { kind, place, coins }, note, None).await.unwrap();
+        self.operations.declare(Transfer { kind, place, coins }, note, None, Some(By::Token)).await.unwrap();
     }
 
     fn halts(&self) -> Vec<HaltCause> {
@@ -157,7 +158,7 @@ async fn coins_that_are_missing_twice_in_a_row_halt_the_desk_with_the_numbers() 
 
     desk.declare(TransferKind::Sweep, Place::HotWallet, sky("1")).await;
     desk.rig.until_well(PART).await;
-    desk.operations.resume(Note::new("a refill declared by mistake").unwrap()).await.unwrap();
+    desk.operations.resume(Note::new("a refill declared by mistake").unwrap(), By::Token).await.unwrap();
     desk.until_compared(|comparison| comparison.difference.booked == 100_000_000).await;
     assert_eq!(desk.halts().len(), 1);
 }
@@ -167,7 +168,7 @@ async fn a_desk_resumed_while_coins_are_still_missing_is_halted_again() {
     let desk = desk("5", None, Openings::ByOperator).await;
     desk.declare(TransferKind::Opening, Place::HotWallet, sky("6")).await;
     desk.until_halted().await;
-    desk.operations.resume(Note::new("wishful thinking").unwrap()).await.unwrap();
+    desk.operations.resume(Note::new("wishful thinking").unwrap(), By::Token).await.unwrap();
     let mut switches = desk.operations.switches();
     switches.wait_for(|desk| desk.halt().is_none()).await.unwrap();
     desk.until_halted().await;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Category, CommandId, Position, StreamName, SubscriptionId};
+use millrace_model::operator::By;
 use millrace_model::subscription::{self, Command, Rejection, Subscription, evolve};
 use tokio::sync::watch;
 
@@ -110,7 +111,7 @@ impl Book {
     }
 
     /// Decides on the subscription as it stands, stores what comes of it, decides again if somebody else was faster.
-    pub(super) async fn execute(&self, id: SubscriptionId, command: Command) -> Done {
+    pub(super) async fn execute(&self, id: SubscriptionId, command: Command, by: Option<&By>) -> Done {
         let mut conflicts = 0;
         loop {
             let known = self.look_up(id).await?;
@@ -121,7 +122,7 @@ impl Book {
             let Some(event) = Subscription::decide(before, &command)? else {
                 return known.ok_or(Rejection::Missing.into());
             };
-            match self.store.append(prepare(id, known.as_deref(), &command, event)).await {
+            match self.store.append(prepare((id, by), known.as_deref(), &command, event)).await {
                 Ok(_) => {
                     let known = self.known(id).await?;
                     self.shows(&known).await;
@@ -134,9 +135,15 @@ impl Book {
     }
 }
 
-fn prepare(id: SubscriptionId, known: Option<&Known>, command: &Command, event: subscription::Event) -> Append {
+fn prepare(
+    (id, by): (SubscriptionId, Option<&By>),
+    known: Option<&Known>,
+    command: &Command,
+    event: subscription::Event,
+) -> Append {
     let stream = StreamName::Subscription(id);
     let body = serde_json::to_string(command).expect("commands have text keys");
+    let body = by.map_or(body.clone(), |by| by.sign(command.name(), body));
     let (version, position) = known.map_or((0, 0), |known| (known.version, known.position));
     let command_id = match known {
         None => CommandId::from(id.0),

@@ -84,7 +84,7 @@ impl Service {
         self.find_place(Some(customer)).await?;
         let endpoint = Endpoint::ton_events(url, customer).await;
         let wanted = Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved };
-        self.begin(wanted).await
+        self.begin(wanted, None).await
     }
 
     fn same(&self, customer: Hash32, url: &str) -> Option<Arc<Known>> {

@@ -79,7 +79,8 @@ impl Service {
         }
         self.find_place(Some(customer)).await?;
         let endpoint = Endpoint::new(address.clone(), new_secret());
-        let known = self.begin(Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved }).await?;
+        let wanted = Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved };
+        let known = self.begin(wanted, None).await?;
         self.questions.register(known.subscription.id, &address, self.clock.now());
         self.unasked.renew(known.subscription.id);
         Ok(known)

@@ -4,6 +4,7 @@ use std::fs;
 
 use chrono::TimeDelta;
 use millrace_model::ids::{Hash32, StreamName};
+use millrace_model::operator::By;
 use millrace_model::subscription::{Dialect, Disabling, Ending, Order, Schedule};
 use millrace_protocols::webhook::sign::Key;
 use tempfile::TempDir;
@@ -61,7 +62,7 @@ impl Desk {
     }
 
     async fn subscribe(&self, wanted: Wanted) -> Arc<Known> {
-        self.subscriptions.subscribe(wanted).await.unwrap()
+        self.subscriptions.subscribe(wanted, By::Token).await.unwrap()
     }
 }
 
@@ -104,7 +105,7 @@ async fn what_somebody_wants_is_listed_and_again_after_a_start() {
 async fn nobody_is_told_at_an_address_inside_and_nothing_is_stored_of_it() {
     let desk = Desk::start().await;
     for url in ["http://shop.example/", "https://127.0.0.1/", "https://[fd00::1]/", "https://localhost/", "shop"] {
-        let refused = desk.subscriptions.subscribe(wanted(url)).await;
+        let refused = desk.subscriptions.subscribe(wanted(url), By::Token).await;
         assert!(matches!(refused, Err(SubscribeError::Address(_))), "{url}");
     }
     assert_eq!(desk.store.head(), 0);
@@ -131,14 +132,14 @@ async fn only_what_the_operator_vouches_for_leads_to_a_broker() {
         other => panic!("{other:?}"),
     };
     let unproved = Wanted { ownership: Ownership::ToBeProved, ..wanted("nats:desk.deposits") };
-    assert_eq!(refused(desk.subscriptions.subscribe(unproved).await), DestinationError::NotVouched);
+    assert_eq!(refused(desk.subscriptions.subscribe(unproved, By::Token).await), DestinationError::NotVouched);
     let customer = Hash32([7; 32]);
     let his = desk.subscriptions.subscribe_customer(customer, "nats:desk.deposits".to_owned()).await;
     assert_eq!(refused(his), DestinationError::NotVouched);
     let his = desk.subscriptions.subscribe_customer(customer, URL.to_owned()).await.unwrap().subscription.id;
     let elsewhere = Patch { url: Some("nats:desk.deposits".to_owned()), ..Patch::default() };
-    assert_eq!(refused(desk.subscriptions.patch(his, elsewhere).await), DestinationError::NotVouched);
-    let missing = refused(desk.subscriptions.subscribe(wanted("mqtt:desk")).await).to_string();
+    assert_eq!(refused(desk.subscriptions.patch(his, elsewhere, By::Token).await), DestinationError::NotVouched);
+    let missing = refused(desk.subscriptions.subscribe(wanted("mqtt:desk"), By::Token).await).to_string();
     assert!(missing.contains("mqtt"), "{missing}");
 
     assert_eq!(desk.subscriptions.way(&vouched), Ok(()));
@@ -153,7 +154,7 @@ async fn a_customer_has_so_many_and_no_more_however_fast_he_asks() {
     let of_somebody = || {
         let mut wanted = wanted(URL);
         wanted.terms.customer = Some(Hash32([7; 32]));
-        desk.subscriptions.subscribe(wanted)
+        desk.subscriptions.subscribe(wanted, By::Token)
     };
     let asked = futures::future::join_all((0..OF_A_CUSTOMER_MAX + 3).map(|_| of_somebody())).await;
     assert_eq!(asked.iter().filter(|done| done.is_ok()).count(), OF_A_CUSTOMER_MAX);
@@ -170,7 +171,10 @@ async fn without_its_key_nobody_knows_where_it_leads_and_with_it_again_everybody
     let desk = Desk::start_in(desk.folder).await;
     let endpoint = |desk: &Desk| desk.subscriptions.list().unwrap()[&id].endpoint.clone();
     assert_eq!(endpoint(&desk), Err(NotOpen::NoKey));
-    assert!(desk.subscriptions.patch(id, Patch::default()).await.is_err(), "what cannot be read is not changed");
+    assert!(
+        desk.subscriptions.patch(id, Patch::default(), By::Token).await.is_err(),
+        "what cannot be read is not changed"
+    );
     fs::rename(&aside, &keys).unwrap();
     desk.subscriptions.execute(id, Command::PauseDelivery).await.unwrap();
     assert_eq!(endpoint(&desk).unwrap().url, URL);
@@ -183,7 +187,7 @@ async fn another_secret_signs_beside_the_one_before_until_that_ends() {
     let clock = ManualClock::new(DateTime::UNIX_EPOCH);
     let until = clock.now() + TimeDelta::hours(1);
     let patch = Patch { rotation: Some((Secret::new(new_secret()), until)), ..Patch::default() };
-    let rotated = desk.subscriptions.patch(known.subscription.id, patch).await.unwrap();
+    let rotated = desk.subscriptions.patch(known.subscription.id, patch, By::Token).await.unwrap();
     let endpoint = rotated.endpoint.as_ref().unwrap();
     let signatures = |now| endpoint.signer(now).unwrap().signature("id", 1, b"").split(' ').count();
     assert_eq!((signatures(clock.now()), endpoint.next_end(clock.now())), (2, Some(until)));
@@ -304,10 +308,10 @@ async fn a_change_of_what_is_told_leaves_a_proof_that_is_under_way_one_of_it() {
     let known = desk.of_customer(URL).await.unwrap();
     let (id, of) = (known.subscription.id, known.subscription.sealed_hash());
     let events = Patch { events: Some(vec!["Deposit.*".to_owned()]), ..Patch::default() };
-    desk.subscriptions.patch(id, events).await.unwrap();
+    desk.subscriptions.patch(id, events, By::Token).await.unwrap();
     assert!(desk.execute(id, Command::ProveOwnership { of }).await.subscription.is_served());
     let url = Patch { url: Some("https://elsewhere.example/".to_owned()), ..Patch::default() };
-    desk.subscriptions.patch(id, url).await.unwrap();
+    desk.subscriptions.patch(id, url, By::Token).await.unwrap();
     let early = desk.subscriptions.execute(id, Command::ProveOwnership { of }).await;
     assert!(matches!(early, Err(SubscribeError::Rejected(Rejection::Outdated))));
 }

@@ -58,6 +58,32 @@ pub struct Pace {
     pub burst: u32,
 }
 
+/// An address with the place of a transaction's id in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TxidTemplate(String);
+
+impl TxidTemplate {
+    const PLACE: &str = "{txid}";
+
+    /// The address of this transaction.
+    pub fn with(&self, txid: &str) -> String {
+        self.0.replace(Self::PLACE, txid)
+    }
+}
+
+impl Setting for TxidTemplate {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        match url {
+            Some(_) if text.contains(Self::PLACE) => Ok(Self(text.to_owned())),
+            _ => Err("expected a URL with {txid} in it, such as \"https://explorer.example.org/tx/{txid}\"".to_owned()),
+        }
+    }
+    fn show(&self) -> String {
+        quoted(&self.0)
+    }
+}
+
 /// The `[public]` table: the listener for customers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Public {
@@ -65,6 +91,10 @@ pub struct Public {
     pub listen: SocketAddr,
     /// Where customers find the desk, for the links in what they are told; see [`Public::address`].
     pub url: Option<Url>,
+    /// Where a Bitcoin transaction can be looked at.
+    pub deposit_explorer: Option<TxidTemplate>,
+    /// Where a Skycoin transaction can be looked at.
+    pub payout_explorer: Option<TxidTemplate>,
     /// PEM file of the certificate chain; see [`Public::tls`].
     pub tls_certificate: Option<PathBuf>,
     /// PEM file of its key.
@@ -105,6 +135,8 @@ impl Public {
         Self {
             listen: section.value("listen", SocketAddr::from(([127, 0, 0, 1], 7071))),
             url: section.optional("url"),
+            deposit_explorer: section.optional("deposit_explorer"),
+            payout_explorer: section.optional("payout_explorer"),
             tls_certificate: section.path("tls_certificate", None),
             tls_key: section.path("tls_key", None),
             cors_allowed: section.value("cors_allowed", Vec::new()),

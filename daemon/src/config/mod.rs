@@ -34,7 +34,7 @@ pub use c2cx::C2cx;
 pub use desk::{Desk, LogFilter, LogFormat, head_file_of};
 pub use job::{Begin, Job, JobSink};
 pub use layers::Entry;
-pub use listeners::{Operator, Origin, Pace, Public, TlsFiles};
+pub use listeners::{Operator, Origin, Pace, Public, TlsFiles, TxidTemplate};
 pub use nodes::{ADDRESS_FILE_BYTES_MAX, Bitcoin, Skycoin};
 pub use notify::{Broker, Notify};
 pub use people::{FcmSettings, MailSettings, People, TelegramSettings, Wrong};

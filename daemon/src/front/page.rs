@@ -7,12 +7,14 @@ use axum::extract::State;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use http::HeaderValue;
-use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
-use maud::{DOCTYPE, html};
+use http::header::{CONNECTION, CONTENT_LANGUAGE, REFRESH, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue};
+use maud::html;
 use tokio::sync::watch;
 
 use crate::web::problem::Problem;
+use crate::web::public::page::{bare, style};
+use crate::web::public::words::{Language, Words};
 
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -28,10 +30,18 @@ pub(super) enum Absence {
 }
 
 impl Absence {
-    fn title(self) -> &'static str {
+    fn title(self, words: &Words) -> &'static str {
         match self {
-            Self::Starting => "Millrace is starting",
-            Self::Ended | Self::Failing(_) => "The core is restarting",
+            Self::Starting => words.starting_title,
+            Self::Ended | Self::Failing(_) => words.restarting_title,
+        }
+    }
+
+    fn sentence(self, words: &Words) -> String {
+        match self {
+            Self::Starting => words.starting.to_owned(),
+            Self::Ended => words.restarting.to_owned(),
+            Self::Failing(times) => (words.failing)(times),
         }
     }
 
@@ -58,7 +68,12 @@ type Shared = State<watch::Receiver<Absence>>;
 
 /// The customers' face without a core.
 pub(super) fn public(absence: watch::Receiver<Absence>) -> Router {
-    with_connection_closed(Router::new().route("/", get(page).fallback(problem)), absence)
+    with_connection_closed(routes(), absence)
+}
+
+fn routes() -> Router<watch::Receiver<Absence>> {
+    let shown = get(page).fallback(problem);
+    Router::new().route("/", shown.clone()).route("/customer/{target}", shown).route("/assets/page.css", get(style))
 }
 
 /// The operator's face without a core. This process lives, and nobody has to start it anew.
@@ -79,26 +94,14 @@ async fn problem(State(absence): Shared) -> Problem {
     absence.borrow().problem()
 }
 
-async fn page(State(absence): Shared) -> Response {
+async fn page(State(absence): Shared, headers: HeaderMap) -> Response {
     let absence = *absence.borrow();
-    let problem = absence.problem();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head { meta charset="utf-8"; meta http-equiv="refresh" content="1"; title { (absence.title()) } }
-            body {
-                h1 { (absence.title()) }
-                p role="status" { (problem.message()) }
-            }
-        }
-    };
+    let language = Language::of(None, &headers);
+    let words = language.words();
+    let page = bare(language, absence.title(words), &html! { p role="status" { (absence.sentence(words)) } });
     let again = AGAIN_AFTER.as_secs().to_string();
-    (
-        problem.status(),
-        [(CONTENT_TYPE, "text/html; charset=utf-8".to_owned()), (RETRY_AFTER, again)],
-        page.into_string(),
-    )
-        .into_response()
+    let headers = [(REFRESH, again.clone()), (RETRY_AFTER, again), (CONTENT_LANGUAGE, language.html().to_owned())];
+    (absence.problem().status(), headers, page).into_response()
 }
 
 #[cfg(test)]

@@ -386,12 +386,14 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
     )?;
     let quotes = Quotes {
         source: match config.desk.method {
-            Method::Direct => Source::Direct(config.desk.rate.context("desk.rate is missing")?),
+            Method::Direct => Source::Direct(config.desk.rate.context("desk.rate is missing")?, stock.clone()),
             Method::Passthrough => Source::Passthrough(market.context("no exchange is configured")?),
         },
         minimum: config.desk.minimum_deposit,
         maximum: config.desk.maximum_deposit,
+        payout_maximum: config.desk.maximum_payout,
         payout_decimals: config.desk.payout_decimals,
+        confirmations: config.bitcoin.confirmations,
         clock: Arc::clone(&core.clock),
     };
     Ok(Wired { binder, height, quotes, stock })

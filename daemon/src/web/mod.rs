@@ -3,6 +3,7 @@
 //! A face is an axum `Router`; [`frame::framed`] puts around it what all have in common, [`server::serve`] serves it.
 //! **A handler's future is dropped when its caller hangs up**: work that must finish belongs to an actor or a task.
 
+mod acts;
 pub mod address;
 pub mod client_ip;
 pub mod console;

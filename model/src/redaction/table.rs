@@ -85,6 +85,9 @@ const HALT_PLAIN: Plain = &[
 // A sweep leads to the hot wallet, and from there to everybody who was paid.
 const SPEND: Personal = &[("txid", Hex)];
 const SPEND_PLAIN: Plain = &["block_seq", "coins"];
+// Names of operators, and where they are.
+const ACTED: Personal = &[("by.operator", Text), ("subject", Text), ("note", Text)];
+const ACTED_PLAIN: Plain = &["by", "action"];
 // What is sealed is of no use to anybody else, and whose it is can be told by its length at most.
 const SUBSCRIBED: Personal = &[("sealed", Text), ("terms.customer", Hex)];
 const SUBSCRIBED_PLAIN: Plain = &[
@@ -164,6 +167,7 @@ pub(super) const EVENTS: &[Fields] = &[
     row("PartUp", NOBODY, PART),
     row("BalanceLow", NOBODY, BALANCE),
     row("BalanceRestored", NOBODY, BALANCE),
+    row("OperatorActed", ACTED, ACTED_PLAIN),
     row("Subscribed", SUBSCRIBED, SUBSCRIBED_PLAIN),
     row("SubscriptionChanged", SUBSCRIBED, SUBSCRIBED_PLAIN),
     row("OwnershipProved", NOBODY, &[]),
@@ -174,6 +178,9 @@ pub(super) const EVENTS: &[Fields] = &[
     row("CursorMoved", NOBODY, &["after"]),
     row("Unsubscribed", NOBODY, &["why"]),
 ];
+
+/// What the body of any command may say besides: who gave it.
+pub(super) const ANY_COMMAND: Fields = row("", &[("by.operator", Text)], &["by"]);
 
 /// Every command.
 pub(super) const COMMANDS: &[Fields] = &[
@@ -204,6 +211,7 @@ pub(super) const COMMANDS: &[Fields] = &[
     row("TellPartUp", NOBODY, PART),
     row("TellBalanceLow", NOBODY, BALANCE),
     row("TellBalanceRestored", NOBODY, BALANCE),
+    row("RecordAct", ACTED, ACTED_PLAIN),
     row("Subscribe", SUBSCRIBED, SUBSCRIBED_PLAIN),
     row("ChangeSubscription", SUBSCRIBED, SUBSCRIBED_PLAIN),
     row("ProveOwnership", &[("of", Hex)], &[]),

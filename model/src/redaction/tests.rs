@@ -46,6 +46,22 @@ fn every_field_of_every_command_on_a_deposit_is_in_the_table() {
     }
 }
 
+#[test]
+fn who_gave_a_command_is_in_the_table_and_not_named() {
+    use crate::operator::By;
+    for (name, body) in
+        [("Release", r#"{"Release":{"note":"x"}}"#), ("Resume", r#"{"note":"x"}"#), ("PauseDelivery", "{}")]
+    {
+        for by in [By::Token, By::Stranger, By::Operator("alice".to_owned())] {
+            let mut body = serde_json::from_str(&by.sign(name, body.to_owned())).unwrap();
+            command(name, &mut body, &pseudonyms()).unwrap_or_else(|error| panic!("{error}"));
+            let text = body.to_string();
+            assert!(!text.contains("alice") && By::of(name, &text).is_some(), "{text}");
+        }
+    }
+    assert!(super::event("Sent", &mut json!({ "by": "token" }), &pseudonyms()).is_err(), "events have their own");
+}
+
 /// Whoever writes a personal text into a sample finds nothing of it in what is given away.
 #[test]
 fn nothing_personal_comes_through_and_the_rest_is_readable_as_before() {

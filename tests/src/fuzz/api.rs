@@ -29,7 +29,7 @@ use millrace_daemon::config::Pace;
 use millrace_daemon::quote::{Quotes, Source};
 use millrace_daemon::web::frame::{Frame, Transport, framed};
 use millrace_daemon::web::operator::{self, OperatorState, Parts};
-use millrace_daemon::web::public::{self, Binds, Desk, Terms};
+use millrace_daemon::web::public::{self, Binds, Desk, Explorers, Terms};
 use millrace_daemon::web::token::Token;
 use millrace_model::deposit::Method;
 use millrace_model::desk::Desk as Switches;
@@ -233,10 +233,12 @@ fn desk(tree: &Tree, store: &Store, views: Views, subscriptions: Subscriptions) 
         health: tree.health().clone(),
         height: watch::channel(None).1,
         quotes: Quotes {
-            source: Source::Direct("500".parse()?),
+            source: Source::Direct("500".parse()?, Stock::unwatched()),
             minimum: "0.005".parse()?,
             maximum: "10".parse()?,
+            payout_maximum: "1000".parse()?,
             payout_decimals: 3,
+            confirmations: 2,
             clock: Arc::new(SystemClock),
         },
         ids: TimeOrderedIds(Arc::new(SystemClock)),
@@ -249,6 +251,7 @@ fn desk(tree: &Tree, store: &Store, views: Views, subscriptions: Subscriptions) 
             binds: Binds::Enabled,
             addresses_max: 3,
             confirmations: 2,
+            explorers: Explorers::default(),
             bind_pace: unlimited,
             read_pace: unlimited,
         },

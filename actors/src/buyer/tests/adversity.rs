@@ -1,6 +1,7 @@
 //! Lost requests, lost replies, restarts, refusals, books that lie, holds.
 
 use super::*;
+use crate::market::NoQuote;
 use millrace_model::purchase::OrderIntent;
 use millrace_protocols::wire::c2cx::Status;
 
@@ -125,7 +126,8 @@ async fn nothing_is_ordered_from_a_book_that_cannot_be_trusted() {
         house.venue.world().shown = shown;
         house.market.ask_again(PATIENCE).await;
         house.market.ask_again(PATIENCE).await;
-        assert_eq!((house.market.best_ask(), house.market.quote(btc("0.1"))), (None, None));
+        assert_eq!(house.market.best_ask(), None);
+        assert_eq!(house.market.quote(btc("0.1")), Err(NoQuote::Untrusted));
         house.decided(1, "0.2").await;
         assert_eq!(house.until_reported("market").await, text);
         assert!(requests(&house).is_empty());

@@ -71,6 +71,18 @@ impl Reader {
         statement.query_map(params![number, from, through, ROWS_MAX], attempt)?.collect()
     }
 
+    /// The attempts at an endpoint of notifications before a position, the newest first, at most `rows_max`.
+    pub fn newest(&self, endpoint: Uuid, before: Position, rows_max: usize) -> rusqlite::Result<Vec<Attempt>> {
+        let Some(number) = number_of(&self.connection, endpoint)? else { return Ok(Vec::new()) };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT number, position, notification, attempt, started_ms, took_us, class, status, answer, error, next_ms,
+                    epoch, fate
+             FROM attempts WHERE subscription = ?1 AND position < ?2
+             ORDER BY position DESC, number DESC LIMIT ?3",
+        )?;
+        statement.query_map(params![number, before, rows_max.min(ROWS_MAX)], attempt)?.collect()
+    }
+
     /// Positions that were given up while others arrived and did not arrive afterwards, the first ones, at most [`ROWS_MAX`].
     pub fn given_up(&self, endpoint: Uuid) -> rusqlite::Result<Vec<Position>> {
         let Some(number) = number_of(&self.connection, endpoint)? else { return Ok(Vec::new()) };

@@ -13,7 +13,7 @@ use crate::projection::followed::Followed;
 use crate::projection::row::DepositRow;
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 6;
+pub(in crate::projection) const VERSION: i64 = 7;
 
 pub(in crate::projection) static TABLE: Table = Table {
     name: "deposits",

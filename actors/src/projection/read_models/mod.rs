@@ -6,5 +6,6 @@ mod documents;
 pub(super) mod ledger;
 pub(super) mod names;
 pub(super) mod notifications;
+pub(super) mod pace;
 mod pieces;
 pub(super) mod statistics;

@@ -1,6 +1,7 @@
 //! Orders at the exchange that belong to a deposit, and ones that do not.
 
 use millrace_model::ids::{Hash32, Outpoint};
+use millrace_model::operator::By;
 use millrace_model::purchase::ClientOrderId;
 use millrace_protocols::wire::c2cx::Side;
 
@@ -48,7 +49,7 @@ impl Account {
 
 impl Desk {
     async fn resume(&self) {
-        self.operations.resume(Note::new("that was me").unwrap()).await.unwrap();
+        self.operations.resume(Note::new("that was me").unwrap(), By::Token).await.unwrap();
         let mut switches = self.operations.switches();
         switches.wait_for(|desk| desk.halt().is_none()).await.unwrap();
     }

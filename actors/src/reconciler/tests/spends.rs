@@ -2,6 +2,7 @@
 
 use millrace_model::deposit::Stage;
 use millrace_model::ids::Hash32;
+use millrace_model::operator::By;
 use millrace_protocols::wire::skycoin::hash::UxId;
 
 use super::*;
@@ -26,7 +27,7 @@ impl Looks {
         if !desk.is_opened(Place::HotWallet, Ticker::Sky) {
             let note = Note::new("as counted").unwrap();
             let opening = Transfer { kind: TransferKind::Opening, place: Place::HotWallet, coins: sky("100") };
-            operations.declare(opening, note, None).await.unwrap();
+            operations.declare(opening, note, None, Some(By::Token)).await.unwrap();
         }
         rig.deposits.past().ended_at(LAST_BLOCK_BEFORE);
         let spends = Spends::new(rig.deposits.clone(), operations.clone(), rig.node.clone(), 2);
@@ -59,7 +60,7 @@ impl Looks {
 
     async fn sweep(&self, coins: &str) {
         let transfer = Transfer { kind: TransferKind::Sweep, place: Place::HotWallet, coins: sky(coins) };
-        self.operations.declare(transfer, Note::new("into the safe").unwrap(), None).await.unwrap();
+        self.operations.declare(transfer, Note::new("into the safe").unwrap(), None, Some(By::Token)).await.unwrap();
     }
 
     fn desk(&self) -> millrace_model::desk::Desk {

@@ -5,6 +5,7 @@ use std::io::Write;
 use chrono::{DateTime, Utc};
 use millrace_actors::event_store::{Cause, Entry};
 use millrace_model::ids::{Position, StreamName, Version};
+use millrace_model::operator::By;
 use millrace_model::replay::{Asker, Field, fields};
 use millrace_model::story::Elapsed;
 use serde::Serialize;
@@ -49,6 +50,9 @@ struct Line<'a> {
     command: Option<&'a str>,
     command_id: String,
     asked_by: Asker,
+    /// By name, if the command says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
     cause: Option<CauseLine<'a>>,
     correlation: Option<String>,
     payload: Box<RawValue>,
@@ -99,6 +103,7 @@ impl Moment<'_> {
             command: entry.command.as_deref(),
             command_id: recorded.command_id.to_string(),
             asked_by: Asker::of(entry.command.as_deref(), &recorded.event),
+            by: entry.by.as_ref().map(By::to_string),
             cause: entry.cause.as_ref().map(CauseLine::from),
             correlation: recorded.correlation.map(|id| id.to_string()),
             payload: RawValue::from_string(payload.clone()).or_else(|_| to_raw_value(&payload))?,
@@ -118,9 +123,9 @@ impl Moment<'_> {
             since.unwrap_or_default(),
         )?;
         let command = self.entry.command.as_deref().unwrap_or("an unknown command");
-        let asker = Asker::of(self.entry.command.as_deref(), &recorded.event).as_str();
+        let asker = Asker::of(self.entry.command.as_deref(), &recorded.event).words(self.entry.by.as_ref());
         let cause = self.entry.cause.as_ref().map(cause_text).unwrap_or_default();
-        writeln!(out, "    position {}, by {} of {asker}{cause}", recorded.position, escaped(command))?;
+        writeln!(out, "    position {}, by {} of {}{cause}", recorded.position, escaped(command), escaped(&asker))?;
         writeln!(out, "    {}", excerpt(&recorded.event.payload(), PAYLOAD_CHARS_MAX))?;
         for field in fields(self.before, self.after) {
             if field.is_changed() || !diff {

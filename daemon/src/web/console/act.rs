@@ -2,10 +2,9 @@
 
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
-use millrace_actors::operations::{NOTE_CHARS_MAX, Note};
+use millrace_actors::operations::NOTE_CHARS_MAX;
 
 use super::bare::bare;
-use crate::web::operator::note;
 use crate::web::problem::Problem;
 use crate::web::session::{Operator, form_fields};
 
@@ -23,8 +22,19 @@ pub(super) struct Act<'a> {
     pub(super) says: &'a str,
     /// Whether it can cost something.
     pub(super) weight: Weight,
-    /// Fields besides the reason.
+    /// Whether it is asked why.
+    pub(super) reason: Reason,
+    /// Other fields.
     pub(super) fields: Markup,
+}
+
+/// Whether whoever does it is asked why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// He is, and the log keeps what he says.
+    Asked,
+    /// What is done speaks for itself.
+    NotAsked,
 }
 
 /// What can come of an action.
@@ -45,24 +55,16 @@ pub(super) fn offer(operator: &Operator, act: &Act<'_>) -> Markup {
                 (form_fields(operator))
                 p { (act.says) }
                 (act.fields)
-                label {
-                    "Why "
-                    input type="text" name="note" required maxlength=(NOTE_CHARS_MAX) autocomplete="off";
+                @if act.reason == Reason::Asked {
+                    label {
+                        "Why "
+                        input type="text" name="note" required maxlength=(NOTE_CHARS_MAX) autocomplete="off";
+                    }
                 }
                 div { button.grave[act.weight == Weight::Grave] { (act.label) } }
             }
         }
     }
-}
-
-/// Why an operator does something, with his name before it: what is stored says who asked and for what reason.
-pub(super) fn signed(operator: &Operator, text: &str) -> Result<Note, Problem> {
-    let said = note(text)?;
-    let room = NOTE_CHARS_MAX.saturating_sub(operator.name.chars().count() + 2);
-    Note::new(&format!("{}: {said}", operator.name)).map_err(|_| {
-        let message = format!("The reason is too long: beside your name there is room for {room} characters.");
-        Problem::unprocessable("invalid_note", message)
-    })
 }
 
 /// Where it leads when it was done, or the sentence that says why nothing was.

@@ -14,6 +14,7 @@ pub fn bare(title: &str, body: &Markup) -> Markup {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="robots" content="noindex";
                 title { (title) " – Millrace" }
+                link rel="icon" href="data:,";
                 link rel="stylesheet" href=(address("console.css"));
             }
             body class="bare" { main { (body) } }

@@ -219,7 +219,13 @@ fn health(parts: &[PartHealth]) -> Markup {
         a href="/console/parts" {
             @match ailing.as_slice() {
                 [] => (mark(Tone::Well, "All parts well")),
-                [one] => (mark(Tone::of_part(one.state, false), &format!("{} is {}", one.name, one.state.word()))),
+                [one] => {
+                    (mark(Tone::of_part(one.state, false), &format!("{} ails", one.name))) ": "
+                    @match one.conditions.first() {
+                        Some(condition) => (condition.kind.replace('_', " ")),
+                        None => (one.state.word()),
+                    }
+                }
                 several => (mark(Tone::Ailing, &counted(several.len() as u64, "part ails", "parts ail"))),
             }
         }

@@ -19,6 +19,7 @@ use millrace_actors::supervision::PartHealth;
 use tokio::sync::watch;
 
 use crate::web::operator::OperatorState;
+use crate::web::operator::proofs::Proof;
 
 /// Changes that come closer together are told as one.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -26,7 +27,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// What can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Topic {
-    /// Something was stored.
+    /// Something was stored, or more of it was verified.
     Log,
     /// A part is another way than it was.
     Parts,
@@ -88,6 +89,8 @@ struct Watch {
     health: watch::Receiver<Vec<PartHealth>>,
     places: Reconciliation,
     projections: Vec<ProjectionStatus>,
+    /// Whether the log was being verified when that was looked at last.
+    proving: bool,
     /// What is to be told before anything else is waited for.
     due: Vec<Topic>,
 }
@@ -103,7 +106,7 @@ impl Watch {
             Some(_) => Topic::ALL.to_vec(),
         };
         let projections = desk.views.projections(head);
-        Self { desk, bell, health, places, projections, due }
+        Self { desk, bell, health, places, projections, proving: false, due }
     }
 
     /// The next event; `None` ends the stream, after which a browser comes back by itself.
@@ -146,6 +149,10 @@ impl Watch {
         if projections != self.projections {
             self.projections = projections;
             add(Topic::Projections);
+        }
+        let proving = matches!(self.desk.proofs.newest(), Proof::Running { .. });
+        if std::mem::replace(&mut self.proving, proving) || proving {
+            add(Topic::Log);
         }
         self.bell.mark_unchanged();
     }

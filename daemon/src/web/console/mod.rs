@@ -6,14 +6,21 @@
 
 mod act;
 mod assets;
+mod audit;
 pub mod bare;
 mod deposits;
 mod frame;
 mod instant;
 mod live;
+mod log;
+mod money;
+mod notifications;
 mod overview;
+mod pace;
 mod parts;
 mod past;
+mod projections;
+mod settings;
 #[cfg(test)]
 mod visitor;
 mod words;
@@ -41,8 +48,34 @@ fn pages() -> Router<Arc<OperatorState>> {
     Router::new()
         .route("/console", get(overview::show))
         .route("/console/live", get(live::stream))
+        .route("/console/pace", get(pace::show))
         .route("/console/parts", get(parts::show))
         .route("/console/parts/{name}/{order}", post(parts::act))
+        .route("/console/log", get(log::show))
+        .route("/console/log/verify", post(log::prove))
+        .route("/console/log/{position}", get(log::event))
+        .route("/console/log/deposit/{id}", get(log::graph))
+        .route("/console/projections", get(projections::show))
+        .route("/console/projections/{name}/rebuild", post(projections::act))
         .merge(deposits::pages())
         .merge(past::pages())
+        .merge(receivers())
+        .route("/console/money", get(money::show))
+        .route("/console/money/halt", post(money::halt))
+        .route("/console/money/resume", post(money::resume))
+        .route("/console/money/switches/{switch}/{setting}", post(money::turn))
+        .route("/console/settings", get(settings::show))
+        .route("/console/audit", get(audit::show))
+}
+
+fn receivers() -> Router<Arc<OperatorState>> {
+    Router::new()
+        .route("/console/notifications", get(notifications::show))
+        .route("/console/notifications/told/{id}", get(notifications::told))
+        .route("/console/notifications/{id}", get(notifications::webhook))
+        .route("/console/notifications/{id}/recover", post(notifications::recover))
+        .route("/console/notifications/{id}/remove", post(notifications::remove))
+        .route("/console/notifications/{id}/simulate", post(notifications::simulate))
+        .route("/console/notifications/{id}/resend/{notification}", post(notifications::resend))
+        .route("/console/notifications/{id}/{order}", post(notifications::set))
 }

@@ -13,26 +13,41 @@ use millrace_actors::reconciler::Compared;
 use millrace_model::alert::Alerts;
 use millrace_model::desk::Difference;
 use millrace_model::reconciliation::{Comparison, Verdict as Compare};
+use serde::Deserialize;
 
 use super::frame::{Page, Place, answer};
-use super::words::{Tone, amount, count, mark, moment, span, status};
+use super::pace::{self, Span};
+use super::words::{self, Tone, amount, count, mark, moment, status};
+use crate::web::extract::Query;
 use crate::web::operator::{OperatorState, views_unreadable};
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
 const PAGE: Page<'_> = Page { place: Place::Overview, title: "Overview", follows: "log parts places" };
 
-pub(super) async fn show(State(desk): State<Arc<OperatorState>>, operator: Operator) -> Response {
-    let shown = body(&desk).await;
+/// How far back the plots go.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    span: Span,
+}
+
+pub(super) async fn show(
+    State(desk): State<Arc<OperatorState>>,
+    operator: Operator,
+    Query(Wanted { span }): Query<Wanted>,
+) -> Response {
+    let shown = body(&desk, span).await;
     answer(&desk, &operator, &PAGE, shown)
 }
 
-async fn body(desk: &Arc<OperatorState>) -> Result<Markup, Problem> {
+async fn body(desk: &Arc<OperatorState>, span: Span) -> Result<Markup, Problem> {
     let now = desk.now();
     let standing = standing(desk).await;
     Ok(html! {
         (verdict::of(desk, standing.as_ref().ok().map(Vec::as_slice), now))
         (alerts(desk.operations.switches().borrow().alerts()))
+        (pace::section(desk, span).await)
         div.cards {
             section aria-labelledby="standing" {
                 h2 #standing { "Deposits" }
@@ -103,7 +118,7 @@ fn table(lines: &[Standing], now: DateTime<Utc>) -> Markup {
                 td.n { (amount(&line.received().to_string(), "BTC")) }
                 td.n { (amount(&line.payout().to_string(), "SKY")) }
                 td.n { @if let Some(oldest) = oldest {
-                    a href={ "/console/deposits/" (oldest.id) } title="Since it was first seen" { (span(now - oldest.detected_at)) }
+                    a href={ "/console/deposits/" (oldest.id) } title="Since it was first seen" { (words::span(now - oldest.detected_at)) }
                 } }
             } } }
         } }
@@ -129,7 +144,7 @@ fn alerts(alerts: &Alerts) -> Markup {
     }
 }
 
-fn places(compared: &[Compared], alerts: &Alerts, now: DateTime<Utc>) -> Markup {
+pub(super) fn places(compared: &[Compared], alerts: &Alerts, now: DateTime<Utc>) -> Markup {
     if compared.is_empty() {
         return html! { p { "No place was looked at yet; the reconciler does so by itself." } };
     }

@@ -10,13 +10,15 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::supervision::{Load, PartHealth, State as PartState, Strategy};
+use millrace_model::operator::Action;
 use serde::Deserialize;
 
-use super::act::{Act, Weight, done, offer};
+use super::act::{Act, Reason, Weight, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, mark, moment};
 use crate::web::extract::Path;
-use crate::web::operator::{OperatorState, Order, note, order};
+use crate::web::operator::{OperatorState, note, order};
+use crate::web::problem::Problem;
 use crate::web::session::{Operator, Submitted};
 
 const PAGE: Page<'_> = Page { place: Place::Parts, title: "Parts", follows: "parts" };
@@ -83,7 +85,7 @@ impl Shown<'_> {
                     }
                     None => { td.n { "–" } td.n { "–" } td.n { "–" } }
                 }
-                td { (self.orders(part)) }
+                td.acts { (self.orders(part)) }
             }
         }
     }
@@ -105,14 +107,15 @@ impl Shown<'_> {
     /// The orders that a part in this state takes.
     fn orders(&self, part: &PartHealth) -> Markup {
         html! {
-            @for order in Order::ALL.into_iter().filter(|order| takes(part.state, *order)) {
-                @let (id, to) = (format!("{}-{}", order.word(), part.name), format!("/console/parts/{}/{}", part.name, order.word()));
+            @for order in ORDERS.into_iter().filter(|order| takes(part.state, *order)) {
+                @let (id, to) = (format!("{}-{}", order.as_str(), part.name), format!("/console/parts/{}/{}", part.name, order.as_str()));
                 (offer(self.operator, &Act {
                     id: &id,
-                    label: capital(order),
+                    label: label(order),
                     to: &to,
                     says: &format!("{} {}", says(order), meaning::without(&part.name)),
-                    weight: if order == Order::Stop { Weight::Grave } else { Weight::Light },
+                    weight: if order == Action::StopPart { Weight::Grave } else { Weight::Light },
+                    reason: Reason::Asked,
                     fields: html! {},
                 }))
             }
@@ -120,27 +123,30 @@ impl Shown<'_> {
     }
 }
 
-fn takes(state: PartState, order: Order) -> bool {
+/// What a part can be told.
+const ORDERS: [Action; 3] = [Action::StartPart, Action::StopPart, Action::RestartPart];
+
+fn takes(state: PartState, order: Action) -> bool {
     match order {
-        Order::Start => state.is_out(),
-        Order::Stop => state != PartState::Stopped,
-        Order::Restart => matches!(state, PartState::Running | PartState::Halted | PartState::Starting),
+        Action::StartPart => state.is_out(),
+        Action::StopPart => state != PartState::Stopped,
+        _ => matches!(state, PartState::Running | PartState::Halted | PartState::Starting),
     }
 }
 
-const fn capital(order: Order) -> &'static str {
+const fn label(order: Action) -> &'static str {
     match order {
-        Order::Start => "Start",
-        Order::Stop => "Stop",
-        Order::Restart => "Restart",
+        Action::StartPart => "Start",
+        Action::StopPart => "Stop",
+        _ => "Restart",
     }
 }
 
-const fn says(order: Order) -> &'static str {
+const fn says(order: Action) -> &'static str {
     match order {
-        Order::Start => "It is started now, and what failed before is forgotten. Without it:",
-        Order::Stop => "It ends in order and stays stopped until somebody starts it. Until then:",
-        Order::Restart => "It ends in order and begins anew at once, from what the log says. For that moment:",
+        Action::StartPart => "It is started now, and what failed before is forgotten. Without it:",
+        Action::StopPart => "It ends in order and stays stopped until somebody starts it. Until then:",
+        _ => "It ends in order and begins anew at once, from what the log says. For that moment:",
     }
 }
 
@@ -173,10 +179,10 @@ pub(super) async fn act(
     Submitted { operator, fields, .. }: Submitted<Why>,
 ) -> Response {
     let outcome = async {
-        let wanted = Order::named(&word)?;
-        let why = note(&fields.note)?;
-        tracing::info!(operator = %operator.name, why = why.as_str(), "an operator orders");
-        order(&desk, &name, wanted).await?;
+        let wanted = ORDERS.into_iter().find(|order| order.as_str() == word);
+        let wanted =
+            wanted.ok_or_else(|| Problem::not_found("not_found", "Parts are started, stopped and restarted."))?;
+        order(&desk, operator.by(), wanted, &name, Some(&note(&fields.note)?)).await?;
         Ok(format!("{}#part-{name}", Place::Parts.path()))
     };
     done(outcome.await, Place::Parts.path())

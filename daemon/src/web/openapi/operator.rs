@@ -313,6 +313,11 @@ pub(super) const OPERATIONS: &[Operation] = &[
         )
     },
     Operation {
+        query: &["before:position", "limit"],
+        refusals: &[QUERY, LOG],
+        ..get("/operator/v1/audit", "What operators did, the newest first.", Answer::Json("AuditPage"))
+    },
+    Operation {
         refusals: &[LOG, BACKUP_FAILED],
         ..get("/operator/v1/backup", "A copy of the log.", Answer::Body("application/octet-stream"))
     },

@@ -9,6 +9,7 @@ const REGISTRATION: &str = include_str!("../public/registration.rs");
 const SUBSCRIBE: &str = include_str!("../public/subscribe.rs");
 const V1: &str = include_str!("../public/v1.rs");
 const SHAPE: &str = include_str!("../public/shape.rs");
+const MILESTONES: &str = include_str!("../../../../actors/src/projection/milestones.rs");
 const QUOTE: &str = include_str!("../../quote.rs");
 
 pub(super) const OPERATIONS: &[Operation] = &[
@@ -116,16 +117,19 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ..get("/api/v1/deposits/{id}", "One deposit.", Answer::Json("Deposit"))
     },
     Operation {
-        query: &["amount:bitcoins*"],
-        refusals: &[QUERY, &[(400, &["invalid_amount"]), (422, &["amount_out_of_range"]), (503, &["no_market"])], PACE],
+        query: &["amount:bitcoins", "payout:skycoins"],
+        refusals: &[QUERY, NO_QUOTE, PACE],
         ..get(
             "/api/v1/quote",
-            "What an amount of BTC would buy now: indicative, never a promise.",
+            "What an amount of BTC would buy now, or how much a payout of SKY would cost; one of the two is said. Indicative, never \
+             a promise: what is paid out is decided when the deposit has its confirmations.",
             Answer::Json("Quote"),
         )
     },
 ];
 
+const NO_QUOTE: &[Refusal] =
+    &[(400, &["invalid_amount"]), (422, &["amount_or_payout", "amount_out_of_range"]), (503, &["no_market"])];
 const MISSING_ADDRESS: &[Refusal] = &[(400, &["missing_address"])];
 const SUBSCRIPTION: &[Refusal] = &[
     (400, &["invalid_hash", "invalid_url"]),
@@ -298,16 +302,31 @@ pub(super) const SHAPES: &[Shape] = &[
             ("rate", "decimal?"),
             ("spent", "decimal?"),
             ("bought", "decimal?"),
+            ("filled", "decimal?"),
             ("payout_coin", "string"),
             ("payout", "decimal?"),
             ("payout_txid", "string?"),
             ("refund", "decimal?"),
             ("held", "any"),
             ("outcome", "string?"),
+            ("milestones", "Milestones"),
             ("detected_at", "time"),
             ("updated_at", "time"),
         ],
         source: Source::Struct("Deposit", SHAPE),
+    },
+    Shape {
+        name: "Milestones",
+        fields: &[
+            ("mined_at", "time?"),
+            ("received_at", "time?"),
+            ("decided_at", "time?"),
+            ("bought_at", "time?"),
+            ("sent_at", "time?"),
+            ("stopped_at", "time?"),
+            ("ended_at", "time?"),
+        ],
+        source: Source::Struct("Milestones", MILESTONES),
     },
     Shape {
         name: "Quote",
@@ -316,9 +335,30 @@ pub(super) const SHAPES: &[Shape] = &[
             ("amount", "decimal"),
             ("payout", "decimal"),
             ("rate", "decimal"),
+            ("basis", "=fixed_rate|watched_book"),
+            ("holds", "=until_changed|this_moment"),
+            ("confirmations", "integer"),
+            ("fees", "QuoteFees"),
+            ("bounds", "QuoteBounds"),
             ("at", "time"),
+            ("book_age_ms", "integer?"),
             ("indicative", "boolean"),
         ],
         source: Source::Struct("Quote", QUOTE),
+    },
+    Shape {
+        name: "QuoteFees",
+        fields: &[("desk", "decimal"), ("exchange", "decimal"), ("rounding", "decimal"), ("unspent", "decimal")],
+        source: Source::Struct("Fees", QUOTE),
+    },
+    Shape {
+        name: "QuoteBounds",
+        fields: &[
+            ("minimum", "decimal"),
+            ("maximum", "decimal"),
+            ("payout_maximum", "decimal"),
+            ("available", "decimal?"),
+        ],
+        source: Source::Struct("Bounds", QUOTE),
     },
 ];

@@ -15,6 +15,8 @@ const VISIBLE: &str = "^[!-~]([ -~]{0,126}[!-~])?$";
 const CUSTOMER: &str = "^[!-~]{1,128}$";
 /// An amount of bitcoins; what is above all amounts is out of range anyway.
 const BITCOINS: &str = r"^0*[0-9]{1,10}(\.[0-9]{1,8}0*)?$";
+/// The same of skycoins.
+const SKYCOINS: &str = r"^0*[0-9]{1,12}(\.[0-9]{1,6}0*)?$";
 const STREAM: &str =
     r"^(deposit/[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|binding/.*|address_book|chain/btc|wallet/sky|desk)$";
 
@@ -38,6 +40,7 @@ pub(super) fn schema(word: &str) -> Value {
         "decimal" => json!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)?$" }),
         "signed" => json!({ "type": "string", "pattern": r"^-?[0-9]+(\.[0-9]+)?$" }),
         "bitcoins" => json!({ "type": "string", "pattern": BITCOINS, "maxLength": 64 }),
+        "skycoins" => json!({ "type": "string", "pattern": SKYCOINS, "maxLength": 64 }),
         "hash" => json!({ "type": "string", "pattern": "^[0-9a-fA-F]{64}$" }),
         "note" => json!({ "type": "string", "pattern": PLAIN, "minLength": 1, "maxLength": 200 }),
         "key" => json!({ "type": "string", "pattern": VISIBLE }),

@@ -8,6 +8,7 @@ use axum::extract::State;
 use millrace_actors::deposits::Tracked;
 use millrace_actors::operations::{Note, OperateError, Operated};
 use millrace_model::ids::{DepositId, Hash32, Position, Version};
+use millrace_model::operator::By;
 use serde::{Deserialize, Serialize};
 
 use super::OperatorState;
@@ -49,7 +50,7 @@ pub(super) async fn hold(
     Path(id): Path<DepositId>,
     Json(why): Json<Why>,
 ) -> Answer {
-    let done = state.operations()?.hold(id, note(&why.note)?).await;
+    let done = state.operations()?.hold(id, note(&why.note)?, By::Token).await;
     stands(&state, done).await
 }
 
@@ -58,7 +59,7 @@ pub(super) async fn release(
     Path(id): Path<DepositId>,
     Json(why): Json<Why>,
 ) -> Answer {
-    let done = state.operations()?.release(id, note(&why.note)?).await;
+    let done = state.operations()?.release(id, note(&why.note)?, By::Token).await;
     stands(&state, done).await
 }
 
@@ -67,7 +68,7 @@ pub(super) async fn refund_due(
     Path(id): Path<DepositId>,
     Json(why): Json<Why>,
 ) -> Answer {
-    let done = state.operations()?.mark_refund_due(id, note(&why.note)?).await;
+    let done = state.operations()?.mark_refund_due(id, note(&why.note)?, By::Token).await;
     stands(&state, done).await
 }
 
@@ -76,7 +77,7 @@ pub(super) async fn refunded(
     Path(id): Path<DepositId>,
     Json(how): Json<Refunded>,
 ) -> Answer {
-    let done = state.operations()?.mark_refunded(id, txid(&how.txid)?, note(&how.note)?).await;
+    let done = state.operations()?.mark_refunded(id, txid(&how.txid)?, note(&how.note)?, By::Token).await;
     stands(&state, done).await
 }
 
@@ -107,7 +108,7 @@ pub(in crate::web) fn note(text: &str) -> Result<Note, Problem> {
     Note::new(text).map_err(|error| Problem::unprocessable("invalid_note", format!("The note is refused: {error}.")))
 }
 
-pub(super) fn refused(error: OperateError) -> Problem {
+pub(in crate::web) fn refused(error: OperateError) -> Problem {
     match error {
         OperateError::NoSuchDeposit(_) => unknown_deposit(),
         OperateError::Unreadable(why) => {
@@ -140,6 +141,6 @@ pub(super) fn refused(error: OperateError) -> Problem {
     }
 }
 
-pub(super) fn desk_unavailable() -> Problem {
+pub(in crate::web) fn desk_unavailable() -> Problem {
     Problem::unavailable("desk_unavailable", "The desk cannot do this at the moment and did nothing; try again.")
 }

@@ -54,19 +54,40 @@ pub(in crate::web) async fn show(
     Path(id): Path<SubscriptionId>,
     Query(After { after }): Query<After>,
 ) -> Result<Reply<AttemptPage>, Problem> {
-    let (file, from) = (state.log_file.with_file_name(FILE), place(after)?.map_or(1, |after| after.saturating_add(1)));
+    let from = place(after)?.map_or(1, |after| after.saturating_add(1));
+    let found = read(&state, move |reader| reader.attempts(id.0, from, i64::MAX as Position)).await?;
+    Ok(Reply(AttemptPage::of(found)))
+}
+
+/// The newest attempts at a webhook of notifications before a position.
+pub(in crate::web) async fn newest(
+    state: &OperatorState,
+    id: SubscriptionId,
+    before: Option<Position>,
+    rows_max: usize,
+) -> Result<Vec<Attempt>, Problem> {
+    let before = place(before)?.unwrap_or(i64::MAX as Position);
+    let found = read(state, move |reader| reader.newest(id.0, before, rows_max)).await?;
+    Ok(found.into_iter().map(Attempt::from).collect())
+}
+
+/// Reads the file of attempts on a blocking thread; before the first attempt there is none.
+async fn read<E: std::fmt::Display>(
+    state: &OperatorState,
+    read: impl FnOnce(&attempts::Reader) -> Result<Vec<Stored>, E> + Send + 'static,
+) -> Result<Vec<Stored>, Problem> {
+    let file = state.log_file.with_file_name(FILE);
     let reading = tokio::task::spawn_blocking(move || -> Result<Vec<Stored>, String> {
         if !file.try_exists().map_err(|error| error.to_string())? {
             return Ok(Vec::new());
         }
         let reader = attempts::Reader::open(&file).map_err(|error| error.to_string())?;
-        reader.attempts(id.0, from, i64::MAX as Position).map_err(|error| error.to_string())
+        read(&reader).map_err(|error| error.to_string())
     });
-    let found = reading.await.map_err(Problem::internal)?.map_err(|error| {
+    reading.await.map_err(Problem::internal)?.map_err(|error| {
         tracing::warn!(%error, "attempts cannot be read");
         Problem::unavailable("attempts_unavailable", "The attempts cannot be read at the moment; try again.")
-    })?;
-    Ok(Reply(AttemptPage::of(found)))
+    })
 }
 
 impl AttemptPage {

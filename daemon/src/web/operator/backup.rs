@@ -17,6 +17,7 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 use millrace_actors::event_store::Reader;
 use millrace_model::ids::Position;
+use millrace_model::operator::{Action, By};
 use serde::{Deserialize, Serialize};
 use tokio::io::AsyncReadExt;
 
@@ -54,6 +55,7 @@ pub(super) async fn keep(
         let message = "A backup's name has 1 to 64 letters, digits, - or _.";
         return Err(Problem::unprocessable("invalid_name", message));
     }
+    state.acting(By::Token, Action::BackUp, wanted.name.as_deref(), None).await;
     let kept = blocking(state, move |state| {
         let copy = Copy::make(state)?;
         let name = wanted.name.unwrap_or_else(|| format!("log-{}", copy.head));
@@ -64,6 +66,7 @@ pub(super) async fn keep(
 
 /// Makes a copy and sends it; nothing of it stays.
 pub(super) async fn fetch(State(state): State<Arc<OperatorState>>) -> Result<Response, Problem> {
+    state.acting(By::Token, Action::BackUp, None, None).await;
     let (file, bytes) = blocking(state, |state| {
         let copy = Copy::make(state)?;
         // The file lives on without a name until it is sent or the caller goes away.

@@ -30,6 +30,7 @@ const EVENTS_MAX: usize = 2_000;
 pub(in crate::web) struct EventDetail {
     pub(in crate::web) event: Line,
     pub(in crate::web) asked_by: Asker,
+    pub(in crate::web) by: Option<String>,
     pub(in crate::web) command: Option<CommandLine>,
     pub(in crate::web) cause: Option<Node>,
     pub(in crate::web) together: Vec<Node>,
@@ -61,9 +62,9 @@ pub(in crate::web) struct Node {
 /// One event led to another, or they came of one command.
 #[derive(Debug, Serialize, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::web) struct Edge {
-    from: Position,
-    to: Position,
-    relation: Relation,
+    pub(in crate::web) from: Position,
+    pub(in crate::web) to: Position,
+    pub(in crate::web) relation: Relation,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,9 +77,9 @@ pub(in crate::web) enum Relation {
 /// A deposit's events, those they came of, those they came with, and what led to what.
 #[derive(Debug, Serialize)]
 pub(in crate::web) struct Causes {
-    nodes: Vec<Node>,
-    edges: Vec<Edge>,
-    complete: bool,
+    pub(in crate::web) nodes: Vec<Node>,
+    pub(in crate::web) edges: Vec<Edge>,
+    pub(in crate::web) complete: bool,
 }
 
 pub(in crate::web) async fn event(
@@ -117,6 +118,7 @@ pub(in crate::web) fn detail(
     let (before, after) = around(reader, notes, &recorded)?;
     Ok(Some(EventDetail {
         asked_by: Asker::of(command.as_ref().map(|command| command.name.as_str()), &recorded.event),
+        by: command.as_ref().and_then(StoredCommand::by).map(|by| by.to_string()),
         changes: fields(&before, &after).into_iter().filter(Field::is_changed).collect(),
         event: Line::from(&recorded),
         command: command.map(|command| CommandLine::opened(command, &recorded.stream, notes)),

@@ -7,6 +7,7 @@ use axum::extract::State;
 use chrono::{DateTime, Utc};
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::{Forgot, KeysError, Subject};
+use millrace_model::operator::{Action, By};
 use serde::Serialize;
 
 use super::OperatorState;
@@ -28,6 +29,8 @@ pub(super) async fn forget(
 ) -> Result<Reply<Forgotten>, Problem> {
     let subject: Subject =
         customer.parse().map_err(|error| Problem::bad_request("invalid_customer", format!("No, {error}.")))?;
+    // Whom, is nobody's to find there.
+    state.acting(By::Token, Action::ForgetCustomer, None, None).await;
     let (keys, whom, now) = (state.operations.keys().clone(), subject.clone(), SystemClock.now());
     let forgot = tokio::task::spawn_blocking(move || keys.forget(&whom, now)).await.map_err(Problem::internal)?;
     let answer = |at, now| Reply(Forgotten { customer: subject.to_string(), at, now });

@@ -8,9 +8,10 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, StatusCode};
 use millrace_actors::operations::Transfer;
 use millrace_actors::projection::{BindingRow, Line, PAGE_ROWS_MAX};
-use millrace_model::desk::{Coins, Desk, HaltCause, Place, Setting, Switch, TransferKind};
+use millrace_model::desk::{Coins, Desk, Place, Setting, Switch, TransferKind};
 use millrace_model::ids::Position;
 use millrace_model::money::{Amount, Btc, MoneyError, Sky};
+use millrace_model::operator::By;
 use serde::{Deserialize, Serialize};
 
 use super::act::{Why, note, refused};
@@ -172,7 +173,7 @@ pub(super) async fn turn(
     Path(switch): Path<Switch>,
     Json(turn): Json<Turn>,
 ) -> Result<Reply<Turned>, Problem> {
-    let done = state.operations()?.set_switch(switch, turn.setting, note(&turn.note)?).await;
+    let done = state.operations()?.set_switch(switch, turn.setting, note(&turn.note)?, By::Token).await;
     Ok(Reply(Turned { switch, setting: turn.setting, position: done.map_err(refused)? }))
 }
 
@@ -180,15 +181,15 @@ pub(super) async fn halt(
     State(state): State<Arc<OperatorState>>,
     Json(why): Json<Why>,
 ) -> Result<Reply<Declared>, Problem> {
-    let cause = HaltCause::Operator { note: note(&why.note)?.as_str().to_owned() };
-    Ok(Reply(Declared { position: state.operations.halt(cause).await.map_err(refused)? }))
+    let done = state.operations.halt_by(note(&why.note)?, By::Token).await;
+    Ok(Reply(Declared { position: done.map_err(refused)? }))
 }
 
 pub(super) async fn resume(
     State(state): State<Arc<OperatorState>>,
     Json(why): Json<Why>,
 ) -> Result<Reply<Declared>, Problem> {
-    let done = state.operations.resume(note(&why.note)?).await;
+    let done = state.operations.resume(note(&why.note)?, By::Token).await;
     Ok(Reply(Declared { position: done.map_err(refused)? }))
 }
 
@@ -216,7 +217,7 @@ pub(super) async fn declare(
 ) -> Result<(StatusCode, Reply<Declared>), Problem> {
     let coins = coins(&declaration)?;
     let transfer = Transfer { kind: declaration.kind, place: declaration.place, coins };
-    let done = state.operations()?.declare(transfer, note(&declaration.note)?, key(&headers)?).await;
+    let done = state.operations()?.declare(transfer, note(&declaration.note)?, key(&headers)?, Some(By::Token)).await;
     Ok((StatusCode::CREATED, Reply(Declared { position: done.map_err(refused)? })))
 }
 

@@ -6,6 +6,7 @@
 
 pub(in crate::web) mod act;
 pub(in crate::web) mod attempts;
+pub(in crate::web) mod audit;
 mod backup;
 pub(in crate::web) mod causes;
 mod customers;
@@ -21,6 +22,7 @@ pub(in crate::web) mod overview;
 mod parts;
 mod probes;
 pub(in crate::web) mod projections;
+pub(in crate::web) mod proofs;
 mod signatures;
 pub(in crate::web) mod simulations;
 #[cfg(test)]
@@ -39,8 +41,9 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, Store};
 use millrace_actors::ids::TimeOrderedIds;
-use millrace_actors::operations::{self, Operations};
+use millrace_actors::operations::{self, Note, Operations};
 use millrace_actors::projection::{ViewError, Views};
+use millrace_actors::proof::Subject;
 use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::relay::Relay;
 use millrace_actors::stations::Stations;
@@ -50,17 +53,22 @@ use millrace_actors::subscriptions::simulation::Simulator;
 use millrace_actors::supervision::Tree;
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
+use millrace_model::operator::{Action, By, OperatorActed};
 use tokio::sync::Semaphore;
 
-pub(super) use act::note;
+pub(super) use act::{desk_unavailable, note, refused};
 pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
-pub(super) use parts::{Order, order};
+pub(super) use parts::order;
 pub(super) use webhooks_events::patterns as notification_patterns;
+
+use super::acts;
+use proofs::Proofs;
 
 use super::openapi::{self, Face};
 use super::problem::Problem;
 use super::token::{self, Token};
+use crate::config::Entry;
 
 /// What the operator's face is made of.
 #[derive(Debug)]
@@ -77,6 +85,9 @@ pub struct OperatorState {
     pub(in crate::web) reconciliation: Reconciliation,
     /// Names this run of the desk.
     boot: String,
+    pub(in crate::web) proofs: Proofs,
+    /// What is configured.
+    pub(in crate::web) settings: Vec<Entry>,
     log_file: PathBuf,
     backups: PathBuf,
     reader: OnceLock<Arc<Reader>>,
@@ -122,6 +133,8 @@ impl OperatorState {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let simulator = Simulator::new(subscriptions.sinks().clone(), Arc::clone(&clock));
         let boot = TimeOrderedIds(clock).command_id().to_string();
+        let left_out = || Err("nobody said where it is".to_owned());
+        let proofs = Proofs::of(Subject { log: log_file.clone(), views: left_out(), head_file: left_out() });
         let looks = Arc::new(Semaphore::new(overview::LOOKS_AT_ONCE_MAX));
         Self {
             operations,
@@ -134,6 +147,8 @@ impl OperatorState {
             tree,
             reconciliation,
             boot,
+            proofs,
+            settings: Vec::new(),
             log_file,
             backups,
             reader,
@@ -146,6 +161,17 @@ impl OperatorState {
     /// The same, of a desk that passes others' notifications on, or of none.
     pub fn relaying(self, relay: Option<Relay>) -> Self {
         Self { relay, ..self }
+    }
+
+    /// The same, whose proofs compare these views and this head file, too.
+    pub fn proving(self, views: PathBuf, head_file: PathBuf) -> Self {
+        let proofs = Proofs::of(Subject { log: self.log_file.clone(), views: Ok(views), head_file: Ok(head_file) });
+        Self { proofs, ..self }
+    }
+
+    /// The same, of a desk that is configured so.
+    pub fn configured(self, settings: Vec<Entry>) -> Self {
+        Self { settings, ..self }
     }
 
     /// The same, in this world.
@@ -171,6 +197,17 @@ impl OperatorState {
             tracing::warn!(part, "an operator's request cannot be carried out without it");
             Err(act::desk_unavailable())
         })
+    }
+
+    /// Has the log say what an operator is about to do. What is wrong with the log is no reason not to do it: it may be
+    /// what mends the log.
+    pub(in crate::web) async fn acting(&self, by: By, action: Action, subject: Option<&str>, note: Option<&Note>) {
+        let (subject, note) = (subject.map(str::to_owned), note.map(|note| note.as_str().to_owned()));
+        let acted = OperatorActed { by, action, subject, note };
+        match self.operations() {
+            Ok(operations) => acts::record(operations, acted).await,
+            Err(_) => acts::unrecorded(&acted, &"the log or its keeper is out"),
+        }
     }
 
     /// Reads the log on a blocking thread.
@@ -269,6 +306,7 @@ pub fn routes(state: Arc<OperatorState>, token: Arc<Token>) -> Router {
         .route("/operator/v1/events", get(log::page))
         .route("/operator/v1/events/live", get(log::live))
         .route("/operator/v1/events/{position}", get(causes::event))
+        .route("/operator/v1/audit", get(audit::list))
         .route("/operator/v1/backup", get(backup::fetch))
         .route("/operator/v1/backup", post(backup::keep))
         .route("/operator/{*rest}", get(nothing).post(nothing));

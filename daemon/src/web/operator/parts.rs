@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use axum::Json as Reply;
 use axum::extract::State;
-use millrace_actors::supervision::{PartHealth, TreeError};
+use millrace_actors::operations::Note;
+use millrace_actors::supervision::{PartHealth, Tree, TreeError};
+use millrace_model::operator::{Action, By};
 use serde::Serialize;
 
 use super::OperatorState;
@@ -25,64 +27,25 @@ pub(super) async fn list(State(state): State<Arc<OperatorState>>) -> Reply<Parts
     Reply(Parts { parts: state.tree.health().snapshot() })
 }
 
-/// What a part can be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::web) enum Order {
-    /// Begin; a back-off ends, and what failed is forgotten.
-    Start,
-    /// End in order, and stay so.
-    Stop,
-    /// End in order and begin anew.
-    Restart,
-}
-
-impl Order {
-    pub(in crate::web) const ALL: [Self; 3] = [Self::Start, Self::Stop, Self::Restart];
-
-    /// The word in paths.
-    pub(in crate::web) const fn word(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Stop => "stop",
-            Self::Restart => "restart",
-        }
-    }
-
-    /// The order of this word.
-    pub(in crate::web) fn named(word: &str) -> Result<Self, Problem> {
-        let unknown = || Problem::not_found("not_found", "Parts are started, stopped and restarted.");
-        Self::ALL.into_iter().find(|order| order.word() == word).ok_or_else(unknown)
-    }
-}
-
 pub(super) async fn start(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<PartHealth>, Problem> {
-    order(&state, &name, Order::Start).await.map(Reply)
+    order(&state, By::Token, Action::StartPart, &name, None).await.map(Reply)
 }
 
 pub(super) async fn stop(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<PartHealth>, Problem> {
-    order(&state, &name, Order::Stop).await.map(Reply)
+    order(&state, By::Token, Action::StopPart, &name, None).await.map(Reply)
 }
 
 pub(super) async fn restart(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<PartHealth>, Problem> {
-    order(&state, &name, Order::Restart).await.map(Reply)
-}
-
-/// Carries out an order and says how the part is then.
-pub(in crate::web) async fn order(state: &OperatorState, name: &str, order: Order) -> Result<PartHealth, Problem> {
-    match order {
-        Order::Start => carried_out(state, name, order.word(), state.tree.start(name)).await,
-        Order::Stop => carried_out(state, name, order.word(), state.tree.stop(name)).await,
-        Order::Restart => carried_out(state, name, order.word(), state.tree.restart(name)).await,
-    }
+    order(&state, By::Token, Action::RestartPart, &name, None).await.map(Reply)
 }
 
 /// Only in the sandbox.
@@ -90,17 +53,21 @@ pub(super) async fn panic(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<PartHealth>, Problem> {
-    carried_out(&state, &name, "panic", state.tree.panic(&name)).await.map(Reply)
+    order(&state, By::Token, Action::BreakPart, &name, None).await.map(Reply)
 }
 
-async fn carried_out(
+/// Starts, stops, restarts or breaks a part, and tells how it is then. Whoever asked for it is in the log before.
+pub(in crate::web) async fn order(
     state: &OperatorState,
+    by: By,
+    action: Action,
     name: &str,
-    order: &'static str,
-    outcome: impl Future<Output = Result<(), TreeError>>,
+    note: Option<&Note>,
 ) -> Result<PartHealth, Problem> {
-    match tokio::time::timeout(ORDER_WITHIN, outcome).await {
-        Ok(Ok(())) => tracing::info!(part = name, order, "an operator's order was carried out"),
+    state.tree.health().part(name).ok_or_else(unknown_part)?;
+    state.acting(by, action, Some(name), note).await;
+    match tokio::time::timeout(ORDER_WITHIN, carry_out(&state.tree, action, name)).await {
+        Ok(Ok(())) => tracing::info!(part = name, order = action.as_str(), "an operator's order was carried out"),
         Ok(Err(TreeError::NoSuchPart(_))) => return Err(unknown_part()),
         Ok(Err(error @ (TreeError::Ended(_) | TreeError::NameTaken(_)))) => {
             return Err(Problem::conflict("part_ended", format!("It cannot be done: {error}.")));
@@ -116,6 +83,15 @@ async fn carried_out(
         }
     }
     state.tree.health().part(name).ok_or_else(unknown_part)
+}
+
+async fn carry_out(tree: &Tree, action: Action, name: &str) -> Result<(), TreeError> {
+    match action {
+        Action::StartPart => tree.start(name).await,
+        Action::StopPart => tree.stop(name).await,
+        Action::BreakPart => tree.panic(name).await,
+        _ => tree.restart(name).await,
+    }
 }
 
 fn unknown_part() -> Problem {

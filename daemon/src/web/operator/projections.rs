@@ -8,7 +8,9 @@ use axum::Json as Reply;
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
+use millrace_actors::operations::Note;
 use millrace_actors::projection::{self, Projection, ProjectionStatus, Rebuild, UnknownProjection};
+use millrace_model::operator::{Action, By};
 
 use super::OperatorState;
 use crate::web::extract::Path;
@@ -53,7 +55,17 @@ pub(in crate::web) async fn rebuild(
     State(state): State<Arc<OperatorState>>,
     Path(name): Path<String>,
 ) -> Result<Reply<ProjectionPage>, Problem> {
-    let wanted = match name.as_str() {
+    make_anew(&state, By::Token, &name, None).await.map(Reply)
+}
+
+/// Has one of them or all made anew.
+pub(in crate::web) async fn make_anew(
+    state: &OperatorState,
+    by: By,
+    name: &str,
+    note: Option<&Note>,
+) -> Result<ProjectionPage, Problem> {
+    let wanted = match name {
         ALL_PROJECTIONS => Projection::ALL.to_vec(),
         one => vec![one.parse().map_err(|unknown| no_such(&unknown))?],
     };
@@ -61,11 +73,12 @@ pub(in crate::web) async fn rebuild(
         let message = "Nobody keeps the desk's records at the moment; try again.";
         return Err(Problem::unavailable("views_unavailable", message));
     }
+    state.acting(by, Action::RebuildProjection, Some(name), note).await;
     // Together, or the first would be begun without the others.
     for projection in state.views.rebuild_together(&wanted) {
         tracing::info!(%projection, "an operator asks for it to be made anew");
     }
-    Ok(Reply(page(&state)))
+    Ok(page(state))
 }
 
 fn page(state: &OperatorState) -> ProjectionPage {

@@ -7,9 +7,11 @@ use axum::Json as Reply;
 use axum::extract::State;
 use http::StatusCode;
 use millrace_actors::delivery::attempts::class;
+use millrace_actors::operations::Note;
 use millrace_actors::subscriptions::simulation::{Receiver, SimulateError, Simulation as Sent};
 use millrace_model::ids::SubscriptionId;
 use millrace_model::notification::{EVENT_VERSION, NotificationType};
+use millrace_model::operator::{Action, By};
 use millrace_protocols::delivery::verdict::Outcome;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -52,20 +54,31 @@ pub(in crate::web) async fn send(
     State(state): State<Arc<OperatorState>>,
     Json(wanted): Json<Simulation>,
 ) -> Result<(StatusCode, Reply<Simulated>), Problem> {
+    simulate(&state, wanted, (By::Token, None)).await.map(|sent| (StatusCode::ACCEPTED, Reply(sent)))
+}
+
+/// Sends an example for this operator, who may have said why.
+pub(in crate::web) async fn simulate(
+    state: &OperatorState,
+    wanted: Simulation,
+    (by, why): (By, Option<Note>),
+) -> Result<Simulated, Problem> {
     let kind = NotificationType::parse(&wanted.event_type)
         .ok_or_else(|| Problem::unprocessable("unknown_event_type", "There is no notification of this type."))?;
     if wanted.resource_version.is_some_and(|version| version != EVENT_VERSION) {
         return Err(invalid(format!("The only version of what is sent is {EVENT_VERSION}.")));
     }
     let receiver = match (wanted.webhook_id, wanted.url) {
-        (Some(id), None) => Receiver::Of(known(&state, id)?),
+        (Some(id), None) => Receiver::Of(known(state, id)?),
         (None, Some(url)) => Receiver::At(url),
         (Some(_), Some(_)) | (None, None) => {
             return Err(invalid("It is sent either to a webhook or to an address.".to_owned()));
         }
     };
+    let to = wanted.webhook_id.map(|id| id.to_string());
+    state.acting(by, Action::SimulateNotification, to.as_deref(), why.as_ref()).await;
     let sent = state.simulator.send(kind, &receiver).await.map_err(refused)?;
-    Ok((StatusCode::ACCEPTED, Reply(Simulated::of(sent, kind, wanted.webhook_id)?)))
+    Simulated::of(sent, kind, wanted.webhook_id)
 }
 
 fn invalid(message: String) -> Problem {

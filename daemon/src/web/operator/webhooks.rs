@@ -11,9 +11,10 @@ use http::StatusCode;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::event_store::AppendError;
 use millrace_actors::subscriptions::endpoint::{Endpoint, Secret, new_secret};
-use millrace_actors::subscriptions::{Done, Known, Patch, SubscribeError, Subscriptions, Wanted};
+use millrace_actors::subscriptions::{Known, Patch, SubscribeError, Subscriptions, Wanted};
 use millrace_model::ids::{Hash32, Position, SubscriptionId};
 use millrace_model::notification::{NotificationType, Pattern};
+use millrace_model::operator::By;
 use millrace_model::subscription::{
     Command, Dialect, Ending, Order, Ownership, Rejection, Schedule, Stopped, Terms, customer_hash,
 };
@@ -58,9 +59,9 @@ pub(in crate::web) struct EventWanted {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web) struct PatchOperation {
-    pub(in crate::web) op: Op,
-    pub(in crate::web) path: String,
-    pub(in crate::web) value: serde_json::Value,
+    op: Op,
+    path: String,
+    value: serde_json::Value,
 }
 
 /// What a patch does: of all that there is, only this makes sense here.
@@ -169,7 +170,7 @@ pub(in crate::web) async fn create(
     };
     let endpoint = Endpoint::new(wanted.url, secret.clone());
     let wanted = Wanted { endpoint, terms, ownership: Ownership::Vouched };
-    let known = state.subscriptions.subscribe(wanted).await.map_err(refused)?;
+    let known = state.subscriptions.subscribe(wanted, By::Token).await.map_err(refused)?;
     let made = WebhookMade { webhook: Webhook::of(&known, &state.subscriptions), secret };
     Ok((StatusCode::CREATED, Reply(made)).into_response())
 }
@@ -183,24 +184,46 @@ pub(in crate::web) async fn change(
         return Err(invalid_patch(format!("it has between 1 and {OPERATIONS_MAX} operations")));
     }
     let patch = operations.into_iter().try_fold(Patch::default(), applied)?;
-    changed(&state, state.subscriptions.patch(id, patch).await)
+    shown(&state, state.subscriptions.patch(id, patch, By::Token).await.map_err(refused))
 }
 
-pub(in crate::web) async fn remove(
+/// Has a webhook ended, paused or resumed, by this operator.
+pub(in crate::web) async fn ordered(
+    state: &OperatorState,
+    id: SubscriptionId,
+    command: Command,
+    by: By,
+) -> Result<Arc<Known>, Problem> {
+    state.subscriptions.execute_by(id, command, by).await.map_err(refused)
+}
+
+/// Has a webhook told again everything after a position of the log, by this operator.
+pub(in crate::web) async fn told_again(
+    state: &OperatorState,
+    id: SubscriptionId,
+    after: Position,
+    by: By,
+) -> Result<Arc<Known>, Problem> {
+    if after > state.store.head() {
+        return Err(Problem::unprocessable("invalid_position", "The log does not reach so far."));
+    }
+    ordered(state, id, Command::MoveCursor { after }, by).await
+}
+
+pub(super) async fn remove(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<SubscriptionId>,
 ) -> Result<StatusCode, Problem> {
-    let over = Command::Unsubscribe { why: Ending::Wanted };
-    state.subscriptions.execute(id, over).await.map_err(refused)?;
+    ordered(&state, id, Command::Unsubscribe { why: Ending::Wanted }, By::Token).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-pub(in crate::web) async fn pause(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
-    changed(&state, state.subscriptions.execute(id, Command::PauseDelivery).await)
+pub(super) async fn pause(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
+    shown(&state, ordered(&state, id, Command::PauseDelivery, By::Token).await)
 }
 
-pub(in crate::web) async fn resume(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
-    changed(&state, state.subscriptions.execute(id, Command::ResumeDelivery).await)
+pub(super) async fn resume(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
+    shown(&state, ordered(&state, id, Command::ResumeDelivery, By::Token).await)
 }
 
 /// Another secret signs from now on, and those before it too for as long as was asked.
@@ -216,7 +239,7 @@ pub(in crate::web) async fn rotate(
     }
     let (secret, until) = (new_secret(), SystemClock.now() + TimeDelta::hours(i64::from(hours)));
     let patch = Patch { rotation: Some((Secret::new(secret.clone()), until)), ..Patch::default() };
-    let known = state.subscriptions.patch(id, patch).await.map_err(refused)?;
+    let known = state.subscriptions.patch(id, patch, By::Token).await.map_err(refused)?;
     Ok(Reply(WebhookMade { webhook: Webhook::of(&known, &state.subscriptions), secret }))
 }
 
@@ -226,10 +249,7 @@ pub(in crate::web) async fn recover(
     Json(recovery): Json<Recovery>,
 ) -> Answer {
     let Whole(after) = recovery.after;
-    if after > state.store.head() {
-        return Err(Problem::unprocessable("invalid_position", "The log does not reach so far."));
-    }
-    changed(&state, state.subscriptions.execute(id, Command::MoveCursor { after }).await)
+    shown(&state, told_again(&state, id, after, By::Token).await)
 }
 
 /// Whose deposits: the address that he is paid at, which has to be one.
@@ -240,8 +260,8 @@ fn customer(target: &str) -> Result<Hash32, Problem> {
     Ok(customer_hash(&address.to_string()))
 }
 
-fn changed(state: &OperatorState, done: Done) -> Answer {
-    done.map(|known| Reply(Webhook::of(&known, &state.subscriptions))).map_err(refused)
+fn shown(state: &OperatorState, done: Result<Arc<Known>, Problem>) -> Answer {
+    done.map(|known| Reply(Webhook::of(&known, &state.subscriptions)))
 }
 
 /// The names of what is wanted, each of which is one.
@@ -319,7 +339,7 @@ fn refused(error: SubscribeError) -> Problem {
 }
 
 impl Webhook {
-    fn of(known: &Known, subscriptions: &Subscriptions) -> Self {
+    pub(in crate::web) fn of(known: &Known, subscriptions: &Subscriptions) -> Self {
         let subscription = &known.subscription;
         let (status, reason) = status(known, subscriptions);
         Self {

@@ -8,12 +8,14 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use millrace_actors::event_store::{ReadError, Reader};
 use millrace_actors::moments::position_at;
+use millrace_actors::operations::Note;
 use millrace_actors::projection::{NOTIFICATIONS_MAX, NotificationFilter, StoredNotification};
 use millrace_actors::subscriptions::deliveries::wants;
 use millrace_actors::subscriptions::{Known, List};
 use millrace_actors::supervision::AskError;
 use millrace_model::ids::{Position, SubscriptionId};
 use millrace_model::notification::{Pattern, ResourceType};
+use millrace_model::operator::{Action, By};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -99,16 +101,28 @@ pub(in crate::web) async fn resend(
     Path(id): Path<Uuid>,
     Json(asked): Json<Resend>,
 ) -> Result<(StatusCode, Reply<Value>), Problem> {
-    let told = found(&state, id).await?;
+    let sent = send_again(&state, id, asked.webhook_ids, (By::Token, None)).await?;
+    Ok((StatusCode::ACCEPTED, Reply(sent)))
+}
+
+/// The same for this operator, who may have said why.
+pub(in crate::web) async fn send_again(
+    state: &OperatorState,
+    id: Uuid,
+    to: Option<Vec<SubscriptionId>>,
+    (by, why): (By, Option<Note>),
+) -> Result<Value, Problem> {
+    let told = found(state, id).await?;
     let list = state.subscriptions.list().ok_or_else(super::act::desk_unavailable)?;
-    let receivers = match asked.webhook_ids {
-        Some(named) => all_of(named, (&state, &list), &told)?,
-        None => everybody((&state, &list), &told)?,
+    let receivers = match to {
+        Some(named) => all_of(named, (state, &list), &told)?,
+        None => everybody((state, &list), &told)?,
     };
+    state.acting(by, Action::ResendNotification, Some(&id.to_string()), why.as_ref()).await;
     state.deliveries.resend(&receivers, told.position).await.map_err(not_asked)?;
     let mut answer = shown(&told)?;
     answer["webhook_ids"] = json!(receivers);
-    Ok((StatusCode::ACCEPTED, Reply(answer)))
+    Ok(answer)
 }
 
 async fn found(state: &OperatorState, id: Uuid) -> Result<StoredNotification, Problem> {

@@ -12,21 +12,23 @@ use millrace_protocols::webhook::code::Purpose;
 use uuid::Uuid;
 
 use super::Desk;
-use super::page::document;
+use super::page::{Reader, document};
 use super::registration::carry_out;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
 
-pub(super) async fn confirm_page(Path(_): Path<String>) -> Markup {
+pub(super) async fn confirm_page(State(desk): State<Arc<Desk>>, Path(_): Path<String>) -> Markup {
     asked(
+        &desk,
         "Do you want to hear of deposits?",
         "You are told whenever a deposit for the address that you, or somebody else, named moves on.",
         "Yes, tell me",
     )
 }
 
-pub(super) async fn leave_page(Path(_): Path<String>) -> Markup {
+pub(super) async fn leave_page(State(desk): State<Arc<Desk>>, Path(_): Path<String>) -> Markup {
     asked(
+        &desk,
         "Do you want to hear no more?",
         "Nothing is sent to you any more. What the desk owes is paid all the same.",
         "Send nothing more",
@@ -41,22 +43,27 @@ pub(super) async fn leave(State(desk): State<Arc<Desk>>, Path(answer): Path<Stri
     said(&desk, &answer, Purpose::Leave, "You will hear no more of this.").await
 }
 
-fn asked(title: &str, sentence: &str, button: &str) -> Markup {
+/// These pages speak English, as the letters that lead to them.
+fn reader(desk: &Desk) -> Reader {
+    Reader::of_english(desk.quotes.clock.now())
+}
+
+fn asked(desk: &Desk, title: &str, sentence: &str, button: &str) -> Markup {
     let body = html! {
         h1 { (title) }
         p { (sentence) }
         form method="post" { button type="submit" { (button) } }
     };
-    document(title, &body)
+    document(&reader(desk), title, &body)
 }
 
 async fn said(desk: &Desk, answer: &str, purpose: Purpose, done: &'static str) -> Response {
     match carried_out(desk, answer, purpose).await {
-        Ok(()) => document(done, &html! { h1 { "Done" } p role="status" { (done) } }).into_response(),
+        Ok(()) => document(&reader(desk), done, &html! { h1 { "Done" } p role="status" { (done) } }).into_response(),
         Err(problem) => {
             let sentence = problem.message();
             let body = html! { h1 { "Not done" } p role="alert" { (sentence) } };
-            (problem.status(), document("Not done", &body)).into_response()
+            (problem.status(), document(&reader(desk), "Not done", &body)).into_response()
         }
     }
 }

@@ -56,7 +56,7 @@ pub(super) async fn bind(desk: &Desk, headers: &HeaderMap, target: &SkyAddress) 
 }
 
 /// Whether nobody needs to wait for the log: it failed and will not be tried again this moment.
-fn log_is_dead(desk: &Desk) -> bool {
+pub(super) fn log_is_dead(desk: &Desk) -> bool {
     desk.health.part(Store::PART).is_some_and(|part| part.state.is_out())
 }
 

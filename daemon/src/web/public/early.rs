@@ -7,13 +7,15 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json as Reply, Router};
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use maud::{DOCTYPE, html};
+use http::HeaderMap;
+use http::header::{CONTENT_LANGUAGE, REFRESH, RETRY_AFTER};
+use maud::html;
 use millrace_actors::supervision::Registry;
 use millrace_model::deposit::Method;
 
-use super::page::notice;
+use super::page::{bare, notice, style};
 use super::teller::{Books, Health};
+use super::words::Language;
 use crate::web::problem::Problem;
 
 /// What is known from the first moment.
@@ -32,6 +34,7 @@ pub fn early(early: Early) -> Router {
     Router::new()
         .route("/", get(page))
         .route("/api/health", get(health))
+        .route("/assets/page.css", get(style))
         .fallback(|| async { starting() })
         .with_state(Arc::new(early))
 }
@@ -44,23 +47,17 @@ async fn health(State(early): State<Arc<Early>>) -> Reply<Health> {
     Reply(Health::of(early.health.snapshot(), early.method, early.started, Books::default()))
 }
 
-async fn page(State(early): State<Arc<Early>>) -> Response {
-    let problem = starting();
+async fn page(State(early): State<Arc<Early>>, headers: HeaderMap) -> Response {
+    let language = Language::of(None, &headers);
+    let words = language.words();
     let unwell: Vec<_> = early.health.snapshot().into_iter().filter(|part| !part.is_well()).collect();
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head { meta charset="utf-8"; meta http-equiv="refresh" content="2"; title { "Millrace is starting" } }
-            body {
-                h1 { "Millrace is starting" }
-                p role="status" { (problem.message()) }
-                (notice(&unwell))
-                ul { @for part in unwell { li { (part.name) ": " (part.state.word()) } } }
-            }
-        }
+    let body = html! {
+        p role="status" { (words.starting) }
+        (notice(&unwell, words))
+        ul .parts { @for part in unwell { li lang="en" { (part.name) ": " (part.state.word()) } } }
     };
-    (problem.status(), [(CONTENT_TYPE, "text/html; charset=utf-8"), (RETRY_AFTER, "2")], page.into_string())
-        .into_response()
+    let again = [(REFRESH, "2"), (RETRY_AFTER, "2"), (CONTENT_LANGUAGE, language.html())];
+    (starting().status(), again, bare(language, words.starting_title, &body)).into_response()
 }
 
 #[cfg(test)]

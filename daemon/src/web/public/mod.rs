@@ -7,14 +7,16 @@ mod bind;
 mod early;
 mod history;
 mod live;
-mod page;
+pub(crate) mod page;
 mod registration;
 mod shape;
+mod standing;
 mod subscribe;
 mod teller;
 #[cfg(test)]
 mod tests;
 mod v1;
+pub(crate) mod words;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -39,7 +41,7 @@ use super::frame::with_refusals;
 use super::openapi::{self, Face};
 use super::problem::{Problem, as_plain_text};
 use super::throttle::{Throttle, limit};
-use crate::config::{Config, Pace};
+use crate::config::{Config, Pace, TxidTemplate};
 use crate::quote::Quotes;
 
 /// How long a reader waits for the views to show what he has just done.
@@ -84,6 +86,8 @@ pub struct Terms {
     pub addresses_max: u32,
     /// How deep a deposit must be.
     pub confirmations: u32,
+    /// Where transactions can be looked at.
+    pub explorers: Explorers,
     /// How often one caller may bind.
     pub bind_pace: Pace,
     /// How often one caller may read.
@@ -100,9 +104,32 @@ impl Terms {
             binds: if config.desk.bind_enabled { Binds::Enabled } else { Binds::Disabled },
             addresses_max: config.desk.max_addresses_per_target,
             confirmations: config.bitcoin.confirmations,
+            explorers: Explorers {
+                deposit: config.public.deposit_explorer.clone(),
+                payout: config.public.payout_explorer.clone(),
+            },
             bind_pace: config.public.bind_pace,
             read_pace: config.public.read_pace,
         }
+    }
+}
+
+/// Where transactions can be looked at; nowhere, unless configured.
+#[derive(Debug, Clone, Default)]
+pub struct Explorers {
+    /// Of the Bitcoin chain.
+    pub deposit: Option<TxidTemplate>,
+    /// Of the Skycoin chain.
+    pub payout: Option<TxidTemplate>,
+}
+
+impl Explorers {
+    fn deposit(&self, txid: &str) -> Option<String> {
+        self.deposit.as_ref().map(|template| template.with(txid))
+    }
+
+    fn payout(&self, txid: &str) -> Option<String> {
+        self.payout.as_ref().map(|template| template.with(txid))
     }
 }
 
@@ -141,6 +168,7 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&reading), limit));
     let pages = Router::new()
         .route("/", get(page::home))
+        .merge(typed(&reading))
         .route("/bind", post(page::bind).layer(from_fn_with_state(Arc::clone(&binding), limit)))
         .route("/confirm/{answer}", get(answers::confirm_page))
         .route("/leave/{answer}", get(answers::leave_page))
@@ -150,6 +178,14 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/assets/page.css", get(page::style));
     let faces = teller.merge(own).merge(pages).with_state(desk);
     with_refusals(faces.merge(openapi::routes(Face::Public)))
+}
+
+/// What is asked while somebody types, at the pace of what reads.
+fn typed(reading: &Arc<Throttle>) -> Router<Arc<Desk>> {
+    Router::new()
+        .route("/quote", get(page::quote))
+        .route("/check", get(page::check))
+        .layer(from_fn_with_state(Arc::clone(reading), limit))
 }
 
 /// What a customer says of being told, at the pace of what makes something.

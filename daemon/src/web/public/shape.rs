@@ -1,13 +1,16 @@
 //! A customer's deposits as our own API and the page show them.
 
 use chrono::{DateTime, Utc};
-use millrace_actors::projection::{BindingRow, DepositRow, UNREADABLE};
+use millrace_actors::projection::{BindingRow, DepositRow, Milestones, UNREADABLE};
 use millrace_model::deposit::{HoldReason, confirmations_required};
 use millrace_model::ids::DepositId;
 use millrace_model::money::{Amount, Btc, Rate, Sky};
+use millrace_model::purchase::Purchase;
 use serde::Serialize;
 
 use super::Desk;
+use super::standing::Standing;
+use super::words::Language;
 use crate::web::problem::Problem;
 
 /// All that is shown of one customer.
@@ -46,12 +49,15 @@ pub(super) struct Deposit {
     pub rate: Option<Rate>,
     pub spent: Option<Amount<Btc>>,
     pub bought: Option<Amount<Sky>>,
+    /// While it is being bought: what of the deposit the orders have spent so far.
+    pub filled: Option<Amount<Btc>>,
     pub payout_coin: &'static str,
     pub payout: Option<Amount<Sky>>,
     pub payout_txid: Option<String>,
     pub refund: Option<Amount<Btc>>,
     pub held: Option<HoldReason>,
     pub outcome: Option<String>,
+    pub milestones: Milestones,
     pub detected_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -80,10 +86,9 @@ pub(super) fn deposit(desk: &Desk, row: DepositRow) -> Deposit {
     let deep = row.height.zip(tip).map_or(0, |(height, tip)| (tip + 1).saturating_sub(height));
     let required = confirmations_required(row.coinbase, u64::from(desk.terms.confirmations));
     Deposit {
-        status_text: sentence(&row, deep, required),
+        status_text: sentence(&row, (deep, required)),
         id: row.id,
-        // Whether an operator held it or nobody can read it is no difference to its customer.
-        status: if row.status == UNREADABLE { "held".to_owned() } else { row.status },
+        status: shown(&row.status).to_owned(),
         coin: "BTC",
         amount: row.amount,
         address: row.address,
@@ -95,12 +100,14 @@ pub(super) fn deposit(desk: &Desk, row: DepositRow) -> Deposit {
         rate: row.rate,
         spent: row.spent,
         bought: row.bought,
+        filled: row.purchase.as_deref().map(Purchase::spent),
         payout_coin: "SKY",
         payout: row.payout,
         payout_txid: row.payout_txid.map(|txid| txid.to_string()),
         refund: row.refund,
         held: row.held.map(for_customers),
         outcome: row.outcome,
+        milestones: row.milestones,
         detected_at: row.detected_at,
         updated_at: row.updated_at,
     }
@@ -114,36 +121,21 @@ fn for_customers(mut reason: HoldReason) -> HoldReason {
     reason
 }
 
-fn sentence(row: &DepositRow, deep: u64, required: u64) -> String {
-    match row.status.as_str() {
-        "pending" if row.height.is_none() => "Seen, waiting to be mined".to_owned(),
-        "pending" => format!("Waiting for confirmation {} of {required}", deep.min(required)),
-        "quarantined" => "Received on an address that is not in use; ask the operator".to_owned(),
-        "wait_decide" => "Received".to_owned(),
-        "wait_buy" => "Buying SKY on the exchange".to_owned(),
-        "wait_send" => "Sending SKY".to_owned(),
-        "wait_confirm" => "Sent, waiting for its confirmation".to_owned(),
-        UNREADABLE => "Held; the operator is looking at it".to_owned(),
-        "held" => match row.held {
-            Some(HoldReason::BelowMinimum) => "Held: less than the desk deals in".to_owned(),
-            Some(HoldReason::AboveMaximum) => "Held: more than the desk deals in".to_owned(),
-            Some(HoldReason::PayoutAboveMaximum) => "Held: more than is paid out without the operator".to_owned(),
-            Some(HoldReason::DepositOrphaned) if row.height.is_none() => {
-                "Its block left the chain; waiting to be mined again".to_owned()
-            }
-            Some(HoldReason::DepositOrphaned) => {
-                format!("Mined again: waiting for confirmation {} of {required}", deep.min(required))
-            }
-            Some(_) | None => "Held; the operator is looking at it".to_owned(),
-        },
-        "refund_due" => "To be paid back".to_owned(),
-        "done" => match row.outcome.as_deref() {
-            Some("paid") => "Paid out".to_owned(),
-            Some("refunded") => "Paid back".to_owned(),
-            Some("vanished") => "The transaction never came to be".to_owned(),
-            Some("written_off") => "Its coins were spent elsewhere; nothing is paid out".to_owned(),
-            Some(_) | None => "Ended without a payout".to_owned(),
-        },
-        other => other.to_owned(),
-    }
+/// In English, as everything of the API.
+fn sentence(row: &DepositRow, depth: (u64, u64)) -> String {
+    let status = shown(&row.status);
+    let is_held = status == "held";
+    let standing = Standing {
+        status,
+        is_mined: row.height.is_some(),
+        held: row.held.as_ref().filter(|_| is_held),
+        outcome: row.outcome.as_deref(),
+        depth,
+    };
+    standing.sentence(Language::English.words())
+}
+
+/// Whether an operator held it or nobody can read it is no difference to its customer.
+fn shown(status: &str) -> &str {
+    if status == UNREADABLE { "held" } else { status }
 }

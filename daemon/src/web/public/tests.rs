@@ -3,6 +3,7 @@
 mod bad_input;
 mod binding;
 mod history;
+mod page;
 mod registration;
 mod subscribe;
 
@@ -36,7 +37,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::{Binds, Desk, Terms, routes};
+use super::{Binds, Desk, Explorers, Terms, routes};
 use crate::config::Pace;
 use crate::quote::{Quotes, Source};
 use crate::web::client_ip::Peer;
@@ -118,10 +119,12 @@ impl Rig {
             health: tree.health().clone(),
             height: height.subscribe(),
             quotes: Quotes {
-                source: Source::Direct("500".parse().unwrap()),
+                source: Source::Direct("500".parse().unwrap(), Stock::unwatched()),
                 minimum: "0.005".parse().unwrap(),
                 maximum: "10".parse().unwrap(),
+                payout_maximum: "1000".parse().unwrap(),
                 payout_decimals: 3,
+                confirmations: 2,
                 clock: clock.clone(),
             },
             ids: TimeOrderedIds(clock),
@@ -173,6 +176,7 @@ fn terms(binds: Binds, pace: Pace) -> Terms {
         binds,
         addresses_max: 3,
         confirmations: 2,
+        explorers: Explorers::default(),
         bind_pace: pace,
         read_pace: pace,
     }

@@ -6,6 +6,7 @@ use axum::Json as Reply;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use millrace_model::ids::DepositId;
+use millrace_model::money::{Amount, Coin};
 use serde::{Deserialize, Serialize};
 
 use super::bind::{bind as bind_address, coin, target};
@@ -65,22 +66,34 @@ pub(super) async fn deposit(
     Ok(Reply(shape::deposit(&desk, row)))
 }
 
-/// The query of a quote.
+/// The query of a quote: one of the two.
 #[derive(Debug, Deserialize)]
 pub(super) struct HowMuch {
-    amount: String,
+    amount: Option<String>,
+    payout: Option<String>,
 }
 
 pub(super) async fn quote(
     State(desk): State<Arc<Desk>>,
     Query(query): Query<HowMuch>,
 ) -> Result<Reply<Quote>, Problem> {
-    let amount = query
-        .amount
-        .parse()
-        .map_err(|error| Problem::bad_request("invalid_amount", format!("The amount is not understood: {error}.")))?;
-    desk.quotes.quote(amount).map(Reply).map_err(|error| match error {
-        QuoteError::TooLarge | QuoteError::TooSmall => Problem::unprocessable("amount_out_of_range", error.to_string()),
+    let quoted = match (&query.amount, &query.payout) {
+        (Some(amount), None) => desk.quotes.quote(read(amount)?),
+        (None, Some(payout)) => desk.quotes.quote_for(read(payout)?),
+        _ => {
+            let message = "Say either an amount of BTC or a payout of SKY.";
+            return Err(Problem::unprocessable("amount_or_payout", message));
+        }
+    };
+    quoted.map(Reply).map_err(|error| match error {
+        QuoteError::TooLarge | QuoteError::TooSmall | QuoteError::BeyondBook => {
+            Problem::unprocessable("amount_out_of_range", error.to_string())
+        }
         QuoteError::NoMarket => Problem::unavailable("no_market", error.to_string()),
     })
+}
+
+fn read<C: Coin>(text: &str) -> Result<Amount<C>, Problem> {
+    let refused = |error| Problem::bad_request("invalid_amount", format!("The amount is not understood: {error}."));
+    text.parse().map_err(refused)
 }

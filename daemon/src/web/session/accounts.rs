@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::password;
 use super::private_file;
+use super::totp::Codes;
 use crate::bounded_file::read_text;
 
 /// The file with the accounts.
@@ -62,6 +63,9 @@ pub enum AccountsError {
     /// Somebody has to be able to log in.
     #[error("this is the only operator; add another first")]
     Only,
+    /// The code was wrong, or used.
+    #[error("the code is wrong")]
+    Code,
     /// See [`password::PasswordError`].
     #[error(transparent)]
     Password(#[from] password::PasswordError),
@@ -78,6 +82,9 @@ pub(super) struct Account {
     pub(super) generation: String,
     pub(super) made_at: DateTime<Utc>,
     pub(super) password_at: DateTime<Utc>,
+    /// Asked for at every log-in, if there are any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) codes: Option<Codes>,
 }
 
 /// All of them.
@@ -98,7 +105,7 @@ pub(super) struct Stamp {
 impl Account {
     pub(super) fn new(name: &str, password: &str, now: DateTime<Utc>) -> Result<Self, AccountsError> {
         let (name, password) = (name.to_owned(), password::hash(password)?);
-        Ok(Self { name, password, generation: generation(), made_at: now, password_at: now })
+        Ok(Self { name, password, generation: generation(), made_at: now, password_at: now, codes: None })
     }
 
     pub(super) fn set_password(&mut self, hash: String, now: DateTime<Utc>) {
@@ -302,6 +309,7 @@ mod tests {
             generation: generation(),
             made_at: at(0),
             password_at: at(0),
+            codes: None,
         };
         for name in ["", "Alice", "a b", "a\n", &"x".repeat(33)] {
             assert!(matches!(accounts.add(account(name)), Err(AccountsError::Name)), "{name:?}");

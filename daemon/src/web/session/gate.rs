@@ -10,14 +10,20 @@ use chrono::{DateTime, Utc};
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use millrace_actors::clock::Clock;
+use millrace_actors::operations::Operations;
+use millrace_model::operator::{Action, By, OperatorActed};
 
-use super::accounts::{Account, Accounts, AccountsFile, Stamp};
+use super::accounts::{Account, Accounts, AccountsError, AccountsFile, Stamp};
 use super::cookie::SessionId;
 use super::forms::Forms;
 use super::lockout::{Admission, Lockout};
+use super::offers::Offers;
 use super::password::{self, Press};
 use super::private_file;
+use super::recorder::Recorder;
+use super::require::Operator;
 use super::sessions::{self, Change, Session, Sessions};
+use super::totp::Right;
 use crate::bounded_file::read_text;
 use crate::escape::excerpt;
 use crate::web::frame::Transport;
@@ -33,6 +39,9 @@ pub struct Gate {
     pub(super) forms: Forms,
     pub(super) file: AccountsFile,
     pub(super) press: Press,
+    pub(super) offers: Offers,
+    /// Takes what is done into the log.
+    recorder: Recorder,
     sessions_file: PathBuf,
     state: Mutex<State>,
     /// Held while the sessions are written.
@@ -53,6 +62,8 @@ struct State {
 pub(super) struct Claim {
     pub(super) name: String,
     pub(super) password: String,
+    /// Empty where none is asked for.
+    pub(super) code: String,
     pub(super) address: IpAddr,
     pub(super) agent: String,
 }
@@ -66,7 +77,7 @@ pub(super) enum Refused {
     Locked(Duration),
     /// Too many try at once.
     Crowded,
-    /// The accounts cannot be read.
+    /// The accounts cannot be read, or not be written where they have to be.
     NoAccounts,
 }
 
@@ -78,8 +89,13 @@ impl std::fmt::Debug for Gate {
 
 impl Gate {
     /// The gate of a desk with this data folder. What cannot be read or written is a warning: a desk runs without
-    /// operators, and whoever was let in stays in.
-    pub fn open(data_dir: &Path, clock: Arc<dyn Clock>, transport: Transport) -> Arc<Self> {
+    /// operators, and whoever was let in stays in. What is done is told to `operations`, if there are any.
+    pub fn open(
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+        transport: Transport,
+        operations: Option<Operations>,
+    ) -> Arc<Self> {
         let file = AccountsFile::of(data_dir);
         if let Err(error) = file.make(clock.now()) {
             tracing::warn!(%error, "nobody can log in to the console");
@@ -88,7 +104,8 @@ impl Gate {
         let sessions = known(&sessions_file);
         let state = Mutex::new(State { sessions, ..State::default() });
         let (forms, press, writing) = (Forms::default(), Press::default(), Mutex::default());
-        Arc::new(Self { clock, transport, forms, file, press, sessions_file, state, writing })
+        let (offers, recorder) = (Offers::default(), Recorder::new(operations));
+        Arc::new(Self { clock, transport, forms, file, press, offers, recorder, sessions_file, state, writing })
     }
 
     /// Where the password of the first operator stands, as long as nobody has changed it.
@@ -112,29 +129,86 @@ impl Gate {
     pub(super) async fn log_in(self: &Arc<Self>, claim: Claim) -> Result<SessionId, Refused> {
         let name: String = claim.name.trim().to_ascii_lowercase().chars().take(CLAIMED_CHARS_MAX).collect();
         let accounts = self.accounts().ok_or(Refused::NoAccounts)?;
-        self.admit(&name, claim.address)?;
+        let admission = self.admit(&name, claim.address)?;
         let account = accounts.get(&name).cloned();
-        self.check(account.as_ref(), claim.password).await?;
-        let account = account.ok_or(Refused::Wrong)?;
+        let checked = self.check(account.as_ref(), claim.password, claim.code).await;
+        if checked == Err(Refused::Wrong) && admission == Admission::Last {
+            self.locked_out(account.as_ref(), claim.address).await;
+        }
+        let (right, account) = (checked?, account.ok_or(Refused::Wrong)?);
         self.state().lockout.right(&name, claim.address);
+        let action = if right == Some(Right::Recovery) { Action::LogInByRecovery } else { Action::LogIn };
+        self.record(By::Operator(name), action, Some(format!("from {}", claim.address))).await;
         Ok(self.enter(&account, claim.address, &claim.agent).await)
     }
 
-    fn admit(&self, name: &str, address: IpAddr) -> Result<(), Refused> {
-        let admission = self.state().lockout.attempt(name, address, self.clock.now());
-        match admission {
-            Admission::Admitted | Admission::Last => Ok(()),
+    /// Whether somebody who is in knows the password. He has as many attempts as somebody who is not.
+    pub(super) async fn confirm(&self, name: &str, password: String, address: IpAddr) -> Result<(), Refused> {
+        let accounts = self.accounts().ok_or(Refused::NoAccounts)?;
+        self.admit(name, address)?;
+        let account = accounts.get(name).ok_or(Refused::Wrong)?;
+        self.check_password(Some(account), password).await?;
+        self.state().lockout.right(name, address);
+        Ok(())
+    }
+
+    fn admit(&self, name: &str, address: IpAddr) -> Result<Admission, Refused> {
+        match self.state().lockout.attempt(name, address, self.clock.now()) {
             Admission::Locked(wait) => Err(Refused::Locked(wait)),
+            admitted => Ok(admitted),
         }
     }
 
-    async fn check(&self, account: Option<&Account>, password: String) -> Result<(), Refused> {
+    /// How the code was right, where the account has codes.
+    async fn check(
+        self: &Arc<Self>,
+        account: Option<&Account>,
+        password: String,
+        code: String,
+    ) -> Result<Option<Right>, Refused> {
+        self.check_password(account, password).await?;
+        match account.filter(|account| account.codes.is_some()) {
+            Some(account) => self.take_code(&account.name, code).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn check_password(&self, account: Option<&Account>, password: String) -> Result<(), Refused> {
         let hash = account.map(|account| account.password.clone());
         let checked = self.press.run(move || password::is_right(&password, hash.as_deref())).await;
         match checked.map_err(|_| Refused::Crowded)? {
             true => Ok(()),
             false => Err(Refused::Wrong),
         }
+    }
+
+    /// Uses a code up: in the file, so that it counts no second time whoever asks.
+    async fn take_code(self: &Arc<Self>, name: &str, code: String) -> Result<Right, Refused> {
+        let (gate, name, now) = (Arc::clone(self), name.to_owned(), self.now());
+        let taking = self.press.run(move || {
+            gate.file.change(|accounts| {
+                let codes = accounts.get_mut(&name)?.codes.as_mut();
+                codes.and_then(|codes| codes.take(&code, now)).ok_or(AccountsError::Code)
+            })
+        });
+        taking.await.map_err(|_| Refused::Crowded)?.map_err(|error| match error {
+            AccountsError::Code | AccountsError::Unknown(_) => Refused::Wrong,
+            error => {
+                tracing::warn!(%error, "a code cannot be used up, so nobody is let in with it");
+                Refused::NoAccounts
+            }
+        })
+    }
+
+    /// What somebody claims to be called may be anything, so it is said only where it is a name.
+    async fn locked_out(&self, account: Option<&Account>, address: IpAddr) {
+        let name = account.map_or("an unknown name", |account| &account.name);
+        self.record(By::Stranger, Action::LockOut, Some(format!("{name}, from {address}"))).await;
+    }
+
+    /// Tells the log.
+    pub(super) async fn record(&self, by: By, action: Action, subject: Option<String>) {
+        self.recorder.record(OperatorActed { by, action, subject, note: None }, self.now()).await;
     }
 
     async fn enter(self: &Arc<Self>, account: &Account, address: IpAddr, agent: &str) -> SessionId {
@@ -163,6 +237,17 @@ impl Gate {
         let ended = self.state().sessions.end(operator, which);
         self.saved().await;
         ended
+    }
+
+    /// An account's sessions, the last seen first.
+    pub(super) fn sessions_of(&self, account: &Account) -> Vec<Session> {
+        self.state().sessions.of(&account.name, &account.generation, self.now())
+    }
+
+    /// The session goes on with the new password, and no other of the operator does.
+    pub(super) async fn renew(self: &Arc<Self>, operator: &Operator, generation: &str) {
+        self.state().sessions.renew(operator.session(), generation);
+        self.end(&operator.name, |session| session.id != *operator.session()).await;
     }
 
     /// The accounts as the file has them now, or as it had them last.

@@ -11,8 +11,10 @@ use axum::routing::{get, post};
 use http::header::{REFERRER_POLICY, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use maud::html;
+use millrace_model::operator::Action;
 use serde::Deserialize;
 
+use super::account_page;
 use super::cookie;
 use super::form::{Submitted, refusal};
 use super::gate::{Claim, Gate, Refused, agent_of};
@@ -28,8 +30,10 @@ const NEXT_CHARS_MAX: usize = 1_000;
 
 /// `/console/login`, `/console/logout` and `/console/account`.
 pub fn routes(gate: Arc<Gate>) -> Router {
-    let guarded =
-        Router::new().route("/console/logout", post(log_out)).layer(from_fn_with_state(Arc::clone(&gate), require));
+    let guarded = Router::new()
+        .route("/console/logout", post(log_out))
+        .merge(account_page::routes())
+        .layer(from_fn_with_state(Arc::clone(&gate), require));
     let open = Router::new().route(LOGIN, get(page).post(log_in)).layer(from_fn(own_pages_only));
     guarded.merge(open).with_state(gate)
 }
@@ -85,6 +89,8 @@ async fn page(State(gate): State<Arc<Gate>>, headers: HeaderMap, asked: Result<Q
 struct LogIn {
     name: String,
     password: String,
+    #[serde(default)]
+    code: String,
     next: Option<String>,
 }
 
@@ -99,15 +105,17 @@ async fn log_in(
         Err(problem) => return refusal(problem.status(), problem.message()),
     };
     let next = next_of(form.next.as_deref());
-    let claim = Claim { name: form.name.clone(), password: form.password, address, agent: agent_of(&headers) };
+    let LogIn { name, password, code, .. } = form;
+    let claim = Claim { name: name.clone(), password, code, address, agent: agent_of(&headers) };
     match gate.log_in(claim).await {
         Ok(id) => ([(SET_COOKIE, id.set(gate.transport))], Redirect::to(&next)).into_response(),
-        Err(refused) => not_let_in(refused, &next, &form.name),
+        Err(refused) => not_let_in(refused, &next, &name),
     }
 }
 
-fn not_let_in(refused: Refused, next: &str, name: &str) -> Response {
-    let (status, sentence, wait) = match refused {
+/// Why somebody is not let in, and how long he waits.
+pub(super) fn sentence(refused: Refused) -> (StatusCode, String, Option<Duration>) {
+    match refused {
         Refused::Wrong => (StatusCode::UNAUTHORIZED, "Name, password or code is wrong.".to_owned(), None),
         Refused::Locked(wait) => (StatusCode::TOO_MANY_REQUESTS, locked(wait), Some(wait)),
         Refused::Crowded => {
@@ -118,7 +126,11 @@ fn not_let_in(refused: Refused, next: &str, name: &str) -> Response {
             let sentence = "The operators' accounts cannot be read; the desk's log says why.".to_owned();
             (StatusCode::SERVICE_UNAVAILABLE, sentence, None)
         }
-    };
+    }
+}
+
+fn not_let_in(refused: Refused, next: &str, name: &str) -> Response {
+    let (status, sentence, wait) = sentence(refused);
     let mut answer = form(status, next, name, Some(&sentence));
     if let Some(wait) = wait {
         answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
@@ -146,6 +158,10 @@ fn form(status: StatusCode, next: &str, name: &str, said: Option<&str>) -> Respo
                 label for="password" { "Password" }
                 input id="password" name="password" type="password" autocomplete="current-password" maxlength="256" required;
             }
+            p {
+                label for="code" { "Code of your app, if you have set one up" }
+                input id="code" name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="40";
+            }
             p { button type="submit" { "Log in" } }
         }
     };
@@ -157,6 +173,7 @@ struct Nothing {}
 
 async fn log_out(State(gate): State<Arc<Gate>>, submitted: Submitted<Nothing>) -> Response {
     let Submitted { operator, .. } = submitted;
+    gate.record(operator.by(), Action::LogOut, None).await;
     gate.end(&operator.name, |session| session.id == *operator.session()).await;
     ([(SET_COOKIE, cookie::forget(gate.transport))], Redirect::to(LOGIN)).into_response()
 }

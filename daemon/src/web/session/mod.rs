@@ -6,18 +6,23 @@
 //! A router of pages is guarded by [`require`] with the [`Gate`] as its state; its handlers take the [`Operator`], put
 //! [`form_fields`] into every form, and take what comes back as [`Submitted`].
 
+mod account_page;
 mod accounts;
 mod cookie;
+mod credentials;
 mod form;
 mod forms;
 mod gate;
 mod lockout;
 mod login;
+mod offers;
 mod origin;
 mod password;
 mod private_file;
+mod recorder;
 mod require;
 mod sessions;
+mod totp;
 
 pub use form::{Submitted, form_fields};
 pub use gate::Gate;

@@ -17,7 +17,7 @@ pub(super) const CHARS_MIN: usize = 15;
 pub(super) const CHARS_MAX: usize = 256;
 /// Crockford's base 32: no letter looks like a digit.
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-const GROUPS: usize = 6;
+const LETTERS_OF_A_PASSWORD: usize = 24;
 const GROUP_LETTERS: usize = 4;
 /// Compared with when nobody has the name, so that the answer takes as long. No password is known to lead to it.
 const DECOY: &str = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGlzIGhlcmUu$q3p1V0kQm3Yw7oGkq8m8yN0cQmE1sYxX5rJt2H9uZ1A";
@@ -46,7 +46,12 @@ pub(super) fn random<const N: usize>() -> [u8; N] {
 
 /// A password of 120 random bits in groups that can be read aloud.
 pub(super) fn made() -> String {
-    let letters = random::<{ GROUPS * GROUP_LETTERS }>().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
+    groups(LETTERS_OF_A_PASSWORD)
+}
+
+/// So many letters of five random bits each, in groups of four.
+pub(super) fn groups(letters: usize) -> String {
+    let letters: Vec<char> = (0..letters).map(|_| char::from(LETTERS[usize::from(random::<1>()[0] % 32)])).collect();
     letters.chunks(GROUP_LETTERS).map(String::from_iter).collect::<Vec<_>>().join("-")
 }
 

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{ACCEPT, HOST, LOCATION, REFERER, REFERRER_POLICY, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use millrace_model::operator::By;
 use uuid::Uuid;
 
 use super::cookie::{self, Kept, SessionId};
@@ -43,6 +44,11 @@ impl Operator {
 
     pub(super) fn form_token(&self) -> &str {
         self.form_token.reveal()
+    }
+
+    /// As the log has him.
+    pub fn by(&self) -> By {
+        By::Operator(self.name.to_string())
     }
 
     pub(super) fn session(&self) -> &Kept {

@@ -19,6 +19,7 @@ use crate::head::{Departure, Restored};
 use crate::ids::{DepositId, Hash32, Outpoint, SubscriptionId};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
+use crate::operator::{Action, By, OperatorActed};
 use crate::purchase::{ClientOrderId, Fact, OrderIntent, OrderObservation, OrderState, Price, Side};
 use crate::spend::Spend;
 use crate::stray::StrayOrder;
@@ -243,6 +244,7 @@ pub(super) fn events() -> Vec<event::Event> {
         SpendsMatched { block_seq: 3 }.into(),
     ];
     desk.extend(alerts().map(desk::Event::from));
+    desk.extend(acts().map(desk::Event::from));
     desk.extend(causes().into_iter().map(|cause| Halted { cause }.into()));
     let deposits = of_deposits().into_iter().map(event::Event::Deposit);
     let wallet = [InputsReserved { deposit: ID, inputs: vec![THEIRS] }.into(), InputsSpent { deposit: ID }.into()];
@@ -253,6 +255,16 @@ pub(super) fn events() -> Vec<event::Event> {
         .chain(desk.into_iter().map(event::Event::Desk))
         .chain(subscriptions().map(event::Event::Subscription))
         .collect()
+}
+
+fn acts() -> [OperatorActed; 3] {
+    let (subject, note) = (Some(words()), Some(words()));
+    [By::Token, By::Operator(words()), By::Stranger].map(|by| OperatorActed {
+        by,
+        action: Action::LogIn,
+        subject: subject.clone(),
+        note: note.clone(),
+    })
 }
 
 fn alerts() -> [Alert; 4] {

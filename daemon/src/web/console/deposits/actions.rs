@@ -11,10 +11,10 @@ use millrace_model::ids::{DepositId, Version};
 use serde::Deserialize;
 
 use super::path;
-use crate::web::console::act::{Act, Weight, done, offer, signed};
+use crate::web::console::act::{Act, Reason, Weight, done, offer};
 use crate::web::extract::Path;
 use crate::web::operator::OperatorState;
-use crate::web::operator::act::{shown, txid};
+use crate::web::operator::act::{note, shown, txid};
 use crate::web::problem::Problem;
 use crate::web::session::{Operator, Submitted};
 
@@ -82,6 +82,7 @@ pub(super) fn offered(operator: &Operator, (deposit, version): (&Deposit, Versio
                 to: &format!("{}/{}", path(deposit.receipt.id), word(request)),
                 says: &says(request, events),
                 weight: weight(request),
+                reason: Reason::Asked,
                 fields: fields(request, version),
             }))
         }
@@ -131,10 +132,9 @@ async fn carry_out(
     (operator, asked): (&Operator, &Asked),
 ) -> Result<String, Problem> {
     let request = wanted(word, asked.txid.as_deref())?;
-    let note = signed(operator, &asked.note)?;
-    tracing::info!(operator = %operator.name, deposit = %id, request = word, "an operator asks");
+    let note = note(&asked.note)?;
     let operations = desk.operations()?;
-    shown(desk, operations.on_seen((id, asked.version), request, note).await).await?;
+    shown(desk, operations.on_seen((id, asked.version), request, note, operator.by()).await).await?;
     Ok(path(id))
 }
 

@@ -5,6 +5,7 @@ use crate::web::openapi::{Shape, Source, history};
 
 const SHAPES_OF_CLI: &str = include_str!("../../shapes.rs");
 const ACT: &str = include_str!("../../operator/act.rs");
+const AUDIT: &str = include_str!("../../operator/audit.rs");
 const BACKUP: &str = include_str!("../../operator/backup.rs");
 const CAUSES: &str = include_str!("../../operator/causes.rs");
 const CUSTOMERS: &str = include_str!("../../operator/customers.rs");
@@ -190,6 +191,7 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
         fields: &[
             ("event", "Event"),
             ("asked_by", "=customer|operator|desk"),
+            ("by", "string?"),
             ("command", "CommandLine?"),
             ("cause", "Node?"),
             ("together", "[Node]"),
@@ -450,6 +452,23 @@ pub(in crate::web::openapi) const SHAPES: &[Shape] = &[
             ("seconds_left", "integer?"),
         ],
         source: Source::Struct("RebuildRow", SHAPES_OF_CLI),
+    },
+    Shape {
+        name: "AuditPage",
+        fields: &[("acts", "[Act]"), ("next", "integer?")],
+        source: Source::Struct("AuditPage", AUDIT),
+    },
+    Shape {
+        name: "Act",
+        fields: &[
+            ("position", "integer"),
+            ("at", "time"),
+            ("by", "string"),
+            ("action", "string"),
+            ("subject", "string?"),
+            ("note", "string?"),
+        ],
+        source: Source::Struct("Act", AUDIT),
     },
     Shape { name: "BackupWanted", fields: &[("name", "backup name?")], source: Source::Body("Wanted", BACKUP) },
     Shape {

@@ -101,7 +101,16 @@ fn questions() -> Vec<Case> {
         cases.push(status(&format!("?skyaddr={text}"), code));
     }
     let quote = "/api/v1/quote";
-    cases.push(got(quote, quote, (400, "invalid_query")));
+    for neither in ["", "?", "?amount=1&payout=1"] {
+        cases.push(got(quote, format!("{quote}{neither}"), (422, "amount_or_payout")));
+    }
+    cases.push(got(quote, format!("{quote}?amount=1&amount=2"), (400, "invalid_query")));
+    for payout in ["", "-1", "1e3", "0.0000001", "1,5"] {
+        cases.push(got(quote, format!("{quote}?payout={payout}"), (400, "invalid_amount")));
+    }
+    for payout in ["0", "2.499", "5000.000001", "9000000000000"] {
+        cases.push(got(quote, format!("{quote}?payout={payout}"), (422, "amount_out_of_range")));
+    }
     for amount in [
         "",
         "-1",

@@ -11,7 +11,7 @@ use rustix::process;
 const NICER_BY: i32 = 19;
 
 /// Does the work and waits for it. Not for the actors' thread.
-pub(super) fn in_the_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+pub fn in_the_background<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let outcome = thread::scope(|scope| {
         let work = || {
             // Of the calling thread, whatever it is called: threads are what Linux schedules.

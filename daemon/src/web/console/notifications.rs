@@ -1,0 +1,168 @@
+//! Who is told, how that goes, and what can be done when somebody hears nothing.
+
+mod acts;
+mod told;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use millrace_actors::subscriptions::Known;
+use millrace_protocols::delivery::endpoint::Circuit;
+use millrace_protocols::delivery::scheduler::{Sums, View};
+use serde::Deserialize;
+
+pub(super) use acts::{recover, remove, resend, set, simulate};
+pub(super) use told::show as told;
+pub(super) use webhook::show as webhook;
+
+use super::frame::{Page, Place, answer};
+use super::words::{Tone, count, counted, mark, moment};
+use crate::web::extract::Query;
+use crate::web::operator::webhooks::status;
+use crate::web::operator::{OperatorState, desk_unavailable};
+use crate::web::problem::Problem;
+use crate::web::session::Operator;
+
+const PAGE: Page<'_> = Page { place: Place::Notifications, title: "Notifications", follows: "log parts" };
+/// How each does is asked of the deliveries; of more than so many at once it is not.
+const ROWS_MAX: usize = 100;
+/// No address is longer.
+const SEARCH_CHARS_MAX: usize = 500;
+
+/// Which of them.
+#[derive(Debug, Deserialize)]
+pub(super) struct Wanted {
+    #[serde(default)]
+    q: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    skip: usize,
+}
+
+pub(super) async fn show(
+    State(desk): State<Arc<OperatorState>>,
+    operator: Operator,
+    Query(wanted): Query<Wanted>,
+) -> Response {
+    let shown = body(&desk, &wanted).await;
+    answer(&desk, &operator, &PAGE, shown)
+}
+
+async fn body(desk: &Arc<OperatorState>, wanted: &Wanted) -> Result<Markup, Problem> {
+    if wanted.q.len() > SEARCH_CHARS_MAX {
+        return Err(Problem::bad_request("invalid_query", "What is looked for is longer than any address."));
+    }
+    let list = desk.subscriptions.list().ok_or_else(desk_unavailable)?;
+    let fits = |known: &&Arc<Known>| {
+        let address = known.endpoint.as_ref().map_or("", |endpoint| endpoint.url.as_str());
+        let is_named = address.contains(&wanted.q) || known.subscription.id.to_string() == wanted.q;
+        is_named && (wanted.status.is_empty() || status(known, &desk.subscriptions).0 == wanted.status)
+    };
+    let found: Vec<_> = list.values().filter(fits).collect();
+    let mut rows = Vec::new();
+    for known in found.iter().skip(wanted.skip).take(ROWS_MAX) {
+        // Of one that is not delivered to there is no view.
+        rows.push((known, desk.deliveries.view(known.subscription.id).await.ok().flatten()));
+    }
+    let sums = desk.deliveries.sums().await;
+    let now = desk.now();
+    Ok(html! {
+        (together(sums.as_ref()))
+        (filters(wanted))
+        @if list.is_empty() {
+            p { "Nobody wants to be told yet. " code { "millrace webhooks add https://… --event 'Deposit.*'" } " makes a webhook; customers \
+                 subscribe at " code { "/api/v1/subscribe" } "." }
+        } @else if rows.is_empty() { p { "None of " (count(list.len() as u64)) " is like that." } } @else {
+            (table(desk, &rows, now))
+            nav.pager aria-label="Pages" {
+                @if wanted.skip > 0 { a rel="prev" href=(href(wanted, wanted.skip.saturating_sub(ROWS_MAX))) { "Before" } }
+                @if wanted.skip + ROWS_MAX < found.len() { a rel="next" href=(href(wanted, wanted.skip + ROWS_MAX)) { "More" } }
+            }
+        }
+    })
+}
+
+/// All of them in a sentence.
+fn together(sums: Option<&Sums>) -> Markup {
+    match sums {
+        None => html! { p role="alert" { "The deliveries do not answer at the moment." } },
+        Some(sums) => html! { p {
+            (counted(u64::from(sums.in_flight), "delivery is", "deliveries are")) " under way, "
+            (counted(sums.retries as u64, "one waits", "wait")) " to be sent again, "
+            (counted(sums.left_alone as u64, "receiver is", "receivers are")) " left alone for a while."
+        } },
+    }
+}
+
+fn filters(wanted: &Wanted) -> Markup {
+    html! {
+        form.filters method="get" action="/console/notifications" role="search" {
+            label { "Address or id " input type="search" name="q" value=(wanted.q) maxlength=(SEARCH_CHARS_MAX); }
+            label { "Status " select name="status" {
+                option value="" { "any" }
+                @for status in ["enabled", "paused", "disabled", "unproved", "unreachable", "unreadable"] {
+                    option value=(status) selected[status == wanted.status] { (status) }
+                }
+            } }
+            button { "Filter" }
+        }
+    }
+}
+
+fn table(desk: &OperatorState, rows: &[(&&Arc<Known>, Option<View>)], now: DateTime<Utc>) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th scope="col" { "Leads to" } th scope="col" { "Told" } th scope="col" { "Status" } th scope="col" { "Health" }
+                th.n scope="col" { "Under way" } th.n scope="col" { "To send again" } th scope="col" { "Since" }
+            } }
+            tbody { @for (known, view) in rows { tr {
+                th scope="row" { a href={ "/console/notifications/" (known.subscription.id) } { (address(known)) } }
+                td { (known.subscription.terms.events.join(", ")) }
+                td { (standing(status(known, &desk.subscriptions).0)) }
+                td { (health(view.as_ref())) }
+                td.n { @if let Some(view) = view { (view.in_flight) } @else { "–" } }
+                td.n { @if let Some(view) = view { (count(view.retries as u64)) } @else { "–" } }
+                td { (moment(known.since, now)) }
+            } } }
+        } }
+    }
+}
+
+/// Where it leads, as far as that is known.
+fn address(known: &Known) -> &str {
+    known.endpoint.as_ref().map_or("an address that cannot be opened", |endpoint| endpoint.url.as_str())
+}
+
+fn standing(status: &str) -> Markup {
+    let tone = match status {
+        "enabled" => Tone::Well,
+        "paused" | "unproved" => Tone::Quiet,
+        "disabled" | "unreachable" => Tone::Ailing,
+        _ => Tone::Broken,
+    };
+    mark(tone, status)
+}
+
+fn health(view: Option<&View>) -> Markup {
+    match view {
+        None => mark(Tone::Quiet, "not delivered to"),
+        Some(View { circuit: Circuit::Open, .. }) => mark(Tone::Broken, "left alone for a while"),
+        Some(View { circuit: Circuit::Probing, .. }) => mark(Tone::Ailing, "tried with one"),
+        Some(View { circuit: Circuit::Closed, retries, .. }) if *retries > 0 => {
+            mark(Tone::Ailing, "some to send again")
+        }
+        Some(View { circuit: Circuit::Closed, .. }) => mark(Tone::Well, "takes what it is sent"),
+    }
+}
+
+fn href(wanted: &Wanted, skip: usize) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::from("/console/notifications?"));
+    query.append_pair("q", &wanted.q).append_pair("status", &wanted.status).append_pair("skip", &skip.to_string());
+    query.finish()
+}

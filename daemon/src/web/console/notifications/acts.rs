@@ -1,0 +1,128 @@
+//! What operators do about a receiver.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use maud::html;
+use millrace_model::ids::{Position, SubscriptionId};
+use millrace_model::subscription::{Command, Ending};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use crate::web::console::act::done;
+use crate::web::console::bare::bare;
+use crate::web::console::frame::Place;
+use crate::web::extract::Path;
+use crate::web::operator::simulations::{self, Simulation};
+use crate::web::operator::webhooks::{ordered, told_again};
+use crate::web::operator::webhooks_events;
+use crate::web::operator::{OperatorState, note};
+use crate::web::problem::Problem;
+use crate::web::session::Submitted;
+
+type Desk = State<Arc<OperatorState>>;
+
+/// Nothing has to be said.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web::console) struct Nothing {}
+
+/// Why.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web::console) struct Why {
+    note: String,
+}
+
+/// After which position of the log everything is told again.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web::console) struct Again {
+    after: Position,
+}
+
+/// Why, and an example of what.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web::console) struct Example {
+    note: String,
+    event_type: String,
+}
+
+fn page(id: SubscriptionId) -> String {
+    format!("{}/{id}", Place::Notifications.path())
+}
+
+/// Pauses or resumes.
+pub(in crate::web::console) async fn set(
+    State(desk): Desk,
+    Path((id, word)): Path<(SubscriptionId, String)>,
+    Submitted { operator, .. }: Submitted<Nothing>,
+) -> Response {
+    let command = match word.as_str() {
+        "pause" => Ok(Command::PauseDelivery),
+        "resume" => Ok(Command::ResumeDelivery),
+        _ => Err(Problem::not_found("not_found", "Receivers are paused, resumed, recovered and removed.")),
+    };
+    let outcome = async { ordered(&desk, id, command?, operator.by()).await };
+    done(outcome.await.map(|_| page(id)), &page(id))
+}
+
+pub(in crate::web::console) async fn remove(
+    State(desk): Desk,
+    Path(id): Path<SubscriptionId>,
+    Submitted { operator, .. }: Submitted<Nothing>,
+) -> Response {
+    let outcome = ordered(&desk, id, Command::Unsubscribe { why: Ending::Wanted }, operator.by()).await;
+    done(outcome.map(|_| Place::Notifications.path().to_owned()), &page(id))
+}
+
+pub(in crate::web::console) async fn recover(
+    State(desk): Desk,
+    Path(id): Path<SubscriptionId>,
+    Submitted { operator, fields: Again { after }, .. }: Submitted<Again>,
+) -> Response {
+    let outcome = told_again(&desk, id, after, operator.by()).await;
+    done(outcome.map(|_| page(id)), &page(id))
+}
+
+pub(in crate::web::console) async fn resend(
+    State(desk): Desk,
+    Path((id, notification)): Path<(SubscriptionId, Uuid)>,
+    Submitted { operator, fields, .. }: Submitted<Why>,
+) -> Response {
+    let outcome = async {
+        let by = (operator.by(), Some(note(&fields.note)?));
+        webhooks_events::send_again(&desk, notification, Some(vec![id]), by).await
+    };
+    done(outcome.await.map(|_| page(id)), &page(id))
+}
+
+/// What came of it is shown at once; nothing of it is kept.
+pub(in crate::web::console) async fn simulate(
+    State(desk): Desk,
+    Path(id): Path<SubscriptionId>,
+    Submitted { operator, fields, .. }: Submitted<Example>,
+) -> Response {
+    let outcome = async {
+        let by = (operator.by(), Some(note(&fields.note)?));
+        let wanted =
+            Simulation { webhook_id: Some(id), url: None, event_type: fields.event_type, resource_version: None };
+        simulations::simulate(&desk, wanted, by).await
+    };
+    match outcome.await {
+        Err(problem) => done(Err(problem), &page(id)),
+        Ok(sent) => {
+            let body = html! {
+                h1 { "An example was sent" }
+                p role="status" { "Outcome: " (sent.outcome) @if let Some(status) = sent.status { ", answered " (status) }
+                    ", in " (sent.took_us / 1_000) " ms." }
+                @if let Some(error) = &sent.error { p role="alert" { (error) } }
+                @if let Some(answer) = &sent.answer { pre tabindex="0" { (answer) } }
+                p { a href=(page(id)) { "Back to the receiver" } }
+            };
+            bare("An example was sent", &body).into_response()
+        }
+    }
+}

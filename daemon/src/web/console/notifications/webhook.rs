@@ -1,0 +1,174 @@
+//! One receiver: why it hears what it hears, the newest attempts with what was answered, and what can be done.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use maud::{Markup, html};
+use millrace_model::ids::{Position, SubscriptionId};
+use millrace_model::notification::NotificationType;
+use serde::Deserialize;
+
+use super::{address, standing};
+use crate::web::console::act::{Act, Reason, Weight, offer};
+use crate::web::console::frame::{Page, Place, answer};
+use crate::web::console::words::{Tone, count, mark, moment};
+use crate::web::extract::{Path, Query};
+use crate::web::operator::OperatorState;
+use crate::web::operator::attempts::{Attempt, newest};
+use crate::web::operator::delivery;
+use crate::web::operator::webhooks::{Webhook, known};
+use crate::web::problem::Problem;
+use crate::web::session::Operator;
+
+const ATTEMPTS_MAX: usize = 50;
+
+/// Which attempts: those of notifications before a position of the log.
+#[derive(Debug, Deserialize)]
+pub(in crate::web::console) struct Wanted {
+    before: Option<Position>,
+}
+
+pub(in crate::web::console) async fn show(
+    State(desk): State<Arc<OperatorState>>,
+    operator: Operator,
+    Path(id): Path<SubscriptionId>,
+    Query(wanted): Query<Wanted>,
+) -> Response {
+    let follows = if wanted.before.is_none() { "log" } else { "" };
+    let page = Page { place: Place::Notifications, title: "Receiver", follows };
+    let shown = body(&desk, &operator, id, wanted.before).await;
+    answer(&desk, &operator, &page, shown)
+}
+
+async fn body(
+    desk: &Arc<OperatorState>,
+    operator: &Operator,
+    id: SubscriptionId,
+    before: Option<Position>,
+) -> Result<Markup, Problem> {
+    let known = known(desk, id)?;
+    let webhook = Webhook::of(&known, &desk.subscriptions);
+    let delivery = delivery::show(State(Arc::clone(desk)), Path(id)).await;
+    let attempts = newest(desk, id, before, ATTEMPTS_MAX).await;
+    let now = desk.now();
+    Ok(html! {
+        dl.facts {
+            dt { "Leads to" } dd { (address(&known)) }
+            dt { "Told" } dd { (known.subscription.terms.events.join(", ")) }
+            dt { "Status" } dd { (standing(webhook.status)) @if let Some(reason) = &webhook.reason { ": " (reason) } }
+            dt { "Why it hears what it hears" }
+            dd { @match &delivery { Ok(delivery) => (delivery.explanation), Err(problem) => (problem.message()) } }
+            @if let Ok(delivery) = &delivery {
+                dt { "Has everything up to" }
+                dd { (count(delivery.acknowledged_through)) @if delivery.behind > 0 { ", " (count(delivery.behind)) " behind" } }
+                dt { "Under way" } dd { (delivery.in_flight) " of " (delivery.at_once) " at once, " (delivery.retries) " to send again" }
+            }
+            dt { "Subscribed" } dd { (moment(webhook.created_at, now)) }
+            dt { "Id" } dd { code { (id) } }
+        }
+        (orders(operator, id, webhook.status))
+        h2 { "Attempts, the newest first" }
+        @match attempts {
+            Ok(attempts) if attempts.is_empty() => p { "Nothing was sent to it yet." },
+            Ok(attempts) => { (table(operator, id, &attempts, now)) (older(id, &attempts)) }
+            Err(problem) => p role="alert" { (problem.message()) },
+        }
+    })
+}
+
+fn orders(operator: &Operator, id: SubscriptionId, status: &str) -> Markup {
+    let act = |word: &str, label, says, weight, fields| {
+        let to = format!("/console/notifications/{id}/{word}");
+        let reason = if word == "simulate" { Reason::Asked } else { Reason::NotAsked };
+        offer(operator, &Act { id: word, label, to: &to, says, weight, reason, fields })
+    };
+    html! {
+        div {
+            @if status == "enabled" || status == "unreachable" {
+                (act("pause", "Pause", "Nothing is sent until it is resumed; what comes meanwhile is sent then.", Weight::Light, html! {}))
+            }
+            @if status == "paused" || status == "disabled" {
+                (act("resume", "Resume", "It is sent again, with everything that came meanwhile.", Weight::Light, html! {}))
+            }
+            (act("recover", "Recover", "Everything after a position of the log is told to it again, under the same ids.", Weight::Light, html! {
+                label { "After position " input type="number" name="after" min="0" value="0" required; }
+            }))
+            (act("simulate", "Send an example", "An example is sent at once, signed as the real ones are; it is in no log.", Weight::Light, html! {
+                label { "Of type " select name="event_type" { @for kind in NotificationType::ALL { option { (kind.name()) } } } }
+            }))
+            (act("remove", "Remove", "It is never told anything again.", Weight::Grave, html! {}))
+        }
+    }
+}
+
+fn table(operator: &Operator, id: SubscriptionId, attempts: &[Attempt], now: DateTime<Utc>) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr {
+                th.n scope="col" { "Position" } th.n scope="col" { "Try" } th scope="col" { "When" } th scope="col" { "Outcome" }
+                th.n scope="col" { "Took" } th scope="col" { "Answer" } th scope="col" { "Next try" } th scope="col" { "Orders" }
+            } }
+            tbody { @for attempt in attempts { tr {
+                th.n scope="row" { a href={ "/console/log/" (attempt.position) } { (count(attempt.position)) } }
+                td.n { (attempt.attempt) }
+                td { @if let Some(at) = attempt.at { (moment(at, now)) } }
+                td { (outcome(attempt)) }
+                td.n { (attempt.took_us / 1_000) " ms" }
+                td { (answered(attempt)) }
+                td { @if let Some(next) = attempt.next_at { (moment(next, now)) } }
+                td.acts { @if let Some(notification) = attempt.notification {
+                    a href={ "/console/notifications/told/" (notification) } { "What was sent" } " "
+                    (resend(operator, id, attempt, &notification.to_string()))
+                } }
+            } } }
+        } }
+    }
+}
+
+fn resend(operator: &Operator, id: SubscriptionId, attempt: &Attempt, notification: &str) -> Markup {
+    let (name, to) = (
+        format!("resend-{}-{}", attempt.position, attempt.attempt),
+        format!("/console/notifications/{id}/resend/{notification}"),
+    );
+    let says = "This one is sent to it once more, under the same id.";
+    offer(
+        operator,
+        &Act {
+            id: &name,
+            label: "Resend",
+            to: &to,
+            says,
+            weight: Weight::Light,
+            reason: Reason::Asked,
+            fields: html! {},
+        },
+    )
+}
+
+fn outcome(attempt: &Attempt) -> Markup {
+    let tone = if attempt.outcome == "delivered" { Tone::Well } else { Tone::Ailing };
+    html! {
+        (mark(tone, &attempt.outcome.replace('_', " ")))
+        @if let Some(status) = attempt.status { " " (status) }
+        @if let Some(fate) = &attempt.fate { div.soft { (fate.replace('_', " ")) } }
+    }
+}
+
+fn answered(attempt: &Attempt) -> Markup {
+    html! {
+        @if let Some(error) = &attempt.error { (error) }
+        @if let Some(answer) = attempt.answer.as_deref().filter(|answer| !answer.is_empty()) {
+            details { summary { "body" } pre tabindex="0" { (answer) } }
+        }
+    }
+}
+
+fn older(id: SubscriptionId, attempts: &[Attempt]) -> Markup {
+    html! {
+        @if let Some(last) = attempts.last().filter(|_| attempts.len() == ATTEMPTS_MAX) {
+            nav.pager aria-label="Pages" { a rel="next" href={ "/console/notifications/" (id) "?before=" (last.position) } { "Older" } }
+        }
+    }
+}
