@@ -149,10 +149,16 @@ impl Deposits {
         self.execute_with(id, command, Vec::new()).await
     }
 
-    /// The same for an operator, who is kept with the command.
-    pub async fn execute_by(&self, id: DepositId, command: &Command, by: &By) -> Result<Arc<Tracked>, ExecuteError> {
+    /// The same for an operator, who is kept with the command. When he saw the deposit at a version and it is at another one,
+    /// however it came there, nothing is done.
+    pub async fn execute_by(
+        &self,
+        id: DepositId,
+        command: &Command,
+        (by, seen): (&By, Option<Version>),
+    ) -> Result<Arc<Tracked>, ExecuteError> {
         let body = by.sign(command.name(), body_of(command));
-        self.carry_out(id, command, (body, Vec::new()), None).await
+        self.execute_as(id, command, (body, seen), Vec::new()).await
     }
 
     /// The same, with events of other streams in the same append.
@@ -162,20 +168,7 @@ impl Deposits {
         command: &Command,
         besides: Vec<Write>,
     ) -> Result<Arc<Tracked>, ExecuteError> {
-        self.carry_out(id, command, (body_of(command), besides), None).await
-    }
-
-    /// The same as [`Self::execute`] for an operator who saw the deposit at this version: when it is at another one, however
-    /// it came there, nothing is done.
-    pub async fn execute_seen(
-        &self,
-        id: DepositId,
-        command: &Command,
-        by: &By,
-        seen: Version,
-    ) -> Result<Arc<Tracked>, ExecuteError> {
-        let body = by.sign(command.name(), body_of(command));
-        self.carry_out(id, command, (body, Vec::new()), Some(seen)).await
+        self.execute_as(id, command, (body_of(command), None), besides).await
     }
 
     /// The deposit, if it is still as somebody saw it.
@@ -189,12 +182,12 @@ impl Deposits {
         }
     }
 
-    async fn carry_out(
+    async fn execute_as(
         &self,
         id: DepositId,
         command: &Command,
-        (body, besides): (String, Vec<Write>),
-        seen: Option<Version>,
+        (body, seen): (String, Option<Version>),
+        besides: Vec<Write>,
     ) -> Result<Arc<Tracked>, ExecuteError> {
         let mut conflicts = 0;
         loop {

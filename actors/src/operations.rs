@@ -99,9 +99,17 @@ pub struct Operations {
     keys: CustomerKeys,
 }
 
+/// Who asks for something to be done to a deposit.
+#[derive(Debug)]
+struct Asked {
+    by: By,
+    /// Where he saw its stream end, if he looked.
+    seen: Option<Version>,
+}
+
 #[derive(Debug)]
 enum Request {
-    Deposit { id: DepositId, command: Command, by: By, seen: Option<Version>, reply: oneshot::Sender<Operated> },
+    Deposit { id: DepositId, command: Command, asked: Asked, reply: oneshot::Sender<Operated> },
     Switch { switch: Switch, setting: Setting, note: Note, by: By, reply: oneshot::Sender<Declared> },
     Halt { cause: HaltCause, by: Option<By>, reply: oneshot::Sender<Declared> },
     Resume { note: Note, by: By, reply: oneshot::Sender<Declared> },
@@ -131,28 +139,28 @@ pub fn start(tree: &Tree, deposits: Deposits, keys: CustomerKeys) -> Result<Oper
 impl Operations {
     /// Stops a deposit that is to be decided, bought or sent.
     pub async fn hold(&self, id: DepositId, note: Note, by: By) -> Operated {
-        self.deposit(id, Wish::Hold, note, (by, None)).await
+        self.deposit(id, Wish::Hold, note, Asked { by, seen: None }).await
     }
 
     /// Lets a held deposit go on where it was stopped. Where the desk's own limits stopped it, they are waived for it;
     /// anything else may stop it again.
     pub async fn release(&self, id: DepositId, note: Note, by: By) -> Operated {
-        self.deposit(id, Wish::Release, note, (by, None)).await
+        self.deposit(id, Wish::Release, note, Asked { by, seen: None }).await
     }
 
     /// Declares that a held or quarantined deposit is to be paid back.
     pub async fn mark_refund_due(&self, id: DepositId, note: Note, by: By) -> Operated {
-        self.deposit(id, Wish::RefundDue, note, (by, None)).await
+        self.deposit(id, Wish::RefundDue, note, Asked { by, seen: None }).await
     }
 
     /// Declares that a deposit was paid back by this Bitcoin transaction.
     pub async fn mark_refunded(&self, id: DepositId, txid: Hash32, note: Note, by: By) -> Operated {
-        self.deposit(id, Wish::Refunded { txid }, note, (by, None)).await
+        self.deposit(id, Wish::Refunded { txid }, note, Asked { by, seen: None }).await
     }
 
     /// One of these, asked for by somebody who saw the deposit at this version; nothing is done when it has moved on.
     pub async fn on_seen(&self, (id, seen): (DepositId, Version), wish: Wish, note: Note, by: By) -> Operated {
-        self.deposit(id, wish, note, (by, Some(seen))).await
+        self.deposit(id, wish, note, Asked { by, seen: Some(seen) }).await
     }
 
     /// Turns a switch; nothing is stored when it stands there already.
@@ -214,9 +222,9 @@ impl Operations {
         &self.keys
     }
 
-    async fn deposit(&self, id: DepositId, wish: Wish, note: Note, (by, seen): (By, Option<Version>)) -> Operated {
+    async fn deposit(&self, id: DepositId, wish: Wish, note: Note, asked: Asked) -> Operated {
         let command = wish.command(note.as_str());
-        self.call(|reply| Request::Deposit { id, command, by, seen, reply }).await
+        self.call(|reply| Request::Deposit { id, command, asked, reply }).await
     }
 
     async fn call<T>(
@@ -273,10 +281,10 @@ impl xtra::Actor for Actor {
 /// A caller who has given up is not served: he was told that the outcome is unknown, and nothing is what it became.
 async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, request: Request) {
     match request {
-        Request::Deposit { id, command, by, seen, reply } if !reply.is_closed() => {
+        Request::Deposit { id, command, asked, reply } if !reply.is_closed() => {
             let name = command.name();
-            let done = execute(deposits, keys, (id, seen), command, &by).await;
-            told(name, Some(id), (None, Some(&by)), done.as_ref().err());
+            let done = execute(deposits, keys, id, command, &asked).await;
+            told(name, Some(id), (None, Some(&asked.by)), done.as_ref().err());
             let _ = reply.send(done);
         }
         Request::Switch { switch, setting, note, by, reply } if !reply.is_closed() => {
@@ -328,20 +336,11 @@ async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, 
     }
 }
 
-async fn execute(
-    deposits: &Deposits,
-    keys: &CustomerKeys,
-    (id, seen): (DepositId, Option<Version>),
-    command: Command,
-    by: &By,
-) -> Operated {
+async fn execute(deposits: &Deposits, keys: &CustomerKeys, id: DepositId, command: Command, asked: &Asked) -> Operated {
     // Whoever saw it as it was is told so, before the rules speak of how it is.
-    deposits.known_at(id, seen)?;
+    deposits.known_at(id, asked.seen)?;
     let command = sealing::sealed(deposits, keys, id, command).await?;
-    Ok(match seen {
-        Some(seen) => deposits.execute_seen(id, &command, by, seen).await?,
-        None => deposits.execute_by(id, &command, by).await?,
-    })
+    Ok(deposits.execute_by(id, &command, (&asked.by, asked.seen)).await?)
 }
 
 /// What is said of a customer's deposit is not said again in lines that nobody can take back.

@@ -92,7 +92,7 @@ async fn verified(desk: &Desk) -> Result<()> {
     let said = desk.command(&["rebuild", "--all", "--verify"]).await?;
     ensure!(
         said.starts_with(
-            "deposits, addresses, ledger, statistics, notifications, names: as the log has it, up to position "
+            "deposits, addresses, ledger, statistics, notifications, pace, names: as the log has it, up to position "
         ),
         "{said}"
     );
@@ -316,7 +316,7 @@ fn what_a_kill_cut_off_is_gone_on_with() -> Result<()> {
     ensure!(
         folder
             .said(&["rebuild", "--all"])?
-            .contains("deposits, addresses, ledger, statistics, notifications, names: made anew")
+            .contains("deposits, addresses, ledger, statistics, notifications, pace, names: made anew")
     );
     let back = "UPDATE deposits SET address = substr(address, 6) WHERE address LIKE 'kept %'";
     ensure!(views.execute(back, [])? == 1, "it was made from the beginning");

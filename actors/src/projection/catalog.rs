@@ -147,8 +147,7 @@ mod tests {
         let error = "Deposits".parse::<Projection>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications, pace"
-            "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications, \
+            "there is no projection \"Deposits\"; there are deposits, addresses, ledger, statistics, notifications, pace, \
              names"
         );
     }

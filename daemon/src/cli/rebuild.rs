@@ -21,7 +21,7 @@ use progress::Progress;
 
 pub(super) const NOTES: &str = "\
 Projections are what the desk keeps of its log for pages and APIs: deposits, addresses, ledger, statistics,
-notifications and names. One that is made anew lies beside what is shown until it is as far as the log, and takes its place in one
+notifications, pace and names. One that is made anew lies beside what is shown until it is as far as the log, and takes its place in one
 moment; nobody sees an empty page. The desk may run, or not: a running one does it itself. What is cut off is gone on with the next time.
 
 --verify makes them in a database of its own, up to the event that is shown, and writes nothing.
@@ -39,7 +39,7 @@ const ASK_EVERY: Duration = Duration::from_millis(250);
 /// Which projections.
 #[derive(Debug, Args)]
 pub struct Rebuild {
-    /// Their names: deposits, addresses, ledger, statistics, notifications, names.
+    /// Their names: deposits, addresses, ledger, statistics, notifications, pace, names.
     #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
     names: Vec<Projection>,
     /// All of them.
@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(parsed(&["--all"]).unwrap().projections(), Projection::ALL);
         let unknown = parsed(&["customers"]).unwrap_err().to_string();
         let expected = "there is no projection \"customers\"; there are deposits, addresses, ledger, statistics, \
-                        notifications, names";
+                        notifications, pace, names";
         assert!(unknown.contains(expected), "{unknown}");
         assert!(parsed(&[]).is_err() && parsed(&["--all", "ledger"]).is_err());
     }

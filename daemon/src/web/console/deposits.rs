@@ -37,5 +37,5 @@ fn path(id: impl std::fmt::Display) -> String {
 
 /// Where an event is shown in the log.
 fn in_log(position: millrace_model::ids::Position) -> String {
-    format!("{}?at={position}", Place::Log.path())
+    format!("{}/{position}", Place::Log.path())
 }

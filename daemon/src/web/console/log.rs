@@ -15,7 +15,7 @@ use millrace_actors::event_store::{ReadError, Reader};
 use millrace_model::ids::Position;
 use serde::Deserialize;
 
-pub(super) use event::show as event;
+pub(super) use event::{changes, pretty, show as event};
 pub(super) use graph::show as graph;
 pub(super) use proof::begin as prove;
 

@@ -86,7 +86,7 @@ fn slider(then: &DeskOverview) -> Markup {
     html! {
         p {
             @match recorded_at {
-                Some(at) => { "After the event at " a href={ (Place::Log.path()) "?at=" (position) } { "position " (count(*position)) } ", recorded " (exactly(*at)) ", of " (count(*head)) " now." }
+                Some(at) => { "After the event at " a href={ (Place::Log.path()) "/" (position) } { "position " (count(*position)) } ", recorded " (exactly(*at)) ", of " (count(*head)) " now." }
                 None => "Before the first event.",
             }
             " " a href=(address(*position)) { "A link to this moment" } "."

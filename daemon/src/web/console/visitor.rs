@@ -34,7 +34,7 @@ pub(super) struct Answer {
 impl Visitor {
     /// Somebody at the console of this desk.
     pub(super) async fn of(desk: &Desk) -> Self {
-        let gate = Gate::open(desk.folder.path(), Arc::new(SystemClock), Transport::Plain);
+        let gate = Gate::open(desk.folder.path(), Arc::new(SystemClock), Transport::Plain, None);
         let (cookie, form_token) = gate.let_in().await;
         let frame =
             Frame { proxies: vec![], cors: vec![], transport: Transport::Plain, stop: CancellationToken::new() };

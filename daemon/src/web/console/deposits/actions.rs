@@ -13,8 +13,8 @@ use serde::Deserialize;
 use super::path;
 use crate::web::console::act::{Act, Reason, Weight, done, offer};
 use crate::web::extract::Path;
-use crate::web::operator::act::{shown, txid};
-use crate::web::operator::{OperatorState, note};
+use crate::web::operator::OperatorState;
+use crate::web::operator::act::{note, shown, txid};
 use crate::web::problem::Problem;
 use crate::web::session::{Operator, Submitted};
 

@@ -61,7 +61,9 @@ fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Markup {
     let (now, deposit) = (desk.now(), stream.deposit());
     html! {
         @if let Some(row) = stream.row() { (facts(&row, now)) }
-        p { a href={ (path(stream.id)) "?version=" (stream.version()) } rel="prev" { "◀ How it came to this, event by event" } }
+        p { a href={ (path(stream.id)) "?version=" (stream.version()) } rel="prev" { "◀ How it came to this, event by event" } " · "
+            a href={ (Place::Log.path()) "/deposit/" (stream.id) } { "What led to what" }
+        }
         h2 #actions { "What may be done now" }
         @match &deposit {
             Some(deposit) => (actions::offered(operator, (deposit, stream.version()))),

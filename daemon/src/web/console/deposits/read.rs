@@ -8,6 +8,7 @@ use millrace_actors::projection::DepositRow;
 use millrace_model::deposit::{Deposit, evolve};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, StreamName, Version};
+use millrace_model::operator::By;
 use millrace_model::replay::Asker;
 
 use crate::web::operator::OperatorState;
@@ -32,9 +33,18 @@ pub(super) struct Stream {
 /// What led to an event.
 #[derive(Debug)]
 pub(super) struct Origin {
-    pub(super) asked_by: Asker,
+    asked_by: Asker,
+    /// Which operator it was, if the log says.
+    by: Option<By>,
     pub(super) command: Option<String>,
     pub(super) cause: Option<Cause>,
+}
+
+impl Origin {
+    /// Who asked for it, as exactly as the log knows.
+    pub(super) fn who(&self) -> String {
+        self.by.as_ref().map_or_else(|| self.asked_by.as_str().to_owned(), ToString::to_string)
+    }
 }
 
 impl Stream {
@@ -81,7 +91,8 @@ fn read(reader: &Reader, notes: &Reading, id: DepositId) -> Result<Stream, ReadE
         match entry {
             Ok(entry) => {
                 let asked_by = Asker::of(entry.command.as_deref(), &entry.recorded.event);
-                stream.origins.push(Origin { asked_by, command: entry.command, cause: entry.cause });
+                let (by, command, cause) = (entry.by, entry.command, entry.cause);
+                stream.origins.push(Origin { asked_by, by, command, cause });
                 stream.events.push(notes.event(entry.recorded));
             }
             Err(error) => {

@@ -37,7 +37,7 @@ fn line(stream: &Stream, step: &Step, origin: &Origin, now: DateTime<Utc>) -> Ma
             div { (step.sentence) }
             div.soft {
                 a href=(in_log(step.position)) { (step.kind) }
-                ", asked for by " (origin.asked_by.as_str())
+                ", asked for by " (origin.who())
                 @if let Some(command) = &origin.command { " (" (command) ")" }
                 (because(origin)) " · "
                 a href={ (path(stream.id)) "?version=" (step.version) } { "as it was then" }

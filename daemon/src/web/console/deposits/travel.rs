@@ -11,11 +11,11 @@ use millrace_model::event::Recorded;
 use millrace_model::ids::{CommandId, Version};
 use millrace_model::replay::{Until, moment};
 use millrace_model::story::{Elapsed, Story};
-use serde_json::Value;
 
 use super::read::Stream;
 use super::{in_log, money, one, path, replay};
 use crate::web::console::instant::typed;
+use crate::web::console::log::{changes, pretty};
 use crate::web::console::words::{amount, exactly};
 use crate::web::operator::OperatorState;
 use crate::web::operator::causes::{EventDetail, Node, detail};
@@ -80,7 +80,7 @@ impl Past<'_> {
             h2 #event { (self.last().event.kind()) }
             (self.event())
             h2 #changes { "What it changed" }
-            (self.changes())
+            (changes(&self.detail.changes))
             h2 #state { "How it stood then" }
             (self.state(now))
             @if let Some(terms) = &self.terms { h2 #seen { "What was seen when it was decided" } (seen(terms)) }
@@ -123,7 +123,7 @@ impl Past<'_> {
     }
 
     fn event(&self) -> Markup {
-        let (last, EventDetail { asked_by, command, cause, together, .. }) = (self.last(), &self.detail);
+        let (last, EventDetail { asked_by, by, command, cause, together, .. }) = (self.last(), &self.detail);
         let story = Story::of(self.events).ok();
         let step = story.as_ref().and_then(|story| story.steps.last());
         html! {
@@ -134,29 +134,13 @@ impl Past<'_> {
                 dt { "Place" }
                 dd { "event " (last.version) " of this deposit, " a href=(in_log(last.position)) { "position " (last.position) } " of the log" }
                 dt { "Asked for by" }
-                dd { (asked_by.as_str()) @if let Some(command) = command { ", with the command " b { (command.name) } } }
+                dd { (by.as_deref().unwrap_or(asked_by.as_str())) @if let Some(command) = command { ", with the command " b { (command.name) } } }
                 dt { "Upon" } dd { @match cause { Some(cause) => (node(cause)), None => "nothing in the log" } }
                 @if !together.is_empty() { dt { "Together with" } dd { ul { @for other in together { li { (node(other)) } } } } }
             }
             details open { summary { "Its payload" } pre { (pretty(self.detail.event.row.payload.get())) } }
             @if let Some(command) = command {
                 details { summary { "The command, with all that it rested on" } pre { (pretty(command.body.get())) } }
-            }
-        }
-    }
-
-    fn changes(&self) -> Markup {
-        let shown = |value: &Option<Value>| value.as_ref().map(text);
-        html! {
-            @if self.detail.changes.is_empty() { p { "Nothing of the deposit's state." } } @else {
-                div.scroll { table {
-                    thead { tr { th scope="col" { "Field" } th scope="col" { "Before" } th scope="col" { "After" } } }
-                    tbody { @for field in &self.detail.changes { tr {
-                        th scope="row" { code { (field.path) } }
-                        td { @if let Some(before) = shown(&field.before) { del { code { (before) } } } }
-                        td { @if let Some(after) = shown(&field.after) { ins { code { (after) } } } }
-                    } } }
-                } }
             }
         }
     }
@@ -191,14 +175,4 @@ fn seen(terms: &DecisionTerms) -> Markup {
             dt { "Decimals of a payout" } dd { (terms.payout.decimals) }
         }
     }
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// JSON as a person reads it; what is none, as it is.
-fn pretty(json: &str) -> String {
-    let value: Option<Value> = serde_json::from_str(json).ok();
-    value.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| json.to_owned())
 }

@@ -16,7 +16,6 @@ use crate::web::console::words::{count, exactly, moment};
 use crate::web::extract::Path;
 use crate::web::operator::OperatorState;
 use crate::web::operator::causes::{self, EventDetail, Node};
-use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
 pub(in crate::web::console) async fn show(
@@ -27,13 +26,13 @@ pub(in crate::web::console) async fn show(
     let title = format!("Event {position}");
     let page = Page { place: Place::Log, title: &title, follows: "" };
     let found = causes::event(State(Arc::clone(&desk)), Path(position)).await;
-    let shown = found.and_then(|detail| body(&detail, desk.store.head(), desk.now()));
+    let shown = found.map(|detail| body(&detail, desk.store.head(), desk.now()));
     answer(&desk, &operator, &page, shown)
 }
 
-fn body(detail: &EventDetail, head: Position, now: DateTime<Utc>) -> Result<Markup, Problem> {
+fn body(detail: &EventDetail, head: Position, now: DateTime<Utc>) -> Markup {
     let row = &detail.event.row;
-    Ok(html! {
+    html! {
         nav.pager aria-label="Events" {
             @if row.position > 1 { a rel="prev" href={ "/console/log/" (row.position - 1) } { "◀ " (count(row.position - 1)) } }
             @if row.position < head { a rel="next" href={ "/console/log/" (row.position + 1) } { (count(row.position + 1)) " ▶" } }
@@ -51,13 +50,13 @@ fn body(detail: &EventDetail, head: Position, now: DateTime<Utc>) -> Result<Mark
             }
         }
         h2 { "What it says" }
-        pre tabindex="0" { (pretty(row.payload.get())?) }
+        pre tabindex="0" { (pretty(row.payload.get())) }
         @if let Some(command) = &detail.command {
-            details { summary { "The command as it was given" } pre tabindex="0" { (pretty(command.body.get())?) } }
+            details { summary { "The command as it was given" } pre tabindex="0" { (pretty(command.body.get())) } }
         }
         h2 { "What it changed" }
         (changes(&detail.changes))
-    })
+    }
 }
 
 fn node(node: &Node, now: DateTime<Utc>) -> Markup {
@@ -88,7 +87,8 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn pretty(json: &str) -> Result<String, Problem> {
-    let value: Value = serde_json::from_str(json).map_err(Problem::internal)?;
-    serde_json::to_string_pretty(&value).map_err(Problem::internal)
+/// JSON as a person reads it; what is none, as it is.
+pub(in crate::web::console) fn pretty(json: &str) -> String {
+    let value: Option<Value> = serde_json::from_str(json).ok();
+    value.and_then(|value| serde_json::to_string_pretty(&value).ok()).unwrap_or_else(|| json.to_owned())
 }

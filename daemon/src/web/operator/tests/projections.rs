@@ -35,7 +35,15 @@ async fn a_projection_is_made_anew_by_its_name_and_all_by_theirs() {
     let names: Vec<_> = before.iter().map(|projection| (projection.name.as_str(), projection.lag)).collect();
     assert_eq!(
         names,
-        [("deposits", 0), ("addresses", 0), ("ledger", 0), ("statistics", 0), ("notifications", 0), ("names", 0)]
+        [
+            ("deposits", 0),
+            ("addresses", 0),
+            ("ledger", 0),
+            ("statistics", 0),
+            ("notifications", 0),
+            ("pace", 0),
+            ("names", 0)
+        ]
     );
     assert!(before.iter().all(|projection| projection.shown_version == Some(projection.version)));
     assert_eq!(generations(&before), [1; 5]);
@@ -53,7 +61,10 @@ async fn one_that_there_is_not_is_refused_with_the_names_of_those_that_there_are
     let (status, problem) = desk.post("/operator/v1/projections/customers/rebuild", "").await;
     assert_eq!((status.as_u16(), problem["code"].as_str()), (404, Some("unknown_projection")));
     let message = problem["message"].as_str().unwrap();
-    assert!(message.contains("deposits, addresses, ledger, statistics, notifications, names, and all"), "{message}");
+    assert!(
+        message.contains("deposits, addresses, ledger, statistics, notifications, pace, names, and all"),
+        "{message}"
+    );
 }
 
 #[tokio::test]

@@ -35,7 +35,8 @@ async fn an_action_is_an_event_with_who_and_why_and_a_second_click_does_nothing(
     }
     assert_eq!(desk.store.head(), 5);
     let shown = visitor.get(&page).await.shown();
-    assert!(shown.contains("operator: a friend") && shown.contains("wait decide"), "{shown}");
+    assert!(shown.contains("asked for by operator operator") && shown.contains("a friend"), "{shown}");
+    assert!(shown.contains("wait decide"), "{shown}");
 }
 
 #[tokio::test]
@@ -60,10 +61,10 @@ async fn a_form_that_says_too_little_or_too_much_does_nothing_and_says_so() {
     let visitor = Visitor::of(&desk).await;
     let id = desk.deposit(1, None, quarantined()).await;
     let to = |word: &str| format!("/console/deposits/{id}/{word}");
-    let long = "x".repeat(195);
+    let long = "x".repeat(201);
     for (form, word, fields, status, says) in [
         (1, "refund-due", vec![("version", "3"), ("note", " ")], 422, "a note says why"),
-        (2, "refund-due", vec![("version", "3"), ("note", &long)], 422, "room for 190 characters"),
+        (2, "refund-due", vec![("version", "3"), ("note", &long)], 422, "a note has at most 200 characters"),
         (3, "refund-due", vec![("note", "theirs")], 422, "missing field"),
         (4, "hold", vec![("version", "3"), ("note", "look")], 409, "The desk's rules forbid it"),
         (5, "refunded", vec![("version", "3"), ("note", "paid"), ("txid", "ab")], 422, "64 hexadecimal digits"),

@@ -1,28 +1,9 @@
 //! Finding deposits by whatever names them.
 
-use millrace_actors::event_store::{Append, Expected, Write};
-use millrace_model::deposit::{Customer, Detected, Method};
-use millrace_model::event;
-use millrace_model::ids::{CommandId, DepositId, Outpoint, StreamName};
+use millrace_model::ids::Outpoint;
 use uuid::Uuid;
 
 use super::*;
-
-/// Stores a deposit by the key of its output, as the scanner does.
-async fn seen(desk: &Desk, number: u128, outpoint: Outpoint) -> DepositId {
-    let id = DepositId(Uuid::from_u128(number));
-    let customer = Some(Customer { target: "customer".to_owned(), bound_method: Method::Direct });
-    let (address, amount) = ("address 9".to_owned(), "1".parse().unwrap());
-    let detected = Detected { id, outpoint, address, amount, customer, spends: vec![], coinbase: false };
-    let events = vec![event::Event::Deposit(detected.into())];
-    let key = Some(format!("btc:{outpoint}"));
-    let writes = vec![Write { key, ..Write::new(StreamName::Deposit(id), Expected::Exactly(0), events) }];
-    let (command_id, body) = (CommandId::of_fact(&[&id.to_string()]), "{}".to_owned());
-    let append = Append { command_id, command: "Test", body, causation: None, correlation: None, writes };
-    let committed = desk.store.append(append).await.unwrap();
-    desk.views.caught_up(committed.last, std::time::Duration::from_secs(20)).await;
-    id
-}
 
 #[tokio::test]
 async fn one_hit_leads_straight_to_the_deposit_whatever_it_is_found_by() {
