@@ -17,9 +17,12 @@ const COUNTED: TimeDelta = TimeDelta::days(1);
 /// After how many within that time a customer begins no other one: as many as he has places.
 pub(super) const FAILURES_MAX: usize = super::OF_A_CUSTOMER_MAX;
 
+/// When which customer's failed, the oldest first.
+type Failed = VecDeque<(DateTime<Utc>, Hash32)>;
+
 /// Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Failures(Arc<Mutex<VecDeque<(DateTime<Utc>, Hash32)>>>);
+pub(super) struct Failures(Arc<Mutex<Failed>>);
 
 impl Failures {
     /// A subscription is another one than before; it counts if it is silenced now and was not.
