@@ -61,7 +61,7 @@ fn words() -> String {
 }
 
 fn spends() -> Vec<SpentCoin> {
-    vec![SpentCoin::try_from("b6589fc6ab0dc82c".to_owned()).unwrap()]
+    vec!["b6589fc6ab0dc82c".parse::<SpentCoin>().unwrap()]
 }
 
 fn customer() -> Customer {
