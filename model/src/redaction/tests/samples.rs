@@ -222,7 +222,7 @@ fn of_deposits() -> Vec<Event> {
 }
 
 /// Every event.
-pub(super) fn events() -> Vec<event::Event> {
+pub(crate) fn events() -> Vec<event::Event> {
     let bound = Bound { address: ADDRESS.to_owned(), index: 4, customer: customer() };
     let transfer =
         |coins| TransferDeclared { kind: TransferKind::Refill, place: Place::Exchange, coins, note: words() };
