@@ -25,6 +25,6 @@ pub use event::*;
 pub use payout::SignedPayout;
 pub use purchasing::RemainderPolicy;
 pub use receive::confirmations_required;
-pub use state::{Deposit, Limits, Outcome, Payout, Sighting, Stage, StageName, evolve};
+pub use state::{Deposit, Limits, Outcome, Payout, Sighting, Stage, StageName, evolve, take_in};
 pub use step::{ImpossibleStep, check_step};
 pub use write_off::OWN_WORDS;
