@@ -50,7 +50,7 @@ fn touched(reader: &Reader, from: Position, to: Position) -> Result<BTreeSet<Dep
         _ => Ok(None),
     });
     streams?.each::<ReadError>(|id| {
-        touched.insert(id);
+        touched.insert(*id);
         Ok(())
     })?;
     Ok(touched)

@@ -90,8 +90,8 @@ fn fold_on(
     mut show: impl FnMut(&Overview) -> Result<(), ReadError>,
 ) -> Result<(), ReadError> {
     reader.scan(overview.position + 1, until, threads)?.each(|recorded| {
-        let earlier = if overview.needs(&recorded).is_some() { before(reader, &recorded)? } else { None };
-        overview.take_in(&recorded, earlier);
+        let earlier = if overview.needs(recorded).is_some() { before(reader, recorded)? } else { None };
+        overview.take_in(recorded, earlier);
         show(overview)
     })
 }

@@ -1,11 +1,14 @@
 //! Our reading of the Bitcoin chain: the cursor, the blocks behind it, and coins to recognise again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 use sha2::{Digest, Sha256};
 
 use crate::deposit::BlockRef;
+use crate::hexadecimal;
 use crate::ids::{DepositId, Hash32, Outpoint};
 
 crate::event::events! {
@@ -84,9 +87,14 @@ pub struct SightingsTakenUp {
 /// Recognises an output that a transaction spends: the first eight bytes of SHA-256 over `txid:index`.
 ///
 /// Two transactions that spend the same coins share at least one. Short, because an event holds all of a transaction's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
 pub struct SpentCoin([u8; 8]);
+
+/// A text that recognises no output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not 16 hexadecimal digits")]
+pub struct NoSpentCoin;
 
 impl From<Outpoint> for SpentCoin {
     fn from(spent: Outpoint) -> Self {
@@ -95,12 +103,26 @@ impl From<Outpoint> for SpentCoin {
     }
 }
 
-impl TryFrom<String> for SpentCoin {
-    type Error = hex::FromHexError;
-    fn try_from(text: String) -> Result<Self, hex::FromHexError> {
-        let mut bytes = [0; 8];
-        hex::decode_to_slice(text, &mut bytes)?;
-        Ok(Self(bytes))
+impl FromStr for SpentCoin {
+    type Err = NoSpentCoin;
+    fn from_str(text: &str) -> Result<Self, NoSpentCoin> {
+        hexadecimal::bytes(text).map(Self).ok_or(NoSpentCoin)
+    }
+}
+
+impl<'de> Deserialize<'de> for SpentCoin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl de::Visitor<'_> for Text {
+            type Value = SpentCoin;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("16 hexadecimal digits")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<SpentCoin, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        deserializer.deserialize_str(Text)
     }
 }
 

@@ -4,9 +4,13 @@
 //! fields. A stored kind never changes its meaning; a new shape of it gets the next schema number and an upcaster in
 //! `crate::upcast`.
 
+mod as_written;
+mod plain_text;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use crate::ids::{Category, CommandId, Position, StreamName, Version};
@@ -106,11 +110,35 @@ macro_rules! events {
 
             /// Reads an event back.
             pub fn decode(kind: &str, schema: u32, payload: &str) -> Result<Self, $crate::event::DecodeError> {
+                Self::decode_into(kind, schema, payload, |event| event)
+            }
+
+            /// The same for whoever makes something of it: an event is large, and is moved no more than it must be.
+            #[inline]
+            pub(crate) fn decode_into<T>(
+                kind: &str,
+                schema: u32,
+                payload: &str,
+                make: impl FnOnce(Self) -> T,
+            ) -> Result<T, $crate::event::DecodeError> {
                 match kind {
                     $(stringify!($kind) => {
-                        $crate::event::decode_fields(stringify!($kind), $schema, schema, payload).map(Self::$kind)
+                        let fields = $crate::event::decode_fields(stringify!($kind), $schema, schema, payload)?;
+                        Ok(make(Self::$kind(fields)))
                     })+
                     _ => Err($crate::event::DecodeError::UnknownKind(kind.to_owned())),
+                }
+            }
+
+            /// What each of the two makes of a payload that read one.
+            #[cfg(test)]
+            pub(crate) fn read_twice(kind: &str, payload: &str) -> [Option<Self>; 2] {
+                match kind {
+                    $(stringify!($kind) => {
+                        let [as_written, as_json] = $crate::event::read_twice(payload);
+                        [as_written.map(Self::$kind), as_json.map(Self::$kind)]
+                    })+
+                    _ => [None, None],
                 }
             }
         }
@@ -121,7 +149,22 @@ macro_rules! events {
 pub(crate) use events;
 
 /// Reads the fields of one kind, older schemas by way of their upcasters.
-pub(crate) fn decode_fields<F: serde::de::DeserializeOwned>(
+#[inline]
+pub(crate) fn decode_fields<F: DeserializeOwned>(
+    kind: &'static str,
+    known: u32,
+    schema: u32,
+    payload: &str,
+) -> Result<F, DecodeError> {
+    match as_written::read(payload) {
+        Ok(fields) if schema == known => Ok(fields),
+        _ => decode_any_fields(kind, known, schema, payload),
+    }
+}
+
+/// The same of whatever is JSON.
+#[cold]
+fn decode_any_fields<F: DeserializeOwned>(
     kind: &'static str,
     known: u32,
     schema: u32,
@@ -138,6 +181,11 @@ pub(crate) fn decode_fields<F: serde::de::DeserializeOwned>(
             .and_then(serde_json::from_value)
     };
     fields.map_err(|source| DecodeError::Payload { kind, source })
+}
+
+#[cfg(test)]
+pub(crate) fn read_twice<F: DeserializeOwned>(payload: &str) -> [Option<F>; 2] {
+    [as_written::read(payload).ok(), serde_json::from_str(payload).ok()]
 }
 
 macro_rules! of_each {
@@ -219,30 +267,29 @@ impl Event {
 
     /// Reads an event of a stream back from the log. A deposit's or a subscription's comes back as it is stored when it is not
     /// understood, so that its neighbours can go on; of a stream that all share, that is an error.
+    #[inline]
     pub fn read(category: Category, kind: &str, schema: u32, payload: &str) -> Result<Self, DecodeError> {
-        match Self::decode(category, kind, schema, payload) {
-            Err(error) if matches!(category, Category::Deposit | Category::Subscription) => {
-                Ok(Self::Unreadable(Unreadable {
-                    kind: kind.to_owned(),
-                    schema,
-                    payload: payload.to_owned(),
-                    why: error.to_string(),
-                }))
-            }
-            read => read,
+        let mut read = Self::decode(category, kind, schema, payload);
+        if let Err(error) = &read
+            && matches!(category, Category::Deposit | Category::Subscription)
+        {
+            let (kind, payload, why) = (kind.to_owned(), payload.to_owned(), error.to_string());
+            read = Ok(Self::Unreadable(Unreadable { kind, schema, payload, why }));
         }
+        // As it stands: an event is large.
+        read
     }
 
     /// The same; what is not understood is an error whatever it belongs to.
     pub fn decode(category: Category, kind: &str, schema: u32, payload: &str) -> Result<Self, DecodeError> {
         match category {
-            Category::Deposit => deposit::Event::decode(kind, schema, payload).map(Self::Deposit),
-            Category::Binding => binding::Event::decode(kind, schema, payload).map(Self::Binding),
-            Category::AddressBook => address_book::Event::decode(kind, schema, payload).map(Self::AddressBook),
-            Category::Chain => chain::Event::decode(kind, schema, payload).map(Self::Chain),
-            Category::Wallet => wallet::Event::decode(kind, schema, payload).map(Self::Wallet),
-            Category::Desk => desk::Event::decode(kind, schema, payload).map(Self::Desk),
-            Category::Subscription => subscription::Event::decode(kind, schema, payload).map(Self::Subscription),
+            Category::Deposit => deposit::Event::decode_into(kind, schema, payload, Self::Deposit),
+            Category::Binding => binding::Event::decode_into(kind, schema, payload, Self::Binding),
+            Category::AddressBook => address_book::Event::decode_into(kind, schema, payload, Self::AddressBook),
+            Category::Chain => chain::Event::decode_into(kind, schema, payload, Self::Chain),
+            Category::Wallet => wallet::Event::decode_into(kind, schema, payload, Self::Wallet),
+            Category::Desk => desk::Event::decode_into(kind, schema, payload, Self::Desk),
+            Category::Subscription => subscription::Event::decode_into(kind, schema, payload, Self::Subscription),
         }
     }
 }

@@ -6,10 +6,11 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use data_encoding::HEXLOWER_PERMISSIVE;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
+
+use crate::hexadecimal;
 
 /// One deposit: one output of one transaction that pays an address of ours. A UUID version 7, so ids sort by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -232,12 +233,7 @@ impl fmt::Debug for Hash32 {
 impl FromStr for Hash32 {
     type Err = NotAHash;
     fn from_str(text: &str) -> Result<Self, NotAHash> {
-        let mut bytes = [0; 32];
-        // A log is full of these. (`decode_mut` insists on a place of the right length.)
-        if text.len() != 64 || HEXLOWER_PERMISSIVE.decode_mut(text.as_bytes(), &mut bytes).is_err() {
-            return Err(NotAHash);
-        }
-        Ok(Self(bytes))
+        hexadecimal::bytes(text).map(Self).ok_or(NotAHash)
     }
 }
 

@@ -15,6 +15,7 @@ pub mod desk;
 pub mod event;
 pub mod export;
 pub mod head;
+mod hexadecimal;
 pub mod ids;
 pub mod ledger;
 pub mod money;

@@ -11,6 +11,8 @@ mod pseudonym;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::samples;
 
 use serde_json::Value;
 

@@ -36,7 +36,7 @@ fn slowly(reader: &Reader, first: Position, last: Position) -> Result<Vec<Record
 fn scanned(reader: &Reader, first: Position, last: Position, threads: usize) -> Result<Vec<Recorded>, ReadError> {
     let mut one_by_one = Vec::new();
     reader.scan(first, last, threads)?.each::<ReadError>(|recorded| {
-        one_by_one.push(recorded);
+        one_by_one.push(recorded.clone());
         Ok(())
     })?;
     let pages: Vec<_> = reader.scan(first, last, threads)?.collect::<Result<_, _>>()?;

@@ -297,7 +297,7 @@ impl Reader {
         };
         let mut txids = Vec::new();
         self.scan_through(after + 1, to, 1, signed)?.each::<ReadError>(|txid| {
-            txids.push(txid);
+            txids.push(*txid);
             Ok(())
         })?;
         Ok(txids)

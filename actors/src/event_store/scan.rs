@@ -63,9 +63,10 @@ trait Read<T>: Send {
         take: &mut dyn FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), ReadError>;
 
-    /// The same as a page.
-    fn page(&mut self, range: (Position, Position)) -> Result<Vec<T>, ReadError> {
-        let mut page = Vec::with_capacity(PAGE_EVENTS as usize);
+    /// The same as a page, in the place of one that nobody needs any more.
+    fn page(&mut self, range: (Position, Position), mut page: Vec<T>) -> Result<Vec<T>, ReadError> {
+        page.clear();
+        page.reserve(PAGE_EVENTS as usize);
         self.each(range, &mut |made| {
             page.push(made);
             ControlFlow::Continue(())
@@ -161,7 +162,7 @@ impl<T> Iterator for Scan<T> {
             return None;
         }
         let page = match &mut self.source {
-            Source::Here(reading) => reading.page(page_from(self.next, self.last)),
+            Source::Here(reading) => reading.page(page_from(self.next, self.last), Vec::new()),
             Source::Threads { threads, turn } => {
                 let page = threads[*turn].take();
                 *turn = (*turn + 1) % threads.len();
@@ -184,16 +185,22 @@ impl<T> Scan<T> {
         }
     }
 
-    /// Hands out everything one after the other, until something is wrong: faster than page by page where one thread reads.
-    pub fn each<E: From<ReadError>>(mut self, mut take: impl FnMut(T) -> Result<(), E>) -> Result<(), E> {
+    /// Shows everything one after the other, until something is wrong: faster than page by page where one thread reads. What was
+    /// seen is given up where it was made.
+    pub fn each<E: From<ReadError>>(mut self, mut see: impl FnMut(&T) -> Result<(), E>) -> Result<(), E> {
         let Source::Here(reading) = &mut self.source else {
-            return self.try_for_each(|page| page?.into_iter().try_for_each(&mut take));
+            while let Some(page) = self.next() {
+                let page = page?;
+                page.iter().try_for_each(&mut see)?;
+                self.take_back(page);
+            }
+            return Ok(());
         };
         let mut outcome = Ok(());
         while self.next <= self.last && outcome.is_ok() {
             let until = self.last.min(self.next + (STRETCH_EVENTS - 1));
             reading.each((self.next, until), &mut |made| {
-                outcome = take(made);
+                outcome = see(&made);
                 if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
             self.next = until + 1;
@@ -211,8 +218,8 @@ impl<T: Send + 'static> Worker<T> {
         let (spent, taken_back) = sync_channel(WAITING_MAX + 2);
         let thread = std::thread::spawn(move || {
             for range in share {
-                taken_back.try_iter().for_each(drop);
-                let page = reading.page(range);
+                let spare = taken_back.try_iter().last().unwrap_or_default();
+                let page = reading.page(range, spare);
                 let is_last = page.is_err();
                 if sender.send(page).is_err() || is_last {
                     break;

@@ -8,6 +8,8 @@
 //! In format 1 both are zstd frames with the frame's own checksum. In format 2 the events, which everybody reads who goes through the
 //! log, are an LZ4 block after the CRC-32 of what is in it, in four bytes, the lowest first.
 
+mod contents;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::ops::ControlFlow;
@@ -17,6 +19,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::chain_hash::{ChainHash, Link};
 use super::rows::EventRow;
+use contents::{Contents, Shared};
 
 /// How many events a segment has; the first begins at position 1.
 pub(super) const SEGMENT_EVENTS: Position = 512;
@@ -108,12 +111,10 @@ pub(super) struct Head {
     pub(super) format: u32,
 }
 
-/// What the events of a segment share.
-#[derive(Debug, Serialize, Deserialize)]
+/// What the events of a segment share, as it is written; [`Shared`] is what is read.
+#[derive(Debug, Serialize)]
 struct Tables<'a> {
-    #[serde(borrow)]
     streams: Vec<(i64, &'a str)>,
-    #[serde(borrow)]
     kinds: Vec<(&'a str, u32)>,
     commands: Vec<[u8; 16]>,
     correlations: Vec<[u8; 16]>,
@@ -127,7 +128,7 @@ struct Command<'a> {
 }
 
 /// An event in a segment. What it has in common with others stands in the tables.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct Event<'a> {
     stream: usize,
     version: Version,
@@ -203,9 +204,9 @@ impl Segment {
     /// The streams that its events speak of, with their numbers in the file.
     pub(super) fn streams(&self) -> Result<Vec<(i64, String)>, SegmentError> {
         let unpacked = self.unpack()?;
-        let tables: (Tables<'_>, _) = postcard::take_from_bytes(&unpacked.contents)
+        let tables = Shared::take(&mut Contents(&unpacked.contents))
             .map_err(|error| self.unsound(SegmentProblem::Contents(error)))?;
-        Ok(tables.0.streams.iter().map(|(id, name)| (*id, (*name).to_owned())).collect())
+        Ok(tables.streams.iter().map(|(id, name)| (*id, (*name).to_owned())).collect())
     }
 
     /// The bodies of its commands.
@@ -396,10 +397,10 @@ impl Unpacked {
     ) -> Result<(), E> {
         let unsound = |problem| E::from(SegmentError { first: self.first, problem });
         let broken = |error| unsound(SegmentProblem::Contents(error));
-        let (tables, mut rest) = postcard::take_from_bytes::<Tables<'_>>(&self.contents).map_err(broken)?;
+        let mut contents = Contents(&self.contents);
+        let tables = Shared::take(&mut contents).map_err(broken)?;
         for position in self.first..=self.last {
-            let (event, after) = postcard::take_from_bytes::<Event<'_>>(rest).map_err(broken)?;
-            rest = after;
+            let event = Event::take(&mut contents).map_err(broken)?;
             if position < from {
                 continue;
             }
@@ -409,34 +410,7 @@ impl Unpacked {
                 return Ok(());
             }
         }
-        if rest.is_empty() { Ok(()) } else { Err(unsound(SegmentProblem::Range)) }
-    }
-}
-
-impl<'a> Tables<'a> {
-    /// Nothing where it speaks of what is in no table.
-    fn resolve(&self, position: Position, event: &Event<'a>) -> Option<Packed<'a>> {
-        let (stream_id, stream) = *self.streams.get(event.stream)?;
-        let (kind, schema) = *self.kinds.get(event.kind)?;
-        let correlation = match event.correlation {
-            Some(place) => Some(*self.correlations.get(place)?),
-            None => None,
-        };
-        let causation = if event.back == 0 { None } else { Some(position.checked_sub(event.back)?) };
-        Some(Packed {
-            position,
-            stream_id,
-            stream,
-            version: event.version,
-            kind,
-            schema,
-            payload: event.payload,
-            causation,
-            correlation,
-            command_id: *self.commands.get(event.command)?,
-            command: event.command,
-            recorded_at: event.recorded_at,
-        })
+        if contents.is_empty() { Ok(()) } else { Err(unsound(SegmentProblem::Range)) }
     }
 }
 

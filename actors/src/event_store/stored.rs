@@ -93,11 +93,13 @@ impl<'r> Stored<'r> {
     }
 
     /// The event, which belongs to this stream; of a row that was read whole.
+    #[inline]
     pub(super) fn recorded(&self, stream: StreamName) -> Result<Recorded, ReadError> {
         self.recorded_of(stream, self.payload()?)
     }
 
     /// The same of a row that has its payload elsewhere.
+    #[inline]
     pub(super) fn recorded_of(&self, stream: StreamName, payload: &str) -> Result<Recorded, ReadError> {
         let event = Event::read(stream.category(), self.kind()?, self.schema()?, payload)
             .map_err(|source| ReadError::Decode { position: self.position, source })?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use millrace_model::deposit::{Deposit, evolve};
+use millrace_model::deposit::{self, Deposit};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, StreamName};
 use millrace_model::ledger::Standing;
@@ -87,12 +87,12 @@ impl Tracked {
 
     /// Takes its next event in; says what that tells.
     fn take_in(&mut self, recorded: &Recorded) -> Option<Telling> {
-        self.deposit = match (&recorded.event, self.deposit.take()) {
-            (Event::Deposit(event), deposit) => evolve(deposit, event),
+        match &recorded.event {
+            Event::Deposit(event) => deposit::take_in(&mut self.deposit, event),
             // Nobody knows what it was, so nobody knows what comes of the next one.
-            (Event::Unreadable(_), _) => None,
-            (_, deposit) => deposit,
-        };
+            Event::Unreadable(_) => self.deposit = None,
+            _ => {}
+        }
         DepositRow::take_in(&mut self.row, recorded);
         match (&recorded.event, &self.deposit) {
             (Event::Deposit(event), Some(after)) => {

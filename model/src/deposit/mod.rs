@@ -27,6 +27,6 @@ pub use payout::SignedPayout;
 pub use purchasing::RemainderPolicy;
 pub use receive::confirmations_required;
 pub use request::Request;
-pub use state::{Deposit, Limits, Outcome, Payout, Sighting, Stage, StageName, evolve};
+pub use state::{Deposit, Limits, Outcome, Payout, Sighting, Stage, StageName, evolve, take_in};
 pub use step::{ImpossibleStep, check_step};
 pub use write_off::OWN_WORDS;

@@ -231,17 +231,17 @@ impl Deposit {
         self.signed_payout().is_some() || self.purchase.as_ref().is_some_and(Purchase::is_begun)
     }
 
-    fn apply(mut self, event: &Event) -> Self {
+    fn apply(&mut self, event: &Event) {
         match event {
-            Event::Detected(receipt) => self = Self::new(receipt),
+            Event::Detected(receipt) => *self = Self::new(receipt),
             Event::Mined(mined) => {
                 let height = mined.block.height;
                 self.sighting = Sighting::Mined(mined.block);
                 self.lowest_height = Some(self.lowest_height.map_or(height, |lowest| lowest.min(height)));
                 if self.stage == Stage::Done(Outcome::Vanished) {
                     self.begin_anew();
-                } else if let Stage::Done(Outcome::WrittenOff { interrupted }) = self.stage {
-                    self.stage = *interrupted;
+                } else if let Stage::Done(Outcome::WrittenOff { interrupted }) = &mut self.stage {
+                    self.stage = take_stage(interrupted);
                 }
             }
             Event::Orphaned(_) => {
@@ -293,25 +293,25 @@ impl Deposit {
                 self.stage = Stage::Done(Outcome::Paid);
             }
             Event::Held(held) => {
-                let interrupted = Box::new(self.stage);
+                let interrupted = Box::new(take_stage(&mut self.stage));
                 self.stage = Stage::Held { reason: held.reason.clone(), interrupted };
             }
             Event::Released(_) => {
-                if let Stage::Held { reason, interrupted } = self.stage {
+                if let Stage::Held { reason, interrupted } = &mut self.stage {
                     if matches!(reason, HoldReason::BelowMinimum | HoldReason::AboveMaximum) {
                         self.limits = Limits::Waived;
                     }
-                    self.stage = *interrupted;
+                    self.stage = take_stage(interrupted);
                 }
             }
             Event::RefundDue(refund) => self.stage = Stage::RefundDue { amount: refund.amount },
             Event::RefundMarked(refund) => self.stage = Stage::Done(Outcome::Refunded { txid: refund.txid }),
             Event::WrittenOff(_) => {
-                self.stage = Stage::Done(Outcome::WrittenOff { interrupted: Box::new(self.stage) });
+                let interrupted = Box::new(take_stage(&mut self.stage));
+                self.stage = Stage::Done(Outcome::WrittenOff { interrupted });
             }
             Event::Failed(failed) => self.stage = Stage::Done(Outcome::Failed { reason: failed.reason.clone() }),
         }
-        self
     }
 
     /// Whatever was decided, nothing was done for it, and it is gone with what was decided.
@@ -333,11 +333,22 @@ impl Deposit {
     }
 }
 
+/// A stage that another takes the place of.
+fn take_stage(stage: &mut Stage) -> Stage {
+    std::mem::replace(stage, Stage::Pending)
+}
+
 /// The state after one more event; `None` stands for a deposit that was not detected yet.
-pub fn evolve(deposit: Option<Deposit>, event: &Event) -> Option<Deposit> {
+pub fn evolve(mut deposit: Option<Deposit>, event: &Event) -> Option<Deposit> {
+    take_in(&mut deposit, event);
+    deposit
+}
+
+/// The same where it stands: a deposit is large, and a rebuild takes in millions of events.
+pub fn take_in(deposit: &mut Option<Deposit>, event: &Event) {
     match (deposit, event) {
-        (None, Event::Detected(receipt)) => Some(Deposit::new(receipt)),
-        (None, _) => None,
-        (Some(deposit), event) => Some(deposit.apply(event)),
+        (deposit @ None, Event::Detected(receipt)) => *deposit = Some(Deposit::new(receipt)),
+        (None, _) => {}
+        (Some(deposit), event) => deposit.apply(event),
     }
 }

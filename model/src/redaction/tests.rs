@@ -1,6 +1,6 @@
 //! Every field of everything that is stored is in the table, and what is personal does not come through.
 
-mod samples;
+pub(crate) mod samples;
 
 use std::collections::BTreeSet;
 

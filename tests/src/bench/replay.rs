@@ -89,7 +89,7 @@ fn fold(log: &Path, threads: usize) -> anyhow::Result<u64> {
         events += 1;
         let StreamName::Deposit(id) = recorded.stream else { return Ok(()) };
         let row = rows.entry(id).or_default();
-        DepositRow::take_in(row, &recorded);
+        DepositRow::take_in(row, recorded);
         if row.as_ref().is_some_and(|row| row.outcome.is_some()) {
             done += 1;
             rows.remove(&id);
@@ -134,12 +134,12 @@ fn through_lens(log: &Path, threads: usize) -> anyhow::Result<u64> {
     let reader = Reader::open(log)?;
     let lens = |stored: &Stored<'_>, _: &mut Names<'_>| see(stored);
     reader.scan_through(1, Position::MAX, threads, lens)?.each::<ReadError>(|(stream, seen)| {
-        let row = rows.entry(stream).or_default();
+        let row = rows.entry(*stream).or_default();
         row.amount = seen.amount.or(row.amount);
         row.payout = seen.payout.or(row.payout);
         if seen.is_done {
             paid += usize::from(row.amount.is_some() && row.payout.is_some());
-            rows.remove(&stream);
+            rows.remove(stream);
         }
         Ok(())
     })?;

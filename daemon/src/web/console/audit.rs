@@ -33,7 +33,7 @@ pub(super) async fn show(
     let shown = audit::page(&desk, wanted.before, None).await.map(|found| {
         html! {
             @if found.acts.is_empty() { p { "No operator did anything in the part of the log that was looked at." } } @else {
-                div.scroll { table {
+                div.scroll tabindex="0" { table {
                     thead { tr {
                         th scope="col" { "When" } th scope="col" { "Who" } th scope="col" { "Did" } th scope="col" { "To" } th scope="col" { "Why" }
                     } }

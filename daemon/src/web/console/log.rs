@@ -129,7 +129,7 @@ fn filters(wanted: &Wanted) -> Markup {
 
 fn table(lines: &[Line], now: DateTime<Utc>) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th.n scope="col" { "Position" } th scope="col" { "What happened" } th scope="col" { "Stream" }
                 th.n scope="col" { "Version" } th scope="col" { "When" } th.n scope="col" { "Came of" }

@@ -76,7 +76,7 @@ fn brakes_shown(operator: &Operator, is_open: bool, desk: &Desk) -> Markup {
         return html! { p role="alert" { "The log is not open: everything is off until it is." } };
     }
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Brake" } th scope="col" { "State" } th scope="col" { "Orders" } } }
             tbody {
                 tr {
@@ -169,7 +169,7 @@ fn balances(books: &Ledger, cut: &[Balance]) -> Markup {
             p role="alert" { (count(books.unreadable.len() as u64)) " deposits cannot be read whole; what they posted later is missing here." }
         }
         @if books.balances.is_empty() { p { "Nothing was ever booked." } } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 caption { "As of position " (count(books.position)) ". Debits less credits; a liability stands below zero." }
                 thead { tr { th scope="col" { "Account" } th scope="col" { "Says" } th.n scope="col" { "Balance" } } }
                 tbody { @for BalanceRow { account, nature, coin, amount: text } in &books.balances { tr {

@@ -116,7 +116,7 @@ fn filters(wanted: &Wanted) -> Markup {
 
 fn table(desk: &OperatorState, rows: &[(&&Arc<Known>, Option<View>)], now: DateTime<Utc>) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Leads to" } th scope="col" { "Told" } th scope="col" { "Status" } th scope="col" { "Health" }
                 th.n scope="col" { "Under way" } th.n scope="col" { "To send again" } th scope="col" { "Since" }

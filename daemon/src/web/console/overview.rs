@@ -104,7 +104,7 @@ fn table(lines: &[Standing], now: DateTime<Utc>) -> Markup {
         return html! { p { "No deposit yet. Addresses are given out on the customers' page." } };
     }
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Where they stand" } th.n scope="col" { "Deposits" } th.n scope="col" { "Received" }
                 th.n scope="col" { "Paid or to pay" } th.n scope="col" { "The oldest" }
@@ -152,7 +152,7 @@ pub(super) fn places(compared: &[Compared], alerts: &Alerts, now: DateTime<Utc>)
         alerts.balances_low().iter().any(|low| low.place == difference.place && low.coin == difference.coin)
     };
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Place" } th.n scope="col" { "Found there" } th.n scope="col" { "Booked" }
                 th.n scope="col" { "On its way" } th scope="col" { "Verdict" } th scope="col" { "Looked at" }

@@ -32,7 +32,7 @@ pub(super) async fn show(State(desk): State<Arc<OperatorState>>, operator: Opera
     let body = html! {
         p { "A part that fails begins anew by itself, after a pause that grows. What one does is shown at its name." }
         @if is_silent { p role="alert" { "The actors' thread does not answer: what waits in mailboxes is not known." } }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             caption { "Indented are the members of a group, which depend on each other as it says" }
             thead { tr {
                 th scope="col" { "Part" } th scope="col" { "State" } th scope="col" { "Since" } th.n scope="col" { "Restarts" }

@@ -115,7 +115,7 @@ fn slider(then: &DeskOverview) -> Markup {
 fn standing(then: &DeskOverview) -> Markup {
     html! {
         p { (counted(then.deposits, "deposit", "deposits")) ", " (count(then.open)) " of them open" }
-        @if !then.standing.is_empty() { div.scroll { table {
+        @if !then.standing.is_empty() { div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Stood at" } th.n scope="col" { "Deposits" } th.n scope="col" { "Received" }
                 th.n scope="col" { "Paid or to pay" }
@@ -138,7 +138,7 @@ fn standing(then: &DeskOverview) -> Markup {
 
 fn balances(then: &DeskOverview) -> Markup {
     html! {
-        @if then.balances.is_empty() { p { "Nothing was booked yet." } } @else { div.scroll { table {
+        @if then.balances.is_empty() { p { "Nothing was booked yet." } } @else { div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Account" } th.n scope="col" { "Balance" } } }
             tbody { @for row in &then.balances { tr {
                 th scope="row" { (row.account.as_str().replace('_', " ")) }
@@ -173,7 +173,7 @@ fn switches(then: &DeskOverview) -> Markup {
 fn open(then: &DeskOverview) -> Markup {
     let next = then.next.map(|next| format!("{}&after={next}#open", address(then.position)));
     html! {
-        @if then.open_deposits.is_empty() { p { "None was open." } } @else { div.scroll { table {
+        @if then.open_deposits.is_empty() { p { "None was open." } } @else { div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Deposit" } th scope="col" { "Stood at" } th.n scope="col" { "Received" }
                 th.n scope="col" { "Payout" } th scope="col" { "Customer" }

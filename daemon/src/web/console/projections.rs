@@ -30,7 +30,7 @@ fn body(operator: &Operator, page: &ProjectionPage) -> Markup {
              until the new one takes its place at once. Whether what is shown is what the log says is a part of "
             a href="/console/log" { "verifying the log" } "."
         }
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Projection" } th scope="col" { "State" } th.n scope="col" { "Position" } th.n scope="col" { "Behind" }
                 th.n scope="col" { "Version" } th.n scope="col" { "Times made" } th scope="col" { "Orders" }

@@ -23,7 +23,7 @@ fn body(entries: &[Entry]) -> Markup {
         p { "Version " (env!("CARGO_PKG_VERSION")) ". Your own password, second factor and sessions: " a href="/console/account" { "account" } "." }
         @for section in entries.chunk_by(|one, next| one.section == next.section) {
             h2 { (section[0].section) }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "Key" } th scope="col" { "Value" } th scope="col" { "From" } } }
                 tbody { @for entry in section { tr {
                     th scope="row" { code { (entry.key) } }

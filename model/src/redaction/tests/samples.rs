@@ -62,7 +62,7 @@ fn words() -> String {
 }
 
 fn spends() -> Vec<SpentCoin> {
-    vec![SpentCoin::try_from("b6589fc6ab0dc82c".to_owned()).unwrap()]
+    vec!["b6589fc6ab0dc82c".parse::<SpentCoin>().unwrap()]
 }
 
 fn customer() -> Customer {
@@ -223,7 +223,7 @@ fn of_deposits() -> Vec<Event> {
 }
 
 /// Every event.
-pub(super) fn events() -> Vec<event::Event> {
+pub(crate) fn events() -> Vec<event::Event> {
     let bound = Bound { address: ADDRESS.to_owned(), index: 4, customer: customer() };
     let transfer =
         |coins| TransferDeclared { kind: TransferKind::Refill, place: Place::Exchange, coins, note: words() };

@@ -143,7 +143,7 @@ fn nothing(asked: &Asked) -> Markup {
 /// The rows of a page.
 pub(super) fn table(rows: &[DepositRow], now: DateTime<Utc>) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Deposit" } th scope="col" { "Stands at" } th.n scope="col" { "Received" }
                 th.n scope="col" { "Payout" } th scope="col" { "Customer" } th.n scope="col" { "First seen" }

@@ -18,7 +18,7 @@ pub(super) fn postings(events: &[Recorded]) -> Markup {
         @if postings.is_empty() {
             p { "Nothing is posted yet: what is not received is in no book." }
         } @else {
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 caption { "A debit is positive, a credit negative" }
                 thead { tr {
                     th scope="col" { "Event" } th scope="col" { "Account" } th.n scope="col" { "BTC" } th.n scope="col" { "SKY" }
@@ -82,7 +82,7 @@ pub(super) fn average(purchase: &Purchase) -> Option<String> {
 
 fn table(orders: &[Order]) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Order" } th scope="col" { "Exchange's number" } th.n scope="col" { "Limit" }
                 th.n scope="col" { "Ordered" } th.n scope="col" { "Filled" } th.n scope="col" { "At, on average" }

@@ -72,7 +72,7 @@ pub(in crate::web::console) fn changes(changes: &[Field]) -> Markup {
         return html! { p { "Nothing that is shown of its stream's state." } };
     }
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Field" } th scope="col" { "Before" } th scope="col" { "After" } } }
             tbody { @for Field { path, before, after } in changes { tr {
                 th scope="row" { code { (path) } }

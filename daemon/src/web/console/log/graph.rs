@@ -36,7 +36,7 @@ pub(in crate::web::console) async fn show(
             @if !found.complete { p role="status" { "It has more events than are drawn." } }
             (drawing(&found))
             h2 { "The same as a list" }
-            div.scroll { table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th.n scope="col" { "Position" } th scope="col" { "What happened" } th scope="col" { "Stream" } th scope="col" { "When" } th scope="col" { "Led to" } } }
                 tbody { @for node in &found.nodes { tr {
                     th.n scope="row" { a href={ "/console/log/" (node.position) } { (count(node.position)) } }

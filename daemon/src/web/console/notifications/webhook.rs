@@ -105,7 +105,7 @@ fn orders(operator: &Operator, id: SubscriptionId, status: &str) -> Markup {
 
 fn table(operator: &Operator, id: SubscriptionId, attempts: &[Attempt], now: DateTime<Utc>) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th.n scope="col" { "Position" } th.n scope="col" { "Try" } th scope="col" { "When" } th scope="col" { "Outcome" }
                 th.n scope="col" { "Took" } th scope="col" { "Answer" } th scope="col" { "Next try" } th scope="col" { "Orders" }

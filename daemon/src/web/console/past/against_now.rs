@@ -58,7 +58,7 @@ fn said(halt: &Option<String>) -> &str {
 
 fn accounts(balances: &[BalanceChange]) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Account" } th scope="col" { "Coin" } th.n scope="col" { "Then" } th.n scope="col" { "Now" }
                 th.n scope="col" { "Difference" }
@@ -74,7 +74,7 @@ fn accounts(balances: &[BalanceChange]) -> Markup {
 
 fn counts(deposits: &[CountChange]) -> Markup {
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Deposits at" } th.n scope="col" { "Then" } th.n scope="col" { "Now" } } }
             tbody { @for CountChange { place, before, after } in deposits { tr {
                 th scope="row" { (place.as_str().replace('_', " ")) }
@@ -88,7 +88,7 @@ fn those_that_moved(moved: &[Moved], more: u64) -> Markup {
     let place = |place: &Option<Place>, none| place.map_or(none, Place::as_str);
     let unlisted = more + moved.len().saturating_sub(MOVED_MAX) as u64;
     html! {
-        div.scroll { table {
+        div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Deposit" } th scope="col" { "Then" } th scope="col" { "Now" } } }
             tbody { @for Moved { deposit, before, after } in moved.iter().take(MOVED_MAX) { tr {
                 th scope="row" { a href={ (Ways::Deposits.path()) "/" (deposit) } { code { (deposit) } } }
