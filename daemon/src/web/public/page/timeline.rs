@@ -156,7 +156,7 @@ fn told(step: Step, state: State, deposit: &Deposit, (explorers, reader): (&Expl
     html! {
         @match step {
             Step::Seen => (transaction(&deposit.txid, explorers.deposit(&deposit.txid))),
-            Step::Confirmed => (confirmations(deposit, words)),
+            Step::Confirmed => (confirmations(state, deposit, words)),
             Step::Decided => @match &deposit.rate {
                 Some(rate) => ((words.steps.at_rate)(&reader.number(rate))),
                 None => @if state == State::Done { (words.steps.by_exchange) },
@@ -173,15 +173,15 @@ fn told(step: Step, state: State, deposit: &Deposit, (explorers, reader): (&Expl
     }
 }
 
-fn confirmations(deposit: &Deposit, words: &Words) -> Markup {
+fn confirmations(state: State, deposit: &Deposit, words: &Words) -> Markup {
     let required = deposit.confirmations_required;
     let deep = deposit.confirmations.min(required);
     html! {
         @if deposit.milestones.mined_at.is_none() && deposit.milestones.received_at.is_none() {
             (words.steps.not_mined)
         } @else {
-            progress max=(required) value=(deep) aria-hidden="true" {}
-            " " ((words.steps.confirmations)(deep, required))
+            @if state == State::Now { progress max=(required) value=(deep) aria-hidden="true" {} " " }
+            ((words.steps.confirmations)(deep, required))
         }
     }
 }
