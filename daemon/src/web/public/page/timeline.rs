@@ -78,7 +78,7 @@ pub(super) fn timeline(deposit: &Deposit, desk: &Desk, reader: &Reader) -> Marku
                     span .sign aria-hidden="true" {}
                     span .name { (name(step, words)) span .unseen { " (" (state.word(words)) ")" } }
                     span .told { (told(step, state, deposit, (&desk.terms.explorers, reader))) }
-                    @if let Some(at) = time(step, deposit).filter(|_| state != State::Later) { span .when { (reader.time(at)) } }
+                    @if let Some(at) = time(step, state, deposit) { span .when { (reader.time(at)) } }
                 }
             }
         }
@@ -122,8 +122,14 @@ fn is_done(step: Step, deposit: &Deposit) -> bool {
     }
 }
 
-fn time(step: Step, deposit: &Deposit) -> Option<DateTime<Utc>> {
+/// When a step was passed, or a deposit stopped at it.
+fn time(step: Step, state: State, deposit: &Deposit) -> Option<DateTime<Utc>> {
     let times = &deposit.milestones;
+    match state {
+        State::Later | State::Now => return None,
+        State::Stopped => return times.stopped_at,
+        State::Done => {}
+    }
     match step {
         Step::Seen => Some(deposit.detected_at),
         Step::Confirmed => times.received_at,
@@ -131,7 +137,7 @@ fn time(step: Step, deposit: &Deposit) -> Option<DateTime<Utc>> {
         Step::Bought => times.bought_at,
         Step::Sent => times.sent_at,
         Step::Final => times.ended_at,
-        Step::Ended => times.ended_at.or(times.stopped_at),
+        Step::Ended => times.ended_at,
     }
 }
 
