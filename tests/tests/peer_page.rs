@@ -44,7 +44,7 @@ async fn a_customer_walks_from_an_amount_to_his_payout() -> Result<()> {
         .screenshot(&pictures.join("confirming.png"))
         .reload()
         .wait_for_text(STATUS, "Paid out")
-        .text("article dd:nth-of-type(1)")
+        .text("article h3")
         .count("article")
         .count(".timeline .done")
         .count(".timeline li:not(.done)")
@@ -63,7 +63,7 @@ async fn a_customer_walks_from_an_amount_to_his_payout() -> Result<()> {
     assert_eq!(visit.read[2], format!("bitcoin:{address}?amount=0.05000000"));
     assert_eq!(visit.read[3], address, "the address was copied");
     assert_eq!(visit.read[4], "1", "what has the focus keeps it while the page changes");
-    assert_eq!(visit.read[5..], ["25.000000 SKY", "1", "5", "0"]);
+    assert_eq!(visit.read[5..], ["0.05000000 BTC → 25.000000 SKY", "1", "5", "0"]);
     assert_eq!(visit.errors, Vec::<String>::new());
     let home = format!("{}/", desk.page());
     let mine = format!("{home}customer/{target}?amount=0.05000000");

@@ -34,7 +34,7 @@ impl Milestones {
     pub(super) fn take_in(&mut self, event: &Event, at: DateTime<Utc>) {
         let now = Some(at);
         match event {
-            Event::Mined(_) => (self.mined_at, self.ended_at) = (now, None),
+            Event::Mined(_) => self.mined_at = now,
             Event::Orphaned(_) => self.mined_at = None,
             Event::StatusWaitDecide(_) => self.received_at = now,
             Event::StatusWaitBuy(_) => self.decided_at = now,
@@ -45,12 +45,12 @@ impl Milestones {
             Event::PayoutReorged(_) => self.ended_at = None,
             Event::Held(_) | Event::RefundDue(_) => self.stopped_at = now,
             Event::Released(_) => self.stopped_at = None,
-            Event::Confirmed(_)
-            | Event::RefundMarked(_)
-            | Event::Failed(_)
-            | Event::WrittenOff(_)
-            | Event::Vanished(_) => self.ended_at = now,
-            Event::Detected(_)
+            Event::Confirmed(_) | Event::RefundMarked(_) | Event::Failed(_) | Event::WrittenOff(_) => {
+                self.ended_at = now
+            }
+            // Whether one that vanished ended, or one that is mined again goes on, depends on what became of it; its row knows.
+            Event::Vanished(_)
+            | Event::Detected(_)
             | Event::Matured(_)
             | Event::Quarantined(_)
             | Event::StatusWaitSend(_)

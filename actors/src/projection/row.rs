@@ -208,10 +208,12 @@ impl DepositRow {
                     self.status("pending");
                 }
                 self.take_up_again();
+                self.milestones.ended_at = self.milestones.ended_at.filter(|_| self.outcome.is_some());
             }
             Event::Orphaned(_) => self.height = None,
             Event::Vanished(_) if self.payout_txid.is_none() && is_nothing_held(&self.status) => {
                 (self.method, self.rate, self.payout, self.purchase) = (None, None, None, None);
+                self.milestones = Milestones { ended_at: Some(self.updated_at), ..Milestones::default() };
                 self.done("vanished");
             }
             Event::Vanished(_) => {}
@@ -387,6 +389,7 @@ mod tests {
         let stored: DepositRow = serde_json::from_str(&serde_json::to_string(&row).unwrap()).unwrap();
         let back = after(Some(stored), &mined()).unwrap();
         assert_eq!((back.status.as_str(), &back.outcome, back.payout), ("held", &None, Some(owed)));
+        assert_eq!(back.milestones.ended_at, None);
         let released = after(Some(back), &Released { note: "mined again".into() }.into()).unwrap();
         assert_eq!((released.status.as_str(), &released.held), ("wait_send", &None));
     }

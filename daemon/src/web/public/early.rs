@@ -33,6 +33,7 @@ pub struct Early {
 pub fn early(early: Early) -> Router {
     Router::new()
         .route("/", get(page))
+        .route("/customer/{target}", get(page))
         .route("/api/health", get(health))
         .route("/assets/page.css", get(style))
         .fallback(|| async { starting() })

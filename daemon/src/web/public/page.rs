@@ -57,7 +57,7 @@ type Asked = Result<Query<quote::Wanted>, Problem>;
 /// A quote alone.
 pub(super) async fn quote(State(desk): State<Arc<Desk>>, reader: Reader, wanted: Asked) -> Response {
     let wanted = wanted.map(|Query(wanted)| wanted).unwrap_or_default();
-    reader.answer(quote::answer(&desk, &reader, &wanted))
+    reader.part(quote::answer(&desk, &reader, &wanted))
 }
 
 /// A text that is typed as an address.
@@ -69,7 +69,7 @@ pub(super) struct Tried {
 
 /// What is to be said of an address that is typed.
 pub(super) async fn check(State(desk): State<Arc<Desk>>, reader: Reader, Query(tried): Query<Tried>) -> Response {
-    reader.answer(target::said(target::look_at(&desk, &tried.target, reader.words)))
+    reader.part(target::said(target::look_at(&desk, &tried.target, reader.words)))
 }
 
 /// The form's fields.
@@ -174,7 +174,7 @@ pub(super) async fn customer(
     };
     let amount = meant(&wanted.amount);
     match (shown.await, wanted.part) {
-        (Ok(customer), Part::Fragment) => reader.answer(customer::fragment(&desk, &reader, &customer, amount)),
+        (Ok(customer), Part::Fragment) => reader.part(customer::fragment(&desk, &reader, &customer, amount)),
         (Ok(customer), Part::Whole) => {
             let body = customer::whole(&desk, &reader, &customer, amount);
             reader.answer(document(&reader, reader.words.your_deposits, &body))

@@ -105,9 +105,7 @@ pub struct Words {
     pub stale: &'static str,
     pub last_news: &'static str,
     pub silenced: fn(&str) -> String,
-    pub deposit_of: fn(&str) -> String,
     pub changed: &'static str,
-    pub payout_short: &'static str,
     pub owed_back: &'static str,
 
     // How a step stands, for who does not see its sign.

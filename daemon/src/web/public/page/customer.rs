@@ -110,14 +110,15 @@ fn one(desk: &Desk, reader: &Reader, deposit: &Deposit, detail: Detail) -> Marku
     let words = reader.words;
     html! {
         article id={ "deposit-" (deposit.id) } data-status=(deposit.status) {
-            h3 { ((words.deposit_of)(&reader.number(deposit.amount))) }
+            h3 {
+                (reader.number(deposit.amount)) " " span .unit { "BTC" }
+                @if let Some(payout) = &deposit.payout { " → " (reader.number(payout)) " " span .unit { "SKY" } }
+            }
             p role="status" { strong { (sentence(deposit, words)) } }
             @if detail == Detail::Steps { (timeline(deposit, desk, reader)) }
-            dl .terms {
-                @if let Some(payout) = &deposit.payout { dt { (words.payout_short) } dd { (reader.number(payout)) " SKY" } }
-                @if let Some(rate) = &deposit.rate { dt { (words.rate) } dd { ((words.sky_for_one_btc)(&reader.number(rate))) } }
-                @if let Some(refund) = &deposit.refund { dt { (words.owed_back) } dd { (reader.number(refund)) " BTC" } }
-                dt { (words.changed) } dd { (reader.time(deposit.updated_at)) }
+            @if detail == Detail::Line { p .when { (words.changed) " " (reader.time(deposit.updated_at)) } }
+            @if let Some(refund) = &deposit.refund {
+                dl .terms { dt { (words.owed_back) } dd { (reader.number(refund)) " BTC" } }
             }
         }
     }

@@ -64,7 +64,7 @@ pub(in crate::web::public) fn notice(parts: &[PartHealth], words: &Words) -> Mar
             p .notice role="status" {
                 (words.newer_log)
                 @if let Some(unknown) = said_by(Store::PART).find_map(OpenError::unknown_in) {
-                    " " ((words.newer_unknown)(&unknown.to_string()))
+                    " " ((words.newer_unknown)(unknown))
                 }
             }
         } @else if let Some(ailment) = ailment_of(Store::PART) {

@@ -101,8 +101,8 @@ fn sentence(refusal: &Refusal, desk: &Desk, reader: &Reader) -> String {
     match refusal {
         Refusal::Both => words.either_side.to_owned(),
         Refusal::NotANumber => words.not_a_number.to_owned(),
-        Refusal::Quote(QuoteError::TooSmall) => (words.too_small)(&reader.number(desk.quotes.minimum)),
-        Refusal::Quote(QuoteError::TooLarge) => (words.too_large)(&reader.number(desk.quotes.maximum)),
+        Refusal::Quote(QuoteError::TooSmall) => (words.too_small)(&reader.short(desk.quotes.minimum)),
+        Refusal::Quote(QuoteError::TooLarge) => (words.too_large)(&reader.short(desk.quotes.maximum)),
         Refusal::Quote(QuoteError::BeyondBook) => words.beyond_book.to_owned(),
         Refusal::Quote(QuoteError::NoMarket) => words.no_market.to_owned(),
     }
@@ -149,10 +149,10 @@ fn fees(quote: &Quote, reader: &Reader) -> String {
         Basis::WatchedBook => vec![words.no_exchange_fees.to_owned()],
     };
     if !quote.fees.rounding.is_zero() {
-        said.push((words.cut_off)(&reader.number(quote.fees.rounding)));
+        said.push((words.cut_off)(&reader.short(quote.fees.rounding)));
     }
     if !quote.fees.unspent.is_zero() {
-        said.push((words.unspent)(&reader.number(quote.fees.unspent)));
+        said.push((words.unspent)(&reader.short(quote.fees.unspent)));
     }
     said.push(words.network_fee.to_owned());
     said.join(" ")
@@ -160,10 +160,10 @@ fn fees(quote: &Quote, reader: &Reader) -> String {
 
 fn bounds(quote: &Quote, reader: &Reader) -> String {
     let (words, bounds) = (reader.words, &quote.bounds);
-    let from_to = (words.from_to)(&reader.number(bounds.minimum), &reader.number(bounds.maximum));
-    let mut said = vec![from_to, (words.payouts_above)(&reader.number(bounds.payout_maximum))];
+    let from_to = (words.from_to)(&reader.short(bounds.minimum), &reader.short(bounds.maximum));
+    let mut said = vec![from_to, (words.payouts_above)(&reader.short(bounds.payout_maximum))];
     if let Some(available) = bounds.available {
-        let amount = reader.number(available);
+        let amount = reader.short(available);
         said.push(match quote.basis {
             Basis::FixedRate => (words.in_stock)(&amount),
             Basis::WatchedBook => (words.on_offer)(&amount),

@@ -10,6 +10,7 @@ use http::header::{CONTENT_LANGUAGE, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderValue, Method};
 use maud::{Markup, html};
+use millrace_model::money::{Amount, Coin};
 
 use super::super::Desk;
 use super::super::words::{Language, Words};
@@ -59,6 +60,11 @@ impl Reader {
         (self.words.number)(&number.to_string())
     }
 
+    /// The same without zeros at its end, for running text.
+    pub(super) fn short<C: Coin>(&self, amount: Amount<C>) -> String {
+        self.number(amount.to_decimal().normalize())
+    }
+
     /// When something was: how long ago, and exactly for who asks.
     pub(super) fn time(&self, at: DateTime<Utc>) -> Markup {
         let exact = (self.words.moment)(at);
@@ -83,11 +89,17 @@ impl Reader {
         }
     }
 
+    /// A part of a page, which is told its language by the page and chooses nothing.
+    pub(super) fn part(&self, part: Markup) -> Response {
+        let mut response = part.into_response();
+        response.headers_mut().insert(CONTENT_LANGUAGE, HeaderValue::from_static(self.language.html()));
+        response
+    }
+
     /// A page of this language; a choice is kept.
     pub(super) fn answer(&self, page: Markup) -> Response {
-        let mut response = page.into_response();
+        let mut response = self.part(page);
         let headers = response.headers_mut();
-        headers.insert(CONTENT_LANGUAGE, HeaderValue::from_static(self.language.html()));
         if let Some(cookie) = self.chosen.and_then(|language| HeaderValue::try_from(language.cookie()).ok()) {
             headers.insert(SET_COOKIE, cookie);
         }

@@ -78,7 +78,7 @@ pub(super) fn timeline(deposit: &Deposit, desk: &Desk, reader: &Reader) -> Marku
                     span .sign aria-hidden="true" {}
                     span .name { (name(step, words)) span .unseen { " (" (state.word(words)) ")" } }
                     span .told { (told(step, state, deposit, (&desk.terms.explorers, reader))) }
-                    @if let Some(at) = time(step, deposit).filter(|_| state != State::Later) { span .when { (reader.time(at)) } }
+                    @if let Some(at) = time(step, state, deposit) { span .when { (reader.time(at)) } }
                 }
             }
         }
@@ -122,8 +122,14 @@ fn is_done(step: Step, deposit: &Deposit) -> bool {
     }
 }
 
-fn time(step: Step, deposit: &Deposit) -> Option<DateTime<Utc>> {
+/// When a step was passed, or a deposit stopped at it.
+fn time(step: Step, state: State, deposit: &Deposit) -> Option<DateTime<Utc>> {
     let times = &deposit.milestones;
+    match state {
+        State::Later | State::Now => return None,
+        State::Stopped => return times.stopped_at,
+        State::Done => {}
+    }
     match step {
         Step::Seen => Some(deposit.detected_at),
         Step::Confirmed => times.received_at,
@@ -131,7 +137,7 @@ fn time(step: Step, deposit: &Deposit) -> Option<DateTime<Utc>> {
         Step::Bought => times.bought_at,
         Step::Sent => times.sent_at,
         Step::Final => times.ended_at,
-        Step::Ended => times.ended_at.or(times.stopped_at),
+        Step::Ended => times.ended_at,
     }
 }
 
@@ -156,7 +162,7 @@ fn told(step: Step, state: State, deposit: &Deposit, (explorers, reader): (&Expl
     html! {
         @match step {
             Step::Seen => (transaction(&deposit.txid, explorers.deposit(&deposit.txid))),
-            Step::Confirmed => (confirmations(deposit, words)),
+            Step::Confirmed => (confirmations(state, deposit, words)),
             Step::Decided => @match &deposit.rate {
                 Some(rate) => ((words.steps.at_rate)(&reader.number(rate))),
                 None => @if state == State::Done { (words.steps.by_exchange) },
@@ -173,15 +179,15 @@ fn told(step: Step, state: State, deposit: &Deposit, (explorers, reader): (&Expl
     }
 }
 
-fn confirmations(deposit: &Deposit, words: &Words) -> Markup {
+fn confirmations(state: State, deposit: &Deposit, words: &Words) -> Markup {
     let required = deposit.confirmations_required;
     let deep = deposit.confirmations.min(required);
     html! {
         @if deposit.milestones.mined_at.is_none() && deposit.milestones.received_at.is_none() {
             (words.steps.not_mined)
         } @else {
-            progress max=(required) value=(deep) aria-hidden="true" {}
-            " " ((words.steps.confirmations)(deep, required))
+            @if state == State::Now { progress max=(required) value=(deep) aria-hidden="true" {} " " }
+            ((words.steps.confirmations)(deep, required))
         }
     }
 }

@@ -103,9 +103,7 @@ pub(super) const WORDS: Words = Words {
         )
     },
     last_news: "Last news {} s ago.",
-    deposit_of: |amount| format!("{amount} BTC"),
     changed: "Changed",
-    payout_short: "Payout",
     owed_back: "Owed back",
 
     step_done: "done",
@@ -115,15 +113,15 @@ pub(super) const WORDS: Words = Words {
 
     steps: Steps {
         seen: "Seen",
-        confirmed: "Confirmed",
+        confirmed: "Confirmations",
         confirmations: |deep, required| format!("{deep} of {required}"),
         not_mined: "not in a block yet",
-        decided: "Accepted",
+        decided: "Decision",
         at_rate: |rate| format!("at {rate} SKY for 1 BTC"),
         by_exchange: "to be bought on the exchange",
-        bought: "Bought",
+        bought: "Purchase",
         filled: |spent, amount, percent| format!("{percent} %: {spent} of {amount} BTC"),
-        sent: "Sent",
+        sent: "Payout",
         final_: "Final",
         ended: "Ended",
     },

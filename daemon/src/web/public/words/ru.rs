@@ -105,9 +105,7 @@ pub(super) const WORDS: Words = Words {
         )
     },
     last_news: "Последние новости {} с назад.",
-    deposit_of: |amount| format!("{amount} BTC"),
     changed: "Изменено",
-    payout_short: "Выплата",
     owed_back: "К возврату",
 
     step_done: "сделано",
@@ -117,15 +115,15 @@ pub(super) const WORDS: Words = Words {
 
     steps: Steps {
         seen: "Замечен",
-        confirmed: "Подтверждён",
+        confirmed: "Подтверждения",
         confirmations: |deep, required| format!("{deep} из {required}"),
         not_mined: "ещё не в блоке",
-        decided: "Принят",
+        decided: "Решение",
         at_rate: |rate| format!("по {rate} SKY за 1 BTC"),
         by_exchange: "будет куплено на бирже",
-        bought: "Куплено",
+        bought: "Покупка",
         filled: |spent, amount, percent| format!("{percent} %: {spent} из {amount} BTC"),
-        sent: "Отправлено",
+        sent: "Выплата",
         final_: "Окончательно",
         ended: "Завершено",
     },

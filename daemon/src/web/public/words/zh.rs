@@ -87,9 +87,7 @@ pub(super) const WORDS: Words = Words {
     stale: "与本柜台的连接中断：您看到的内容可能已过时。正在重试。",
     silenced: |since| format!("您于 {since} 建立的订阅已停用，不再向其发送通知。如需继续接收，请用同一地址重新订阅。"),
     last_news: "上次更新在 {} 秒前。",
-    deposit_of: |amount| format!("{amount} BTC"),
     changed: "更新于",
-    payout_short: "付款",
     owed_back: "应退还",
 
     step_done: "已完成",
@@ -99,17 +97,17 @@ pub(super) const WORDS: Words = Words {
 
     steps: Steps {
         seen: "已看到",
-        confirmed: "已确认",
+        confirmed: "确认",
         confirmations: |deep, required| format!("{deep} / {required}"),
         not_mined: "尚未进入区块",
-        decided: "已接受",
+        decided: "决定",
         at_rate: |rate| format!("1 BTC 兑 {rate} SKY"),
         by_exchange: "将在交易所购买",
-        bought: "已买入",
+        bought: "购买",
         filled: |spent, amount, percent| format!("{percent}%：{spent} / {amount} BTC"),
-        sent: "已发送",
-        final_: "已最终确定",
-        ended: "已结束",
+        sent: "付款",
+        final_: "最终确定",
+        ended: "结束",
     },
 
     status: Statuses {
