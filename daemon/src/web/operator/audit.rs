@@ -120,11 +120,16 @@ fn act(recorded: &Recorded, command: Option<&StoredCommand>) -> Option<Act> {
     let asker = Asker::of(name, &recorded.event);
     // Of the events of one command the first tells it.
     let is_first = command.is_some_and(|command| command.positions.0 == position);
-    if !is_first || (by.is_none() && asker != Asker::Operator) {
+    if !is_first || (by.is_none() && (asker != Asker::Operator || is_found(&recorded.event))) {
         return None;
     }
     let (subject, note) = subject_and_note(recorded);
     Some(Act { position, at, by: asker.words(by.as_ref()), action: word(name?), subject: Some(subject), note })
+}
+
+/// What was there when the desk began is declared by the desk itself, which has no name.
+fn is_found(event: &Event) -> bool {
+    matches!(event, Event::Desk(desk::Event::TransferDeclared(declared)) if declared.kind == desk::TransferKind::Opening)
 }
 
 fn subject_and_note(recorded: &Recorded) -> (String, Option<String>) {
