@@ -13,6 +13,7 @@ pub mod deliveries;
 pub mod delivery;
 pub mod endings;
 pub mod endpoint;
+mod failing;
 pub mod ownership;
 pub mod people;
 pub mod questions;
@@ -50,6 +51,7 @@ use book::Book;
 use customer::Renewals;
 pub use customer::Signed;
 use endpoint::{Endpoint, NotOpen, Secret};
+use failing::Failures;
 use people::WrongCodes;
 
 /// The part's name in the tree.
@@ -138,6 +140,9 @@ pub enum SubscribeError {
     /// The customer has too many.
     #[error("there are {OF_A_CUSTOMER_MAX} subscriptions of this customer already")]
     CustomerFull,
+    /// Too many of the customer's failed lately.
+    #[error("too many subscriptions of this customer were disabled within a day; try again tomorrow")]
+    CustomerFails,
     /// Nobody knows where it stands.
     #[error("an event of the subscription cannot be read: {0}")]
     Unreadable(String),
@@ -224,7 +229,7 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
     let (door, inside) = door(REQUESTS_MAX);
     let list = watch::Sender::new(None);
     let (renewals, unasked, wrong_codes) = (Renewals::default(), Renewals::default(), WrongCodes::default());
-    let questions = Questions::new(settings.clock.now());
+    let (questions, failures) = (Questions::new(settings.clock.now()), Failures::default());
     let subscriptions = Subscriptions {
         door,
         list: list.subscribe(),
@@ -243,6 +248,7 @@ pub fn start(tree: &Tree, store: Store, settings: Settings) -> Result<Subscripti
             renewals: renewals.clone(),
             unasked: unasked.clone(),
             questions: questions.clone(),
+            failures: failures.clone(),
             wrong_codes: wrong_codes.clone(),
             sinks: settings.sinks.clone(),
         },
@@ -292,6 +298,12 @@ impl Subscriptions {
     /// Those that are not over, as the log's newest events leave them; nothing before it was read.
     pub fn list(&self) -> Option<List> {
         self.list.borrow().clone()
+    }
+
+    /// Those that a customer made for himself and that are not over.
+    pub fn of_customer(&self, customer: Hash32) -> Vec<Arc<Known>> {
+        let list = self.list().unwrap_or_default();
+        list.values().filter(|known| known.subscription.owner() == Some(customer)).cloned().collect()
     }
 
     /// Rings when one of them changed.
@@ -361,6 +373,7 @@ struct Service {
     renewals: Renewals,
     unasked: Renewals,
     questions: Questions,
+    failures: Failures,
     wrong_codes: WrongCodes,
     sinks: Sinks,
 }
@@ -388,7 +401,9 @@ impl Service {
     }
 
     async fn execute_by(&self, id: SubscriptionId, command: Command, by: Option<&By>) -> Done {
+        let before = self.book.list().get(&id).cloned();
         let known = self.book.execute(id, command, by).await?;
+        self.failures.look(before.as_deref(), &known, self.clock.now());
         if known.subscription.ended.is_some() {
             // It is over either way; whoever ends it again has its key destroyed.
             if let Err(error) = endpoint::forget(&self.keys, id, self.clock.now()).await {

@@ -96,7 +96,13 @@ const follow = () => {
 // Plots: <div data-plot="/console/…" data-unit="…"> shows the series that the address answers.
 
 const plots = new Map();
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// A canvas takes no variables of the stylesheet: an element does, and says what comes of them.
+const colour = (place, name) => {
+  place.style.color = `var(${name})`;
+  const { color } = getComputedStyle(place);
+  place.style.color = "";
+  return color;
+};
 const plot = async (place) => {
   const answer = await fetch(place.dataset.plot);
   if (!answer.ok) return;
@@ -104,8 +110,9 @@ const plot = async (place) => {
   const data = [at, ...series.map((one) => one.values)];
   const known = plots.get(place);
   if (known) { known.setData(data); return; }
-  const axis = { stroke: colour("--ink-soft"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
-  const strokes = [colour("--plot-1"), colour("--plot-2"), colour("--plot-3")];
+  const line = { stroke: colour(place, "--line"), width: 1 };
+  const axis = { stroke: colour(place, "--ink-soft"), grid: line, ticks: line };
+  const strokes = ["--plot-1", "--plot-2", "--plot-3"].map((name) => colour(place, name));
   const dashes = [[], [6, 4], [2, 3]];
   const shown = new uPlot({
     width: place.clientWidth, height: 180,

@@ -83,7 +83,12 @@ impl Listeners {
                 stop: stop.clone(),
             },
         );
-        let own = Frame { proxies: vec![], cors: vec![], transport: Transport::Plain, stop: stop.clone() };
+        let own = Frame {
+            proxies: config.operator.tls_proxies.clone(),
+            cors: vec![],
+            transport: config.operator.transport(),
+            stop: stop.clone(),
+        };
         let operator = enclosed(routers.operator, own);
         let limits = Limits { connections_max: config.public.max_connections, ..Limits::default() };
         let (public, operator) = tokio::join!(

@@ -27,7 +27,7 @@ use crate::listeners::{Listeners, Routers};
 use crate::lock;
 use crate::signals::told_to_stop;
 use crate::web::console;
-use crate::web::frame::{Transport, with_refusals};
+use crate::web::frame::with_refusals;
 use crate::web::late::late;
 use crate::web::operator::{self, OperatorState, Parts, World};
 use crate::web::public::Early;
@@ -64,7 +64,7 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
     let http = runtime::Builder::new_multi_thread().worker_threads(HTTP_THREADS).enable_all().build()?;
     let actors = tree::start(&config, stop.clone(), http.handle().clone())?;
     let operations = actors.core.operations.clone();
-    let gate = Gate::open(data_dir, Arc::clone(&actors.core.clock), Transport::Plain, Some(operations));
+    let gate = Gate::open(data_dir, Arc::clone(&actors.core.clock), config.operator.transport(), Some(operations));
     announce(&config, &listeners, &gate);
     let served = http.block_on(async {
         let (public, face) = watch::channel(None);

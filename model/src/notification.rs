@@ -5,6 +5,7 @@
 
 mod example;
 mod kind;
+mod owner;
 mod pattern;
 mod row;
 mod schema;
@@ -13,6 +14,7 @@ mod tests;
 mod told;
 
 pub use kind::{Audience, NotificationType, ResourceType};
+pub use owner::About;
 pub use pattern::{Pattern, UnknownPattern};
 pub use row::{HistoryRow, SubmitState};
 pub use schema::EVENT_VERSION;
@@ -26,10 +28,10 @@ use crate::alert::{Alert, BalanceLow, BalanceRestored, DownReason, PartDown, Par
 use crate::deposit::{Deposit, Method, Outcome, PayoutBasis, Stage};
 use crate::desk::{self, HaltCause, Place};
 use crate::event::{Event, Recorded};
-use crate::ids::{DepositId, Hash32, Position, StreamName, SubscriptionId};
+use crate::ids::{DepositId, Hash32, Position, SubscriptionId};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Rate, Sky};
-use crate::subscription::{self, Disabling};
+use crate::subscription::{Disabling, Silence};
 
 /// What the ids of notifications are made in. Never changes.
 const NAMESPACE: Uuid = Uuid::from_u128(0x7f3b_42c1_95d8_4e0a_8c66_1d2f_e0b9_57a4);
@@ -38,15 +40,15 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x7f3b_42c1_95d8_4e0a_8c66_1d2f_e0b9_57a
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notification {
     /// The same for the same fact, for ever: a UUID version 5 of the deposit, the sequence number and the type's name, or of
-    /// the position and the type's name for what the desk itself tells.
+    /// the position and the type's name for what is of no deposit.
     pub id: Uuid,
     /// As what it is told.
     pub kind: NotificationType,
-    /// The deposit, unless it is about the desk.
+    /// The deposit, if it is about one.
     pub deposit: Option<DepositId>,
-    /// The address that is paid, unless it is about the desk or a deposit that belongs to nobody.
+    /// The address that is paid; nothing for a deposit that belongs to nobody, and for what is about no deposit.
     pub customer: Option<String>,
-    /// 1 for a deposit's first, without gaps. Of the desk's own, the version of the desk's stream, or of the subscription's that it
+    /// 1 for a deposit's first, without gaps. Of all others, the version of the desk's stream, or of the subscription's that it
     /// is about: it grows.
     pub sequence: u32,
     /// The event that it comes from. Every event is told once at most.
@@ -65,8 +67,10 @@ pub enum Resource {
     Transaction(Box<Transaction>),
     /// The desk.
     Desk(DeskState),
-    /// A subscription.
+    /// A webhook of an operator.
     Webhook(WebhookState),
+    /// A customer's subscription.
+    Subscription(SubscriptionState),
     /// A part of it, or what it depends on.
     Part(PartState),
     /// What one of its places holds.
@@ -104,13 +108,26 @@ pub struct DeskState {
     pub cause: Option<String>,
 }
 
-/// A subscription that cannot be delivered to. Where it leads is its owner's alone.
+/// A webhook that cannot be delivered to. Where it leads is its owner's alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WebhookState {
     /// Which one.
     pub webhook: SubscriptionId,
     /// Why: the word of the event.
     pub reason: Disabling,
+}
+
+/// A customer's subscription that is not served any more. Where it leads is his alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SubscriptionState {
+    /// Which one.
+    pub subscription: SubscriptionId,
+    /// Whose.
+    pub customer: Hash32,
+    /// Why.
+    pub reason: Silence,
+    /// When it was made.
+    pub subscribed_at: DateTime<Utc>,
 }
 
 /// A part of the desk, or something that it depends on.
@@ -174,11 +191,15 @@ impl Notification {
         serde_json::to_string(&body).expect("a notification has text keys")
     }
 
-    /// The bridge's row, unless it is about the desk.
+    /// The bridge's row, if it is about a deposit.
     pub fn row(&self) -> Option<&HistoryRow> {
         match &self.resource {
             Resource::Transaction(transaction) => Some(&transaction.row),
-            Resource::Desk(_) | Resource::Webhook(_) | Resource::Part(_) | Resource::Balance(_) => None,
+            Resource::Subscription(_)
+            | Resource::Desk(_)
+            | Resource::Webhook(_)
+            | Resource::Part(_)
+            | Resource::Balance(_) => None,
         }
     }
 
@@ -199,16 +220,15 @@ impl Notification {
 
     /// What an event of the desk tells, if anything.
     pub fn of_desk(recorded: &Recorded) -> Option<Self> {
-        let (kind, resource) = match (&recorded.event, &recorded.stream) {
-            (Event::Desk(event), _) => of_desk(event)?,
-            (Event::Subscription(subscription::Event::DeliveryDisabled(disabled)), StreamName::Subscription(id)) => {
-                let state = WebhookState { webhook: *id, reason: disabled.why };
-                (NotificationType::DeskWebhookDisabled, Resource::Webhook(state))
-            }
-            (_, _) => return None,
-        };
+        let Event::Desk(event) = &recorded.event else { return None };
+        let (kind, resource) = of_desk(event)?;
+        Some(Self::of_nobodys_deposit(kind, resource, recorded))
+    }
+
+    /// What rests on no deposit.
+    fn of_nobodys_deposit(kind: NotificationType, resource: Resource, recorded: &Recorded) -> Self {
         let position = recorded.position;
-        Some(Self {
+        Self {
             id: Uuid::new_v5(&NAMESPACE, format!("desk/{position}/{kind}").as_bytes()),
             kind,
             deposit: None,
@@ -217,7 +237,7 @@ impl Notification {
             position,
             recorded_at: recorded.recorded_at,
             resource,
-        })
+        }
     }
 
     fn summary(&self) -> String {
@@ -236,6 +256,7 @@ impl Notification {
             NotificationType::WithdrawalSubmitted => format!("A payout of {coins} was sent; it is not final."),
             NotificationType::WithdrawalFailed => format!("A payout of {coins} is not made."),
             NotificationType::WithdrawalConfirmed => format!("A payout of {coins} is final."),
+            NotificationType::SubscriptionDisabled => "A subscription is disabled; nothing is sent there.".to_owned(),
             NotificationType::DeskHalted => "The desk is halted: no order and no payout goes out.".to_owned(),
             NotificationType::DeskResumed => "The desk goes on.".to_owned(),
             NotificationType::DeskWebhookDisabled => "A webhook is disabled; nothing is sent to it.".to_owned(),
@@ -254,7 +275,9 @@ impl Notification {
                 let coin = coin.as_str();
                 format!("{place}: {balance} {coin} are there, at least {threshold} {coin} are wanted")
             }
-            Resource::Transaction(_) | Resource::Desk(_) | Resource::Webhook(_) => String::new(),
+            Resource::Transaction(_) | Resource::Subscription(_) | Resource::Desk(_) | Resource::Webhook(_) => {
+                String::new()
+            }
         }
     }
 }

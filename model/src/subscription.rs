@@ -142,6 +142,45 @@ impl Disabling {
     }
 }
 
+/// Why a subscription that was served is not any more, without its owner having wanted it so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Silence {
+    /// As [`Disabling::Gone`].
+    Gone,
+    /// As [`Disabling::Asked`].
+    Asked,
+    /// As [`Disabling::Exhausted`].
+    Exhausted,
+    /// Its receiver proved once that it holds the secret, and then did not any more.
+    Unproved,
+}
+
+impl Silence {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Gone, Self::Asked, Self::Exhausted, Self::Unproved];
+
+    /// The sentence for its owner.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::Gone => Disabling::Gone.sentence(),
+            Self::Asked => Disabling::Asked.sentence(),
+            Self::Exhausted => Disabling::Exhausted.sentence(),
+            Self::Unproved => "the receiver did not prove any more that it holds the secret",
+        }
+    }
+}
+
+impl From<Disabling> for Silence {
+    fn from(why: Disabling) -> Self {
+        match why {
+            Disabling::Gone => Self::Gone,
+            Disabling::Asked => Self::Asked,
+            Disabling::Exhausted => Self::Exhausted,
+        }
+    }
+}
+
 /// Why a subscription ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -181,6 +220,21 @@ impl Subscription {
             Proof::Missing { .. } => false,
         };
         is_proved && self.stopped.is_none() && self.ended.is_none()
+    }
+
+    /// The customer who made it for himself; nobody of one that an operator vouches for, which is the operator's.
+    pub fn owner(&self) -> Option<Hash32> {
+        self.terms.customer.filter(|_| self.proof != Proof::NotNeeded)
+    }
+
+    /// Why it is not served any more, if it was and its owner did not want it so.
+    pub fn silence(&self) -> Option<Silence> {
+        match (&self.stopped, self.proof) {
+            (Some(Stopped::Disabled { why }), _) => Some((*why).into()),
+            (Some(Stopped::Unproved), Proof::Given { .. }) => Some(Silence::Unproved),
+            (Some(Stopped::Unproved), Proof::NotNeeded | Proof::Missing { .. }) => None,
+            (Some(Stopped::Paused) | None, _) => None,
+        }
     }
 
     /// What names the address and the secret that it has now: they are sealed anew whenever one of them changes.

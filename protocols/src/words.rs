@@ -6,6 +6,7 @@
 mod alert;
 pub mod confirm;
 mod html;
+mod owner;
 mod sentence;
 #[cfg(test)]
 mod tests;
@@ -30,7 +31,7 @@ pub struct Words {
     pub id: Uuid,
     /// As what it is told, for programs that read it: a type's name of the catalogue, or [`confirm::TOPIC`].
     pub topic: &'static str,
-    /// What it is about, for programs: the deposit's id, or `desk`.
+    /// What it is about, for programs: the deposit's or the subscription's id, or `desk`.
     pub about: String,
     /// A few words, in one line of ASCII.
     pub subject: String,
@@ -89,7 +90,7 @@ struct Transaction {
     refund_txid: Option<String>,
 }
 
-/// What of the desk is told, or of a subscription at it.
+/// What of the desk is told, or of an operator's webhook.
 #[derive(Deserialize)]
 struct Desk {
     cause: Option<String>,
@@ -108,6 +109,7 @@ impl Words {
             ResourceType::Deposit | ResourceType::Withdrawal => {
                 Ok(of_transaction(&body, &serde_json::from_str(body.resource.get())?, public))
             }
+            ResourceType::Subscription => owner::read(&body, public),
             ResourceType::Desk => Ok(of_desk(&body, &serde_json::from_str(body.resource.get())?)),
         }
     }

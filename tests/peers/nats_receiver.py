@@ -1,10 +1,11 @@
 """Makes a stream of JetStream for a subject and prints what is in it and what comes, a line of JSON each.
 
-Arguments: port, stream, subject. Ends with its standard input.
+Arguments: port, stream, subject and, where the server is encrypted, the file of its certificate. Ends with its standard input.
 """
 
 import asyncio
 import json
+import ssl
 import sys
 
 import nats
@@ -21,8 +22,9 @@ async def show(message):
     await message.ack()
 
 
-async def main(port, stream, subject):
-    connection = await nats.connect(f"nats://127.0.0.1:{port}")
+async def main(port, stream, subject, certificate=None):
+    tls = ssl.create_default_context(cafile=certificate) if certificate else None
+    connection = await nats.connect(f"{'tls' if tls else 'nats'}://127.0.0.1:{port}", tls=tls)
     jetstream = connection.jetstream()
     await jetstream.add_stream(name=stream, subjects=[subject])
     await jetstream.subscribe(subject, stream=stream, cb=show)
@@ -30,4 +32,4 @@ async def main(port, stream, subject):
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
-asyncio.run(main(*sys.argv[1:4]))
+asyncio.run(main(*sys.argv[1:5]))

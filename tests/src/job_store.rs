@@ -31,6 +31,7 @@ fn told(number: u128) -> Told {
         key: None,
         kind: Arc::from("Deposit.Confirmed"),
         customer: None,
+        about: None,
         body: Bytes::new(),
         recorded_ms: None,
     };

@@ -1,11 +1,14 @@
 //! Notifications of the real program, as somebody receives them who checks every signature.
 
+use std::collections::BTreeSet;
+
 use anyhow::{Context, Result};
 use http::StatusCode;
 use millrace_model::subscription::customer_hash;
 use millrace_protocols::webhook::te;
 use millrace_tests::desk::{Desk, fresh_target};
 use millrace_tests::operator::OperatorApi;
+use millrace_tests::peers::http_client;
 use millrace_tests::receiver::{Receiver, TOLD_WITHIN, WEBHOOKS, proved};
 use serde_json::{Value, json};
 
@@ -136,5 +139,53 @@ async fn a_customers_receiver_hears_of_his_own_deposits_once_it_proved_that_it_h
     desk.pay(&address, "0.3").await?;
     late.told(2 * LIFE.len()).await?;
     assert_eq!(right.arrived().len(), LIFE.len(), "he is told no more");
+    Ok(())
+}
+
+fn kind_of(body: &[u8]) -> Result<Value> {
+    Ok(serde_json::from_slice::<Value>(body)?["event_type"].take())
+}
+
+#[tokio::test]
+async fn whose_receiver_is_disabled_is_told_by_his_other_one_once_and_sees_it_where_he_looks() -> Result<()> {
+    let mut desk = Desk::start(&[("MILLRACE_DESK__RATE", "500")]).await?;
+    let (gone, other, target) = (Receiver::start().await?, Receiver::start().await?, fresh_target(7));
+    for receiver in [&gone, &other] {
+        receiver.holds(receiver.subscribe(&desk, &target).await?);
+        receiver.stands(&desk, |webhook| webhook["status"] == "enabled").await?;
+    }
+    gone.answers(StatusCode::GONE).await;
+    let address = desk.bind(&target).await?;
+    desk.pay(&address, "0.1").await?;
+    desk.settled(&target, 1).await?;
+    let id = gone.stands(&desk, |webhook| webhook["status"] == "disabled").await?["id"].clone();
+    let told = other.told(LIFE.len() + 1).await?;
+    desk.kill_and_restart().await?;
+    desk.pay(&address, "0.2").await?;
+    desk.settled(&target, 2).await?;
+    other.told(told.len() + LIFE.len()).await?;
+
+    let told: Vec<_> = other.arrived().into_iter().map(|(_, body)| serde_json::from_slice::<Value>(&body)).collect();
+    let told = told.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let disabled: Vec<_> = told.iter().filter(|told| told["event_type"] == "Subscription.Disabled").collect();
+    let ids: BTreeSet<_> = disabled.iter().map(|told| told["id"].to_string()).collect();
+    assert_eq!(ids.len(), 1, "{told:?}");
+    let about = &disabled[0]["resource"];
+    assert_eq!((&about["subscription"], &about["reason"]), (&id, &json!("gone")));
+    assert_eq!(about["customer"], customer_hash(&target).to_string());
+    for (_, body) in gone.arrived() {
+        assert!(kind_of(&body)?.as_str().is_some_and(|kind| LIFE.contains(&kind)), "it is told nothing of itself");
+    }
+
+    let seen = desk.get(&format!("/api/v1/customers/{target}")).await?;
+    let states: Vec<_> = seen["subscriptions"].as_array().context("a list")?.iter().collect();
+    let of = |id: &Value| states.iter().find(|one| one["subscription"] == *id).map(|one| (&one["state"], &one["why"]));
+    let why = json!("it was answered that there is no such receiver any more");
+    assert_eq!((of(&id), states.len()), (Some((&json!("disabled"), &why)), 2));
+    let at = |path: &str| format!("{}{path}", desk.page().trim_end_matches('/'));
+    let history = http_client().get(at(&format!("/api/history?user={target}"))).send().await?;
+    assert_eq!(history.headers().get("x-subscriptions-disabled").context("a header")?, "1");
+    let page = http_client().get(at(&format!("/customer/{target}"))).send().await?.text().await?;
+    assert!(page.contains("is disabled, since it was answered"), "{page}");
     Ok(())
 }

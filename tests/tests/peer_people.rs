@@ -9,6 +9,7 @@ use millrace_tests::desk::{Desk, fresh_target};
 use millrace_tests::operator::OperatorApi;
 use millrace_tests::peers::http_client;
 use millrace_tests::peers::mail::{Encryption, MailServer};
+use millrace_tests::receiver::Receiver;
 use serde_json::{Value, json};
 
 const PUBLIC: &str = "https://desk.example.org";
@@ -95,6 +96,49 @@ async fn a_customer_registers_his_mailbox_hears_of_his_deposit_and_leaves() -> R
     let left = http.post(&leave).header("content-type", "application/x-www-form-urlencoded");
     ensure!(left.body("List-Unsubscribe=One-Click").send().await?.status() == 200);
     desk.until(SOON, "it is over", async || Ok(status_of(&desk).await?.is_none().then_some(()))).await
+}
+
+#[tokio::test]
+async fn whose_receiver_fails_for_good_gets_a_letter_about_it_and_only_one() -> Result<()> {
+    let Some(mut server) = MailServer::start(Encryption::None, "", "").await? else { return Ok(()) };
+    let (mut desk, http, target) = (desk_with(&server).await?, http_client(), fresh_target(2));
+    register(&desk, &customer_hash(&target).to_string(), "email", "customer@example.net").await?;
+    let answer = at(&desk, &link_in(&server.letter(0).await?, "/confirm/")?)?;
+    ensure!(http.post(&answer).send().await?.status() == 200);
+    let receiver = Receiver::start().await?;
+    receiver.holds(receiver.subscribe(&desk, &target).await?);
+    receiver.stands(&desk, |webhook| webhook["status"] == "enabled").await?;
+    receiver.answers(http::StatusCode::GONE).await;
+
+    let address = desk.bind(&target).await?;
+    desk.pay(&address, "0.1").await?;
+    desk.settled(&target, 1).await?;
+    let id = receiver.stands(&desk, |webhook| webhook["status"] == "disabled").await?["id"].clone();
+    let mut letters = Vec::new();
+    for number in 1..=LIFE.len() + 1 {
+        letters.push(server.letter(number).await?);
+    }
+    desk.terminate().await?;
+    desk.start_again()?;
+    desk.ready().await?;
+    desk.pay(&address, "0.1").await?;
+    desk.settled(&target, 2).await?;
+    for number in 1..=LIFE.len() {
+        letters.push(server.letter(LIFE.len() + 1 + number).await?);
+    }
+    let is_it = |letter: &&Value| letter["headers"]["subject"] == "You are not told elsewhere any more";
+    let told: Vec<_> = letters.iter().filter(is_it).collect();
+    assert_eq!(told.len(), 1, "{letters:?}");
+    let (plain, html) = (told[0]["plain"].as_str().context("a text")?, told[0]["html"].as_str().context("a page")?);
+    let id = id.as_str().context("an id")?;
+    for text in [plain, html] {
+        assert!(text.contains(id) && text.contains("subscribe the same address again"), "{text}");
+        assert!(!text.contains(receiver.url()), "where it led is sealed: {text}");
+    }
+    assert!(
+        receiver.arrived().iter().all(|(_, body)| !String::from_utf8_lossy(body).contains("Subscription.Disabled"))
+    );
+    Ok(())
 }
 
 #[tokio::test]

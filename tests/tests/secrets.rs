@@ -33,7 +33,8 @@ async fn the_secrets_of_a_desk_at_work_are_nowhere_in_what_it_leaves_behind() ->
     until_all_are_missed(&desk).await?;
 
     let token = std::fs::read_to_string(desk.data_dir().join("operator.token"))?.trim().to_owned();
-    let secrets = [info.bitcoin.password, info.c2cx.key, info.c2cx.secret, token];
+    let password = std::fs::read_to_string(desk.data_dir().join("operator.password"))?.trim().to_owned();
+    let secrets = [info.bitcoin.password, info.c2cx.key, info.c2cx.secret, token, password];
     let known = format!("/api/v1/customers/{target}");
     nowhere(&desk, &secrets, &[&known]).await
 }
@@ -177,13 +178,13 @@ fn plain_paths(document: &Value) -> Result<Vec<String>> {
     Ok(plain.map(|(path, _)| path.clone()).collect())
 }
 
-/// All files of the desk but the one that is the operator's token.
+/// All files of the desk but those that are the operator's token and first password.
 fn files(folder: &Path, found: &mut Vec<(String, Vec<u8>)>) -> Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
             files(&path, found)?;
-        } else if path.file_name().is_some_and(|name| name != "operator.token") {
+        } else if path.file_name().is_some_and(|name| name != "operator.token" && name != "operator.password") {
             found.push((path.display().to_string(), std::fs::read(&path)?));
         }
     }

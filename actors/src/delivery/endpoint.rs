@@ -23,6 +23,8 @@ pub struct Outgoing {
     pub kind: Arc<str>,
     /// Whose it is, for filters.
     pub customer: Option<Arc<str>>,
+    /// The subscription that it is about, which is not told of itself.
+    pub about: Option<Uuid>,
     /// What is signed and sent.
     pub body: Bytes,
     /// When the event that it tells of was committed, in milliseconds since 1970; nothing where that is not known.
@@ -112,13 +114,18 @@ pub struct Filter {
     pub kinds: Vec<String>,
     /// Of this customer alone.
     pub customer: Option<String>,
+    /// The subscription itself: what is about it is for others.
+    pub oneself: Option<Uuid>,
 }
 
 impl Filter {
     /// Whether the endpoint wants this one.
     pub fn wants(&self, outgoing: &Outgoing) -> bool {
         let is_his = self.customer.as_deref().is_none_or(|customer| outgoing.customer.as_deref() == Some(customer));
-        is_his && (self.kinds.is_empty() || self.kinds.iter().any(|pattern| is_of(&outgoing.kind, pattern)))
+        let is_about_itself = outgoing.about.is_some() && outgoing.about == self.oneself;
+        is_his
+            && !is_about_itself
+            && (self.kinds.is_empty() || self.kinds.iter().any(|pattern| is_of(&outgoing.kind, pattern)))
     }
 }
 
@@ -135,11 +142,20 @@ mod tests {
 
     fn of(kind: &str, customer: Option<&str>) -> Outgoing {
         let (kind, customer) = (Arc::from(kind), customer.map(Arc::from));
-        Outgoing { position: 1, id: Uuid::nil(), key: None, kind, customer, body: Bytes::new(), recorded_ms: None }
+        Outgoing {
+            position: 1,
+            id: Uuid::nil(),
+            key: None,
+            kind,
+            customer,
+            about: None,
+            body: Bytes::new(),
+            recorded_ms: None,
+        }
     }
 
     fn kinds(patterns: &[&str]) -> Filter {
-        Filter { kinds: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(), customer: None }
+        Filter { kinds: patterns.iter().map(|pattern| (*pattern).to_owned()).collect(), ..Filter::default() }
     }
 
     #[test]
@@ -150,8 +166,17 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_told_of_himself() {
+        let ids = [Uuid::from_u128(1), Uuid::from_u128(2)];
+        let about = Outgoing { about: Some(ids[0]), ..of("k", None) };
+        let wants = |oneself, outgoing: &Outgoing| Filter { oneself, ..Filter::default() }.wants(outgoing);
+        assert!(!wants(Some(ids[0]), &about) && wants(Some(ids[1]), &about) && wants(None, &about));
+        assert!(wants(None, &of("k", None)) && wants(Some(ids[0]), &of("k", None)));
+    }
+
+    #[test]
     fn a_customers_endpoint_hears_of_him_alone() {
-        let filter = Filter { kinds: vec![], customer: Some("a".to_owned()) };
+        let filter = Filter { customer: Some("a".to_owned()), ..Filter::default() };
         assert!(filter.wants(&of("k", Some("a"))));
         assert!(!filter.wants(&of("k", Some("b"))) && !filter.wants(&of("k", None)));
     }

@@ -109,6 +109,7 @@ mod tests {
             key: None,
             kind: Arc::from("k"),
             customer: None,
+            about: None,
             body: Bytes::from(vec![0; bytes]),
             recorded_ms: None,
         };

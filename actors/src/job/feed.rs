@@ -192,7 +192,7 @@ fn read_one(mut event: Map<String, Value>) -> Option<Told> {
     let created_ms = created.timestamp_millis();
     let recorded_ms = u64::try_from(created_ms).ok();
     let body = Bytes::from(Value::Object(event).to_string());
-    let outgoing = Outgoing { position, id, key: None, kind, customer: None, body, recorded_ms };
+    let outgoing = Outgoing { position, id, key: None, kind, customer: None, about: None, body, recorded_ms };
     Some(Told { outgoing, created_ms })
 }
 
@@ -218,6 +218,7 @@ pub(super) fn told(number: u128, created_ms: i64) -> Told {
         key: None,
         kind: Arc::from("Deposit.Confirmed"),
         customer: None,
+        about: None,
         body: Bytes::from_static(b"{}"),
         recorded_ms: None,
     };

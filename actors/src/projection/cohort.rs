@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use super::catalog::Projection;
 use super::database::{Mark, Place, set_mark};
 use super::fold::{Changes, Cut, Fold, Seen, Shown};
-use super::followed::{Followed, deposit_of};
+use super::followed::{Followed, deposit_of, earlier_of};
 use super::views::ViewError;
 use crate::event_store::{ReadError, Reader};
 
@@ -86,7 +86,7 @@ impl Cohort {
                 Some(id) => Some(self.followed.take_in(id, recorded, log)?),
                 None => None,
             };
-            let seen = Seen { recorded, moved };
+            let seen = Seen { recorded, moved, earlier: earlier_of(recorded, log)? };
             for member in self.members.iter_mut().filter(|member| member.mark.position < recorded.position) {
                 member.fold.take_in(&seen);
                 member.mark.position = recorded.position;

@@ -16,6 +16,8 @@ use super::views::{LedgerCut, ViewError};
 pub(super) struct Seen<'a> {
     pub(super) recorded: &'a Recorded,
     pub(super) moved: Option<Moved<'a>>,
+    /// What came before in its stream, of an event that tells something only by that.
+    pub(super) earlier: Vec<Recorded>,
 }
 
 /// A deposit without an event and with it.

@@ -7,7 +7,7 @@ use millrace_model::deposit::{Deposit, evolve};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{DepositId, StreamName};
 use millrace_model::ledger::Standing;
-use millrace_model::notification::{Telling, Told};
+use millrace_model::notification::{Notification, Telling, Told};
 
 use super::fold::Moved;
 use super::row::DepositRow;
@@ -109,4 +109,14 @@ pub(super) fn deposit_of(recorded: &Recorded) -> Option<DepositId> {
         (StreamName::Deposit(id), Event::Deposit(_) | Event::Unreadable(_)) => Some(*id),
         _ => None,
     }
+}
+
+/// What came before in its stream, of an event that tells something only by that: few do, so it is read each time.
+pub(super) fn earlier_of(recorded: &Recorded, log: &Reader) -> Result<Vec<Recorded>, ReadError> {
+    if !Notification::rests_on_its_stream(&recorded.event) {
+        return Ok(Vec::new());
+    }
+    let mut events = log.stream(&recorded.stream, 0)?;
+    events.retain(|earlier| earlier.version < recorded.version);
+    Ok(events)
 }

@@ -74,6 +74,7 @@ fn outgoing(row: &Row<'_>) -> rusqlite::Result<Outgoing> {
         key: None,
         kind: Arc::from(KIND),
         customer: Some(Arc::from(Hash32(row.get(2)?).to_string())),
+        about: None,
         body: Bytes::from(row.get::<_, Vec<u8>>(3)?),
         recorded_ms: Some(row.get(4)?),
     })

@@ -13,10 +13,10 @@ use millrace_protocols::webhook::te;
 use tokio::sync::watch;
 
 use super::endpoint::Endpoint;
-use super::{Done, Known, Service, Subscriptions, Wanted};
+use super::{Done, Known, Service, SubscribeError, Subscriptions, Wanted};
 
 /// What a customer hears of: nothing of the desk itself.
-pub(super) const EVENTS: [&str; 2] = ["Deposit.*", "Withdrawal.*"];
+pub(super) const EVENTS: [&str; 3] = ["Deposit.*", "Withdrawal.*", "Subscription.*"];
 
 /// Subscriptions that somebody asked for again and nobody looked at since: each once, however often that was.
 #[derive(Debug, Clone, Default)]
@@ -76,15 +76,25 @@ impl Service {
                     return Ok(known);
                 }
                 Some(Stopped::Unproved | Stopped::Disabled { .. }) => {
+                    self.refuse_failing(customer)?;
                     let over = Command::Unsubscribe { why: Ending::Wanted };
                     self.execute(known.subscription.id, over).await?;
                 }
             }
         }
+        self.refuse_failing(customer)?;
         self.find_place(Some(customer)).await?;
         let endpoint = Endpoint::ton_events(url, customer).await;
         let wanted = Wanted { endpoint, terms: terms(customer), ownership: Ownership::ToBeProved };
         self.begin(wanted, None).await
+    }
+
+    /// Each failure is told to his others: he is not told of them for ever.
+    pub(super) fn refuse_failing(&self, customer: Hash32) -> Result<(), SubscribeError> {
+        match self.failures.are_too_many(customer, self.clock.now()) {
+            true => Err(SubscribeError::CustomerFails),
+            false => Ok(()),
+        }
     }
 
     fn same(&self, customer: Hash32, url: &str) -> Option<Arc<Known>> {

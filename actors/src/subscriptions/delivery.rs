@@ -285,7 +285,11 @@ pub(super) fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Opti
 /// What a subscription wants to hear of.
 pub(super) fn filter(subscription: &Subscription) -> Filter {
     let terms = &subscription.terms;
-    Filter { kinds: terms.events.clone(), customer: terms.customer.map(|hash| hash.to_string()) }
+    Filter {
+        kinds: terms.events.clone(),
+        customer: terms.customer.map(|hash| hash.to_string()),
+        oneself: Some(subscription.id.0),
+    }
 }
 
 fn told(known: &Known) -> Told {

@@ -74,6 +74,7 @@ impl Service {
             return Ok(Arc::clone(known));
         }
         self.refuse_flooding(&address)?;
+        self.refuse_failing(customer)?;
         if let Some(stopped) = registered {
             self.execute(stopped.subscription.id, Command::Unsubscribe { why: Ending::Wanted }).await?;
         }

@@ -135,5 +135,5 @@ impl Simulator {
 /// At no position of the log: the first is 1.
 fn outgoing(kind: NotificationType, id: Uuid, body: String) -> Outgoing {
     let (kind, body) = (Arc::from(kind.name()), Bytes::from(body));
-    Outgoing { position: 0, id, key: None, kind, customer: None, body, recorded_ms: None }
+    Outgoing { position: 0, id, key: None, kind, customer: None, about: None, body, recorded_ms: None }
 }

@@ -36,12 +36,15 @@ impl Source for FromViews {
 pub(super) fn outgoing(stored: StoredNotification) -> Outgoing {
     // The low half of an id that sorts by time is drawn.
     let key = stored.deposit.and_then(|deposit| OrderKey::new(deposit.0.as_u64_pair().1));
+    let owner = stored.about.and_then(|about| about.owner);
+    let customer = stored.customer.as_deref().map(customer_hash).or(owner);
     Outgoing {
         position: stored.position,
         id: stored.id,
         key,
         kind: Arc::from(stored.kind.name()),
-        customer: stored.customer.map(|target| Arc::from(customer_hash(&target).to_string())),
+        customer: customer.map(|hash| Arc::from(hash.to_string())),
+        about: stored.about.map(|about| about.subscription.0),
         body: Bytes::from(stored.body),
         recorded_ms: u64::try_from(stored.recorded_at.timestamp_millis()).ok(),
     }

@@ -385,3 +385,53 @@ async fn the_engine_is_told_how_things_stand_and_which_events_say_so() {
     let lost = Known { endpoint: Err(NotOpen::NoKey), ..Known::clone(&again) };
     assert_eq!(told(&lost).0, "pause");
 }
+
+/// Each failure is told to the customer's others: whoever knows his hash has him told so often a day, and no more.
+#[tokio::test]
+async fn whose_subscriptions_failed_too_often_within_a_day_begins_no_other() {
+    let desk = Desk::start().await;
+    let mut known = desk.of_customer(URL).await.unwrap();
+    for failures in 1..=failing::FAILURES_MAX {
+        desk.prove(known.subscription.id).await;
+        for _ in 0..2 {
+            desk.execute(known.subscription.id, Command::DisableDelivery { why: Disabling::Gone }).await;
+        }
+        if failures < failing::FAILURES_MAX {
+            known = desk.of_customer(URL).await.unwrap();
+        }
+    }
+    assert!(matches!(desk.of_customer(URL).await, Err(SubscribeError::CustomerFails)));
+    assert!(matches!(desk.of_customer("https://other.example/").await, Err(SubscribeError::CustomerFails)));
+    let his = desk.subscriptions.of_customer(Hash32([7; 32]));
+    let silenced = his.iter().filter(|known| known.subscription.silence().is_some()).count();
+    assert_eq!((his.len(), silenced), (1, 1), "what is refused ends none");
+    let other = desk.subscriptions.subscribe_customer(Hash32([8; 32]), URL.to_owned()).await;
+    let operators =
+        desk.subscribe(Wanted { terms: Terms { customer: Some(Hash32([7; 32])), ..terms() }, ..wanted(URL) });
+    assert!(other.is_ok() && operators.await.subscription.owner().is_none());
+    desk.clock.advance(TimeDelta::days(1));
+    assert_ne!(desk.of_customer(URL).await.unwrap().subscription.id, known.subscription.id);
+}
+
+#[tokio::test]
+async fn a_customers_subscriptions_hear_of_each_other_and_not_of_themselves() {
+    let desk = Desk::start().await;
+    let of = async |url: &str| {
+        let known = desk.of_customer(url).await.unwrap();
+        delivery::filter(&known.subscription)
+    };
+    let (one, other) = (of(URL).await, of("https://other.example/").await);
+    let disabled = delivery_endpoint::Outgoing {
+        position: 1,
+        id: uuid::Uuid::nil(),
+        key: None,
+        kind: Arc::from("Subscription.Disabled"),
+        customer: Some(Arc::from(Hash32([7; 32]).to_string())),
+        about: one.oneself,
+        body: hyper::body::Bytes::new(),
+        recorded_ms: None,
+    };
+    assert!(!one.wants(&disabled) && other.wants(&disabled));
+    let anothers = delivery_endpoint::Outgoing { customer: Some(Arc::from("another's")), ..disabled };
+    assert!(!other.wants(&anothers));
+}

@@ -3,7 +3,7 @@
 //! `deposits`, `deposit`, `ledger`, `parts`, `halt`, `resume`, `switch`, `declare`, `events` and `backup` ask the running desk through
 //! its operator API; they never open its database. `why`, `replay`, `diff`, `redecide`, `verify` and `export` read a
 //! log's files, and work without a desk; `import` makes one, and `compact` makes one smaller. `forget` writes to the file of the
-//! customers' keys alone. `rebuild` asks the running desk, and does it itself where none
+//! customers' keys alone, `operators` to that of the operators' accounts. `rebuild` asks the running desk, and does it itself where none
 //! runs. `notify` is a job of its own, which reads a desk anywhere. Exit codes: 0 done, 1 failed, 64 not understood, 78 the
 //! configuration is wrong (as in `sysexits.h`); of `notify` also 69 unavailable and 75 not all done yet.
 
@@ -23,6 +23,7 @@ mod import;
 mod ledger;
 mod log_file;
 mod notify;
+mod operators;
 mod parts;
 mod rebuild;
 mod redecide;
@@ -134,6 +135,9 @@ pub enum Command {
     /// Tell others what happens: webhooks, and what was sent to them.
     #[command(subcommand, after_help = webhooks::NOTES)]
     Webhooks(webhooks::Webhooks),
+    /// Who may log in to the console.
+    #[command(subcommand, after_help = operators::NOTES)]
+    Operators(operators::Operators),
     /// Tell sinks what is new and end: for cron, timers and scheduled functions.
     #[command(after_help = notify::NOTES)]
     Notify(notify::Notify),

@@ -80,6 +80,9 @@ fn start(cli: Cli) -> anyhow::Result<()> {
         Command::Redecide(wanted) => redecide::print(&wanted.source.open(|| Ok(load()?.config))?, &wanted, out),
         Command::Backup(backup) => ask(backup::fetch(&Client::new(&load()?.config)?, &backup, out)),
         Command::Export(export) => export.run(|| Ok(load()?.config), out),
+        Command::Operators(operators) => {
+            operators.run(&load()?.config, SystemClock.now(), std::io::stdin().lock(), out)
+        }
         Command::Forget(forget) => forget.run(&load()?.config, SystemClock.now(), out),
         Command::Import(wanted) => import::run(&wanted, out),
         Command::Compact(compact) => compact.run(&load()?.config, out),

@@ -10,6 +10,7 @@ use reqwest::Url;
 use super::layers::Layers;
 use super::section::Section;
 use super::setting::{Setting, quoted};
+use crate::web::frame::Transport;
 
 /// A web origin that browsers may call the desk from: `https://example.org`, or `*` for any.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,6 +165,9 @@ pub struct Operator {
     pub allow_remote: bool,
     /// The bearer token's file, made at the first start.
     pub token_file: PathBuf,
+    /// Proxies that speak TLS for this listener: `X-Forwarded-For` of these is believed, and browsers are told to come by
+    /// TLS alone.
+    pub tls_proxies: Vec<IpNet>,
 }
 
 impl Operator {
@@ -173,7 +177,13 @@ impl Operator {
             listen: section.value("listen", SocketAddr::from(([127, 0, 0, 1], 7711))),
             allow_remote: section.value("allow_remote", false),
             token_file: section.path("token_file", Some(data_dir.join("operator.token"))).unwrap_or_default(),
+            tls_proxies: section.value("tls_proxies", Vec::new()),
         }
+    }
+
+    /// What browsers speak with it.
+    pub fn transport(&self) -> Transport {
+        if self.tls_proxies.is_empty() { Transport::Plain } else { Transport::Tls }
     }
 }
 

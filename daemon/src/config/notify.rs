@@ -2,10 +2,13 @@
 //!
 //! Subscriptions say where to on such a server; which server it is, and who the desk is there, is said here.
 
+use std::path::PathBuf;
+
 use millrace_actors::delivery::sinks::broker;
 use millrace_actors::delivery::sinks::destination::Kind;
 
 use super::layers::Layers;
+use super::people::{Wrong, read as read_certificates};
 use super::secret::Secret;
 use super::section::Section;
 use super::setting::BrokerUrl;
@@ -30,6 +33,8 @@ pub struct Broker {
     pub user: Option<String>,
     /// By which word it is known, from `password` or `password_file`.
     pub password: Option<Secret>,
+    /// PEM file of certificates that vouch for it besides the system's.
+    pub authority: Option<PathBuf>,
 }
 
 impl Notify {
@@ -40,6 +45,7 @@ impl Notify {
                 url: section.optional("url"),
                 user: section.optional("user"),
                 password: section.secret("password", "password_file"),
+                authority: section.path("authority", None),
             }
         };
         Self { nats: broker(Kind::Nats), amqp: broker(Kind::Amqp), mqtt: broker(Kind::Mqtt) }
@@ -53,10 +59,12 @@ impl Notify {
 
 impl Broker {
     /// What connects to it, if it is configured.
-    pub fn settings(&self) -> Option<broker::Settings> {
-        let url = self.url.as_ref()?.0.clone();
+    pub fn settings(&self, kind: Kind) -> Result<Option<broker::Settings>, Wrong> {
+        let Some(url) = &self.url else { return Ok(None) };
         let password = self.password.as_ref().map(|password| password.reveal().to_owned());
-        Some(broker::Settings { url, user: self.user.clone(), password })
+        let wrong = |sentence| Wrong { kind, key: "authority", sentence };
+        let authority = self.authority.as_deref().map(read_certificates).transpose().map_err(wrong)?;
+        Ok(Some(broker::Settings { url: url.0.clone(), user: self.user.clone(), password, authority }))
     }
 
     /// What an address of this kind begins with: in clear, and encrypted.

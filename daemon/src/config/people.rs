@@ -166,7 +166,7 @@ fn account(path: &Path) -> Result<ServiceAccount, String> {
     encrypted(&token_uri).map(|()| account)
 }
 
-fn read(path: &Path) -> Result<String, String> {
+pub(super) fn read(path: &Path) -> Result<String, String> {
     read_text(path, FILE_BYTES_MAX).map_err(|error| format!("{} cannot be read: {error}", path.display()))
 }
 

@@ -204,7 +204,14 @@ impl Rules<'_, '_> {
                     self.refuse((section, "url"), None, sentence);
                 }
             }
-            for (key, is_given) in [("user", broker.user.is_some()), ("password", broker.password.is_some())] {
+            if let Err(wrong) = broker.settings(kind) {
+                self.refuse((section, wrong.key), None, wrong.sentence);
+            }
+            for (key, is_given) in [
+                ("user", broker.user.is_some()),
+                ("password", broker.password.is_some()),
+                ("authority", broker.authority.is_some()),
+            ] {
                 if is_given && broker.url.is_none() && !self.failed(section, "url") {
                     self.refuse((section, key), None, format!("is given without {section}.url"));
                 }

@@ -303,11 +303,16 @@ fn orders_are_not_sent_unencrypted_to_another_machine() {
 
 #[test]
 fn a_broker_needs_a_fitting_address_and_a_program_that_was_built_with_it() {
-    assert!(config("", &[]).notify.brokers().iter().all(|(_, broker)| broker.settings().is_none()));
+    assert!(config("", &[]).notify.brokers().iter().all(|(kind, broker)| broker.settings(*kind).unwrap().is_none()));
     for kind in [Kind::Nats, Kind::Amqp, Kind::Mqtt] {
         let section = |lines: &str| format!("[{}]\n{lines}\n", kind.section());
         let found = problems(&section("url = \"https://broker.example\""), &[]).join("\n");
         assert!(found.contains(&format!("{}.url: begins with neither", kind.section())), "{found}");
+        let found =
+            problems(&section("url = \"https://broker.example\"\nauthority = \"/nowhere.pem\""), &[]).join("\n");
+        assert!(found.contains("/nowhere.pem cannot be read"), "{found}");
+        let found = problems(&section("authority = \"/nowhere.pem\""), &[]).join("\n");
+        assert!(found.contains(&format!("{0}.authority: is given without {0}.url", kind.section())), "{found}");
         let word = ("MILLRACE_NOTIFY__NATS__PASSWORD", "hush");
         let url = format!("url = \"{}://broker.example:1\"", kind.scheme());
         match read(&section(&url), &[]) {
@@ -324,7 +329,7 @@ fn a_broker_needs_a_fitting_address_and_a_program_that_was_built_with_it() {
 fn what_no_table_inside_another_has_is_refused_with_its_line() {
     let found = problems("[notify.nats]\nurls = \"x\"\n[notify.smoke]\na = 1\n[notify]\nb = 1\n", &[]);
     assert!(
-        found[0].starts_with("desk.toml:2: notify.nats.urls: no such setting; [notify.nats] has password"),
+        found[0].starts_with("desk.toml:2: notify.nats.urls: no such setting; [notify.nats] has authority, password"),
         "{found:#?}"
     );
     assert!(found[1].starts_with("desk.toml:3: notify.smoke: no such section"), "{found:#?}");

@@ -268,9 +268,11 @@ fn relaying(
 /// Where notifications may lead.
 pub(crate) fn sinks(config: &Config) -> anyhow::Result<Sinks> {
     let reach = if config.sandbox.enabled { Reach::Sandbox } else { Reach::Public };
-    let brokers = config.notify.brokers().into_iter().filter_map(|(kind, broker)| Some((kind, broker.settings()?)));
     let sinks = people::add(Sinks::webhooks(reach), config)?;
-    brokers.into_iter().try_fold(sinks, |sinks, (kind, broker)| Ok(sinks.with_broker(kind, broker)?))
+    config.notify.brokers().into_iter().try_fold(sinks, |sinks, (kind, broker)| match broker.settings(kind)? {
+        Some(settings) => Ok(sinks.with_broker(kind, settings)?),
+        None => Ok(sinks),
+    })
 }
 
 /// What is done with the log before anybody has it. One that was made of an export is another desk's: outside the sandbox

@@ -22,7 +22,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{Any as AnyOrigin, CorsLayer};
 
 use super::client_ip::{ClientIp, Peer, resolve};
-use super::history::NEXT_CURSOR;
+use super::history::{DISABLED, NEXT_CURSOR};
 use super::problem::Problem;
 use crate::config::Origin;
 use crate::escape::excerpt;
@@ -142,7 +142,7 @@ fn cors(origins: &[Origin]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([CONTENT_TYPE, HeaderName::from_static("idempotency-key")])
-        .expose_headers([http::header::RETRY_AFTER, http::header::LINK, NEXT_CURSOR])
+        .expose_headers([http::header::RETRY_AFTER, http::header::LINK, NEXT_CURSOR, DISABLED])
         .max_age(std::time::Duration::from_secs(3600));
     if origins.iter().any(Origin::is_any) {
         return Some(layer.allow_origin(AnyOrigin));

@@ -21,6 +21,8 @@ use super::problem::Problem;
 
 /// Where the next page of a feed begins.
 pub(super) const NEXT_CURSOR: HeaderName = HeaderName::from_static("x-next-cursor");
+/// How many of a user's own subscriptions are disabled, if any.
+pub(super) const DISABLED: HeaderName = HeaderName::from_static("x-subscriptions-disabled");
 /// No address is longer.
 pub(super) const USER_CHARS_MAX: usize = 128;
 
@@ -148,7 +150,7 @@ impl Wanted {
             return Err(refused("At most 10000 rows can be left out; the feed with a cursor has no such limit."));
         }
         let resource = self.r#type.as_deref().map(|word| {
-            let known = ResourceType::parse(word).filter(|resource| *resource != ResourceType::Desk);
+            let known = ResourceType::parse(word).filter(|resource| resource.coin().is_some());
             known.ok_or_else(|| refused("A type is deposit or withdrawal."))
         });
         let coin = self.coin.as_deref().map(|coin| {

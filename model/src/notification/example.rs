@@ -15,7 +15,9 @@ use crate::event::{Event as LogEvent, Recorded};
 use crate::ids::{CommandId, DepositId, Hash32, Outpoint, Position, StreamName, SubscriptionId};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Rate};
-use crate::subscription::{DeliveryDisabled, Disabling};
+use crate::subscription::{
+    self, DeliveryDisabled, Dialect, Disabling, Order, Ownership, OwnershipProved, Schedule, Subscribed, Terms,
+};
 
 const ID: DepositId = DepositId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_0000_0001));
 
@@ -23,6 +25,7 @@ const ID: DepositId = DepositId(Uuid::from_u128(0x0193_0000_0000_7000_8000_0000_
 pub(super) fn of(kind: NotificationType) -> Value {
     let told = match kind.resource() {
         ResourceType::Deposit | ResourceType::Withdrawal => of_life(kind),
+        ResourceType::Subscription => of_subscription(Some(Hash32([0x5a; 32]))),
         ResourceType::Desk => of_desk(kind),
     };
     let body = told.expect("what is made up tells every type").body();
@@ -56,9 +59,30 @@ fn of_desk(kind: NotificationType) -> Option<Notification> {
         BalanceRestored { place, coin, balance: 150_000_000, threshold }.into(),
     ];
     let desk = (1..).zip(events).map(|(version, event)| recorded(version, StreamName::Desk, LogEvent::Desk(event)));
-    let disabled = DeliveryDisabled { why: Disabling::Exhausted }.into();
-    let webhook = recorded(8, StreamName::Subscription(SubscriptionId(ID.0)), LogEvent::Subscription(disabled));
-    desk.chain([webhook]).filter_map(|recorded| Notification::of_desk(&recorded)).find(|told| told.kind == kind)
+    let desk = desk.filter_map(|recorded| Notification::of_desk(&recorded));
+    desk.chain(of_subscription(None)).find(|told| told.kind == kind)
+}
+
+/// A webhook that is disabled, of a customer or of an operator.
+fn of_subscription(customer: Option<Hash32>) -> Option<Notification> {
+    let id = SubscriptionId(ID.0);
+    let terms = Terms {
+        events: vec!["*".to_owned()],
+        customer,
+        dialect: Dialect::Standard,
+        schedule: Schedule::Standard,
+        order: Order::Any,
+        rate_per_s: None,
+    };
+    let begun = Subscribed { id, sealed: String::new(), terms, ownership: Ownership::ToBeProved };
+    let events: [subscription::Event; 3] =
+        [begun.into(), OwnershipProved {}.into(), DeliveryDisabled { why: Disabling::Exhausted }.into()];
+    let stream = |event| LogEvent::Subscription(event);
+    let events =
+        (6..).zip(events).map(|(version, event)| recorded(version, StreamName::Subscription(id), stream(event)));
+    let events: Vec<_> = events.collect();
+    let (disabled, earlier) = events.split_last()?;
+    Notification::of_subscription(earlier.iter(), disabled)
 }
 
 fn start() -> DateTime<Utc> {

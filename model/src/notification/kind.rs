@@ -13,7 +13,7 @@ use crate::ledger::Ticker;
 /// A type of notification.
 ///
 /// The nine of deposits and withdrawals are the names that the bridge's customers were promised; a payout is called a
-/// withdrawal. Those of the desk are for operators. What has no source in the log has no type.
+/// withdrawal. Those of subscriptions are for their owners, those of the desk for operators. What has no source in the log has no type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotificationType {
     /// A deposit is in no block: it was just seen, or a reorganisation took its block.
@@ -34,11 +34,13 @@ pub enum NotificationType {
     WithdrawalFailed,
     /// A payout is final.
     WithdrawalConfirmed,
+    /// A subscription of the customer is not served any more.
+    SubscriptionDisabled,
     /// The desk is halted.
     DeskHalted,
     /// The desk goes on.
     DeskResumed,
-    /// A subscriber cannot be delivered to.
+    /// A webhook of an operator cannot be delivered to.
     DeskWebhookDisabled,
     /// A part of the desk, or what it depends on, is down.
     DeskPartDown,
@@ -58,6 +60,8 @@ pub enum ResourceType {
     Deposit,
     /// Coins that go out for them.
     Withdrawal,
+    /// Where a customer is told.
+    Subscription,
     /// The desk as a whole.
     Desk,
 }
@@ -65,7 +69,7 @@ pub enum ResourceType {
 /// Whom a notification is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Audience {
-    /// The customer whose deposit it is, and operators.
+    /// The customer whose deposit or subscription it is, and operators.
     Customer,
     /// Operators alone.
     Operator,
@@ -73,13 +77,14 @@ pub enum Audience {
 
 impl ResourceType {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Deposit, Self::Withdrawal, Self::Desk];
+    pub const ALL: [Self; 4] = [Self::Deposit, Self::Withdrawal, Self::Subscription, Self::Desk];
 
     /// The word in notifications and in the history.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Deposit => "deposit",
             Self::Withdrawal => "withdrawal",
+            Self::Subscription => "subscription",
             Self::Desk => "desk",
         }
     }
@@ -89,7 +94,7 @@ impl ResourceType {
         match self {
             Self::Deposit => Some(Ticker::Btc),
             Self::Withdrawal => Some(Ticker::Sky),
-            Self::Desk => None,
+            Self::Subscription | Self::Desk => None,
         }
     }
 
@@ -98,6 +103,7 @@ impl ResourceType {
         match self {
             Self::Deposit => "Deposit",
             Self::Withdrawal => "Withdrawal",
+            Self::Subscription => "Subscription",
             Self::Desk => "Desk",
         }
     }
@@ -110,7 +116,7 @@ impl ResourceType {
 
 impl NotificationType {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::DepositPending,
         Self::DepositWaitForConfirmation,
         Self::DepositConfirmed,
@@ -120,6 +126,7 @@ impl NotificationType {
         Self::WithdrawalSubmitted,
         Self::WithdrawalFailed,
         Self::WithdrawalConfirmed,
+        Self::SubscriptionDisabled,
         Self::DeskHalted,
         Self::DeskResumed,
         Self::DeskWebhookDisabled,
@@ -141,6 +148,7 @@ impl NotificationType {
             Self::WithdrawalSubmitted => "Withdrawal.Submitted",
             Self::WithdrawalFailed => "Withdrawal.Failed",
             Self::WithdrawalConfirmed => "Withdrawal.Confirmed",
+            Self::SubscriptionDisabled => "Subscription.Disabled",
             Self::DeskHalted => "Desk.Halted",
             Self::DeskResumed => "Desk.Resumed",
             Self::DeskWebhookDisabled => "Desk.Webhook_Disabled",
@@ -179,10 +187,15 @@ impl NotificationType {
                 "A payout that was decided on is not made; told again, with the transaction, when the deposit was paid back."
             }
             Self::WithdrawalConfirmed => "The payout is final.",
+            Self::SubscriptionDisabled => {
+                "A subscription of the customer cannot be delivered to, or its receiver stopped proving itself; nothing is sent \
+                 there until it is subscribed again. Told to the customer's other subscriptions."
+            }
             Self::DeskHalted => "No order and no payout goes out until an operator resumes.",
             Self::DeskResumed => "An operator lets orders and payouts go out again.",
             Self::DeskWebhookDisabled => {
-                "A webhook, or a customer's receiver, cannot be delivered to; nothing is sent there until it is resumed."
+                "A webhook of an operator cannot be delivered to; nothing is sent there until it is resumed. Of customers' \
+                 own subscriptions Subscription.Disabled is told."
             }
             Self::DeskPartDown => {
                 "A part of the desk, or a node or exchange it depends on, has been failing for longer than is borne."
@@ -204,6 +217,7 @@ impl NotificationType {
             | Self::WithdrawalSubmitted
             | Self::WithdrawalFailed
             | Self::WithdrawalConfirmed => ResourceType::Withdrawal,
+            Self::SubscriptionDisabled => ResourceType::Subscription,
             Self::DeskHalted
             | Self::DeskResumed
             | Self::DeskWebhookDisabled
@@ -217,7 +231,7 @@ impl NotificationType {
     /// Whom it is for.
     pub const fn audience(self) -> Audience {
         match self.resource() {
-            ResourceType::Deposit | ResourceType::Withdrawal => Audience::Customer,
+            ResourceType::Deposit | ResourceType::Withdrawal | ResourceType::Subscription => Audience::Customer,
             ResourceType::Desk => Audience::Operator,
         }
     }

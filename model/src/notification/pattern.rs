@@ -23,7 +23,7 @@ pub enum Pattern {
 
 /// A text that is no pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no notification type; it is *, Deposit.*, Withdrawal.*, Desk.* or one of {names}", names = names())]
+#[error("{0:?} is no notification type; it is *, Deposit.*, Withdrawal.*, Subscription.*, Desk.* or one of {names}", names = names())]
 pub struct UnknownPattern(String);
 
 impl UnknownPattern {

@@ -9,6 +9,7 @@ use super::row::SubmitState;
 use crate::alert::DownReason;
 use crate::desk::Place;
 use crate::ledger::Ticker;
+use crate::subscription::Silence;
 
 /// The version of the body's shape. Another one when a field goes, or changes.
 pub const EVENT_VERSION: &str = "1.0";
@@ -36,8 +37,18 @@ pub(super) fn of(kind: NotificationType) -> Value {
 fn resource(kind: NotificationType) -> Value {
     match kind.resource() {
         ResourceType::Deposit | ResourceType::Withdrawal => transaction(kind),
+        ResourceType::Subscription => subscription(),
         ResourceType::Desk => desk(kind),
     }
+}
+
+fn subscription() -> Value {
+    object(&[
+        ("subscription", json!({ "type": "string", "format": "uuid" })),
+        ("customer", hash()),
+        ("reason", json!({ "type": "string", "enum": Silence::ALL })),
+        ("subscribed_at", time()),
+    ])
 }
 
 fn desk(kind: NotificationType) -> Value {
@@ -128,7 +139,8 @@ pub(super) const fn states(kind: NotificationType) -> &'static [SubmitState] {
         NotificationType::WithdrawalAddedToQueue => &[State::Queue],
         NotificationType::WithdrawalInConsensus => &[State::Consensus],
         NotificationType::WithdrawalConfirmed => &[State::Success],
-        NotificationType::DeskHalted
+        NotificationType::SubscriptionDisabled
+        | NotificationType::DeskHalted
         | NotificationType::DeskResumed
         | NotificationType::DeskWebhookDisabled
         | NotificationType::DeskPartDown

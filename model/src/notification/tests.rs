@@ -1,6 +1,7 @@
 //! Given a deposit's events, what is told of it; and that the catalogue says what is told.
 
 mod catalogue;
+mod owner;
 
 use super::*;
 use crate::alert;
@@ -310,21 +311,6 @@ fn of_the_desk_operators_are_told_that_it_is_halted_and_goes_on() {
     assert!(resumed.kind.audience() == Audience::Operator && !resumed.body().contains("secret"));
     let switched = desk::SwitchSet { switch: desk::Switch::Sends, setting: desk::Setting::Off, note: String::new() };
     assert_eq!(of(5, switched.into()), None);
-}
-
-#[test]
-fn operators_are_told_of_a_webhook_that_is_disabled_and_not_where_it_leads() {
-    let id = SubscriptionId(uuid::Uuid::from_u128(7));
-    let of = |event: subscription::Event| {
-        let stream = StreamName::Subscription(id);
-        Notification::of_desk(&testing::recorded(44, stream, 4, event::Event::Subscription(event)))
-    };
-    let told = of(subscription::DeliveryDisabled { why: Disabling::Gone }.into()).unwrap();
-    assert_eq!((told.kind, told.sequence), (NotificationType::DeskWebhookDisabled, 4));
-    assert!(told.kind.audience() == Audience::Operator && told.customer.is_none());
-    let body: serde_json::Value = serde_json::from_str(&told.body()).unwrap();
-    assert_eq!(body["resource"], serde_json::json!({ "webhook": id, "reason": "gone" }));
-    assert_eq!(of(subscription::DeliveryPaused {}.into()), None);
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Told {
         let (kind, state) = self.said(event, after)?;
         let deposit_began = *self.deposit_began.get_or_insert(position);
         let row_began = match kind.resource() {
-            ResourceType::Deposit | ResourceType::Desk => deposit_began,
+            ResourceType::Deposit | ResourceType::Subscription | ResourceType::Desk => deposit_began,
             ResourceType::Withdrawal => *self.withdrawal_began.get_or_insert(position),
         };
         self.sequence = self.sequence.saturating_add(1);

@@ -21,7 +21,8 @@ pub(super) fn subject(kind: Kind, about: &Transaction, coins: &str) -> String {
         Kind::WithdrawalSubmitted => "Payout sent",
         Kind::WithdrawalFailed => "Payout not made",
         Kind::WithdrawalConfirmed => "Payout final",
-        Kind::DeskHalted
+        Kind::SubscriptionDisabled
+        | Kind::DeskHalted
         | Kind::DeskResumed
         | Kind::DeskWebhookDisabled
         | Kind::DeskPartDown
@@ -52,7 +53,8 @@ pub(super) fn of_transaction(kind: Kind, about: &Transaction, coins: &str) -> St
         Kind::WithdrawalSubmitted => format!("Your payout of {coins} was sent; it is not final yet."),
         Kind::WithdrawalFailed => failed(about, "payout", coins),
         Kind::WithdrawalConfirmed => format!("Your payout of {coins} is final."),
-        Kind::DeskHalted
+        Kind::SubscriptionDisabled
+        | Kind::DeskHalted
         | Kind::DeskResumed
         | Kind::DeskWebhookDisabled
         | Kind::DeskPartDown
@@ -62,9 +64,14 @@ pub(super) fn of_transaction(kind: Kind, about: &Transaction, coins: &str) -> St
     }
 }
 
-/// Subject and sentence of what the desk tells of itself.
+/// Subject and sentence of what is about no deposit.
 pub(super) const fn of_desk(kind: Kind) -> (&'static str, &'static str) {
     match kind {
+        Kind::SubscriptionDisabled => (
+            "You are not told elsewhere any more",
+            "One of the places where you are told of your deposits cannot be reached, so nothing is sent there any more until it is \
+             subscribed again. You are still told here.",
+        ),
         Kind::DeskHalted => {
             ("The desk is halted", "The desk is halted: no order and no payout goes out until an operator resumes.")
         }

@@ -44,6 +44,11 @@ fn each_type_has_a_subject_and_a_sentence() {
             "Your payout of 250.000000 SKY is not made; 0.50000000 BTC is to be paid back.",
         ),
         ("Payout final: 250.000000 SKY", "Your payout of 250.000000 SKY is final."),
+        (
+            "You are not told elsewhere any more",
+            "One of the places where you are told of your deposits cannot be reached, so nothing is sent there any more until it is \
+             subscribed again. You are still told here.",
+        ),
         ("The desk is halted", "The desk is halted: no order and no payout goes out until an operator resumes."),
         ("The desk goes on", "The desk goes on: orders and payouts go out again."),
         ("A webhook is disabled", "A webhook is disabled: nothing is sent to it until an operator resumes it."),
@@ -162,6 +167,21 @@ fn which_webhook_is_disabled_and_why_is_named() {
     let facts = example(NotificationType::DeskWebhookDisabled, |_| ()).facts;
     assert_eq!(facts.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["Webhook's id", "Why"]);
     assert!(facts[0].1.parse::<Uuid>().is_ok() && !facts[1].1.is_empty());
+}
+
+#[test]
+fn which_subscription_is_disabled_and_what_to_do_about_it_is_told_to_its_owner() {
+    let words = example(NotificationType::SubscriptionDisabled, |_| ());
+    let names: Vec<_> = words.facts.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, ["Subscription", "Subscribed", "Why", "To be told there again"]);
+    assert_eq!((words.about.as_str(), words.topic), (words.facts[0].1.as_str(), "Subscription.Disabled"));
+    assert_eq!(words.facts[2].1, "a notification did not arrive after all its attempts");
+    let (text, html) = (words.text(), words.html());
+    assert!(text.contains("subscribe the same address again") && text.contains(&format!("{PUBLIC}/\n")), "{text}");
+    assert!(
+        html.contains("subscribe the same address again") && html.contains(&format!("href=\"{PUBLIC}/\"")),
+        "{html}"
+    );
 }
 
 #[test]

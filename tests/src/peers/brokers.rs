@@ -44,8 +44,48 @@ fn in_venv(program: &str) -> PathBuf {
     folder().join("venv/bin").join(program)
 }
 
+/// A certificate of this machine's address, which vouches for itself, and its key.
+#[derive(Debug)]
+pub struct Certificate {
+    /// PEM.
+    pub certificate: String,
+    folder: tempfile::TempDir,
+}
+
+impl Certificate {
+    /// Another one.
+    pub fn make() -> Result<Self> {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()])?;
+        let (folder, certificate) = (tempfile::tempdir()?, made.cert.pem());
+        std::fs::write(folder.path().join("certificate.pem"), &certificate)?;
+        std::fs::write(folder.path().join("key.pem"), made.signing_key.serialize_pem())?;
+        Ok(Self { certificate, folder })
+    }
+
+    /// The file of the certificate.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("certificate.pem")
+    }
+
+    /// The file of its key.
+    pub fn key_path(&self) -> PathBuf {
+        self.folder.path().join("key.pem")
+    }
+}
+
 /// Begins Mosquitto. With a password, nobody else than `desk` with it is taken.
 pub async fn mosquitto(port: u16, password: Option<&str>) -> Result<Program> {
+    mosquitto_with(port, password, "").await
+}
+
+/// The same without a password, with another listener, which is encrypted.
+pub async fn encrypted_mosquitto(port: u16, encrypted: u16, certificate: &Certificate) -> Result<Program> {
+    let (file, key) = (certificate.path(), certificate.key_path());
+    let more = format!("listener {encrypted} 127.0.0.1\ncertfile {}\nkeyfile {}\n", file.display(), key.display());
+    mosquitto_with(port, None, &more).await
+}
+
+async fn mosquitto_with(port: u16, password: Option<&str>, more: &str) -> Result<Program> {
     let mut broker = Program::start("mosquitto", |folder| {
         let users = folder.join("users");
         let access = match password {
@@ -57,7 +97,7 @@ pub async fn mosquitto(port: u16, password: Option<&str>) -> Result<Program> {
             None => "allow_anonymous true\n".to_owned(),
         };
         let configuration = folder.join("mosquitto.conf");
-        let text = format!("listener {port} 127.0.0.1\nuser root\n{access}");
+        let text = format!("listener {port} 127.0.0.1\nuser root\n{access}{more}");
         std::fs::write(&configuration, text).expect("a new folder can be written to");
         let mut command = Command::new(MOSQUITTO);
         command.arg("-v").arg("-c").arg(configuration);
@@ -69,13 +109,41 @@ pub async fn mosquitto(port: u16, password: Option<&str>) -> Result<Program> {
 
 /// Begins a server of NATS with JetStream, which keeps its streams in this folder.
 pub async fn nats(port: u16, store: &Path) -> Result<Program> {
+    nats_with(port, store, &[]).await
+}
+
+/// The same that speaks encrypted alone.
+pub async fn encrypted_nats(port: u16, store: &Path, certificate: &Certificate) -> Result<Program> {
+    let (file, key) = (certificate.path(), certificate.key_path());
+    nats_with(port, store, &["--tls".as_ref(), "--tlscert".as_ref(), file.as_ref(), "--tlskey".as_ref(), key.as_ref()])
+        .await
+}
+
+async fn nats_with(port: u16, store: &Path, more: &[&OsStr]) -> Result<Program> {
     let mut server = Program::start("nats-server", |_| {
         let mut command = Command::new(in_venv("nats-server"));
-        command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"]).arg(store);
+        command.args(["-a", "127.0.0.1", "-p", &port.to_string(), "-js", "-sd"]).arg(store).args(more);
         command
     })?;
     server.wait_for(BEGINS_WITHIN, |line| line.contains("Server is ready").then_some(())).await?;
     Ok(server)
+}
+
+/// Makes a queue of RabbitMQ that holds one message and refuses the next.
+pub fn make_full_queue(port: u16, queue: &str) -> Result<()> {
+    full_queue(port, queue, "make")
+}
+
+/// Empties it.
+pub fn empty_full_queue(port: u16, queue: &str) -> Result<()> {
+    full_queue(port, queue, "empty")
+}
+
+fn full_queue(port: u16, queue: &str, what: &str) -> Result<()> {
+    let script = folder().join("amqp_full_queue.py");
+    let status = Command::new(in_venv("python")).arg(script).args([&port.to_string(), queue, what]).status()?;
+    ensure!(status.success(), "{what} {queue}: {status}");
+    Ok(())
 }
 
 /// A notification as a stock client received it.
@@ -120,6 +188,12 @@ impl Receiver {
             command
         })?;
         Self { program }.ready(|line| line.starts_with("Subscribed ")).await
+    }
+
+    /// nats-py, encrypted, as [`Receiver::of_nats`].
+    pub async fn of_encrypted_nats(port: u16, stream: &str, subject: &str, of: &Certificate) -> Result<Self> {
+        let path = of.path().display().to_string();
+        Self::python("nats_receiver.py", &[&port.to_string(), stream, subject, &path]).await
     }
 
     /// nats-py at a stream of this name, which it makes for the subject.

@@ -265,6 +265,15 @@ impl Page {
     }
 }
 
+/// Where pictures of pages are kept to be looked at: `screenshots` in the target folder.
+pub fn screenshots() -> Result<PathBuf> {
+    let program = crate::desk::program()?;
+    let target = program.ancestors().nth(2).context("the program lies in a target folder")?;
+    let folder = target.join("screenshots");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
 fn installed() -> Result<PathBuf, Missing> {
     for (package, missing) in PACKAGES {
         if !folder().join("node_modules").join(package).is_dir() {

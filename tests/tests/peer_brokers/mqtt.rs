@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use millrace_actors::delivery::sinks::destination::Kind;
-use millrace_tests::peers::brokers::{Receiver, mosquitto, mosquitto_installed};
+use millrace_tests::peers::brokers::{Certificate, Receiver, encrypted_mosquitto, mosquitto, mosquitto_installed};
 use millrace_tests::ports::OwnPorts;
 use tokio::task::JoinSet;
 
-use super::rig::{Rig, broker, check, of_class, webhook};
+use super::rig::{Rig, broker, check, encrypted_broker, of_class, webhook};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_broker_acknowledged_arrived_once_and_signed() -> Result<()> {
@@ -85,4 +85,22 @@ async fn a_broker_that_does_not_know_the_desk_is_an_attempt_that_says_so() -> Re
     let said = rig.missed(1, "refused").await?;
     ensure!(said.contains("does not take us") && !said.contains("another"), "{said}");
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encrypted_broker_is_spoken_to_if_its_certificate_is_vouched_for() -> Result<()> {
+    let Some(()) = mosquitto_installed() else { return Ok(()) };
+    let (ports, certificate) = (OwnPorts::claim()?, Certificate::make()?);
+    let (plain, encrypted) = (ports.ports().control, ports.ports().bitcoin);
+    let _broker = encrypted_mosquitto(plain, encrypted, &certificate).await?;
+    let receiver = Receiver::of_mqtt(plain, "desk/#", None).await?;
+    let strangers = Rig::start(encrypted_broker(Kind::Mqtt, "mqtts", encrypted, None)?)?;
+    strangers.subscribe(1, "mqtt:desk/strangers").await?;
+    strangers.publish(1);
+    let said = strangers.attempts(1, |attempts| !attempts.is_empty()).await?;
+    ensure!(said.iter().all(|attempt| attempt.class != "delivered"), "{said:?}");
+    let rig = Rig::start(encrypted_broker(Kind::Mqtt, "mqtts", encrypted, Some(&certificate.certificate))?)?;
+    rig.subscribe(1, "mqtt:desk/deposits").await?;
+    rig.publish(20);
+    check(&receiver.exactly(20).await?, 1..=20)
 }

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 use millrace_actors::delivery::sinks::destination::Kind;
-use millrace_tests::peers::brokers::{Receiver, nats, nats_installed};
+use millrace_tests::peers::brokers::{Certificate, Receiver, encrypted_nats, nats, nats_installed};
 use millrace_tests::ports::OwnPorts;
 use tokio::task::JoinSet;
 
-use super::rig::{Rig, broker, check, webhook};
+use super::rig::{Rig, broker, check, encrypted_broker, webhook};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_stream_acknowledged_is_in_it_once_and_signed() -> Result<()> {
@@ -67,4 +67,22 @@ async fn a_subject_without_a_stream_is_tried_until_there_is_one() -> Result<()> 
     check(&receiver.exactly(1).await?, 1..=1)?;
     rig.delivered(1, 1).await?;
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_encrypted_server_is_spoken_to_if_its_certificate_is_vouched_for() -> Result<()> {
+    let Some(()) = nats_installed() else { return Ok(()) };
+    let (ports, store, certificate) = (OwnPorts::claim()?, tempfile::tempdir()?, Certificate::make()?);
+    let port = ports.ports().control;
+    let _server = encrypted_nats(port, store.path(), &certificate).await?;
+    let receiver = Receiver::of_encrypted_nats(port, "DESK", "desk.>", &certificate).await?;
+    let strangers = Rig::start(encrypted_broker(Kind::Nats, "tls", port, None)?)?;
+    strangers.subscribe(1, "nats:desk.strangers").await?;
+    strangers.publish(1);
+    let said = strangers.attempts(1, |attempts| !attempts.is_empty()).await?;
+    ensure!(said.iter().all(|attempt| attempt.class != "delivered"), "{said:?}");
+    let rig = Rig::start(encrypted_broker(Kind::Nats, "tls", port, Some(&certificate.certificate))?)?;
+    rig.subscribe(1, "nats:desk.deposits").await?;
+    rig.publish(20);
+    check(&receiver.exactly(20).await?, 1..=20)
 }

@@ -54,7 +54,7 @@ impl Source for Log {
 fn outgoing(position: u64) -> Outgoing {
     let (id, kind) = (Uuid::from_u128(position.into()), Arc::from("Deposit.Confirmed"));
     let body = Bytes::from(format!(r#"{{"Type":"Deposit.Confirmed","Seq":{position}}}"#));
-    Outgoing { position, id, key: None, kind, customer: None, body, recorded_ms: None }
+    Outgoing { position, id, key: None, kind, customer: None, about: None, body, recorded_ms: None }
 }
 
 fn secret() -> HmacSecret {
@@ -64,8 +64,19 @@ fn secret() -> HmacSecret {
 /// A broker without a user, at a port of this machine.
 pub fn broker(kind: Kind, port: u16, password: Option<&str>) -> Result<Sinks> {
     let url = format!("{}://127.0.0.1:{port}", kind.scheme()).parse()?;
-    let settings =
-        broker::Settings { url, user: password.map(|_| "desk".to_owned()), password: password.map(str::to_owned) };
+    let settings = broker::Settings {
+        url,
+        user: password.map(|_| "desk".to_owned()),
+        password: password.map(str::to_owned),
+        authority: None,
+    };
+    Ok(Sinks::webhooks(Reach::Sandbox).with_broker(kind, settings)?)
+}
+
+/// The same, encrypted, and vouched for by nobody but this certificate.
+pub fn encrypted_broker(kind: Kind, scheme: &str, port: u16, authority: Option<&str>) -> Result<Sinks> {
+    let url = format!("{scheme}://127.0.0.1:{port}").parse()?;
+    let settings = broker::Settings { url, user: None, password: None, authority: authority.map(str::to_owned) };
     Ok(Sinks::webhooks(Reach::Sandbox).with_broker(kind, settings)?)
 }
 

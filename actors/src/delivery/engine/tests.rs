@@ -39,7 +39,7 @@ impl Log {
             let kind = if position.is_multiple_of(2) { "deposit.even" } else { "deposit.odd" };
             let (kind, body) = (Arc::from(kind), Bytes::from(format!("body {position}")));
             let (id, key) = (Uuid::from_u128(position.into()), OrderKey::new(1 + position % 3));
-            all.push(Outgoing { position, id, key, kind, customer: None, body, recorded_ms: Some(0) });
+            all.push(Outgoing { position, id, key, kind, customer: None, about: None, body, recorded_ms: Some(0) });
         }
         self.head.send_replace(all.len() as Position);
     }
@@ -170,7 +170,7 @@ async fn everything_arrives_signed_at_everybody_who_wants_it() {
     let mut all = Sink::start(|_| status(204, "")).await;
     let mut even = Sink::start(|_| status(204, "")).await;
     desk.put(endpoint(1, &all)).await;
-    let filter = Filter { kinds: vec!["deposit.even".to_owned()], customer: None };
+    let filter = Filter { kinds: vec!["deposit.even".to_owned()], ..Filter::default() };
     desk.put(Endpoint { filter, begins_after: 4, ..endpoint(2, &even) }).await;
     desk.log.publish(100);
     let first = all.next().await;
@@ -347,7 +347,7 @@ async fn what_nobody_wanted_is_not_written_and_after_a_crash_nothing_is_missed_o
     let mut odd = Sink::start(|_| status(204, "")).await;
     let id = Uuid::from_u128(2);
     let of_odd = |odd: &Sink| {
-        let filter = Filter { kinds: vec!["deposit.odd".to_owned()], customer: None };
+        let filter = Filter { kinds: vec!["deposit.odd".to_owned()], ..Filter::default() };
         Endpoint { filter, ..endpoint(2, odd) }
     };
     let desk = Desk::start();

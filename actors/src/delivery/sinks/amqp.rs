@@ -5,12 +5,16 @@
 //! exchange ends the channel with all that is under way there; so one message at a time is under way on a channel, and the one
 //! connection has as many channels as it takes. One whose message nobody answered for is not used again.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::io;
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lapin::message::BasicReturnMessage;
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::tcp::{AsyncTcpStream, OwnedTLSConfig};
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, Error, ErrorKind};
 use millrace_protocols::delivery::verdict::Trouble;
 use tokio_util::sync::CancellationToken;
@@ -53,8 +57,28 @@ impl Broker for Amqp {
 
     async fn connect(&self, _: CancellationToken) -> Result<Link, Miss> {
         let properties = ConnectionProperties::default().with_connection_name("millrace".into());
-        let connecting = Connection::connect_uri(self.uri()?, properties).await;
-        let connection = connecting.map_err(|error| not_connected(&error))?;
+        let runtime = lapin::runtime::default_runtime().map_err(|error| not_connected(&error))?;
+        let trusted = OwnedTLSConfig { identity: None, cert_chain: self.0.authority.clone() };
+        let trying = Try::default();
+        let socket = Arc::clone(&trying.0);
+        let connecting = Connection::connector(
+            self.uri()?,
+            runtime,
+            async move |uri, runtime| {
+                let at = runtime.to_socket_addrs((uri.authority.host.clone(), uri.authority.port));
+                let stream = AsyncTcpStream::connect(&runtime, at).await?;
+                if let AsyncTcpStream::Plain(plain) = &stream {
+                    socket.hold(plain.get_ref().as_fd())?;
+                }
+                Ok(match uri.scheme {
+                    AMQPScheme::AMQP => stream,
+                    AMQPScheme::AMQPS => stream.into_tls(&uri.authority.host, trusted.as_ref()).await?,
+                })
+            },
+            properties,
+        );
+        let connection = connecting.await.map_err(|error| not_connected(&error))?;
+        trying.succeeded();
         Ok(Link { connection, free: Mutex::default() })
     }
 
@@ -81,9 +105,63 @@ impl Broker for Amqp {
     }
 }
 
+/// A try to connect. One that is given up shuts its socket: the library's own end for a broker that takes a connection and says
+/// nothing is none, and it has a thread for each.
+#[derive(Default)]
+struct Try(Arc<Socket>);
+
+/// What the try is at.
+#[derive(Default)]
+struct Socket(Mutex<Held>);
+
+#[derive(Default)]
+enum Held {
+    #[default]
+    Nothing,
+    Open(TcpStream),
+    /// It was given up: what comes now is shut at once.
+    GivenUp,
+    /// The connection has its own end.
+    Succeeded,
+}
+
+impl Socket {
+    fn hold(&self, socket: BorrowedFd<'_>) -> io::Result<()> {
+        let socket = TcpStream::from(socket.try_clone_to_owned()?);
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match *held {
+            Held::GivenUp => socket.shutdown(Shutdown::Both),
+            Held::Nothing | Held::Open(_) | Held::Succeeded => {
+                *held = Held::Open(socket);
+                Ok(())
+            }
+        }
+    }
+
+    fn end(&self, how: Held) -> Held {
+        std::mem::replace(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner), how)
+    }
+}
+
+impl Try {
+    fn succeeded(self) {
+        self.0.end(Held::Succeeded);
+    }
+}
+
+impl Drop for Try {
+    fn drop(&mut self) {
+        let before = self.0.end(Held::GivenUp);
+        if let Held::Open(socket) = before {
+            // One that is not connected any more needs no end.
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+}
+
 impl Amqp {
     fn uri(&self) -> Result<AMQPUri, Miss> {
-        let Settings { url, user, password } = &self.0;
+        let Settings { url, user, password, authority: _ } = &self.0;
         let unfit = |error: String| Miss::failed(Trouble::Forbidden, format!("the broker's address is unfit: {error}"));
         let mut uri: AMQPUri = url.as_str().parse().map_err(unfit)?;
         if let Some(user) = user {

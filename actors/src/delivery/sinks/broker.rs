@@ -18,6 +18,8 @@ pub struct Settings {
     pub user: Option<String>,
     /// By which word it is known.
     pub password: Option<String>,
+    /// Certificates in PEM that vouch for it besides the system's.
+    pub authority: Option<String>,
 }
 
 impl fmt::Debug for Settings {

@@ -105,7 +105,7 @@ const UNACKNOWLEDGED_MAX: u16 = 1_024;
 
 impl Mqtt {
     fn options(&self) -> Result<MqttOptions, Miss> {
-        let Settings { url, user, password } = &self.0;
+        let Settings { url, user, password, authority } = &self.0;
         let is_encrypted = url.scheme() == "mqtts";
         let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let port = url.port().unwrap_or(PORTS[usize::from(is_encrypted)]);
@@ -116,7 +116,8 @@ impl Mqtt {
             options.set_credentials(user.clone().unwrap_or_default(), password.clone().unwrap_or_default());
         }
         if is_encrypted {
-            let config = tls::config().map_err(|error| Miss::failed(Trouble::Tls, error.to_string()))?;
+            let config = tls::config_with(authority.as_deref())
+                .map_err(|error| Miss::failed(Trouble::Tls, error.to_string()))?;
             options.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(config))));
         }
         Ok(options)

@@ -58,7 +58,7 @@ impl Broker for Nats {
 
 impl Nats {
     fn options(&self, down: CancellationToken) -> Result<ConnectOptions, Miss> {
-        let Settings { url, user, password } = &self.0;
+        let Settings { url, user, password, authority } = &self.0;
         let ended = move |event| {
             if let Event::Disconnected | Event::Closed = event {
                 down.cancel();
@@ -78,7 +78,8 @@ impl Nats {
             (None, None) => options,
         };
         if url.scheme() == "tls" {
-            let config = tls::config().map_err(|error| Miss::failed(Trouble::Tls, error.to_string()))?;
+            let config = tls::config_with(authority.as_deref())
+                .map_err(|error| Miss::failed(Trouble::Tls, error.to_string()))?;
             options = options.require_tls(true).tls_client_config(config);
         }
         Ok(options)

@@ -161,7 +161,7 @@ impl World {
             destination: Destination::Mqtt { topic: "t".to_owned() },
             signer: Signer::new(&[], None).unwrap(),
             terms: Terms { schedule, order: Order::Free, rate: None },
-            filter: Filter { kinds: self.kinds.clone(), customer: None },
+            filter: Filter { kinds: self.kinds.clone(), ..Filter::default() },
             content: Content::Json,
             service: Service::Running,
             begins_after: 0,

@@ -14,7 +14,7 @@ use crate::projection::fold::{Changes, Cut, Fold, Seen, Shown};
 use crate::projection::followed::Followed;
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 6;
+pub(in crate::projection) const VERSION: i64 = 7;
 
 pub(in crate::projection) static TABLE: Table = Table {
     name: "notifications",
@@ -80,9 +80,11 @@ impl New {
         let Notification { id, kind, deposit: _, customer, sequence, position, resource, recorded_at: _ } = told;
         let (customer, address) = match resource {
             Resource::Transaction(transaction) => (customer.as_deref(), Some(transaction.row.from.as_str())),
-            Resource::Desk(_) | Resource::Webhook(_) | Resource::Part(_) | Resource::Balance(_) => {
-                (customer.as_deref(), None)
-            }
+            Resource::Subscription(_)
+            | Resource::Desk(_)
+            | Resource::Webhook(_)
+            | Resource::Part(_)
+            | Resource::Balance(_) => (customer.as_deref(), None),
         };
         let pieces = &mut self.pieces;
         self.rows.push(Row {
@@ -115,7 +117,10 @@ impl Fold for Rows {
                 }
                 (_, _) => return,
             },
-            None => (Notification::of_desk(seen.recorded), None),
+            None => {
+                let of_subscription = || Notification::of_subscription(seen.earlier.iter(), seen.recorded);
+                (Notification::of_desk(seen.recorded).or_else(of_subscription), None)
+            }
         };
         told.iter().for_each(|told| self.new.add(told, telling));
     }

@@ -2,7 +2,7 @@
 
 use millrace_model::alert::{BalanceLow, BalanceRestored, DownReason, PartDown, PartUp};
 use millrace_model::desk::{self, HaltCause, Halted, Place};
-use millrace_model::ids::SubscriptionId;
+use millrace_model::ids::{Hash32, SubscriptionId};
 use millrace_model::ledger::Ticker;
 use millrace_model::notification::{Notification, NotificationType, Pattern, ResourceType};
 use millrace_model::subscription::{
@@ -34,35 +34,49 @@ async fn halt(rig: &Rig) {
 const TO_PAYOUT: [&str; 4] =
     ["Deposit.Pending", "Deposit.Wait_For_Confirmation", "Deposit.Confirmed", "Withdrawal.Added_To_Queue"];
 
-/// What is kept of it is enough to tell it to the byte.
-#[tokio::test]
-async fn operators_are_told_of_a_webhook_that_is_disabled() {
-    let rig = Rig::new().await;
-    let id = SubscriptionId(uuid::Uuid::from_u128(7));
+/// Appends the events of a subscription that is disabled.
+async fn disable(rig: &Rig, id: SubscriptionId, (customer, ownership): (Option<Hash32>, Ownership)) {
     let terms = Terms {
         events: vec!["*".to_owned()],
-        customer: None,
+        customer,
         dialect: Dialect::Standard,
         schedule: Schedule::Standard,
         order: Order::Any,
         rate_per_s: None,
     };
-    let begun = Subscribed { id, sealed: String::new(), terms, ownership: Ownership::Vouched };
+    let begun = Subscribed { id, sealed: String::new(), terms, ownership };
     let events = vec![
         Event::Subscription(begun.into()),
         Event::Subscription(DeliveryDisabled { why: Disabling::Exhausted }.into()),
     ];
-    let write = Write::new(StreamName::Subscription(id), Expected::Exactly(0), events);
-    let command_id = millrace_model::ids::CommandId::of_fact(&["disable"]);
-    let (body, writes) = ("{}".to_owned(), vec![write]);
+    let stream = StreamName::Subscription(id);
+    let command_id = millrace_model::ids::CommandId::of_fact(&["disable", &stream.to_string()]);
+    let (body, writes) = ("{}".to_owned(), vec![Write::new(stream, Expected::Exactly(0), events)]);
     let append = Append { command_id, command: "DisableDelivery", body, causation: None, correlation: None, writes };
     rig.deposits.store().append(append).await.unwrap();
+}
+
+/// What is kept of it is enough to tell it to the byte, whether or not the subscription's earlier events were followed just before.
+#[tokio::test]
+async fn owners_and_operators_are_told_of_what_is_disabled() {
+    let rig = Rig::new().await;
+    let [customers, operators] = [7, 8].map(|id| SubscriptionId(uuid::Uuid::from_u128(id)));
+    let customer = Hash32([5; 32]);
+    disable(&rig, customers, (Some(customer), Ownership::ToBeProved)).await;
+    disable(&rig, operators, (Some(customer), Ownership::Vouched)).await;
     let views = views(&rig);
-    let head = caught_up(&rig, &views).await;
+    caught_up(&rig, &views).await;
     let all = told(&views, &NotificationFilter::default()).await;
-    assert_eq!(names(&all), ["Desk.Webhook_Disabled"]);
-    let recorded = rig.deposits.store().reader().unwrap().event_at(head).unwrap().unwrap();
-    assert_eq!(all[0].body, Notification::of_desk(&recorded).unwrap().body());
+    assert_eq!(names(&all), ["Subscription.Disabled", "Desk.Webhook_Disabled"]);
+    let about: Vec<_> =
+        all.iter().map(|told| told.about.unwrap()).map(|about| (about.subscription, about.owner)).collect();
+    assert_eq!(about, [(customers, Some(customer)), (operators, None)]);
+    let reader = rig.deposits.store().reader().unwrap();
+    for (told, id) in all.iter().zip([customers, operators]) {
+        let events = reader.stream(&StreamName::Subscription(id), 0).unwrap();
+        let derived = Notification::of_subscription(events[..1].iter(), &events[1]).unwrap();
+        assert_eq!((&told.body, told.id), (&derived.body(), derived.id));
+    }
 }
 
 /// The same for parts and balances.

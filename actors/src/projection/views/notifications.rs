@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{DepositId, Position};
 use millrace_model::ledger::Ticker;
-use millrace_model::notification::{HistoryRow, NotificationType, Pattern, ResourceType};
+use millrace_model::notification::{About, HistoryRow, NotificationType, Pattern, ResourceType};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, SqliteConnection};
 use tokio::sync::watch;
@@ -28,17 +28,19 @@ pub struct StoredNotification {
     pub id: Uuid,
     /// As what it is told.
     pub kind: NotificationType,
-    /// The deposit, unless it is about the desk.
+    /// The deposit, if it is about one.
     pub deposit: Option<DepositId>,
-    /// The address that is paid, unless it is about the desk or a deposit that belongs to nobody.
+    /// The address that is paid; nothing for a deposit that belongs to nobody, and for what is about no deposit.
     pub customer: Option<String>,
+    /// The subscription, if it is about one.
+    pub about: Option<About>,
     /// 1 for a deposit's first, without gaps.
     pub sequence: u32,
     /// When that was committed.
     pub recorded_at: DateTime<Utc>,
     /// What is signed and sent, to the byte.
     pub body: String,
-    /// What it is about, in the bridge's shape, unless that is the desk.
+    /// What it is about, in the bridge's shape, if that is a deposit.
     pub row: Option<HistoryRow>,
 }
 
@@ -336,6 +338,7 @@ fn stored(row: &SqliteRow) -> Result<StoredNotification, ViewError> {
         recorded_at: told.recorded_at,
         body: told.body(),
         row: told.row().cloned(),
+        about: told.about_subscription(),
         customer: told.customer,
     })
 }

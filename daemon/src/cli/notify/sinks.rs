@@ -38,7 +38,7 @@ fn named_one(ways: &Sinks, sink: &JobSink, resumed: Resumed, now: DateTime<Utc>)
         destination: ways.parse(to)?,
         signer: Signer::new(&sink.keys().unwrap_or_default(), None).map_err(|_| DestinationError::Unfit)?,
         terms: Terms { schedule: Schedule::standard(), order: Order::Free, rate: None },
-        filter: Filter { kinds: sink.events.iter().map(ToString::to_string).collect(), customer: None },
+        filter: Filter { kinds: sink.events.iter().map(ToString::to_string).collect(), ..Filter::default() },
         content: Content::Json,
         service: Service::Running,
         begins_after: 0,

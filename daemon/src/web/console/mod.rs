@@ -22,6 +22,8 @@ mod past;
 mod projections;
 mod settings;
 #[cfg(test)]
+mod tests;
+#[cfg(test)]
 mod visitor;
 mod words;
 

@@ -51,6 +51,15 @@ impl Visitor {
         self.ask(Request::get(path), String::new()).await
     }
 
+    /// Follows what changes, from what was seen.
+    pub(super) async fn follow(&self, seen: Option<&str>) -> Response<Body> {
+        let mut request = Request::get("/console/live").header(COOKIE, &self.cookie);
+        if let Some(seen) = seen {
+            request = request.header("last-event-id", seen);
+        }
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
+    }
+
     /// Sends the form of this number with these fields.
     pub(super) async fn post(&self, form: u128, path: &str, fields: &[(&str, &str)]) -> Answer {
         let mut body = form_urlencoded::Serializer::new(String::new());

@@ -17,7 +17,8 @@ pub(super) const fn history(path: &'static str) -> Operation {
     get(
         path,
         "Deposits and withdrawals as they stand, the newest first; with `cursor`, empty at first and then the answer's \
-         `X-Next-Cursor`, every change of them in the order of the log.",
+         `X-Next-Cursor`, every change of them in the order of the log. `X-Subscriptions-Disabled` says how many of the \
+         user's own subscriptions are disabled, if any.",
         Answer::Json(LINE),
     )
 }

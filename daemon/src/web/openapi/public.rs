@@ -277,8 +277,23 @@ pub(super) const SHAPES: &[Shape] = &[
     },
     Shape {
         name: "Customer",
-        fields: &[("target", "string"), ("addresses", "[Address]"), ("deposits", "[Deposit]")],
+        fields: &[
+            ("target", "string"),
+            ("addresses", "[Address]"),
+            ("deposits", "[Deposit]"),
+            ("subscriptions", "[CustomerSubscription]"),
+        ],
         source: Source::Struct("Customer", SHAPE),
+    },
+    Shape {
+        name: "CustomerSubscription",
+        fields: &[
+            ("subscription", "uuid"),
+            ("state", "=served|unproved|paused|disabled"),
+            ("why", "string?"),
+            ("subscribed_at", "time"),
+        ],
+        source: Source::Struct("Subscription", SHAPE),
     },
     Shape {
         name: "Address",

@@ -19,7 +19,7 @@ pub(in crate::web) mod log;
 mod metrics;
 pub(in crate::web) mod moment;
 pub(in crate::web) mod overview;
-mod parts;
+pub(in crate::web) mod parts;
 mod probes;
 pub(in crate::web) mod projections;
 pub(in crate::web) mod proofs;

@@ -1,6 +1,7 @@
 //! The operator's face over a real log and real views.
 
 mod acts;
+mod audit;
 mod causes;
 mod desk;
 mod history;

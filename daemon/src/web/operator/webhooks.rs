@@ -312,9 +312,10 @@ fn refused(error: SubscribeError) -> Problem {
         SubscribeError::Address(error) => {
             Problem::unprocessable("invalid_url", format!("The address is refused: {error}."))
         }
-        SubscribeError::Full | SubscribeError::CustomerFull | SubscribeError::AddressFull => {
-            Problem::conflict("too_many_webhooks", format!("It is refused: {error}."))
-        }
+        SubscribeError::Full
+        | SubscribeError::CustomerFull
+        | SubscribeError::CustomerFails
+        | SubscribeError::AddressFull => Problem::conflict("too_many_webhooks", format!("It is refused: {error}.")),
         SubscribeError::Keys(why) => {
             tracing::warn!(%why, "a webhook's address cannot be sealed or opened");
             Problem::unavailable("keys_unavailable", "The keys that seal addresses cannot be used; nothing was done.")

@@ -140,7 +140,10 @@ fn refused(error: SubscribeError) -> Problem {
         SubscribeError::Address(error) => {
             Problem::unprocessable("invalid_address", format!("The address is refused: {error}."))
         }
-        SubscribeError::Full | SubscribeError::CustomerFull | SubscribeError::AddressFull => {
+        SubscribeError::Full
+        | SubscribeError::CustomerFull
+        | SubscribeError::CustomerFails
+        | SubscribeError::AddressFull => {
             Problem::conflict("too_many_subscriptions", format!("It is refused: {error}."))
         }
         SubscribeError::WrongCode => Problem::not_found("unknown_code", "The code is unknown, or older than an hour."),

@@ -2,10 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use millrace_actors::projection::{BindingRow, DepositRow, Milestones, UNREADABLE};
+use millrace_actors::subscriptions::Known;
 use millrace_model::deposit::{HoldReason, confirmations_required};
-use millrace_model::ids::DepositId;
+use millrace_model::ids::{DepositId, SubscriptionId};
 use millrace_model::money::{Amount, Btc, Rate, Sky};
 use millrace_model::purchase::Purchase;
+use millrace_model::subscription::{Silence, Stopped, customer_hash};
 use serde::Serialize;
 
 use super::Desk;
@@ -19,6 +21,19 @@ pub(super) struct Customer {
     pub target: String,
     pub addresses: Vec<Address>,
     pub deposits: Vec<Deposit>,
+    /// Where he is told, as far as he made that himself.
+    pub subscriptions: Vec<Subscription>,
+}
+
+/// A subscription of his. Where it leads is sealed: whoever knows the address that is paid may look here.
+#[derive(Debug, Serialize)]
+pub(super) struct Subscription {
+    pub subscription: SubscriptionId,
+    /// `served`, `unproved`, `paused` or `disabled`.
+    pub state: &'static str,
+    /// Why it is disabled, in a sentence.
+    pub why: Option<&'static str>,
+    pub subscribed_at: DateTime<Utc>,
 }
 
 /// A deposit address.
@@ -72,12 +87,30 @@ pub(super) async fn customer(desk: &Desk, target: &str) -> Result<Option<Custome
     Ok(Some(Customer {
         target: target.to_owned(),
         addresses: bindings.into_iter().map(address).collect(),
+        subscriptions: desk
+            .subscriptions
+            .of_customer(customer_hash(target))
+            .iter()
+            .map(|it| subscription(it))
+            .collect(),
         deposits: deposits.into_iter().rev().map(|row| deposit(desk, row)).collect(),
     }))
 }
 
 fn address(row: BindingRow) -> Address {
     Address { address: row.address, coin: "BTC", bound_method: row.method, bound_at: row.bound_at }
+}
+
+fn subscription(known: &Known) -> Subscription {
+    let it = &known.subscription;
+    let why = it.silence();
+    let state = match &it.stopped {
+        _ if why.is_some() => "disabled",
+        Some(Stopped::Paused) => "paused",
+        _ if it.is_served() => "served",
+        _ => "unproved",
+    };
+    Subscription { subscription: it.id, state, why: why.map(Silence::sentence), subscribed_at: known.since }
 }
 
 /// One deposit, with its progress as of the newest block.

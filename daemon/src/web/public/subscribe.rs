@@ -108,7 +108,10 @@ fn refused(error: SubscribeError) -> Problem {
         SubscribeError::Address(error) => {
             Problem::bad_request("invalid_url", format!("The address is refused: {error}."))
         }
-        SubscribeError::Full | SubscribeError::CustomerFull | SubscribeError::AddressFull => {
+        SubscribeError::Full
+        | SubscribeError::CustomerFull
+        | SubscribeError::CustomerFails
+        | SubscribeError::AddressFull => {
             Problem::conflict("too_many_subscriptions", format!("It is refused: {error}."))
         }
         SubscribeError::Busy => Problem::unavailable("busy", "The desk is busy and did nothing; try again.")

@@ -104,6 +104,7 @@ pub struct Words {
     pub look_again: &'static str,
     pub stale: &'static str,
     pub last_news: &'static str,
+    pub silenced: fn(&str) -> String,
     pub deposit_of: fn(&str) -> String,
     pub changed: &'static str,
     pub payout_short: &'static str,

@@ -219,6 +219,17 @@ impl AccountsFile {
         Ok(done)
     }
 
+    /// The same where there is no file yet.
+    pub(super) fn begin(
+        &self,
+        change: impl FnOnce(&mut Accounts) -> Result<(), AccountsError>,
+    ) -> Result<(), AccountsError> {
+        let _lock = self.lock()?;
+        let mut accounts = Accounts::default();
+        change(&mut accounts)?;
+        self.write(&accounts)
+    }
+
     /// The password of the first operator, if he was made just now.
     pub(super) fn make(&self, now: DateTime<Utc>) -> Result<Option<String>, AccountsError> {
         let _lock = self.lock()?;

@@ -145,9 +145,13 @@ impl Gate {
     /// Whether somebody who is in knows the password. He has as many attempts as somebody who is not.
     pub(super) async fn confirm(&self, name: &str, password: String, address: IpAddr) -> Result<(), Refused> {
         let accounts = self.accounts().ok_or(Refused::NoAccounts)?;
-        self.admit(name, address)?;
+        let admission = self.admit(name, address)?;
         let account = accounts.get(name).ok_or(Refused::Wrong)?;
-        self.check_password(Some(account), password).await?;
+        let checked = self.check_password(Some(account), password).await;
+        if checked == Err(Refused::Wrong) && admission == Admission::Last {
+            self.locked_out(Some(account), address).await;
+        }
+        checked?;
         self.state().lockout.right(name, address);
         Ok(())
     }

@@ -21,10 +21,16 @@ mod password;
 mod private_file;
 mod recorder;
 mod require;
+mod roster;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod totp;
 
+pub use accounts::AccountsError;
 pub use form::{Submitted, form_fields};
 pub use gate::Gate;
 pub use login::routes;
+pub use password::PasswordError;
 pub use require::{Operator, require};
+pub use roster::{Listed, Roster};

@@ -119,6 +119,12 @@ fn code_at(secret: &[u8], step: i64) -> String {
     format!("{number:0DIGITS$}")
 }
 
+/// What an app with this secret shows.
+#[cfg(test)]
+pub(super) fn shown(secret: &str, now: DateTime<Utc>) -> String {
+    code_at(&BASE32_NOPAD.decode(secret.as_bytes()).unwrap(), now.timestamp().div_euclid(STEP_S))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -26,6 +26,7 @@ fn the_names_are_those_that_were_promised() {
         (
             &promised[..],
             &[
+                "Subscription.Disabled",
                 "Desk.Halted",
                 "Desk.Resumed",
                 "Desk.Webhook_Disabled",
@@ -46,14 +47,16 @@ fn the_names_are_those_that_were_promised() {
 
 #[test]
 fn a_pattern_is_all_a_group_or_a_name() {
-    for (text, count) in [("*", 16), ("Deposit.*", 4), ("Withdrawal.*", 5), ("Desk.*", 7), ("Deposit.Failed", 1)] {
+    for (text, count) in
+        [("*", 17), ("Deposit.*", 4), ("Withdrawal.*", 5), ("Subscription.*", 1), ("Desk.*", 7), ("Deposit.Failed", 1)]
+    {
         let pattern: Pattern = text.parse().unwrap();
         assert_eq!((pattern.to_string().as_str(), pattern.kinds().count()), (text, count));
         assert_eq!(serde_json::from_str::<Pattern>(&serde_json::to_string(&pattern).unwrap()).unwrap(), pattern);
     }
     for wrong in ["", "Deposit", "Deposit.", ".*", "Deposit.P*", "deposit.*", "**", "Desk.Part_Late", " *"] {
         let error = wrong.parse::<Pattern>().unwrap_err().to_string();
-        let expected = "is no notification type; it is *, Deposit.*, Withdrawal.*, Desk.* or one of Deposit.Pending, ";
+        let expected = "is no notification type; it is *, Deposit.*, Withdrawal.*, Subscription.*, Desk.* or one of Deposit.Pending, ";
         assert!(error.starts_with(&format!("{wrong:?} {expected}")), "{error}");
     }
     assert!("x".repeat(10_000).parse::<Pattern>().unwrap_err().to_string().len() < 500);
@@ -164,7 +167,7 @@ fn what_is_told_fits_the_schema_whatever_became_of_the_deposit() {
     for notification in &told {
         assert_eq!(misfit(&parsed(notification), &notification.kind.schema()), None);
     }
-    let kinds = NotificationType::ALL.into_iter().filter(|kind| kind.audience() == Audience::Customer);
+    let kinds = NotificationType::ALL.into_iter().filter(|kind| kind.resource().coin().is_some());
     assert!(kinds.clone().all(|kind| told.iter().any(|told| told.kind == kind)));
     for kind in kinds {
         assert!(!states(kind).is_empty() && states(kind).iter().all(|state| SubmitState::ALL.contains(state)));

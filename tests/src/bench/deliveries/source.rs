@@ -48,7 +48,7 @@ impl Source for MadeUp {
             let published_us = published.get(position as usize - 1).copied().unwrap_or(0);
             let body = Bytes::from(body(position, published_us));
             let (id, kind) = (Uuid::from_u128(position.into()), Arc::clone(&self.kind));
-            Outgoing { position, id, key: None, kind, customer: None, body, recorded_ms: None }
+            Outgoing { position, id, key: None, kind, customer: None, about: None, body, recorded_ms: None }
         };
         let found = (position + 1..=last).map(one).collect();
         Box::pin(std::future::ready(Ok(found)))

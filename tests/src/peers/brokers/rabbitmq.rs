@@ -11,7 +11,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::super::program::Program;
 use super::super::{Missing, or_skip};
-use super::BEGINS_WITHIN;
+use super::{BEGINS_WITHIN, Certificate};
 
 const SERVER: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 const PORT_MAPPER: &str = "/usr/bin/epmd";
@@ -23,6 +23,8 @@ const SERVES_WITHIN: Duration = Duration::from_secs(120);
 pub struct RabbitPorts {
     /// Of AMQP.
     pub amqp: u16,
+    /// Of AMQP, encrypted.
+    pub encrypted: u16,
     /// Of Erlang's own network.
     pub distribution: u16,
     /// Of what tells Erlang's programs of each other.
@@ -43,7 +45,7 @@ impl RabbitMq {
     }
 
     /// Begins one that keeps what it has in this folder.
-    pub async fn start(ports: RabbitPorts, folder: &Path) -> Result<Self> {
+    pub async fn start(ports: RabbitPorts, folder: &Path, certificate: &Certificate) -> Result<Self> {
         // One of its own in front: the broker would leave one behind.
         let mapper = ports.mapper.to_string();
         let mut port_mapper = Program::start("epmd", |_| {
@@ -52,16 +54,24 @@ impl RabbitMq {
             command
         })?;
         port_mapper.wait_for(BEGINS_WITHIN, |line| line.contains("running").then_some(())).await?;
-        let mut server = Program::start("rabbitmq-server", |_| command(ports, folder))?;
+        let mut server = Program::start("rabbitmq-server", |_| command(ports, folder, certificate))?;
         server.wait_for(SERVES_WITHIN, |line| line.contains("Server startup complete").then_some(())).await?;
         Ok(Self { server, _port_mapper: port_mapper })
     }
 }
 
-fn command(ports: RabbitPorts, folder: &Path) -> Command {
+fn command(ports: RabbitPorts, folder: &Path, certificate: &Certificate) -> Command {
     let configuration = folder.join("rabbitmq.conf");
     let text = format!("listeners.tcp.1 = 127.0.0.1:{}\nlog.console = true\nlog.file = false\n", ports.amqp);
-    fs::write(&configuration, text).expect("a new folder can be written to");
+    let (file, key) = (certificate.path(), certificate.key_path());
+    let encrypted = format!(
+        "listeners.ssl.1 = 127.0.0.1:{}\nssl_options.certfile = {}\nssl_options.keyfile = {}\n\
+         ssl_options.verify = verify_none\nssl_options.fail_if_no_peer_cert = false\n",
+        ports.encrypted,
+        file.display(),
+        key.display()
+    );
+    fs::write(&configuration, text + &encrypted).expect("a new folder can be written to");
     let plugins = folder.join("enabled_plugins");
     fs::write(&plugins, "[].").expect("a new folder can be written to");
     let mut command = Command::new(SERVER);

@@ -10,9 +10,9 @@ use millrace_model::ledger::Ticker;
 use millrace_model::money::{Amount, Coin, Rate};
 use millrace_model::notification::{
     BalanceState, DeskState, HistoryRow, Notification, NotificationType, PartState, Resource, ResourceType,
-    SubmitState, Transaction, WebhookState,
+    SubmitState, SubscriptionState, Transaction, WebhookState,
 };
-use millrace_model::subscription::Disabling;
+use millrace_model::subscription::{Disabling, Silence};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
@@ -24,6 +24,7 @@ enum Packed {
     Webhook { recorded_at_us: i64, webhook: SubscriptionId, reason: Disabling },
     Part { recorded_at_us: i64, part: String, since_us: i64, reason: Option<DownReason> },
     Balance { recorded_at_us: i64, place: Place, coin: Ticker, low: bool, balance: String, threshold: String },
+    Subscription { recorded_at_us: i64, of: PackedSubscription },
 }
 
 /// A hash in one piece: as an array each of its bytes would be written by itself.
@@ -48,6 +49,14 @@ struct PackedTransaction {
     payout_txid: Option<Packed32>,
     refund: Option<u64>,
     refund_txid: Option<Packed32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct PackedSubscription {
+    subscription: SubscriptionId,
+    customer: Packed32,
+    reason: Silence,
+    subscribed_at_us: i64,
 }
 
 impl From<Hash32> for Packed32 {
@@ -98,10 +107,17 @@ pub(super) fn pack(told: &Notification, bytes: &mut Vec<u8>) {
         Resource::Webhook(WebhookState { webhook, reason }) => {
             Packed::Webhook { recorded_at_us, webhook: *webhook, reason: *reason }
         }
+        Resource::Subscription(state) => Packed::Subscription { recorded_at_us, of: packed_subscription(state) },
         Resource::Part(state) => packed_part(recorded_at_us, state),
         Resource::Balance(state) => packed_balance(recorded_at_us, state),
     };
     *bytes = postcard::to_extend(&packed, std::mem::take(bytes)).expect("memory takes what is written to it");
+}
+
+fn packed_subscription(state: &SubscriptionState) -> PackedSubscription {
+    let SubscriptionState { subscription, customer, reason, subscribed_at } = state;
+    let subscribed_at_us = subscribed_at.timestamp_micros();
+    PackedSubscription { subscription: *subscription, customer: (*customer).into(), reason: *reason, subscribed_at_us }
 }
 
 fn packed_part(recorded_at_us: i64, state: &PartState) -> Packed {
@@ -150,6 +166,12 @@ pub(in crate::projection) fn unpack(columns: Columns, packed: &[u8]) -> Option<N
         }
         Packed::Webhook { recorded_at_us, webhook, reason } => {
             (recorded_at_us, None, Resource::Webhook(WebhookState { webhook, reason }))
+        }
+        Packed::Subscription { recorded_at_us, of } => {
+            let PackedSubscription { subscription, customer, reason, subscribed_at_us } = of;
+            let subscribed_at = time(subscribed_at_us)?;
+            let state = SubscriptionState { subscription, customer: customer.into(), reason, subscribed_at };
+            (recorded_at_us, None, Resource::Subscription(state))
         }
         Packed::Part { recorded_at_us, part, since_us, reason } => {
             let state = PartState { part, down: reason.is_some(), since: time(since_us)?, reason };

@@ -101,7 +101,7 @@ async fn a_part_is_stopped_started_and_restarted_by_its_name() {
     let (status, part) = desk.post("/operator/v1/parts/projection/restart", "").await;
     assert_eq!((status.as_u16(), part["name"].as_str()), (200, Some("projection")));
     desk.deposit(1, Some("target"), received()).await;
-    assert_eq!(desk.views.position(), 3, "it follows the log again");
+    assert_eq!(desk.views.position(), 6, "it follows the log again, where the three orders are as well");
 
     let parts = desk.got("/operator/v1/parts").await;
     let names: Vec<_> = parts["parts"].as_array().unwrap().iter().map(|part| part["name"].as_str().unwrap()).collect();

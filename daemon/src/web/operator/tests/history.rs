@@ -23,7 +23,7 @@ async fn an_operator_reads_the_history_of_all_and_of_one() {
     assert_eq!((status.as_u16(), problem["code"].as_str()), (400, Some("invalid_query")));
 
     let types = desk.got("/operator/v1/event-types").await;
-    assert_eq!(types["event_types"].as_array().unwrap().len(), 16);
+    assert_eq!(types["event_types"].as_array().unwrap().len(), 17);
     assert_eq!(desk.got("/operator/v1/event-types/Desk.Halted").await["resource_versions"], serde_json::json!(["1.0"]));
     assert_eq!(desk.get("/operator/v1/event-types/Desk.Part_Late").await.0, 404);
 }

@@ -32,6 +32,7 @@ async fn the_ledger_shows_what_customers_and_owners_brought_and_outlives_a_resta
     };
     check().await;
     assert_eq!(desk.post("/operator/v1/parts/projection/restart", "").await.0, 200);
+    desk.views.caught_up(desk.store.head(), Duration::from_secs(20)).await;
     check().await;
 }
 

@@ -54,6 +54,11 @@ pub(super) fn fragment(desk: &Desk, reader: &Reader, customer: &Customer, amount
                 ul { @for one in earlier { li { code { (one.address) } } } }
             }
         }
+        @for one in customer.subscriptions.iter() {
+            @if let Some(why) = one.why {
+                p .notice role="status" { ((words.silenced)(&(words.moment)(one.subscribed_at))) " " span .faint lang="en" { "(" (why) ")" } }
+            }
+        }
         section .deposits aria-labelledby="deposits-title" {
             h2 #deposits-title { (words.deposits) }
             @if customer.deposits.is_empty() { p .waiting role="status" { (words.waiting) } }

@@ -143,7 +143,7 @@ async fn what_can_be_told_is_said_with_schema_and_example() {
     let desk = Rig::start(Setup::default()).await;
     let (status, types) = desk.get("/api/v1/event-types").await;
     let types = types["event_types"].as_array().unwrap();
-    assert_eq!((status.as_u16(), types.len()), (200, 9));
+    assert_eq!((status.as_u16(), types.len()), (200, 10));
     for (shown, kind) in types.iter().zip(NotificationType::ALL) {
         assert_eq!((&shown["name"], &shown["status"]), (&kind.name().into(), &"ENABLED".into()));
         assert_eq!(shown["example"]["event_type"], kind.name());

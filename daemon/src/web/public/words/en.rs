@@ -97,6 +97,11 @@ pub(super) const WORDS: Words = Words {
     waiting: "Waiting for a deposit.",
     look_again: "Look again",
     stale: "No connection to the desk: what you see may be old. Trying again.",
+    silenced: |since| {
+        format!(
+            "A subscription that you made on {since} is disabled: nothing is sent there. Subscribe the same address again to be told there."
+        )
+    },
     last_news: "Last news {} s ago.",
     deposit_of: |amount| format!("{amount} BTC"),
     changed: "Changed",

@@ -85,6 +85,7 @@ pub(super) const WORDS: Words = Words {
     waiting: "等待存款。",
     look_again: "刷新",
     stale: "与本柜台的连接中断：您看到的内容可能已过时。正在重试。",
+    silenced: |since| format!("您于 {since} 建立的订阅已停用，不再向其发送通知。如需继续接收，请用同一地址重新订阅。"),
     last_news: "上次更新在 {} 秒前。",
     deposit_of: |amount| format!("{amount} BTC"),
     changed: "更新于",

@@ -112,6 +112,7 @@ async fn deliver(sink: &Arc<dyn Sink>, count: u128) -> Vec<Ended> {
             key: None,
             kind,
             customer: None,
+            about: None,
             body,
             recorded_ms: None,
         };

@@ -1,0 +1,149 @@
+//! The pages over a real log and real views, as somebody sees them whose browser runs no scripts.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use futures::StreamExt;
+use http::Response;
+
+use super::visitor::Visitor;
+use crate::web::operator::tests::{Desk, held, received};
+
+const PAGES: [&str; 10] = [
+    "/console",
+    "/console/deposits",
+    "/console/past",
+    "/console/log",
+    "/console/parts",
+    "/console/projections",
+    "/console/notifications",
+    "/console/money",
+    "/console/settings",
+    "/console/audit",
+];
+
+#[tokio::test]
+async fn every_page_stands_in_the_frame_with_the_way_that_was_taken() {
+    let desk = Desk::start().await;
+    desk.deposit(1, Some("target"), received()).await;
+    let visitor = Visitor::of(&desk).await;
+    for path in PAGES {
+        let page = visitor.get(path).await.shown();
+        let taken = format!("<a href=\"{path}\" aria-current=\"page\">");
+        assert!(page.contains(&taken) && page.matches("<h1").count() == 1, "{path}: {page}");
+        assert!(page.contains("Log at") && !page.contains("role=\"alert\""), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_sees_a_page_who_has_not_logged_in() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await.without_cookie();
+    for path in PAGES {
+        let answer = visitor.get(path).await;
+        assert!(answer.status.is_redirection() && answer.to.unwrap().starts_with("/console/login"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_ails_and_what_is_held_is_said_first() {
+    let desk = Desk::start().await;
+    desk.deposit(1, Some("target"), held(millrace_model::deposit::HoldReason::NothingToSend)).await;
+    let page = Visitor::of(&desk).await.get("/console").await.shown();
+    assert!(page.contains("Money is moving, with something to look at"), "{page}");
+    assert!(page.contains("1 deposit is held for somebody to decide"), "{page}");
+}
+
+#[tokio::test]
+async fn orders_for_parts_are_carried_out_once_and_in_the_operators_name() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    let restarts = || desk.tree.health().part("projection").unwrap().restarts;
+    let why = [("note", "it looked tired")];
+    for _ in 0..2 {
+        let answer = visitor.post(1, "/console/parts/projection/restart_part", &why).await;
+        assert_eq!(answer.to.as_deref(), Some("/console/parts#part-projection"), "{}", answer.text);
+    }
+    assert_eq!(restarts(), 1, "a second click leads there as well and does nothing");
+    let audit = visitor.get("/console/audit").await.shown();
+    assert!(audit.contains("restart part") && audit.contains("it looked tired"), "{audit}");
+
+    visitor.post(2, "/console/parts/projection/restart_part", &[]).await.refused(422, "note");
+    visitor.post(3, "/console/parts/projection/break_part", &why).await.refused(404, "started, stopped and restarted");
+    visitor.post(4, "/console/parts/nobody/restart_part", &why).await.refused(404, "no part of this name");
+    assert_eq!(restarts(), 1);
+}
+
+#[tokio::test]
+async fn brakes_are_set_with_a_reason_and_shown_with_who_set_them() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    let why = [("note", "the book looks odd")];
+    assert!(visitor.post(1, "/console/money/switches/purchases/off", &why).await.status.is_redirection());
+    assert!(visitor.post(2, "/console/money/halt", &why).await.status.is_redirection());
+    let page = visitor.get("/console/money").await.shown();
+    for said in ["Purchases turned off: the book looks odd", "Halted: ", "Turn on", "Resume"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(visitor.get("/console").await.shown().contains("Money is not moving"));
+    assert!(visitor.post(3, "/console/money/resume", &why).await.status.is_redirection());
+    visitor.post(4, "/console/money/switches/everything/off", &why).await.refused(404, "nothing at this path");
+}
+
+#[tokio::test]
+async fn the_log_is_filtered_walked_and_proved() {
+    let desk = Desk::start().await;
+    for number in 1..=40 {
+        desk.deposit(number, Some("target"), received()).await;
+    }
+    let visitor = Visitor::of(&desk).await;
+    let newest = visitor.get("/console/log").await.shown();
+    assert!(
+        newest.contains("id=\"event-120\"")
+            && newest.contains("id=\"event-71\"")
+            && !newest.contains("id=\"event-70\"")
+    );
+    assert!(newest.contains("before=71"), "{newest}");
+    let older = visitor.get("/console/log?before=71").await.shown();
+    assert!(older.contains("id=\"event-70\"") && older.contains("To the newest"));
+    let mined = visitor.get("/console/log?kind=Mined").await.shown();
+    assert_eq!(mined.matches("<tr id=\"event-").count(), 40, "{mined}");
+    assert!(visitor.get("/console/log?kind=Nonsense").await.shown().contains("There is no event kind"));
+    let gigantic = format!("/console/log?stream={}", "x".repeat(2_000));
+    assert!(visitor.get(&gigantic).await.shown().contains("longer than anything in the log"));
+    let event = visitor.get("/console/log/2").await.shown();
+    assert!(event.contains("Mined") && event.contains("rel=\"prev\""), "{event}");
+    assert_eq!(visitor.get("/console/log/999").await.status, 404);
+
+    assert!(visitor.post(1, "/console/log/verify", &[]).await.status.is_redirection());
+    let mut page = String::new();
+    for _ in 0..200 {
+        page = visitor.get("/console/log").await.shown();
+        if page.contains("as it should be") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(page.contains("Everything is as it should be") && page.contains("120 events and 40 deposits"), "{page}");
+}
+
+/// The first event of a stream, with what it is known by.
+async fn first(response: Response<Body>) -> String {
+    let mut body = response.into_body().into_data_stream();
+    String::from_utf8(body.next().await.unwrap().unwrap().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_stream_begins_with_everything_and_goes_on_with_what_was_missed() {
+    let desk = Desk::start().await;
+    desk.deposit(1, None, received()).await;
+    let visitor = Visitor::of(&desk).await;
+    let begun = first(visitor.follow(None).await).await;
+    assert!(begun.contains("data: log parts projections places"), "{begun}");
+    let id = begun.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
+    let resumed = first(visitor.follow(Some(&id)).await).await;
+    assert!(resumed.contains("data: parts projections places"), "nothing was stored meanwhile: {resumed}");
+    desk.deposit(2, None, received()).await;
+    assert!(first(visitor.follow(Some(&id)).await).await.contains("data: log parts"));
+    assert!(first(visitor.follow(Some("another-run.4")).await).await.contains("data: log parts"));
+}

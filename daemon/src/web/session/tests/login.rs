@@ -1,0 +1,159 @@
+//! Logging in and out, and who is kept out.
+
+use super::*;
+
+#[tokio::test]
+async fn whoever_is_not_logged_in_sees_nothing_and_is_led_back_afterwards() {
+    let desk = Desk::new();
+    let led = desk.get("/console/page?a=b").await;
+    assert_eq!((led.status, led.location()), (StatusCode::SEE_OTHER, "/console/login?next=%2Fconsole%2Fpage%3Fa%3Db"));
+    let form = desk.get(led.location()).await;
+    assert_eq!((form.status, form.field("next").as_str()), (StatusCode::OK, "/console/page?a=b"));
+    let fields = [("name", NAME.to_owned()), ("password", desk.password.clone()), ("next", form.field("next"))];
+    let inside = desk.post("/console/login", &fields).await;
+    assert_eq!(inside.location(), "/console/page?a=b");
+    let set = inside.headers["set-cookie"].to_str().unwrap();
+    assert!(set.starts_with("millrace=") && set.ends_with("; Path=/; HttpOnly; SameSite=Strict"), "{set}");
+    assert_eq!(desk.get("/console/page").await.status, StatusCode::OK);
+    assert_eq!(desk.get("/console/login").await.location(), "/console", "who is in needs no form");
+}
+
+#[tokio::test]
+async fn scripts_and_streams_are_told_so_in_a_sentence() {
+    let desk = Desk::new();
+    for (name, value) in [("hx-request", "true"), ("accept", "text/event-stream"), ("accept", "application/json")] {
+        let answer = desk.ask(Request::get("/console/page").header(name, value), String::new()).await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{value}");
+        assert!(answer.headers["hx-redirect"].to_str().unwrap().starts_with("/console/login?next="));
+        assert!(answer.body.contains("nothing was done"), "{}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_led_out_of_the_console() {
+    for next in [
+        "https://evil.example/",
+        "//evil.example",
+        "/console//evil.example\\",
+        "/consoleevil",
+        "/operator/v1/deposits",
+        "/console/login",
+        "/console/logout",
+        "/console/\r\nset-cookie: a=b",
+        "",
+    ] {
+        let desk = Desk::new();
+        let fields = [("name", NAME.to_owned()), ("password", desk.password.clone()), ("next", next.to_owned())];
+        assert_eq!(desk.post("/console/login", &fields).await.location(), "/console", "{next:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_name_are_told_alike() {
+    let desk = Desk::new();
+    let wrong = desk.try_password(NAME, "wrong").await;
+    let unknown = desk.try_password("nobody", "wrong").await;
+    assert_eq!((wrong.status, unknown.status), (StatusCode::UNAUTHORIZED, StatusCode::UNAUTHORIZED));
+    assert_eq!(wrong.body.replace(NAME, ""), unknown.body.replace("nobody", ""));
+    assert!(wrong.body.contains(r#"role="alert""#) && !wrong.headers.contains_key("set-cookie"));
+    let script = desk.try_password("<script>", "wrong").await;
+    assert!(!script.body.contains("<script>"), "{}", script.body);
+}
+
+#[tokio::test]
+async fn five_wrong_passwords_lock_the_account_and_the_right_one_does_not_help_until_the_wait_is_over() {
+    let desk = Desk::new();
+    for _ in 0..5 {
+        assert_eq!(desk.try_password(NAME, "wrong").await.status, StatusCode::UNAUTHORIZED);
+    }
+    let locked = desk.try_password(NAME, &desk.password).await;
+    assert_eq!(
+        (locked.status, &locked.headers["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"60".parse().unwrap())
+    );
+    assert!(locked.body.contains("1 minute"), "{}", locked.body);
+    desk.pass(60);
+    desk.log_in().await;
+}
+
+#[tokio::test]
+async fn a_session_outlives_the_core_and_ends_after_twelve_quiet_hours() {
+    let mut desk = Desk::new();
+    desk.log_in().await;
+    desk.start_again();
+    assert_eq!(desk.get("/console/page").await.status, StatusCode::OK);
+    desk.pass(12 * HOUR);
+    let fields = [("wish", "sun".to_owned())];
+    let headers = [("sec-fetch-site", "same-origin"), ("referer", "http://desk:8081/console/page")];
+    let ended = desk.post_with("/console/act", &fields, &headers).await;
+    assert_eq!(ended.location(), "/console/login?next=%2Fconsole%2Fpage&ended=1");
+    assert!(desk.get(ended.location()).await.body.contains("nothing was done"));
+    assert_eq!(desk.acted(), 0);
+}
+
+#[tokio::test]
+async fn a_forged_cookie_is_nobodys_and_what_is_kept_opens_nothing() {
+    let desk = Desk::new();
+    desk.log_in().await;
+    let kept = std::fs::read_to_string(desk.folder.path().join("sessions.json")).unwrap();
+    let cookie = desk.cookie.lock().unwrap().clone().unwrap();
+    let id = cookie.strip_prefix("millrace=").unwrap();
+    assert!(!kept.contains(id));
+    let hash = kept.split("\"id\": \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    for forged in [hash, "0".repeat(64), "x".to_owned()] {
+        *desk.cookie.lock().unwrap() = Some(format!("millrace={forged}"));
+        assert_eq!(desk.get("/console/page").await.status, StatusCode::SEE_OTHER, "{forged}");
+    }
+}
+
+#[tokio::test]
+async fn who_logs_out_is_out_with_the_old_cookie_too() {
+    let desk = Desk::new();
+    desk.log_in().await;
+    let cookie = desk.cookie.lock().unwrap().clone();
+    assert_eq!(desk.get("/console/logout").await.status, StatusCode::METHOD_NOT_ALLOWED);
+    let fields = desk.get("/console/page").await.fields();
+    assert_eq!(desk.post("/console/logout", &fields).await.location(), "/console/login");
+    *desk.cookie.lock().unwrap() = cookie;
+    assert_eq!(desk.get("/console/page").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn no_other_site_logs_a_browser_in() {
+    let desk = Desk::new();
+    let fields = [("name", NAME.to_owned()), ("password", desk.password.clone())];
+    for headers in
+        [[("sec-fetch-site", "cross-site")], [("sec-fetch-site", "same-site")], [("origin", "https://evil.example")]]
+    {
+        let answer = desk.post_with("/console/login", &fields, &headers).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN);
+        assert!(answer.body.contains("another site") && !answer.headers.contains_key("set-cookie"));
+    }
+    assert_eq!(desk.post_with("/console/login", &fields, &[("origin", "http://desk:8081")]).await.status, 303);
+}
+
+#[tokio::test]
+async fn hostile_forms_are_refused_in_a_sentence() {
+    let desk = Desk::new();
+    for fields in [vec![], vec![("name", "x".repeat(10_000))], vec![("name", NAME.to_owned())]] {
+        let answer = desk.post("/console/login", &fields).await;
+        assert!(answer.status.is_client_error() && answer.body.contains("role=\"alert\""), "{}", answer.body);
+    }
+    let large = [("name", NAME.to_owned()), ("password", "x".repeat(20_000))];
+    assert_eq!(desk.post("/console/login", &large).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn pages_have_nothing_inline_and_tell_their_own_site_alone_where_they_are_from() {
+    let desk = Desk::new();
+    let page = desk.get("/console/login").await;
+    assert!(
+        !page.body.contains("<script") && !page.body.contains("style=") && !page.body.contains("http"),
+        "{}",
+        page.body
+    );
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(page.headers["referrer-policy"], "same-origin");
+    assert_eq!(page.headers["cache-control"], "no-store");
+}

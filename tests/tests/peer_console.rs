@@ -1,0 +1,268 @@
+//! The operators' console in a real browser: every page looked at, parts and projections ordered about, a finished deposit
+//! travelled through, and what it says while nodes, exchange and database are dead.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use millrace_actors::clock::{Clock, SystemClock};
+use millrace_daemon::web::address;
+use millrace_tests::desk::{Desk, fresh_target, signal};
+use millrace_tests::idle_events;
+use millrace_tests::operator::OperatorApi;
+use millrace_tests::peers::browser::{ColorScheme, Page, Visit, screenshots};
+use millrace_tests::ports::OwnPorts;
+use serde_json::json;
+
+const RATE: (&str, &str) = ("MILLRACE_DESK__RATE", "500");
+/// The most that a page may weigh, with all that it needs, in bytes.
+const WEIGHT_MAX: u64 = 300_000;
+const PHONE: (u32, u32) = (360, 780);
+const DESKTOP: (u32, u32) = (1280, 800);
+/// So many take a rebuild long enough to be watched.
+const IDLE_EVENTS: usize = 150_000;
+/// The browser's own start included.
+const SEEN_WITHIN: Duration = Duration::from_secs(60);
+
+fn console(desk: &Desk) -> Result<String> {
+    let address = address::find(&desk.data_dir()).context("the desk did not leave its operator's address")?;
+    Ok(format!("http://{address}/console"))
+}
+
+/// Somebody who has logged in and sees the overview.
+fn logged_in(page: Page, desk: &Desk) -> Result<Page> {
+    let password = std::fs::read_to_string(desk.data_dir().join("operator.password"))?;
+    Ok(page
+        .open(console(desk)?)
+        .fill("input[name=name]", "operator")
+        .fill("input[type=password]", password.trim())
+        .click("main button")
+        .wait_for_text("h1", "Overview"))
+}
+
+/// A deposit that was paid out, as the API names it.
+async fn finished(desk: &Desk, number: u8) -> Result<String> {
+    let target = fresh_target(number);
+    desk.pay(&desk.bind(&target).await?, "0.05").await?;
+    let settled = desk.settled(&target, 1).await?;
+    Ok(settled[0]["id"].as_str().context("an id")?.to_owned())
+}
+
+fn unharmed(visit: &Visit) {
+    assert_eq!((&visit.errors, &visit.violations), (&vec![], &vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_can_be_looked_at_in_any_light_and_on_a_phone() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let desk = Desk::start(&[RATE]).await?;
+    let id = finished(&desk, 61).await?;
+    let webhook = json!({ "url": "http://127.0.0.1:9/told", "events": [{ "name": "*" }] });
+    let webhook = OperatorApi::of(&desk)?.post("/notifications/webhooks", &webhook).await?;
+    let webhook = webhook["id"].as_str().context("an id")?;
+    let (base, pictures) = (console(&desk)?, screenshots()?);
+    let pages = [
+        ("overview", String::new()),
+        ("deposits", "/deposits".to_owned()),
+        ("deposit", format!("/deposits/{id}")),
+        ("deposit-past", format!("/deposits/{id}?version=4")),
+        ("past", "/past".to_owned()),
+        ("log", "/log".to_owned()),
+        ("event", "/log/12".to_owned()),
+        ("graph", format!("/log/deposit/{id}")),
+        ("parts", "/parts".to_owned()),
+        ("projections", "/projections".to_owned()),
+        ("notifications", "/notifications".to_owned()),
+        ("receiver", format!("/notifications/{webhook}")),
+        ("money", "/money".to_owned()),
+        ("settings", "/settings".to_owned()),
+        ("audit", "/audit".to_owned()),
+        ("account", "/account".to_owned()),
+    ];
+    let mut visit = logged_in(page.open(&base).axe().screenshot(&pictures.join("console-login.png")), &desk)?;
+    for (name, path) in &pages {
+        visit = visit.open(format!("{base}{path}")).measure().axe().screenshot(&picture(&pictures, name, "light"));
+        visit = visit.color_scheme(ColorScheme::Dark).axe().screenshot(&picture(&pictures, name, "dark"));
+        visit = visit.color_scheme(ColorScheme::Light).viewport(PHONE.0, PHONE.1).sideways();
+        visit = visit.screenshot(&picture(&pictures, name, "phone")).viewport(DESKTOP.0, DESKTOP.1);
+    }
+    let visit = visit.run().await?;
+    unharmed(&visit);
+    assert_eq!(visit.read, vec!["0"; pages.len()], "nothing is wider than a phone");
+    let slowest = visit.measured.iter().map(|measured| measured.first_paint_ms).max();
+    println!("first paint of the slowest of {} pages: {slowest:?} ms", pages.len());
+    for ((name, _), measured) in pages.iter().zip(&visit.measured) {
+        assert!(measured.transferred_bytes <= WEIGHT_MAX, "{name}: {measured:?}");
+    }
+    Ok(())
+}
+
+fn picture(folder: &Path, name: &str, light: &str) -> std::path::PathBuf {
+    folder.join(format!("console-{name}-{light}.png"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_part_is_restarted_from_its_page_and_the_audit_says_who_and_why() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let desk = Desk::start(&[RATE]).await?;
+    let before = OperatorApi::of(&desk)?.part("scanner").await?;
+    let visit = logged_in(page, &desk)?
+        .click("nav a[href='/console/parts']")
+        .click("#act-restart_part-scanner summary")
+        .fill("#act-restart_part-scanner input[name=note]", "it looked tired")
+        .click("#act-restart_part-scanner button")
+        .wait_for_text("#part-scanner td:nth-of-type(3)", "1")
+        .click("nav a[href='/console/audit']")
+        .wait_for_text("tbody tr:first-child", "it looked tired")
+        .text("tbody tr:first-child th")
+        .run()
+        .await?;
+    unharmed(&visit);
+    assert_eq!(visit.read, ["operator operator"]);
+    assert_eq!(before["restarts"], 0);
+    assert_eq!(OperatorApi::of(&desk)?.part("scanner").await?["restarts"], 1);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_finished_deposit_is_travelled_through_by_the_keyboard() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let desk = Desk::start(&[RATE]).await?;
+    let id = finished(&desk, 62).await?;
+    let at = format!("{}/deposits/{id}", console(&desk)?);
+    let visit = logged_in(page, &desk)?
+        .open(format!("{at}?version=9"))
+        .wait_for_text("#event", "Confirmed")
+        .focus("#slider")
+        .press("ArrowLeft")
+        .wait_for_text("#event", "Sent")
+        .press("ArrowLeft")
+        .wait_for_text("#event", "PayoutSigned")
+        .count("#slider:focus")
+        .press("Home")
+        .wait_for_text("#event", "Detected")
+        .attribute("#slider", "value")
+        .reload()
+        .wait_for_text("#event", "Detected")
+        .run()
+        .await?;
+    unharmed(&visit);
+    assert_eq!(visit.read, ["1", "1"], "the slider keeps the focus, and the address is the moment's");
+    assert_eq!(visit.loaded.last(), Some(&format!("{at}?version=1")));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_projection_is_made_anew_under_the_eyes_of_whoever_asked_for_it() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let mut desk = Desk::start(&[RATE]).await?;
+    desk.terminate().await?;
+    idle_events::record(&desk.data_dir().join("log.db"), IDLE_EVENTS, SystemClock.now())?;
+    desk.start_again()?;
+    desk.ready().await?;
+    let caught_up = async || {
+        let page = OperatorApi::of(&desk)?.get("/projections").await?;
+        let shown = page["projections"].as_array().cloned().unwrap_or_default();
+        Ok(shown.iter().all(|one| one["lag"] == 0 && one["rebuild"].is_null()).then_some(()))
+    };
+    desk.until(SEEN_WITHIN, "the views have caught up", caught_up).await?;
+    let row = "#projection-ledger";
+    let visit = logged_in(page, &desk)?
+        .click("nav a[href='/console/projections']")
+        .click(&format!("{row} summary"))
+        .fill(&format!("{row} input[name=note]"), "to watch it")
+        .click(&format!("{row} button"))
+        .wait_for_text(&format!("{row} td:first-of-type"), "being made anew")
+        .count(&format!("{row} progress"))
+        .screenshot(&screenshots()?.join("console-rebuild.png"))
+        .wait_for_text(&format!("{row} td:first-of-type"), "up to date")
+        .text(&format!("{row} td:nth-of-type(5)"))
+        .run()
+        .await?;
+    unharmed(&visit);
+    assert_eq!(visit.read, ["1", "2"], "a bar while it was made, and then it had been made twice");
+    Ok(())
+}
+
+/// Node and exchange are dead, and the console says so by itself; nothing has to be loaded again when they are back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_console_says_that_the_nodes_are_dead_and_that_they_are_back() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let ports = OwnPorts::claim()?;
+    let desk = Desk::start_on(&[RATE], |data| ports.prepare(data)).await?;
+    let sandbox = desk.data_dir().join("seen.png");
+    let visit = logged_in(page, &desk)?
+        .click("nav a[href='/console/parts']")
+        .wait_for_text("#part-scanner", "running")
+        .screenshot(&sandbox)
+        .wait_for_text("#part-scanner", "node")
+        .wait_for_text(".strip", "ail")
+        .screenshot(&screenshots()?.join("console-nodes-dead.png"))
+        .wait_for_text("#part-sandbox td:first-of-type", "running")
+        .wait_for_text("#part-sandbox td:nth-of-type(3)", "1")
+        .run();
+    let killed = async {
+        desk.until(SEEN_WITHIN, "the browser shows the parts", async || Ok(sandbox.exists().then_some(()))).await?;
+        let told = std::fs::read_to_string(desk.data_dir().join("sandbox/sandbox.json"))?;
+        let pid = serde_json::from_str::<serde_json::Value>(&told)?["pid"].as_u64().context("its process")?;
+        signal("KILL", u32::try_from(pid)?)
+    };
+    let (visit, killed) = tokio::join!(visit, killed);
+    killed?;
+    let visit = visit?;
+    unharmed(&visit);
+    ensure!(visit.loaded.len() == 3, "no page was loaded again: {:?}", visit.loaded);
+    Ok(())
+}
+
+/// The log is no log any more; who has logged in before still is, and every page says what is known and what is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_a_dead_database_every_page_still_stands_and_says_why() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let mut desk = Desk::start(&[RATE]).await?;
+    desk.terminate().await?;
+    for name in ["log.db", "log.db-wal", "log.db-shm"] {
+        let _ = std::fs::remove_file(desk.data_dir().join(name));
+    }
+    std::fs::write(desk.data_dir().join("log.db"), "no database at all, and long enough to look like one".repeat(100))?;
+    desk.start_again()?;
+    desk.up().await?;
+    let base = console(&desk)?;
+    let mut visit = logged_in(page, &desk)?.wait_for_text(".verdict", "Money is not moving").text(".strip");
+    for path in
+        ["/deposits", "/past", "/log", "/parts", "/projections", "/notifications", "/money", "/settings", "/audit"]
+    {
+        visit = visit.open(format!("{base}{path}")).wait_for_text(".strip", "The log is not open").axe();
+    }
+    let visit = visit.open(&base).screenshot(&screenshots()?.join("console-database-dead.png")).run().await?;
+    assert_eq!(visit.violations, Vec::<String>::new());
+    assert!(visit.read[0].contains("The log is not open"), "{:?}", visit.read);
+    // What could not be shown was answered as an error, which a browser notes; the pages themselves added none.
+    let others: Vec<_> = visit.errors.iter().filter(|error| !error.contains("status of 50")).collect();
+    assert_eq!(others, Vec::<&String>::new());
+    Ok(())
+}
+
+/// The core is killed while somebody looks: he is told that what he sees is old, and then sees what is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_console_that_loses_its_desk_says_so_and_finds_it_again() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let desk = Desk::start(&[RATE]).await?;
+    let seen = desk.data_dir().join("seen.png");
+    let visit = logged_in(page, &desk)?
+        .wait_for_text(".strip", "Log at")
+        .screenshot(&seen)
+        .wait_for_text("#stale", "What is shown is from")
+        .wait_gone("#stale")
+        .wait_for_text(".strip", "Log at")
+        .run();
+    let killed = async {
+        desk.until(SEEN_WITHIN, "the browser shows the console", async || Ok(seen.exists().then_some(()))).await?;
+        signal("KILL", desk.core()?)
+    };
+    let (visit, killed) = tokio::join!(visit, killed);
+    killed?;
+    let visit = visit?;
+    ensure!(visit.loaded.len() == 3, "no page was loaded again: {:?}", visit.loaded);
+    Ok(())
+}
