@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::DateTime;
-use millrace_model::deposit::{self, BlockRef, Customer, Detected, Method, Mined, Stage, StatusWaitDecide};
+use millrace_model::deposit::{self, BlockRef, Customer, Detected, HoldReason, Method, Mined, Stage, StatusWaitDecide};
 use millrace_model::desk::Closed;
 use millrace_model::event::Event;
 use millrace_model::ids::{CommandId, Outpoint, StreamName};
@@ -95,6 +95,22 @@ async fn a_deposit_is_held_and_released_by_the_rules() {
         desk.operations.release(unknown, note("who"), By::Token).await.unwrap_err(),
         OperateError::NoSuchDeposit(unknown)
     );
+}
+
+#[tokio::test]
+async fn nothing_is_done_for_somebody_who_saw_the_deposit_as_it_was_before() {
+    let desk = desk().await;
+    let id = received(&desk, 1).await;
+    let ask = async |seen, wish, by| desk.operations.on_seen((id, seen), wish, note("look"), by).await;
+    let held = ask(3, Wish::Hold, By::Token).await.unwrap();
+    let head = desk.deposits.store().head();
+    // What the rules would allow by now is not what was asked for then.
+    for (seen, wish) in [(3, Wish::Hold), (3, Wish::Release), (2, Wish::RefundDue), (5, Wish::Release)] {
+        let outcome = ask(seen, wish, By::Operator("anna".to_owned())).await;
+        assert_eq!(outcome.unwrap_err(), OperateError::MovedOn { seen, version: 4 });
+    }
+    assert_eq!(desk.deposits.store().head(), head);
+    assert_eq!(ask(held.version, Wish::Release, By::Token).await.unwrap().deposit.stage, Stage::WaitDecide);
 }
 
 /// Whether any file of the desk holds these bytes.

@@ -11,6 +11,7 @@ mod search;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod told;
 mod travel;
 
 use std::sync::Arc;

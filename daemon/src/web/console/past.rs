@@ -94,7 +94,7 @@ fn slider(then: &DeskOverview) -> Markup {
         div.travel {
             @if *position > 0 { a.button.quiet rel="prev" href=(address(position - 1)) { "◀ before" } }
             input #slider type="range" name="position" min="0" max=(head) value=(position) aria-label="After which position"
-                hx-get=(PATH) hx-trigger="input throttle:50ms" hx-target="#live" hx-select="#live" hx-swap="outerMorph"
+                hx-get=(PATH) hx-trigger="input throttle:50ms, change" hx-sync="this:replace" hx-target="#live" hx-select="#live" hx-swap="outerMorph"
                 hx-replace-url="true";
             @if position < head { a.button.quiet rel="next" href=(address(position + 1)) { "after ▶" } }
             a.button.quiet href=(PATH) { "now" }

@@ -121,7 +121,7 @@ pub(in crate::web) fn refused(error: OperateError) -> Problem {
             let message = format!(
                 "It has moved on: you saw it after {seen} events, and it has {version} by now. Nothing was done; look again."
             );
-            Problem::conflict("moved_on", message)
+            Problem::conflict("not_allowed", message)
         }
         OperateError::NotSealed(why) => {
             tracing::warn!(%why, "an operator's note could not be sealed");

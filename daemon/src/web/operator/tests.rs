@@ -54,7 +54,7 @@ pub(in crate::web) struct Desk {
     token: Arc<Token>,
     pub(in crate::web) store: Store,
     pub(in crate::web) views: Views,
-    tree: Tree,
+    pub(in crate::web) tree: Tree,
     pub(in crate::web) state: Arc<OperatorState>,
     pub(in crate::web) folder: TempDir,
 }

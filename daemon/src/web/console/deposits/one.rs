@@ -13,7 +13,7 @@ use serde::Deserialize;
 use super::list::of_customer;
 use super::read::Stream;
 use super::travel::Wanted;
-use super::{actions, money, path, replay, timeline, travel};
+use super::{actions, money, path, replay, timeline, told, travel};
 use crate::web::console::frame::{Page, Place, answer};
 use crate::web::console::instant::instant;
 use crate::web::console::words::{amount, exactly, moment, status};
@@ -51,14 +51,15 @@ pub(super) async fn show(
     };
     let body = async {
         let (wanted, stream) = (wanted?, Stream::of(&desk, id).await?);
-        if is_now { Ok(now(&desk, &operator, &stream)) } else { travel::body(&desk, &stream, wanted).await }
+        if is_now { Ok(now(&desk, &operator, &stream).await) } else { travel::body(&desk, &stream, wanted).await }
     };
     let (page, body) = (Page { place: Place::Deposits, title: &title, follows }, body.await);
     answer(&desk, &operator, &page, body)
 }
 
-fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Markup {
+async fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Markup {
     let (now, deposit) = (desk.now(), stream.deposit());
+    let told = told::told(desk, stream).await;
     html! {
         @if let Some(row) = stream.row() { (facts(&row, now)) }
         p { a href={ (path(stream.id)) "?version=" (stream.version()) } rel="prev" { "◀ How it came to this, event by event" } " · "
@@ -77,6 +78,8 @@ fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Markup {
         (money::purchase(&stream.events, deposit.as_ref()))
         h2 #payout { "Payout" }
         (money::payout(deposit.as_ref()))
+        h2 #told { "What was told" }
+        (told)
         h2 #take { "Take it away" }
         (replay::offered(stream.id))
     }

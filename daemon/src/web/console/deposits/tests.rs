@@ -123,6 +123,7 @@ async fn one_deposit_is_told_with_its_postings_orders_and_bytes() {
         "deposit addresses",
         "-0.50000000",
         "?version=3",
+        "/console/notifications/told/",
         "target=target",
         "/console/log/",
     ] {

@@ -104,7 +104,7 @@ impl Past<'_> {
             div.travel {
                 @if version > first { a.button.quiet rel="prev" href=(self.address(version - 1)) { "◀ before" } }
                 input #slider type="range" name="version" min=(first) max=(newest) value=(version) aria-label="After which event"
-                    hx-get=(to) hx-trigger="input throttle:50ms" hx-target="#live" hx-select="#live" hx-swap="outerMorph"
+                    hx-get=(to) hx-trigger="input throttle:50ms, change" hx-sync="this:replace" hx-target="#live" hx-select="#live" hx-swap="outerMorph"
                     hx-replace-url="true";
                 @if version < newest { a.button.quiet rel="next" href=(self.address(version + 1)) { "after ▶" } }
                 a.button.quiet href=(to) { "now" }
