@@ -119,7 +119,7 @@ const plot = async (place) => {
     axes: [axis, { ...axis, size: 60 }],
     scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1)] } },
     series: [{}, ...series.map((one, index) => ({
-      label: one.label, stroke: strokes[index % 3], dash: dashes[index % 3], width: 2, spanGaps: true,
+      label: one.label, stroke: strokes[index % 3], dash: dashes[index % 3], width: 2, spanGaps: true, points: { show: true, size: 5 },
       value: (_, value) => (value == null ? "–" : `${value} ${place.dataset.unit}`),
     }))],
   }, data, place);

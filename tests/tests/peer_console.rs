@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_daemon::web::address;
 use millrace_tests::desk::{Desk, fresh_target, signal};
@@ -23,6 +23,9 @@ const DESKTOP: (u32, u32) = (1280, 800);
 const IDLE_EVENTS: usize = 150_000;
 /// The browser's own start included.
 const SEEN_WITHIN: Duration = Duration::from_secs(60);
+
+/// Something that one opens, and that is closed in a page that was loaded again.
+const OPENED: &str = "#act-restart_part-scanner";
 
 fn console(desk: &Desk) -> Result<String> {
     let address = address::find(&desk.data_dir()).context("the desk did not leave its operator's address")?;
@@ -194,12 +197,14 @@ async fn the_console_says_that_the_nodes_are_dead_and_that_they_are_back() -> Re
     let visit = logged_in(page, &desk)?
         .click("nav a[href='/console/parts']")
         .wait_for_text("#part-scanner", "running")
+        .click(&format!("{OPENED} summary"))
         .screenshot(&sandbox)
         .wait_for_text("#part-scanner", "node")
         .wait_for_text(".strip", "ail")
         .screenshot(&screenshots()?.join("console-nodes-dead.png"))
         .wait_for_text("#part-sandbox td:first-of-type", "running")
         .wait_for_text("#part-sandbox td:nth-of-type(3)", "1")
+        .count(&format!("{OPENED}[open]"))
         .run();
     let killed = async {
         desk.until(SEEN_WITHIN, "the browser shows the parts", async || Ok(sandbox.exists().then_some(()))).await?;
@@ -211,7 +216,7 @@ async fn the_console_says_that_the_nodes_are_dead_and_that_they_are_back() -> Re
     killed?;
     let visit = visit?;
     unharmed(&visit);
-    ensure!(visit.loaded.len() == 3, "no page was loaded again: {:?}", visit.loaded);
+    assert_eq!(visit.read, ["1"], "what was opened is still open: the page was not loaded again");
     Ok(())
 }
 
@@ -250,11 +255,13 @@ async fn a_console_that_loses_its_desk_says_so_and_finds_it_again() -> Result<()
     let desk = Desk::start(&[RATE]).await?;
     let seen = desk.data_dir().join("seen.png");
     let visit = logged_in(page, &desk)?
-        .wait_for_text(".strip", "Log at")
+        .click("nav a[href='/console/parts']")
+        .click(&format!("{OPENED} summary"))
         .screenshot(&seen)
         .wait_for_text("#stale", "What is shown is from")
         .wait_gone("#stale")
         .wait_for_text(".strip", "Log at")
+        .count(&format!("{OPENED}[open]"))
         .run();
     let killed = async {
         desk.until(SEEN_WITHIN, "the browser shows the console", async || Ok(seen.exists().then_some(()))).await?;
@@ -262,7 +269,6 @@ async fn a_console_that_loses_its_desk_says_so_and_finds_it_again() -> Result<()
     };
     let (visit, killed) = tokio::join!(visit, killed);
     killed?;
-    let visit = visit?;
-    ensure!(visit.loaded.len() == 2, "no page was loaded again: {:?}", visit.loaded);
+    assert_eq!(visit?.read, ["1"], "what was opened is still open: the page was not loaded again");
     Ok(())
 }
