@@ -146,7 +146,8 @@ pub(super) fn answer(
 }
 
 /// What htmx is told: nothing inline, and what somebody opened stays open.
-const HTMX: &str = r#"{"includeIndicatorCSS":false,"morphIgnore":["data-htmx-powered","open"],"defaultSwap":"outerMorph"}"#;
+const HTMX: &str =
+    r#"{"includeIndicatorCSS":false,"morphIgnore":["data-htmx-powered","open"],"defaultSwap":"outerMorph"}"#;
 
 fn head(title: &str) -> Markup {
     html! {

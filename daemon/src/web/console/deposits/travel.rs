@@ -55,9 +55,9 @@ pub(super) async fn body(desk: &Arc<OperatorState>, stream: &Stream, wanted: Wan
 
 /// The command by which it was last decided up to there.
 fn decided_by(stream: &Stream, events: usize) -> Option<CommandId> {
-    let origins = stream.events.iter().zip(&stream.origins).take(events);
-    let decided = origins.filter(|(_, origin)| origin.command.as_deref() == Some("Decide"));
-    decided.last().map(|(recorded, _)| recorded.command_id)
+    let mut origins = stream.events[..events].iter().zip(&stream.origins).rev();
+    let decided = origins.find(|(_, origin)| origin.command.as_deref() == Some("Decide"));
+    decided.map(|(recorded, _)| recorded.command_id)
 }
 
 /// What a decision rested on, as its command was stored.
