@@ -16,6 +16,9 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use millrace_actors::ids::TimeOrderedIds;
+use millrace_model::deposit::Method;
+use millrace_model::desk::Place;
+use millrace_model::ledger::Ticker;
 use tokio::runtime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +32,7 @@ use crate::signals::told_to_stop;
 use crate::web::console;
 use crate::web::frame::with_refusals;
 use crate::web::late::late;
-use crate::web::operator::{self, OperatorState, Parts, World};
+use crate::web::operator::{self, OperatorState, Parts, Threshold, World};
 use crate::web::public::Early;
 use crate::web::session::{self, Gate};
 use crate::web::token::Token;
@@ -69,7 +72,7 @@ pub fn core(loaded: Loaded) -> anyhow::Result<()> {
     let served = http.block_on(async {
         let (public, face) = watch::channel(None);
         let early = Early { health: actors.core.health.clone(), method: config.desk.method, started };
-        let desk = Arc::new(operator_state(&config, &actors).configured(settings));
+        let desk = Arc::new(operator_state(&config, &actors).configured(settings, thresholds(&config)));
         let pages = console::routes(Arc::clone(&desk), Arc::clone(&gate)).merge(session::routes(gate));
         let operator = operator::routes(desk, token).merge(pages);
         let routers = Routers { public: late(face, public::early(early)), operator: with_refusals(operator) };
@@ -95,6 +98,19 @@ fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
     let parts = Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation };
     let (views, head_file) = (data_dir.join(VIEWS_FILE), config.desk.head_file.clone());
     OperatorState::new(parts, log, backups).within(world).relaying(relay).proving(views, head_file)
+}
+
+/// Below what operators are told, as pages show it.
+fn thresholds(config: &Config) -> Vec<Threshold> {
+    let wallet =
+        Threshold { place: Place::HotWallet, coin: Ticker::Sky, units: config.skycoin.low_balance_warning.units() };
+    let is_bought = config.desk.method == Method::Passthrough;
+    let account = Threshold {
+        place: Place::Exchange,
+        coin: Ticker::Btc,
+        units: if is_bought { config.c2cx.low_balance_warning.units() } else { 0 },
+    };
+    vec![wallet, account]
 }
 
 /// Puts the customers' face up as soon as there is somebody behind it.

@@ -53,7 +53,7 @@ async fn body(desk: &Arc<OperatorState>, operator: &Operator) -> Result<Markup, 
             }
             section aria-labelledby="rounds" {
                 h2 #rounds { "Places against the books" }
-                (super::overview::places(&desk.reconciliation.borrow(), brakes.alerts(), now))
+                (super::overview::places(desk, brakes.alerts(), now))
                 p.soft { "In each place the desk looks regularly; when less is there than booked, it halts." }
             }
         }

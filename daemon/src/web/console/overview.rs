@@ -19,7 +19,7 @@ use super::frame::{Page, Place, answer};
 use super::pace::{self, Span};
 use super::words::{self, Tone, amount, count, mark, moment, status};
 use crate::web::extract::Query;
-use crate::web::operator::{OperatorState, views_unreadable};
+use crate::web::operator::{OperatorState, Threshold, views_unreadable};
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
@@ -58,7 +58,7 @@ async fn body(desk: &Arc<OperatorState>, span: Span) -> Result<Markup, Problem> 
             }
             section aria-labelledby="places" {
                 h2 #places { "Coins in each place" }
-                (places(&desk.reconciliation.borrow(), desk.operations.switches().borrow().alerts(), now))
+                (places(desk, desk.operations.switches().borrow().alerts(), now))
             }
         }
     })
@@ -144,7 +144,8 @@ fn alerts(alerts: &Alerts) -> Markup {
     }
 }
 
-pub(super) fn places(compared: &[Compared], alerts: &Alerts, now: DateTime<Utc>) -> Markup {
+pub(super) fn places(desk: &OperatorState, alerts: &Alerts, now: DateTime<Utc>) -> Markup {
+    let compared = desk.reconciliation.borrow().clone();
     if compared.is_empty() {
         return html! { p { "No place was looked at yet; the reconciler does so by itself." } };
     }
@@ -155,13 +156,14 @@ pub(super) fn places(compared: &[Compared], alerts: &Alerts, now: DateTime<Utc>)
         div.scroll tabindex="0" { table {
             thead { tr {
                 th scope="col" { "Place" } th.n scope="col" { "Found there" } th.n scope="col" { "Booked" }
-                th.n scope="col" { "On its way" } th scope="col" { "Verdict" } th scope="col" { "Looked at" }
+                th.n scope="col" { "On its way" } th.n scope="col" { "Told below" } th scope="col" { "Verdict" } th scope="col" { "Looked at" }
             } }
-            tbody { @for Compared { comparison: Comparison { difference, verdict }, at } in compared { tr {
+            tbody { @for Compared { comparison: Comparison { difference, verdict }, at } in &compared { tr {
                 th scope="row" { (difference.place.as_str().replace('_', " ")) }
                 td.n { (amount(&units(difference, difference.found), difference.coin.as_str())) }
                 td.n { span.num { (units(difference, difference.booked)) } }
                 td.n { span.num { (units(difference, difference.in_flight)) } }
+                td.n { span.num { (threshold(desk, difference)) } }
                 td {
                     (compared_mark(*verdict))
                     @if is_low(difference) { " " (mark(Tone::Ailing, "low")) }
@@ -170,6 +172,12 @@ pub(super) fn places(compared: &[Compared], alerts: &Alerts, now: DateTime<Utc>)
             } } }
         } }
     }
+}
+
+/// Below how much operators are told, if they are at all.
+fn threshold(desk: &OperatorState, difference: &Difference) -> String {
+    let of_it = |one: &&Threshold| one.place == difference.place && one.coin == difference.coin && one.units > 0;
+    desk.thresholds.iter().find(of_it).map_or_else(|| "–".to_owned(), |one| units(difference, i128::from(one.units)))
 }
 
 fn units(difference: &Difference, units: impl Into<i128>) -> String {

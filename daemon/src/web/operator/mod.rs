@@ -51,8 +51,10 @@ use millrace_actors::subscriptions::Subscriptions;
 use millrace_actors::subscriptions::deliveries::Deliveries;
 use millrace_actors::subscriptions::simulation::Simulator;
 use millrace_actors::supervision::Tree;
+use millrace_model::desk::Place;
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName};
+use millrace_model::ledger::Ticker;
 use millrace_model::operator::{Action, By, OperatorActed};
 use tokio::sync::Semaphore;
 
@@ -88,6 +90,8 @@ pub struct OperatorState {
     pub(in crate::web) proofs: Proofs,
     /// What is configured.
     pub(in crate::web) settings: Vec<Entry>,
+    /// Below what operators are told that a place holds too little.
+    pub(in crate::web) thresholds: Vec<Threshold>,
     log_file: PathBuf,
     backups: PathBuf,
     reader: OnceLock<Arc<Reader>>,
@@ -114,6 +118,17 @@ pub struct Parts {
     pub tree: Tree,
     /// The places outside, as they were last compared with the books.
     pub reconciliation: Reconciliation,
+}
+
+/// How much a place holds at least before operators are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Threshold {
+    /// Where.
+    pub place: Place,
+    /// Of which coin.
+    pub coin: Ticker,
+    /// In smallest units; nobody is told below 0.
+    pub units: u64,
 }
 
 /// What the desk deals with.
@@ -149,6 +164,7 @@ impl OperatorState {
             boot,
             proofs,
             settings: Vec::new(),
+            thresholds: Vec::new(),
             log_file,
             backups,
             reader,
@@ -170,8 +186,8 @@ impl OperatorState {
     }
 
     /// The same, of a desk that is configured so.
-    pub fn configured(self, settings: Vec<Entry>) -> Self {
-        Self { settings, ..self }
+    pub fn configured(self, settings: Vec<Entry>, thresholds: Vec<Threshold>) -> Self {
+        Self { settings, thresholds, ..self }
     }
 
     /// The same, in this world.
