@@ -6,13 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{ACCEPT, HOST, LOCATION, REFERER, REFERRER_POLICY, SET_COOKIE};
+use http::header::{ACCEPT, HOST, LOCATION, REFERER, REFERRER_POLICY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use millrace_model::operator::By;
 use uuid::Uuid;
 
-use super::cookie::{self, Kept, SessionId};
+use super::cookie::{Kept, SessionId};
 use super::form::refusal;
 use super::forms::{Fate, FormKey};
 use super::gate::Gate;
@@ -146,18 +146,17 @@ pub(super) fn again(visit: &Visit, location: &str) -> Response {
     }
 }
 
+/// The browser keeps its cookie: one that came from a link elsewhere did not send it (`SameSite=Strict`), and one whose
+/// password is just being changed is known again in a moment. Only a log-out makes it forget.
 fn stranger(gate: &Gate, request: &Request) -> Response {
     let path = login_path(&back(request), SessionId::in_headers(request.headers(), gate.transport).map(|_| Ended));
-    let mut answer = if is_page(request.headers()) {
-        Redirect::to(&path).into_response()
-    } else {
-        let message = "You are not logged in, or your session has ended: nothing was done. Log in again.";
-        let problem = Problem::new(StatusCode::UNAUTHORIZED, "not_logged_in", message).into_response();
-        let to = HeaderValue::from_str(&path).expect("a path of letters, digits and percent signs");
-        ([(HX_REDIRECT, to)], problem).into_response()
-    };
-    answer.headers_mut().append(SET_COOKIE, cookie::forget(gate.transport));
-    answer
+    if is_page(request.headers()) {
+        return Redirect::to(&path).into_response();
+    }
+    let message = "You are not logged in, or your session has ended: nothing was done. Log in again.";
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "not_logged_in", message).into_response();
+    let to = HeaderValue::from_str(&path).expect("a path of letters, digits and percent signs");
+    ([(HX_REDIRECT, to)], problem).into_response()
 }
 
 /// A session was there, and is no more.

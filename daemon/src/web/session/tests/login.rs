@@ -119,6 +119,42 @@ async fn who_logs_out_is_out_with_the_old_cookie_too() {
 }
 
 #[tokio::test]
+async fn a_link_from_elsewhere_logs_nobody_out() {
+    let desk = Desk::new();
+    desk.log_in().await;
+    let link = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    for (accept, status) in [("text/html", StatusCode::SEE_OTHER), ("image/*", StatusCode::UNAUTHORIZED)] {
+        // The browser holds the cookie back.
+        let cookie = desk.cookie.lock().unwrap().take();
+        let request = Request::get("/console/page").header("accept", accept);
+        let request = link.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let led = desk.ask(request, String::new()).await;
+        assert_eq!(led.status, status);
+        assert!(!led.headers.contains_key("set-cookie"), "{:?}", led.headers);
+        *desk.cookie.lock().unwrap() = cookie;
+        assert_eq!(desk.get("/console/page").await.status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_that_is_no_session_just_now_stays_and_one_that_is_logged_out_goes() {
+    let desk = Desk::new();
+    desk.log_in().await;
+    // Another tab asks between the writing of a new password and the renewal of the session.
+    let file = desk.folder.path().join("operators.json");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let generation = text.split("\"generation\": \"").nth(1).unwrap().split('"').next().unwrap();
+    let (old, new) = (text.clone(), text.replace(generation, "0011223344556677"));
+    crate::web::session::private_file::write(&file, &new).unwrap();
+    let led = desk.get("/console/page").await;
+    assert!(led.location().ends_with("&ended=1") && !led.headers.contains_key("set-cookie"), "{:?}", led.headers);
+    crate::web::session::private_file::write(&file, &old).unwrap();
+    let fields = desk.get("/console/page").await.fields();
+    let out = desk.post("/console/logout", &fields).await;
+    assert!(out.headers["set-cookie"].to_str().unwrap().ends_with("; Max-Age=0"));
+}
+
+#[tokio::test]
 async fn no_other_site_logs_a_browser_in() {
     let desk = Desk::new();
     let fields = [("name", NAME.to_owned()), ("password", desk.password.clone())];
