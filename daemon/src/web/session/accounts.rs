@@ -99,6 +99,10 @@ pub(super) struct Accounts {
 pub(super) struct Stamp {
     inode: u64,
     length: u64,
+    /// Who may read it.
+    mode: u32,
+    written: (i64, i64),
+    /// Of the content or of who may read it.
     changed: (i64, i64),
 }
 
@@ -204,7 +208,8 @@ impl AccountsFile {
     /// The state of the file now; `None` when it cannot be looked at.
     pub(super) fn stamp(&self) -> Option<Stamp> {
         let found = fs::metadata(self.path()).ok()?;
-        Some(Stamp { inode: found.ino(), length: found.len(), changed: (found.mtime(), found.mtime_nsec()) })
+        let (written, changed) = ((found.mtime(), found.mtime_nsec()), (found.ctime(), found.ctime_nsec()));
+        Some(Stamp { inode: found.ino(), length: found.len(), mode: found.mode(), written, changed })
     }
 
     /// Changes the accounts, with nobody else doing the same meanwhile. Nothing is written when the change fails.

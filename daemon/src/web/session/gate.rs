@@ -13,9 +13,10 @@ use millrace_actors::clock::Clock;
 use millrace_actors::operations::Operations;
 use millrace_model::operator::{Action, By, OperatorActed};
 
-use super::accounts::{Account, Accounts, AccountsError, AccountsFile, Stamp};
+use super::accounts::{Account, Accounts, AccountsError, AccountsFile};
 use super::cookie::SessionId;
 use super::forms::Forms;
+use super::last_read::LastRead;
 use super::lockout::{Admission, Lockout};
 use super::offers::Offers;
 use super::password::{self, Press};
@@ -50,10 +51,7 @@ pub struct Gate {
 
 #[derive(Default)]
 struct State {
-    /// The file as it was when it was last read, well or not.
-    stamp: Option<Stamp>,
-    /// The accounts as they were last read well.
-    accounts: Option<Arc<Accounts>>,
+    accounts: LastRead,
     sessions: Sessions,
     lockout: Lockout,
 }
@@ -257,15 +255,7 @@ impl Gate {
     /// The accounts as the file has them now, or as it had them last.
     pub(super) fn accounts(&self) -> Option<Arc<Accounts>> {
         let stamp = self.file.stamp();
-        let mut state = self.state();
-        if stamp != state.stamp {
-            state.stamp = stamp;
-            match self.file.read() {
-                Ok(accounts) => state.accounts = Some(Arc::new(accounts)),
-                Err(error) => tracing::warn!(%error, "the accounts stay as they were"),
-            }
-        }
-        state.accounts.clone()
+        self.state().accounts.accounts(stamp, || self.file.read())
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {

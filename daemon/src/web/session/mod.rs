@@ -13,6 +13,7 @@ mod credentials;
 mod form;
 mod forms;
 mod gate;
+mod last_read;
 mod lockout;
 mod login;
 mod offers;
