@@ -1,17 +1,21 @@
 //! `millrace operators`: who may log in to the console.
 
+use std::fs;
 use std::io::{BufRead, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 
 use crate::config::Config;
-use crate::web::session::Roster;
+use crate::web::session::{ACCOUNTS, Roster};
 
 pub(super) const NOTES: &str = "\
 Accounts stand in operators.json in the data folder, passwords as argon2id hashes alone. The desk may run or not: one that
-runs sees the change at its next request, and sessions of an account end with its password.
+runs sees the change at its next request, and sessions of an account end with its password. Changes are made as the user who
+owns the data folder: what another one writes the desk could not read.
 
 A password is made and printed, unless --stdin says that it comes as one line.
 
@@ -65,6 +69,9 @@ impl Operators {
         out: &mut impl Write,
     ) -> anyhow::Result<()> {
         let roster = Roster::of(&config.desk.data_dir);
+        if !matches!(self, Self::List) {
+            refuse_others(&config.desk.data_dir, rustix::process::geteuid().as_raw())?;
+        }
         match self {
             Self::List => list(&roster, out),
             Self::Add(wanted) => wanted.with(input, out, |name, password| Ok(roster.add(name, password, now)?)),
@@ -80,6 +87,29 @@ impl Operators {
                 Ok(writeln!(out, "{name} is removed.")?)
             }
         }
+    }
+}
+
+/// The desk reads what its own user wrote, and nothing that is root's; so nobody else changes the accounts.
+fn refuse_others(folder: &Path, user: u32) -> anyhow::Result<()> {
+    let Some(owner) = owner_of(folder) else { return Ok(()) };
+    // A desk that is root reads what anybody wrote.
+    if owner == user || owner == 0 {
+        return Ok(());
+    }
+    let folder = folder.display();
+    bail!(
+        "{folder} belongs to user {owner}, and this is user {user}, whose files the desk could not read: nothing was \
+         changed. Run it as the owner: sudo -u '#{owner}' millrace operators ..."
+    );
+}
+
+/// Whose the data folder is. Root makes some (volumes of containers) for a desk that writes by its group: there it is
+/// the user who wrote the accounts. `None` where there is no folder, of which a better sentence tells.
+fn owner_of(folder: &Path) -> Option<u32> {
+    match fs::metadata(folder).ok()?.uid() {
+        0 => Some(fs::metadata(folder.join(ACCOUNTS)).map_or(0, |file| file.uid())),
+        owner => Some(owner),
     }
 }
 
@@ -135,13 +165,31 @@ mod tests {
         operators: Operators,
     }
 
-    fn run(folder: &std::path::Path, line: &[&str], input: &str) -> anyhow::Result<String> {
+    fn run(folder: &Path, line: &[&str], input: &str) -> anyhow::Result<String> {
         let variable = ("MILLRACE_DESK__DATA_DIR".into(), folder.as_os_str().to_owned());
-        let config = parse(std::path::Path::new(""), "", [variable])?.config;
+        let config = parse(Path::new(""), "", [variable])?.config;
         let line = Line::try_parse_from(std::iter::once(&"operators").chain(line))?;
         let mut out = Vec::new();
         line.operators.run(&config, DateTime::UNIX_EPOCH, input.as_bytes(), &mut out)?;
         Ok(String::from_utf8(out)?)
+    }
+
+    #[test]
+    fn only_the_owner_of_the_data_folder_changes_accounts() {
+        let folder = tempfile::tempdir().unwrap();
+        let me = rustix::process::geteuid();
+        refuse_others(folder.path(), me.as_raw()).unwrap();
+        refuse_others(Path::new("/nowhere/at/all"), me.as_raw()).unwrap();
+        // Root may give the folder away; for anybody else it is his own already.
+        let owner = if me.is_root() { 4_711 } else { me.as_raw() };
+        std::os::unix::fs::chown(folder.path(), Some(owner), None).unwrap();
+        refuse_others(folder.path(), owner).unwrap();
+        for other in [0, owner + 1] {
+            let why = refuse_others(folder.path(), other).unwrap_err().to_string();
+            assert!(why.contains(&format!("sudo -u '#{owner}'")) && why.contains("nothing was changed"), "{why}");
+        }
+        assert_eq!(run(folder.path(), &["add", "alice"], "").is_err(), me.is_root());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count() == 0, me.is_root(), "not even a lock");
     }
 
     #[test]

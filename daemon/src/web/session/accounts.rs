@@ -15,8 +15,8 @@ use super::private_file;
 use super::totp::Codes;
 use crate::bounded_file::read_text;
 
-/// The file with the accounts.
-pub(super) const FILE: &str = "operators.json";
+/// The file with the accounts, in the data folder.
+pub const FILE: &str = "operators.json";
 /// The password made at the first start.
 pub(super) const PASSWORD_FILE: &str = "operator.password";
 /// Whose it is.

@@ -28,7 +28,7 @@ mod sessions;
 mod tests;
 mod totp;
 
-pub use accounts::AccountsError;
+pub use accounts::{AccountsError, FILE as ACCOUNTS};
 pub use form::{Submitted, form_fields};
 pub use gate::Gate;
 pub use login::routes;
