@@ -130,8 +130,8 @@ impl Gate {
         let admission = self.admit(&name, claim.address)?;
         let account = accounts.get(&name).cloned();
         let checked = self.check(account.as_ref(), claim.password, claim.code).await;
-        if checked == Err(Refused::Wrong) && admission == Admission::Last {
-            self.locked_out(account.as_ref(), claim.address).await;
+        if let Err(refused) = checked {
+            self.count(refused, admission, (&name, claim.address), account.as_ref()).await;
         }
         let (right, account) = (checked?, account.ok_or(Refused::Wrong)?);
         self.state().lockout.right(&name, claim.address);
@@ -146,8 +146,8 @@ impl Gate {
         let admission = self.admit(name, address)?;
         let account = accounts.get(name).ok_or(Refused::Wrong)?;
         let checked = self.check_password(Some(account), password).await;
-        if checked == Err(Refused::Wrong) && admission == Admission::Last {
-            self.locked_out(Some(account), address).await;
+        if let Err(refused) = checked {
+            self.count(refused, admission, (name, address), Some(account)).await;
         }
         checked?;
         self.state().lockout.right(name, address);
@@ -158,6 +158,21 @@ impl Gate {
         match self.state().lockout.attempt(name, address, self.clock.now()) {
             Admission::Locked(wait) => Err(Refused::Locked(wait)),
             admitted => Ok(admitted),
+        }
+    }
+
+    /// An attempt that was refused for another reason than being wrong counts for nothing.
+    async fn count(
+        &self,
+        refused: Refused,
+        admission: Admission,
+        (name, address): (&str, IpAddr),
+        account: Option<&Account>,
+    ) {
+        match (refused, admission) {
+            (Refused::Wrong, Admission::Last) => self.locked_out(account, address).await,
+            (Refused::Wrong, _) => {}
+            _ => self.state().lockout.take_back(name, address),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Who guesses waits: after a few wrong attempts in a row, for longer each time. Names and addresses are counted alike.
 //!
-//! An attempt is counted before it is checked, so that a hundred at once are no more than a few, and taken back when it was right.
+//! An attempt is counted before it is checked, so that a hundred at once are no more than a few, and taken back when it was right,
+//! or could not be checked.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -53,6 +54,12 @@ impl Lockout {
         self.names.forget(&name.to_owned());
         self.addresses.forget(&block(address));
     }
+
+    /// The attempt could not be checked, so it was not wrong either.
+    pub(super) fn take_back(&mut self, name: &str, address: IpAddr) {
+        self.names.take_back(&name.to_owned());
+        self.addresses.take_back(&block(address));
+    }
 }
 
 /// An IPv4 address, or the /64 block that one IPv6 subscriber has.
@@ -73,6 +80,8 @@ struct Tally<K> {
 struct Wrong {
     attempts: u32,
     last: DateTime<Utc>,
+    /// When the one before the last was made. Beyond the free ones no two are under way at once, so one is enough.
+    before: DateTime<Utc>,
 }
 
 impl Wrong {
@@ -107,13 +116,22 @@ impl<K: Eq + Hash> Tally<K> {
 
     /// Whether the attempt, if wrong, makes its maker wait.
     fn count(&mut self, key: K, now: DateTime<Utc>) -> bool {
-        let attempts = self.of(&key, now).map_or(0, |wrong| wrong.attempts).saturating_add(1);
+        let known = self.of(&key, now);
+        let attempts = known.map_or(0, |wrong| wrong.attempts).saturating_add(1);
         if self.young.len() >= REMEMBERED_MAX && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
-        let wrong = Wrong { attempts, last: now };
+        let wrong = Wrong { attempts, last: now, before: known.map_or(now, |wrong| wrong.last) };
         self.young.insert(key, wrong);
         !wrong.wait().is_zero()
+    }
+
+    fn take_back(&mut self, key: &K) {
+        let Some(wrong) = self.young.get_mut(key).or_else(|| self.old.get_mut(key)) else { return };
+        *wrong = Wrong { attempts: wrong.attempts.saturating_sub(1), last: wrong.before, before: wrong.before };
+        if wrong.attempts == 0 {
+            self.forget(key);
+        }
     }
 
     fn forget(&mut self, key: &K) {
@@ -173,6 +191,26 @@ mod tests {
             }
             lockout.right("alice", ip(1));
         }
+    }
+
+    #[test]
+    fn an_attempt_that_was_not_checked_leaves_everything_as_it_was() {
+        let mut lockout = Lockout::default();
+        for _ in 0..20 {
+            assert_eq!(lockout.attempt("alice", ip(1), at(0)), Admission::Admitted);
+            lockout.take_back("alice", ip(1));
+        }
+        assert!(lockout.names.young.is_empty() && lockout.addresses.young.is_empty());
+        for _ in 0..5 {
+            lockout.attempt("alice", ip(1), at(0));
+        }
+        // The wait is over: the next one may be checked, and when it was not, so may the one after it.
+        for _ in 0..20 {
+            assert_eq!(lockout.attempt("alice", ip(1), at(60)), Admission::Last);
+            lockout.take_back("alice", ip(1));
+        }
+        assert_eq!(lockout.attempt("alice", ip(1), at(59)), locked(1), "the wrong ones stay counted");
+        lockout.take_back("nobody", ip(2));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use tokio::sync::Semaphore;
 
 /// A hash takes 19 MiB and a core for some 20 ms.
 const AT_ONCE_MAX: usize = 2;
+/// So many wait for their turn; one more is told at once to come again.
+const WAITING_MAX: usize = 16;
 /// Whoever waits longer for his turn is told to come again.
 const TURN_WITHIN: Duration = Duration::from_secs(5);
 /// A password that people make up themselves (NIST SP 800-63B asks for 8 with a second factor, 15 without).
@@ -74,7 +76,11 @@ pub(super) fn is_right(password: &str, hash: Option<&str>) -> bool {
 
 /// Does the work of passwords on threads for such work, few at once.
 #[derive(Debug, Clone)]
-pub(super) struct Press(Arc<Semaphore>);
+pub(super) struct Press {
+    turns: Arc<Semaphore>,
+    /// Of those who wait and of those whose turn it is.
+    places: Arc<Semaphore>,
+}
 
 /// Too many wait for their passwords to be hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,19 +88,28 @@ pub(super) struct Crowded;
 
 impl Default for Press {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE_MAX)))
+        let places = Semaphore::new(AT_ONCE_MAX + WAITING_MAX);
+        Self { turns: Arc::new(Semaphore::new(AT_ONCE_MAX)), places: Arc::new(places) }
     }
 }
 
 impl Press {
     pub(super) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Crowded> {
-        let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.0).acquire_owned()).await;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Crowded)?;
+        let turn = tokio::time::timeout(TURN_WITHIN, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| Crowded)?.map_err(|_| Crowded)?;
         let done = tokio::task::spawn_blocking(move || {
-            let _turn = turn;
+            let _held = (turn, place);
             work()
         });
         done.await.map_err(|_| Crowded)
+    }
+
+    /// Takes every place, for as long as what it gives back is held.
+    #[cfg(test)]
+    pub(super) fn crowd(&self) -> tokio::sync::OwnedSemaphorePermit {
+        let all = u32::try_from(AT_ONCE_MAX + WAITING_MAX).expect("a handful");
+        Arc::clone(&self.places).try_acquire_many_owned(all).expect("nobody is there")
     }
 }
 
@@ -124,6 +139,27 @@ mod tests {
     #[test]
     fn the_decoy_is_a_hash_so_that_an_unknown_name_costs_the_same_work() {
         assert!(PasswordHash::new(DECOY).is_ok_and(|decoy| decoy.hash.is_some()));
+    }
+
+    #[tokio::test]
+    async fn one_too_many_is_told_at_once_and_those_who_wait_have_their_turn() {
+        let press = Press::default();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(std::sync::Mutex::new(held));
+        let work = |held: &Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>| {
+            let held = Arc::clone(held);
+            move || held.lock().unwrap().recv().unwrap_or_default()
+        };
+        let mut waiting: Vec<_> = (0..AT_ONCE_MAX + WAITING_MAX).map(|_| Box::pin(press.run(work(&held)))).collect();
+        for one in &mut waiting {
+            assert!(futures::poll!(one).is_pending());
+        }
+        assert_eq!(press.run(|| ()).await, Err(Crowded));
+        drop(release);
+        for one in waiting {
+            assert_eq!(one.await, Ok(()));
+        }
+        assert_eq!(press.run(|| ()).await, Ok(()));
     }
 
     #[test]

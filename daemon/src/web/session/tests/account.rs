@@ -132,6 +132,13 @@ async fn a_code_is_asked_for_once_it_was_confirmed_and_each_counts_once() {
     assert_eq!(desk.try_code(recovery[0]).await.status, StatusCode::SEE_OTHER);
     assert_eq!(desk.try_code(recovery[0]).await.status, StatusCode::UNAUTHORIZED);
     assert!(desk.get("/console/account").await.body.contains("Recovery codes left: 9"));
+    let unwritable = desk.folder.path().join("operators.json.new");
+    std::fs::create_dir(&unwritable).unwrap();
+    for _ in 0..6 {
+        assert_eq!(desk.try_code(recovery[1]).await.status, StatusCode::SERVICE_UNAVAILABLE, "it was not wrong");
+    }
+    std::fs::remove_dir(&unwritable).unwrap();
+    assert_eq!(desk.try_code(recovery[1]).await.status, StatusCode::SEE_OTHER);
     desk.change("/console/account/code/off", &[("present", &desk.password)]).await;
     assert_eq!(desk.try_code("").await.status, StatusCode::SEE_OTHER);
 }

@@ -77,6 +77,33 @@ async fn five_wrong_passwords_lock_the_account_and_the_right_one_does_not_help_u
 }
 
 #[tokio::test]
+async fn a_crowd_makes_nobody_wait_who_has_the_right_password() {
+    let desk = Desk::new();
+    for _ in 0..10 {
+        let crowd = desk.gate.press.crowd();
+        let answer = desk.try_password(NAME, &desk.password).await;
+        assert_eq!(
+            (answer.status, &answer.headers["retry-after"]),
+            (StatusCode::SERVICE_UNAVAILABLE, &"5".parse().unwrap())
+        );
+        drop(crowd);
+    }
+    for _ in 0..4 {
+        assert_eq!(desk.try_password(NAME, "wrong").await.status, StatusCode::UNAUTHORIZED);
+    }
+    desk.log_in().await;
+    let account = desk.get("/console/account").await;
+    for _ in 0..10 {
+        let _crowd = desk.gate.press.crowd();
+        let mut fields = account.fields();
+        fields.extend([("present", desk.password.clone()), ("new", "x".repeat(20)), ("again", "x".repeat(20))]);
+        let answer = desk.post("/console/account/password", &fields).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{}", answer.body);
+    }
+    desk.log_in().await;
+}
+
+#[tokio::test]
 async fn a_session_outlives_the_core_and_ends_after_twelve_quiet_hours() {
     let mut desk = Desk::new();
     desk.log_in().await;
