@@ -52,19 +52,24 @@ const show = async (text) => {
 
 let fetching = false;
 let wanted = false;
+// Whoever has sent a form is on his way to another page: this one and its forms stay as they were until then.
+let leaving = false;
 const refresh = async () => {
+  if (leaving) return;
   if (document.hidden || fetching) { wanted = true; return; }
   fetching = true;
   wanted = false;
   const address = location.href;
   try {
-    const answer = await fetch(address, { headers: { "HX-Request": "true" } });
-    if (answer.status === 401) { location.reload(); return; }
+    const answer = await fetch(address, {
+      headers: { "HX-Request": "true", "X-Refresh": "1" }, signal: AbortSignal.timeout(10000),
+    });
+    if (answer.status === 401) { location.assign(answer.headers.get("HX-Redirect") ?? "/console/login"); return; }
     const text = await answer.text();
     const isPage = (answer.headers.get("content-type") ?? "").startsWith("text/html");
     if (!isPage) throw new Error("no page");
     // Whoever went on meanwhile is shown what he went to.
-    if (address === location.href && text.includes('id="live"')) await show(text);
+    if (address === location.href && !leaving && text.includes('id="live"')) await show(text);
     found();
   } catch {
     lost("The desk does not answer.");
@@ -73,21 +78,32 @@ const refresh = async () => {
     if (wanted) setTimeout(refresh, 250);
   }
 };
-document.addEventListener("visibilitychange", () => { if (!document.hidden && wanted) refresh(); });
+// A hidden page hears nothing, so that many of them leave room for the one that is looked at; shown, it looks at once. And now and
+// then without being told to: a connection that is half dead tells nobody.
+let stream = null;
+document.addEventListener("visibilitychange", () => {
+  if (follows().length === 0) return;
+  if (document.hidden) { stream?.close(); stream = null; return; }
+  refresh();
+  follow();
+});
+setInterval(() => { if (follows().length > 0) refresh(); }, 60000);
 
 let retry = 500;
 const follow = () => {
-  const stream = new EventSource("/console/live");
-  stream.addEventListener("open", () => { retry = 500; if (lostSince) refresh(); });
-  stream.addEventListener("changed", (event) => {
+  if (document.hidden || stream) return;
+  const opened = new EventSource("/console/live");
+  stream = opened;
+  opened.addEventListener("open", () => { retry = 500; if (lostSince) refresh(); });
+  opened.addEventListener("changed", (event) => {
     const topics = event.data.split(" ");
     if (follows().some((topic) => topics.includes(topic))) refresh();
   });
-  stream.addEventListener("error", () => {
+  opened.addEventListener("error", () => {
     lost("The desk is not heard.");
-    if (stream.readyState !== EventSource.CLOSED) return;
+    if (opened.readyState !== EventSource.CLOSED) return;
     // An answer that is an error, such as a starting desk's, ends a stream for good.
-    stream.close();
+    if (stream === opened) stream = null;
     setTimeout(() => { refresh(); follow(); }, retry);
     retry = Math.min(retry * 2, 5000);
   });
@@ -138,7 +154,9 @@ const draw = () => {
 
 document.addEventListener("submit", (event) => {
   // A second click has nothing to click on; the desk would know it for the first, too.
-  if (event.target.method === "post") setTimeout(() => {
+  if (event.target.method !== "post") return;
+  leaving = true;
+  setTimeout(() => {
     for (const button of event.target.querySelectorAll("button")) button.disabled = true;
   });
 });

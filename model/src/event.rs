@@ -156,10 +156,12 @@ pub(crate) fn decode_fields<F: DeserializeOwned>(
     schema: u32,
     payload: &str,
 ) -> Result<F, DecodeError> {
-    match as_written::read(payload) {
-        Ok(fields) if schema == known => Ok(fields),
-        _ => decode_any_fields(kind, known, schema, payload),
+    if schema == known
+        && let Ok(fields) = as_written::read(payload)
+    {
+        return Ok(fields);
     }
+    decode_any_fields(kind, known, schema, payload)
 }
 
 /// The same of whatever is JSON.

@@ -230,7 +230,9 @@ impl Subscription {
     /// Why it is not served any more, if it was and its owner did not want it so.
     pub fn silence(&self) -> Option<Silence> {
         match (&self.stopped, self.proof) {
-            (Some(Stopped::Disabled { why }), _) => Some((*why).into()),
+            // Whoever knows a customer could make subscriptions for him that never prove themselves.
+            (Some(Stopped::Disabled { .. }), Proof::Missing { .. }) => None,
+            (Some(Stopped::Disabled { why }), Proof::NotNeeded | Proof::Given { .. }) => Some((*why).into()),
             (Some(Stopped::Unproved), Proof::Given { .. }) => Some(Silence::Unproved),
             (Some(Stopped::Unproved), Proof::NotNeeded | Proof::Missing { .. }) => None,
             (Some(Stopped::Paused) | None, _) => None,

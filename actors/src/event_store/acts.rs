@@ -46,7 +46,9 @@ impl Reader {
             let command = match row.get::<_, Option<String>>(10)? {
                 Some(name) => {
                     let positions = (row.get(12)?, row.get(13)?);
-                    Some(StoredCommand { name, body: shelf.body(positions.0, row.get(11)?)?, positions })
+                    // One that cannot be read names nobody.
+                    let body = shelf.body(positions.0, row.get(11)?).unwrap_or_default();
+                    Some(StoredCommand { name, body, positions })
                 }
                 None => None,
             };

@@ -65,7 +65,8 @@ fn entry(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Entry, ReadError> {
     let recorded = recorded(row, shelf)?;
     let cause = recorded.causation.map(|position| Ok::<_, ReadError>(Cause { position, event: caused_by(row)? }));
     let command: Option<String> = row.get(10)?;
-    let body = row.get::<_, Option<String>>(14)?.map(|body| shelf.body(recorded.position, body)).transpose()?;
+    // Who gave it is not known where its body cannot be read, and the event is shown all the same.
+    let body = row.get::<_, Option<String>>(14)?.and_then(|body| shelf.body(recorded.position, body).ok());
     let by = command.as_deref().zip(body).and_then(|(command, body)| By::of(command, &body));
     Ok(Entry { command, by, cause: cause.transpose()?, recorded })
 }

@@ -85,6 +85,8 @@ pub struct Interruption {
     held: Option<HoldReason>,
     payout: Option<Amount<Sky>>,
     refund: Option<Amount<Btc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    purchase: Option<Box<Purchase>>,
 }
 
 /// The word for where a deposit stands that cannot be read.
@@ -286,7 +288,8 @@ impl DepositRow {
     fn write_off(&mut self, ended: &WrittenOff) {
         let (interrupted, held) = (self.interrupted.take(), self.held.take());
         let (payout, refund) = (self.payout.take(), self.refund.take());
-        self.interruption = Some(Interruption { status: self.status.clone(), interrupted, held, payout, refund });
+        let (status, purchase) = (self.status.clone(), self.purchase.take());
+        self.interruption = Some(Interruption { status, interrupted, held, payout, refund, purchase });
         if self.method.as_deref() == Some("passthrough") {
             self.is_bought(ended.bought, ended.spent);
         }
@@ -300,6 +303,9 @@ impl DepositRow {
         (self.status, self.interrupted, self.held) = (before.status, before.interrupted, before.held);
         (self.payout, self.refund) = (before.payout, before.refund);
         (self.outcome, self.refund_note) = (None, None);
+        if before.purchase.is_some() {
+            (self.purchase, self.bought, self.spent) = (before.purchase, None, None);
+        }
     }
 
     fn status(&mut self, status: &str) {

@@ -30,6 +30,8 @@ use crate::event_store::{Ailment, disk};
 
 /// Rows on a page at most.
 pub const PAGE_ROWS_MAX: u32 = 200;
+/// A week has 10 080 minutes; there are more rows only where clocks were set again and again.
+const PACE_ROWS_MAX: u32 = 20_000;
 /// How many changes a slow watcher may be behind before it is told to look at everything again.
 const CHANGES_MAX: usize = 4_096;
 
@@ -302,13 +304,16 @@ impl Views {
         rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
     }
 
-    /// The minutes in which something moved from this one on, each with its number since 1970-01-01 UTC, at most `minutes_max`.
-    pub async fn pace(&self, from_minute: i64, minutes_max: u32) -> Result<Vec<(i64, Pace)>, ViewError> {
-        let rows = sqlx::query("SELECT minute, body FROM pace WHERE minute >= ?1 ORDER BY minute LIMIT ?2")
-            .bind(from_minute)
-            .bind(minutes_max)
-            .fetch_all(&self.pool)
-            .await?;
+    /// The minutes from this one on in which something moved, so many of them, each with its number since 1970-01-01 UTC. One may
+    /// come in several pieces.
+    pub async fn pace(&self, from_minute: i64, minutes: u32) -> Result<Vec<(i64, Pace)>, ViewError> {
+        let rows =
+            sqlx::query("SELECT minute, body FROM pace WHERE minute >= ?1 AND minute < ?2 ORDER BY minute LIMIT ?3")
+                .bind(from_minute)
+                .bind(from_minute + i64::from(minutes))
+                .bind(PACE_ROWS_MAX)
+                .fetch_all(&self.pool)
+                .await?;
         rows.iter().map(|row| Ok((row.get(0), serde_json::from_str(row.get(1))?))).collect()
     }
 

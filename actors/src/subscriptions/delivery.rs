@@ -282,14 +282,18 @@ pub(super) fn endpoint(known: &Known, sinks: &Sinks, now: DateTime<Utc>) -> Opti
     })
 }
 
+/// What customers hear of their own subscriptions.
+const OF_SUBSCRIPTIONS: &str = "Subscription.*";
+
 /// What a subscription wants to hear of.
 pub(super) fn filter(subscription: &Subscription) -> Filter {
     let terms = &subscription.terms;
-    Filter {
-        kinds: terms.events.clone(),
-        customer: terms.customer.map(|hash| hash.to_string()),
-        oneself: Some(subscription.id.0),
+    let mut kinds = terms.events.clone();
+    // A customer hears of his others also by what he subscribed before there was word of that.
+    if subscription.owner().is_some() && !kinds.iter().any(|kind| kind == OF_SUBSCRIPTIONS) {
+        kinds.push(OF_SUBSCRIPTIONS.to_owned());
     }
+    Filter { kinds, customer: terms.customer.map(|hash| hash.to_string()), oneself: Some(subscription.id.0) }
 }
 
 fn told(known: &Known) -> Told {

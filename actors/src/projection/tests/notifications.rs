@@ -6,7 +6,7 @@ use millrace_model::ids::{Hash32, SubscriptionId};
 use millrace_model::ledger::Ticker;
 use millrace_model::notification::{Notification, NotificationType, Pattern, ResourceType};
 use millrace_model::subscription::{
-    DeliveryDisabled, Dialect, Disabling, Order, Ownership, Schedule, Subscribed, Terms,
+    DeliveryDisabled, Dialect, Disabling, Order, Ownership, OwnershipProved, Schedule, Subscribed, Terms,
 };
 
 use super::*;
@@ -44,11 +44,10 @@ async fn disable(rig: &Rig, id: SubscriptionId, (customer, ownership): (Option<H
         order: Order::Any,
         rate_per_s: None,
     };
+    let proved = (ownership == Ownership::ToBeProved).then(|| Event::Subscription(OwnershipProved {}.into()));
     let begun = Subscribed { id, sealed: String::new(), terms, ownership };
-    let events = vec![
-        Event::Subscription(begun.into()),
-        Event::Subscription(DeliveryDisabled { why: Disabling::Exhausted }.into()),
-    ];
+    let disabled = Event::Subscription(DeliveryDisabled { why: Disabling::Exhausted }.into());
+    let events = [Event::Subscription(begun.into())].into_iter().chain(proved).chain([disabled]).collect();
     let stream = StreamName::Subscription(id);
     let command_id = millrace_model::ids::CommandId::of_fact(&["disable", &stream.to_string()]);
     let (body, writes) = ("{}".to_owned(), vec![Write::new(stream, Expected::Exactly(0), events)]);
@@ -74,7 +73,8 @@ async fn owners_and_operators_are_told_of_what_is_disabled() {
     let reader = rig.deposits.store().reader().unwrap();
     for (told, id) in all.iter().zip([customers, operators]) {
         let events = reader.stream(&StreamName::Subscription(id), 0).unwrap();
-        let derived = Notification::of_subscription(events[..1].iter(), &events[1]).unwrap();
+        let (disabled, before) = events.split_last().unwrap();
+        let derived = Notification::of_subscription(before.iter(), disabled).unwrap();
         assert_eq!((&told.body, told.id), (&derived.body(), derived.id));
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn page(desk: &Arc<OperatorState>, operator: &Operator, page: &Page<'
                     (account(operator))
                 }
                 p #stale role="status" hidden {}
-                div #live data-follows=(page.follows) {
+                div #live data-follows=(follows(page)) {
                     div.strip { (strip(desk, now)) }
                     main #main tabindex="-1" {
                         h1 { (page.title) }
@@ -123,13 +123,19 @@ pub(super) fn page(desk: &Arc<OperatorState>, operator: &Operator, page: &Page<'
     }
 }
 
-/// A page whose content could not be had: the frame stays, and says why.
+/// Every page that moves shows in its strip how the parts are.
+fn follows(page: &Page<'_>) -> String {
+    if page.follows.is_empty() { String::new() } else { format!("{} parts", page.follows) }
+}
+
+/// A page whose content could not be had: the frame stays, says why, and looks again when something changes.
 pub(super) fn failed(desk: &Arc<OperatorState>, operator: &Operator, shown: &Page<'_>, problem: &Problem) -> Response {
     let body = html! {
         p.sorry role="alert" { (mark(Tone::Broken, "Not shown")) " " (problem.message()) }
         p { "This page looks again by itself. " a href=(shown.place.path()) { (shown.place.name()) } }
     };
-    (problem.status(), page(desk, operator, shown, &body)).into_response()
+    let again = Page { place: shown.place, title: shown.title, follows: "log projections" };
+    (problem.status(), page(desk, operator, &again, &body)).into_response()
 }
 
 /// The page, or what stands in its place.

@@ -89,6 +89,8 @@ struct Watch {
     health: watch::Receiver<Vec<PartHealth>>,
     places: Reconciliation,
     projections: Vec<ProjectionStatus>,
+    /// The log's head when it was told last.
+    head: u64,
     /// Whether the log was being verified when that was looked at last.
     proving: bool,
     /// What is to be told before anything else is waited for.
@@ -106,7 +108,7 @@ impl Watch {
             Some(_) => Topic::ALL.to_vec(),
         };
         let projections = desk.views.projections(head);
-        Self { desk, bell, health, places, projections, proving: false, due }
+        Self { desk, bell, health, places, projections, head, proving: false, due }
     }
 
     /// The next event; `None` ends the stream, after which a browser comes back by itself.
@@ -117,7 +119,7 @@ impl Watch {
             tokio::time::sleep(PAUSE).await;
             self.collect();
         }
-        let head = self.desk.store.head();
+        let head = self.head;
         let topics: Vec<_> = std::mem::take(&mut self.due).into_iter().map(Topic::name).collect();
         let id = Seen { head }.id(self.desk.boot());
         Some(Event::default().event("changed").id(id).data(topics.join(" ")))
@@ -127,7 +129,7 @@ impl Watch {
     async fn wait(&mut self) -> Option<()> {
         tokio::select! {
             // Its end is the desk's.
-            rung = self.bell.changed() => { self.due.push(Topic::Log); rung.ok() }
+            rung = self.bell.changed() => rung.ok(),
             told = self.health.changed() => { self.due.push(Topic::Parts); told.ok() }
             told = self.places.changed() => { self.due.push(Topic::Places); told.ok() }
             // What is being made anew says so to nobody.
@@ -135,7 +137,9 @@ impl Watch {
         }
     }
 
+    /// What is new by now, whoever rang for it. A head that is told is one that was looked at here, so nothing falls between.
     fn collect(&mut self) {
+        let head = self.desk.store.head();
         let mut add = |topic| {
             if !self.due.contains(&topic) {
                 self.due.push(topic);
@@ -145,16 +149,21 @@ impl Watch {
             self.health.mark_unchanged();
             add(Topic::Parts);
         }
-        let projections = self.desk.views.projections(self.desk.store.head());
+        if self.places.has_changed().unwrap_or(false) {
+            self.places.mark_unchanged();
+            add(Topic::Places);
+        }
+        let projections = self.desk.views.projections(head);
         if projections != self.projections {
             self.projections = projections;
             add(Topic::Projections);
         }
         let proving = matches!(self.desk.proofs.newest(), Proof::Running { .. });
-        if std::mem::replace(&mut self.proving, proving) || proving {
+        let was_proving = std::mem::replace(&mut self.proving, proving);
+        let told = std::mem::replace(&mut self.head, head);
+        if was_proving || proving || told != head {
             add(Topic::Log);
         }
-        self.bell.mark_unchanged();
     }
 }
 

@@ -22,7 +22,7 @@ use crate::web::problem::Problem;
 use crate::web::session::{Operator, Submitted};
 use crate::web::shapes::{BalanceRow, Ledger};
 
-const PAGE: Page<'_> = Page { place: Place::Money, title: "Money", follows: "log places" };
+const PAGE: Page<'_> = Page { place: Place::Money, title: "Money", follows: "log projections places" };
 /// Of what operators did to the brakes, so many of the newest are shown.
 const ACTS_SHOWN_MAX: u64 = 500;
 const ACTS_ROWS_MAX: usize = 20;
@@ -85,7 +85,7 @@ fn brakes_shown(operator: &Operator, is_open: bool, desk: &Desk) -> Markup {
                         Some(cause) => { (mark(Tone::Broken, "halted")) ": " (cause) }
                         None => (mark(Tone::Well, "not halted")),
                     } }
-                    td.acts { (halt_act(operator, desk.halt().is_some())) }
+                    td.acts { (halt_act(operator, desk.halt().map(ToString::to_string))) }
                 }
                 @for (switch, word, name, says) in SWITCHES { tr {
                     th scope="row" { (name) }
@@ -100,14 +100,15 @@ fn brakes_shown(operator: &Operator, is_open: bool, desk: &Desk) -> Markup {
     }
 }
 
-fn halt_act(operator: &Operator, is_halted: bool) -> Markup {
-    let (id, label, to, says) = if is_halted {
-        let says = "Orders and payouts go out again. Whatever it was halted for counts as looked at by you.";
+fn halt_act(operator: &Operator, cause: Option<String>) -> Markup {
+    let (id, label, to, says) = if cause.is_some() {
+        let says = "Orders and payouts go out again. What it was halted for counts as looked at by you.";
         ("resume", "Resume", "/console/money/resume", says)
     } else {
         ("halt", "Halt", "/console/money/halt", "No order and no payout goes out any more until somebody resumes.")
     };
-    offer(operator, &Act { id, label, to, says, weight: Weight::Grave, reason: Reason::Asked, fields: html! {} })
+    let fields = html! { @if let Some(cause) = cause { input type="hidden" name="cause" value=(cause); } };
+    offer(operator, &Act { id, label, to, says, weight: Weight::Grave, reason: Reason::Asked, fields })
 }
 
 fn switch_act(operator: &Operator, word: &str, now: Setting, says: &str) -> Markup {
@@ -209,11 +210,27 @@ pub(super) async fn halt(
     done(outcome.await.map(|_| Place::Money.path().to_owned()), Place::Money.path())
 }
 
+/// Why orders and payouts go out again, and the halt that was seen.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resume {
+    note: String,
+    cause: String,
+}
+
+/// A halt that was not seen is not lifted.
 pub(super) async fn resume(
     State(desk): State<Arc<OperatorState>>,
-    Submitted { operator, fields, .. }: Submitted<Why>,
+    Submitted { operator, fields, .. }: Submitted<Resume>,
 ) -> Response {
-    let outcome = async { desk.operations.resume(note(&fields.note)?, operator.by()).await.map_err(refused) };
+    let outcome = async {
+        let halted = desk.operations.switches().borrow().halt().map(ToString::to_string);
+        if halted.as_ref() != Some(&fields.cause) {
+            let message = "The desk is not halted for what you saw any more: look at it as it is now.";
+            return Err(Problem::conflict("not_allowed", message));
+        }
+        desk.operations.resume(note(&fields.note)?, operator.by()).await.map_err(refused)
+    };
     done(outcome.await.map(|_| Place::Money.path().to_owned()), Place::Money.path())
 }
 

@@ -5,6 +5,7 @@ mod told;
 mod webhook;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -14,6 +15,7 @@ use millrace_actors::subscriptions::Known;
 use millrace_protocols::delivery::endpoint::Circuit;
 use millrace_protocols::delivery::scheduler::{Sums, View};
 use serde::Deserialize;
+use tokio::time::{Instant, timeout_at};
 
 pub(super) use acts::{recover, remove, resend, set, simulate};
 pub(super) use told::show as told;
@@ -27,9 +29,11 @@ use crate::web::operator::{OperatorState, desk_unavailable};
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
-const PAGE: Page<'_> = Page { place: Place::Notifications, title: "Notifications", follows: "log parts" };
+const PAGE: Page<'_> = Page { place: Place::Notifications, title: "Notifications", follows: "log" };
 /// How each does is asked of the deliveries; of more than so many at once it is not.
 const ROWS_MAX: usize = 100;
+/// For how all of them do.
+const VIEWS_WITHIN: Duration = Duration::from_secs(1);
 /// No address is longer.
 const SEARCH_CHARS_MAX: usize = 500;
 
@@ -64,12 +68,15 @@ async fn body(desk: &Arc<OperatorState>, wanted: &Wanted) -> Result<Markup, Prob
         is_named && (wanted.status.is_empty() || status(known, &desk.subscriptions).0 == wanted.status)
     };
     let found: Vec<_> = list.values().filter(fits).collect();
+    let sums = desk.deliveries.sums().await;
+    let deadline = Instant::now() + VIEWS_WITHIN;
     let mut rows = Vec::new();
     for known in found.iter().skip(wanted.skip).take(ROWS_MAX) {
-        // Of one that is not delivered to there is no view.
-        rows.push((known, desk.deliveries.view(known.subscription.id).await.ok().flatten()));
+        // Of one that is not delivered to there is no view. Who does not answer is asked no more.
+        let asked = timeout_at(deadline, desk.deliveries.view(known.subscription.id));
+        let view = if sums.is_some() { asked.await.ok().and_then(Result::ok).flatten() } else { None };
+        rows.push((known, view));
     }
-    let sums = desk.deliveries.sums().await;
     let now = desk.now();
     Ok(html! {
         (together(sums.as_ref()))

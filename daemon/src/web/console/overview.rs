@@ -23,7 +23,7 @@ use crate::web::operator::{OperatorState, Threshold, views_unreadable};
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
-const PAGE: Page<'_> = Page { place: Place::Overview, title: "Overview", follows: "log parts places" };
+const PAGE: Page<'_> = Page { place: Place::Overview, title: "Overview", follows: "log projections places" };
 
 /// How far back the plots go.
 #[derive(Debug, Deserialize)]

@@ -86,8 +86,12 @@ async fn brakes_are_set_with_a_reason_and_shown_with_who_set_them() {
         assert!(page.contains(said), "{said}: {page}");
     }
     assert!(visitor.get("/console").await.shown().contains("Money is not moving"));
-    assert!(visitor.post(3, "/console/money/resume", &why).await.status.is_redirection());
-    visitor.post(4, "/console/money/switches/everything/off", &why).await.refused(404, "nothing at this path");
+    let seen = [("note", "looked at"), ("cause", "halted for something else")];
+    visitor.post(3, "/console/money/resume", &seen).await.refused(409, "not halted for what you saw");
+    let cause = desk.state.operations.switches().borrow().halt().unwrap().to_string();
+    let seen = [("note", "looked at"), ("cause", cause.as_str())];
+    assert!(visitor.post(4, "/console/money/resume", &seen).await.status.is_redirection());
+    assert_eq!(visitor.post(5, "/console/money/switches/everything/off", &why).await.status, 404);
 }
 
 #[tokio::test]
@@ -119,12 +123,13 @@ async fn the_log_is_filtered_walked_and_proved() {
     let mut page = String::new();
     for _ in 0..200 {
         page = visitor.get("/console/log").await.shown();
-        if page.contains("as it should be") {
+        if page.contains(", verified ") {
             break;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    assert!(page.contains("Everything is as it should be") && page.contains("120 events and 40 deposits"), "{page}");
+    // This log was written by hand, which is noticed.
+    assert!(page.contains("things are wrong") && page.contains("120 events and 40 deposits"), "{page}");
 }
 
 /// The first event of a stream, with what it is known by.
@@ -146,4 +151,27 @@ async fn a_stream_begins_with_everything_and_goes_on_with_what_was_missed() {
     desk.deposit(2, None, received()).await;
     assert!(first(visitor.follow(Some(&id)).await).await.contains("data: log parts"));
     assert!(first(visitor.follow(Some("another-run.4")).await).await.contains("data: log parts"));
+}
+
+/// What is stored at any moment of the stream's own looks is told; a hundred things in between are few messages.
+#[tokio::test]
+async fn whatever_is_stored_is_told_once_it_is_quiet() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    let mut body = visitor.follow(None).await.into_body().into_data_stream();
+    let _everything = body.next().await.unwrap().unwrap();
+    for number in 1..=3_u32 {
+        tokio::time::sleep(Duration::from_millis(u64::from(number) * 370)).await;
+        desk.deposit(u128::from(number), None, received()).await;
+        let head = desk.store.head();
+        let told = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                let text = String::from_utf8(body.next().await.unwrap().unwrap().to_vec()).unwrap();
+                if text.contains("data: log") || text.contains(" log") {
+                    break text;
+                }
+            }
+        });
+        assert!(told.await.unwrap().contains(&format!(".{head}\n")), "event {head} is told");
+    }
 }

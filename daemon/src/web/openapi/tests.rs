@@ -48,8 +48,12 @@ fn every_shape_has_the_fields_its_struct_declares() {
         let (name, source) = match shape.source {
             Source::Struct(name, source) => (name, source),
             Source::Body(name, source) => {
-                let refuses = format!("#[serde(deny_unknown_fields)]\npub(super) struct {name} {{");
-                assert!(source.contains(&refuses), "{name} is read from a body in which there may be more");
+                let refuses = ["pub(super)", "pub(in crate::web)"]
+                    .map(|seen_by| format!("#[serde(deny_unknown_fields)]\n{seen_by} struct {name} {{"));
+                assert!(
+                    refuses.iter().any(|refuses| source.contains(refuses)),
+                    "{name} is read from a body in which there may be more"
+                );
                 (name, source)
             }
             Source::Answers => continue,

@@ -55,7 +55,7 @@ impl Proofs {
         {
             let mut newest = self.lock();
             if matches!(*newest, Proof::Running { .. }) {
-                return Err(Problem::conflict("busy", "The log is being proved already."));
+                return Err(Problem::conflict("not_allowed", "The log is being verified already."));
             }
             *newest = Proof::Running { since: SystemClock.now(), position: 0, end: 0 };
         }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
-use millrace_model::desk::{Setting, Switch};
+use millrace_actors::supervision::PartHealth;
+use millrace_actors::{buyer, sender};
+use millrace_model::desk::{Desk, Setting, Switch};
 
 use super::Standing;
 use crate::web::console::words::{Tone, counted, mark, span};
@@ -13,6 +15,25 @@ const SLOW: TimeDelta = TimeDelta::minutes(30);
 /// Where the desk has to act.
 const ACTING: [&str; 3] = ["wait_decide", "wait_buy", "wait_send"];
 
+/// What money cannot move without.
+struct Stop {
+    name: &'static str,
+    switch: Switch,
+    part: &'static str,
+}
+
+const STOPS: [Stop; 2] = [
+    Stop { name: "purchases", switch: Switch::Purchases, part: buyer::PART },
+    Stop { name: "payouts", switch: Switch::Sends, part: sender::PART },
+];
+
+impl Stop {
+    fn stands(&self, desk: &Desk, parts: &[PartHealth]) -> bool {
+        let is_out = parts.iter().any(|part| part.name == self.part && part.state.is_out());
+        desk.setting(self.switch) == Setting::Off || is_out
+    }
+}
+
 /// What the sentence is made of.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Facts {
@@ -21,6 +42,10 @@ struct Facts {
     halted: Option<String>,
     /// What operators turned off.
     off: Vec<&'static str>,
+    /// What of buying and paying cannot go on, since it is off or its part is out.
+    stopped: Vec<&'static str>,
+    /// Whether it is known where deposits stand.
+    is_known: bool,
     /// Parts that are not well.
     ailing: Vec<String>,
     open: u64,
@@ -30,7 +55,7 @@ struct Facts {
 }
 
 pub(super) fn of(desk: &OperatorState, standing: Option<&[Standing]>, now: DateTime<Utc>) -> Markup {
-    let facts = Facts::of(desk, standing.unwrap_or_default(), now);
+    let facts = Facts { is_known: standing.is_some(), ..Facts::of(desk, standing.unwrap_or_default(), now) };
     let (tone, answer, why) = facts.told();
     html! { p.verdict { (mark(tone, answer)) @if !why.is_empty() { ": " (why) } } }
 }
@@ -48,10 +73,12 @@ impl Facts {
             is_open: desk.store.is_ready(),
             halted: switches.halt().map(ToString::to_string),
             off: off.map(|(_, name)| name).collect(),
+            stopped: STOPS.iter().filter(|stop| stop.stands(&switches, &parts)).map(|stop| stop.name).collect(),
+            is_known: true,
             ailing: parts
-                .into_iter()
+                .iter()
                 .filter(|part| part.strategy.is_none() && !part.is_well())
-                .map(|part| part.name)
+                .map(|part| part.name.clone())
                 .collect(),
             open: desk.views.totals().open(),
             held: standing.iter().filter(|one| one.line.status == "held").map(|one| one.line.deposits).sum(),
@@ -89,6 +116,15 @@ impl Facts {
         if self.held > 0 {
             why.push(format!("{} held for somebody to decide", counted(self.held, "deposit is", "deposits are")));
         }
+        if !self.is_known {
+            why.push("where deposits stand is not known".to_owned());
+        }
+        if !self.stopped.is_empty() {
+            let answer =
+                if self.stopped.len() == STOPS.len() { "Money is not moving" } else { "Not all money is moving" };
+            why.insert(0, format!("{} stand still", self.stopped.join(" and ")));
+            return (Tone::Broken, answer, why.join("; "));
+        }
         let open = counted(self.open, "deposit is", "deposits are");
         match (why.is_empty(), self.open) {
             (true, 0) => (Tone::Well, "All is quiet", "no deposit is open".to_owned()),
@@ -103,7 +139,7 @@ mod tests {
     use super::*;
 
     fn well() -> Facts {
-        Facts { is_open: true, open: 2, ..Facts::default() }
+        Facts { is_open: true, is_known: true, open: 2, ..Facts::default() }
     }
 
     #[test]
@@ -118,12 +154,21 @@ mod tests {
     #[test]
     fn everything_worth_a_look_is_named() {
         let ailing = vec!["buyer".to_owned(), "market".to_owned()];
-        let facts = Facts { off: vec!["payouts"], ailing, held: 1, oldest: Some(TimeDelta::hours(2)), ..well() };
+        let facts =
+            Facts { off: vec!["deposit addresses"], ailing, held: 1, oldest: Some(TimeDelta::hours(2)), ..well() };
         let (tone, _, why) = facts.told();
         assert_eq!(tone, Tone::Ailing);
-        for part in ["off: payouts", "buyer and 1 more", "for 2 h 00 min", "1 deposit is held"] {
+        for part in ["off: deposit addresses", "buyer and 1 more", "for 2 h 00 min", "1 deposit is held"] {
             assert!(why.contains(part), "{part}: {why}");
         }
+    }
+
+    #[test]
+    fn money_that_stands_still_is_not_said_to_move() {
+        let (tone, answer, why) = Facts { stopped: vec!["payouts"], ..well() }.told();
+        assert!(tone == Tone::Broken && answer == "Not all money is moving" && why == "payouts stand still", "{why}");
+        assert_eq!(Facts { stopped: vec!["purchases", "payouts"], ..well() }.told().1, "Money is not moving");
+        assert_eq!(Facts { is_known: false, ..well() }.told().0, Tone::Ailing);
     }
 
     #[test]
