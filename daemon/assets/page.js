@@ -59,9 +59,14 @@ for (const place of document.querySelectorAll("[data-live]")) {
   const heard = () => { news = Date.now(); stale.hidden = true; };
   const lost = () => { stale.hidden = false; count(); };
   const count = () => { since.textContent = since.dataset.since.replace("{}", Math.round((Date.now() - news) / 1000)); };
+  let turn = 0;
   const refresh = async () => {
+    const mine = ++turn;
     try {
-      become(place, await fetched(place.dataset.part));
+      const text = await fetched(place.dataset.part);
+      // One that was overtaken is older than what is shown.
+      if (mine < turn) return;
+      become(place, text);
       tell();
       heard();
     } catch { lost(); }
@@ -86,27 +91,31 @@ for (const place of document.querySelectorAll("[data-live]")) {
   setInterval(() => { if (!stale.hidden) count(); }, 1000);
 }
 
-// Calls with what is asked, once one stopped typing; an answer that was overtaken is not shown.
-const typed = (pause_ms, ask) => {
+// Calls with what is asked, once one stopped typing; an answer that was overtaken is not shown, and where there is none, neither is
+// the one before.
+const typed = (pause_ms, ask, forget) => {
   let pending, turn = 0;
   return (...asked) => {
     clearTimeout(pending);
     const mine = ++turn;
-    pending = setTimeout(() => ask(() => mine === turn, ...asked).catch(() => {}), pause_ms);
+    const failed = () => { if (mine === turn) forget(); };
+    pending = setTimeout(() => ask(() => mine === turn, ...asked).catch(failed), pause_ms);
   };
 };
 
 for (const form of document.querySelectorAll("[data-quote]")) {
   const { amount, payout } = form.elements;
   const result = document.querySelector("[data-quote-result]");
-  const quote = typed(250, async (isLast) => {
-    const side = payout.value.trim() ? payout : amount;
-    const text = await fetched(`${form.dataset.quote}&${side.name}=${encodeURIComponent(side.value.trim())}`);
-    if (!isLast()) return;
+  const quoted = (text) => {
     become(result, text);
     const meant = document.querySelector("[data-check] input[name=amount]");
     if (meant) meant.value = result.querySelector("[data-amount]")?.dataset.amount ?? "";
-  });
+  };
+  const quote = typed(250, async (isLast) => {
+    const side = payout.value.trim() ? payout : amount;
+    const text = await fetched(`${form.dataset.quote}&${side.name}=${encodeURIComponent(side.value.trim())}`);
+    if (isLast()) quoted(text);
+  }, () => quoted(""));
   form.addEventListener("input", (event) => {
     (event.target === amount ? payout : amount).value = "";
     quote();
@@ -126,7 +135,7 @@ for (const form of document.querySelectorAll("[data-check]")) {
     const text = target.value.trim();
     const html = text && await fetched(`${form.dataset.check}&target=${encodeURIComponent(text)}`);
     if (isLast()) show(html);
-  });
+  }, () => show(""));
   // Nobody is told that his address is too short while he types it.
   target.addEventListener("input", () => { if (target.value.trim().length >= 26) check(); else show(""); });
   target.addEventListener("change", check);

@@ -1,8 +1,8 @@
 //! The console: pages for operators, beside the API on their listener, for whoever has logged in.
 //!
 //! A page is made whole by the desk each time it is asked for; the script asks again when the live stream says that
-//! something changed, and puts what came in the place of what was. So each works without scripts, too, and shows nothing
-//! that the API does not know. What a page changes it changes by a form with a reason, in the operator's name.
+//! something changed, and puts what came in the place of what was. So each works without scripts, too. What a page changes it
+//! changes by a form, in the operator's name.
 
 mod act;
 mod assets;

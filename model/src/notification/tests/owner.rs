@@ -78,6 +78,7 @@ fn of_a_receiver_that_stopped_proving_itself_its_owner_is_told_and_of_one_that_n
     assert_eq!(body["resource"]["reason"], "unproved");
     for not_told in [
         vec![failed(1), failed(2), failed(3)],
+        vec![subscription::DeliveryDisabled { why: Disabling::Gone }.into()],
         vec![proved(), failed(1), failed(2)],
         vec![proved(), failed(1), failed(2), failed(3), failed(4)],
         vec![proved(), subscription::DeliveryPaused {}.into()],
