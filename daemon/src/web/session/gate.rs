@@ -23,7 +23,7 @@ use super::password::{self, Press};
 use super::private_file;
 use super::recorder::Recorder;
 use super::require::Operator;
-use super::sessions::{self, Change, Session, Sessions};
+use super::sessions::{self, Change, Presence, Session, Sessions};
 use super::totp::Right;
 use crate::bounded_file::read_text;
 use crate::escape::excerpt;
@@ -112,10 +112,10 @@ impl Gate {
     }
 
     /// Whose session a request belongs to.
-    pub(super) fn visitor(self: &Arc<Self>, headers: &HeaderMap) -> Option<(SessionId, Session)> {
+    pub(super) fn visitor(self: &Arc<Self>, headers: &HeaderMap, presence: Presence) -> Option<(SessionId, Session)> {
         let id = SessionId::in_headers(headers, self.transport)?;
         let accounts = self.accounts()?;
-        let (session, change) = self.state().sessions.seen(&id.kept(), self.clock.now())?;
+        let (session, change) = self.state().sessions.seen(&id.kept(), presence, self.clock.now())?;
         accounts.get(&session.operator).filter(|account| account.generation == session.generation)?;
         if change == Change::Some {
             drop(self.save());

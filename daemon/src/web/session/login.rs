@@ -19,6 +19,7 @@ use super::cookie;
 use super::form::{Submitted, refusal};
 use super::gate::{Claim, Gate, Refused, agent_of};
 use super::require::{Ended, refuse_foreign, require};
+use super::sessions::Presence;
 use crate::web::client_ip::ClientIp;
 use crate::web::console::bare::bare;
 use crate::web::extract::{Form, Query};
@@ -78,7 +79,7 @@ struct Asked {
 async fn page(State(gate): State<Arc<Gate>>, headers: HeaderMap, asked: Result<Query<Asked>, Problem>) -> Response {
     let Query(asked) = asked.unwrap_or(Query(Asked { next: None, ended: None }));
     let next = next_of(asked.next.as_deref());
-    if gate.visitor(&headers).is_some() {
+    if gate.visitor(&headers, Presence::Somebody).is_some() {
         return Redirect::to(&next).into_response();
     }
     let ended = asked.ended.map(|_| "Your session has ended, and nothing was done since. Log in again.");

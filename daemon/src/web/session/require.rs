@@ -18,12 +18,16 @@ use super::forms::{Fate, FormKey};
 use super::gate::Gate;
 use super::login::{login_path, next_of};
 use super::origin::is_foreign;
-use super::sessions::Session;
+use super::sessions::{Presence, Session};
 use crate::config::Secret;
 use crate::web::problem::Problem;
 
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
+/// Sent by the console's script with what it fetches by itself.
+const REFRESH: HeaderName = HeaderName::from_static("x-refresh");
+/// The stream that an open page holds, and opens again by itself.
+const LIVE: &str = "/console/live";
 /// Without a referrer, browsers tell no origin with a form either (Fetch standard).
 const OWN_REFERRERS: HeaderValue = HeaderValue::from_static("same-origin");
 
@@ -124,9 +128,15 @@ pub async fn require(State(gate): State<Arc<Gate>>, mut request: Request, next: 
 fn let_in(gate: &Arc<Gate>, request: &Request) -> Result<Visit, Box<Response>> {
     refuse_foreign(request)?;
     let headers = request.headers();
-    let Some((id, session)) = gate.visitor(headers) else { return Err(Box::new(stranger(gate, request))) };
+    let visitor = gate.visitor(headers, presence(request));
+    let Some((id, session)) = visitor else { return Err(Box::new(stranger(gate, request))) };
     let (operator, is_fetched) = (Operator::of(&id, &session), headers.contains_key(HX_REQUEST));
     Ok(Visit { operator, is_fetched, gate: Arc::clone(gate), form: Arc::default() })
+}
+
+fn presence(request: &Request) -> Presence {
+    let by_itself = request.headers().contains_key(REFRESH) || request.uri().path() == LIVE;
+    if by_itself { Presence::PageAlone } else { Presence::Somebody }
 }
 
 /// A page of another site cannot log anybody in or out, nor do anything else.

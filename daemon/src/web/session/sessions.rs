@@ -54,6 +54,15 @@ fn age(since: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
 #[derive(Debug, Default)]
 pub(super) struct Sessions(HashMap<Kept, Session>);
 
+/// Whether somebody is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Somebody asked for something.
+    Somebody,
+    /// A page that was left open asked by itself, to show what is new.
+    PageAlone,
+}
+
 /// Whether the file is to be written again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
@@ -94,9 +103,9 @@ impl Sessions {
     }
 
     /// The session that a cookie leads to, unless it is over.
-    pub(super) fn seen(&mut self, id: &Kept, now: DateTime<Utc>) -> Option<(Session, Change)> {
+    pub(super) fn seen(&mut self, id: &Kept, presence: Presence, now: DateTime<Utc>) -> Option<(Session, Change)> {
         let session = self.0.get_mut(id).filter(|session| !session.is_over(now))?;
-        if age(session.seen_at, now) < SEEN_EVERY {
+        if presence == Presence::PageAlone || age(session.seen_at, now) < SEEN_EVERY {
             return Some((session.clone(), Change::None));
         }
         session.seen_at = now;
@@ -151,7 +160,7 @@ mod tests {
     }
 
     fn is_open(sessions: &mut Sessions, id: &str, second: i64) -> bool {
-        sessions.seen(&id.to_owned(), at(second)).is_some()
+        sessions.seen(&id.to_owned(), Presence::Somebody, at(second)).is_some()
     }
 
     #[test]
@@ -179,9 +188,22 @@ mod tests {
         let mut sessions = Sessions::default();
         sessions.open(session("a", "alice", 0));
         let id = "a".to_owned();
-        assert_eq!(sessions.seen(&id, at(299)).unwrap().1, Change::None);
-        assert_eq!(sessions.seen(&id, at(300)).unwrap().1, Change::Some);
-        assert_eq!(sessions.seen(&id, at(301)).unwrap().1, Change::None);
+        let mut seen = |presence, second| sessions.seen(&id, presence, at(second)).unwrap().1;
+        assert_eq!(seen(Presence::Somebody, 299), Change::None);
+        assert_eq!(seen(Presence::PageAlone, 300), Change::None);
+        assert_eq!(seen(Presence::Somebody, 300), Change::Some);
+        assert_eq!(seen(Presence::Somebody, 301), Change::None);
+    }
+
+    #[test]
+    fn a_page_left_open_keeps_no_session_alive() {
+        let mut sessions = Sessions::default();
+        sessions.open(session("a", "alice", 0));
+        let id = "a".to_owned();
+        for hour in 0..12 {
+            assert!(sessions.seen(&id, Presence::PageAlone, at(hour * HOUR)).is_some());
+        }
+        assert!(sessions.seen(&id, Presence::PageAlone, at(12 * HOUR)).is_none());
     }
 
     #[test]

@@ -165,6 +165,7 @@ fn face(folder: &TempDir, clock: &Arc<Hands>) -> (Arc<Gate>, Router, Arc<AtomicU
     let acts = Arc::new(AtomicU32::new(0));
     let pages = Router::new()
         .route("/console/page", get(page))
+        .route("/console/live", get(page))
         .route("/console/act", post(act))
         .layer(from_fn_with_state(Arc::clone(&gate), require))
         .with_state(Arc::clone(&acts));

@@ -119,6 +119,19 @@ async fn a_session_outlives_the_core_and_ends_after_twelve_quiet_hours() {
 }
 
 #[tokio::test]
+async fn what_an_open_page_asks_by_itself_is_no_sign_of_anybody() {
+    let desk = Desk::new();
+    desk.log_in().await;
+    desk.pass(11 * HOUR);
+    let refresh = || Request::get("/console/page").header("hx-request", "true").header("x-refresh", "1");
+    assert_eq!(desk.ask(refresh(), String::new()).await.status, StatusCode::OK);
+    assert_eq!(desk.get("/console/live").await.status, StatusCode::OK);
+    desk.pass(HOUR);
+    assert_eq!(desk.ask(refresh(), String::new()).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(desk.get("/console/page").await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
 async fn a_forged_cookie_is_nobodys_and_what_is_kept_opens_nothing() {
     let desk = Desk::new();
     desk.log_in().await;
