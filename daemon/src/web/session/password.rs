@@ -144,7 +144,7 @@ mod tests {
     #[tokio::test]
     async fn one_too_many_is_told_at_once_and_those_who_wait_have_their_turn() {
         let press = Press::default();
-        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
         let held = Arc::new(std::sync::Mutex::new(held));
         let work = |held: &Arc<std::sync::Mutex<std::sync::mpsc::Receiver<()>>>| {
             let held = Arc::clone(held);
