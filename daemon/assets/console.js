@@ -120,7 +120,7 @@ const colour = (place, name) => {
   return color;
 };
 const plot = async (place) => {
-  const answer = await fetch(place.dataset.plot);
+  const answer = await fetch(place.dataset.plot, { headers: { "X-Refresh": "1" }, signal: AbortSignal.timeout(10000) });
   if (!answer.ok) return;
   const { at, series } = await answer.json();
   const data = [at, ...series.map((one) => one.values)];

@@ -130,8 +130,8 @@ impl Watch {
         tokio::select! {
             // Its end is the desk's.
             rung = self.bell.changed() => rung.ok(),
-            told = self.health.changed() => { self.due.push(Topic::Parts); told.ok() }
-            told = self.places.changed() => { self.due.push(Topic::Places); told.ok() }
+            () = changed(&mut self.health) => { self.due.push(Topic::Parts); Some(()) }
+            () = changed(&mut self.places) => { self.due.push(Topic::Places); Some(()) }
             // What is being made anew says so to nobody.
             () = tokio::time::sleep(PAUSE) => Some(()),
         }
@@ -164,6 +164,13 @@ impl Watch {
         if was_proving || proving || told != head {
             add(Topic::Log);
         }
+    }
+}
+
+/// Waits for a change; for ever where nobody is left who could make one.
+async fn changed<T>(what: &mut watch::Receiver<T>) {
+    if what.changed().await.is_err() {
+        std::future::pending().await
     }
 }
 
