@@ -1,8 +1,9 @@
-//! What an operator does by a page: a form that is opened first, asks why, and is sent with the session's token.
+//! What an operator does by a page: a form that is opened first, asks why where the log keeps that, and is sent with the session's token.
 
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use millrace_actors::operations::NOTE_CHARS_MAX;
+use serde::Deserialize;
 
 use super::bare::bare;
 use crate::web::problem::Problem;
@@ -45,6 +46,18 @@ pub(super) enum Weight {
     /// It cannot, or somebody waits for his money longer.
     Grave,
 }
+
+/// What the form of an action with a reason says.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    pub(super) note: String,
+}
+
+/// What the form of an action says that is not asked for one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 /// The action as a form that opens at a click, so that each is looked at twice.
 pub(super) fn offer(operator: &Operator, act: &Act<'_>) -> Markup {

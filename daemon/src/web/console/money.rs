@@ -12,7 +12,7 @@ use millrace_model::ids::StreamName;
 use millrace_model::ledger::{Balance, Ticker};
 use serde::Deserialize;
 
-use super::act::{Act, Reason, Weight, done, offer};
+use super::act::{Act, Reason, Weight, Why, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, amount, count, mark, moment};
 use crate::web::extract::Path;
@@ -193,13 +193,6 @@ fn sum(balances: &[Balance], coin: Ticker) -> i128 {
 
 fn trial(sum: i128) -> Markup {
     if sum == 0 { mark(Tone::Well, "balanced") } else { mark(Tone::Broken, "does not balance") }
-}
-
-/// Why a brake is set.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Why {
-    note: String,
 }
 
 pub(super) async fn halt(

@@ -11,9 +11,8 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::supervision::{Load, PartHealth, State as PartState, Strategy};
 use millrace_model::operator::Action;
-use serde::Deserialize;
 
-use super::act::{Act, Reason, Weight, done, offer};
+use super::act::{Act, Reason, Weight, Why, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, mark, moment};
 use crate::web::extract::Path;
@@ -164,13 +163,6 @@ fn time(time: std::time::Duration) -> String {
         us @ 1_000..1_000_000 => format!("{} ms", us / 1_000),
         us => format!("{:.1} s", us as f64 / 1e6),
     }
-}
-
-/// Why an order is given.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Why {
-    note: String,
 }
 
 pub(super) async fn act(

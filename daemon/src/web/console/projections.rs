@@ -5,9 +5,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
 
-use super::act::{Act, Reason, Weight, done, offer};
+use super::act::{Act, Reason, Weight, Why, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, mark, span};
 use crate::web::extract::Path;
@@ -91,13 +90,6 @@ fn order(operator: &Operator, name: &str, label: &str) -> Markup {
             fields: html! {},
         },
     )
-}
-
-/// Why it is made anew.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Why {
-    note: String,
 }
 
 pub(super) async fn act(

@@ -161,6 +161,7 @@ async fn whatever_is_stored_is_told_once_it_is_quiet() {
     let mut body = visitor.follow(None).await.into_body().into_data_stream();
     let _everything = body.next().await.unwrap().unwrap();
     for number in 1..=3_u32 {
+        // Each at another moment between two looks of the stream; what is asserted holds at any.
         tokio::time::sleep(Duration::from_millis(u64::from(number) * 370)).await;
         desk.deposit(u128::from(number), None, received()).await;
         let head = desk.store.head();

@@ -7,9 +7,8 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::proof::{Compared, Report};
-use serde::Deserialize;
 
-use crate::web::console::act::{Act, Reason, Weight, done, offer};
+use crate::web::console::act::{Act, Nothing, Reason, Weight, done, offer};
 use crate::web::console::frame::Place;
 use crate::web::console::words::{Tone, count, counted, mark, moment};
 use crate::web::operator::OperatorState;
@@ -79,11 +78,6 @@ fn findings(report: &Report) -> Markup {
         }
     }
 }
-
-/// Nothing has to be said.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::web::console) struct Nothing {}
 
 pub(in crate::web::console) async fn begin(
     State(desk): State<Arc<OperatorState>>,

@@ -10,7 +10,7 @@ use millrace_model::subscription::{Command, Ending};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::web::console::act::done;
+use crate::web::console::act::{Nothing, Why, done};
 use crate::web::console::bare::bare;
 use crate::web::console::frame::Place;
 use crate::web::extract::Path;
@@ -22,18 +22,6 @@ use crate::web::problem::Problem;
 use crate::web::session::Submitted;
 
 type Desk = State<Arc<OperatorState>>;
-
-/// Nothing has to be said.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::web::console) struct Nothing {}
-
-/// Why.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(in crate::web::console) struct Why {
-    note: String,
-}
 
 /// After which position of the log everything is told again.
 #[derive(Debug, Deserialize)]
