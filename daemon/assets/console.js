@@ -119,6 +119,11 @@ const colour = (place, name) => {
   place.style.color = "";
   return color;
 };
+// Axes say the time as every page does: UTC, to the minute, with the day where one begins.
+const instant = (seconds) => {
+  const [day, time] = new Date(seconds * 1000).toISOString().split(/[T.]/);
+  return time.startsWith("00:00") ? day.slice(5) : time.slice(0, 5);
+};
 const plot = async (place) => {
   const answer = await fetch(place.dataset.plot, { headers: { "X-Refresh": "1" }, signal: AbortSignal.timeout(10000) });
   if (!answer.ok) return;
@@ -132,10 +137,12 @@ const plot = async (place) => {
   const dashes = [[], [6, 4], [2, 3]];
   const shown = new uPlot({
     width: place.clientWidth, height: 180,
-    axes: [axis, { ...axis, size: 60 }],
+    axes: [{ ...axis, values: (_, splits) => splits.map(instant) }, { ...axis, size: 60 }],
     scales: { y: { range: (_, low, high) => [0, Math.max(high ?? 0, 1)] } },
-    series: [{}, ...series.map((one, index) => ({
-      label: one.label, stroke: strokes[index % 3], dash: dashes[index % 3], width: 2, spanGaps: true, points: { show: true, size: 5 },
+    series: [{ label: "UTC", value: (_, at) => (at == null ? "–" : instant(at)) }, ...series.map((one, index) => ({
+      label: one.label, stroke: strokes[index % 3], dash: dashes[index % 3], width: 2, spanGaps: true,
+      // Without neighbours a point is no line.
+      points: { show: one.values.includes(null), size: 5 },
       value: (_, value) => (value == null ? "–" : `${value} ${place.dataset.unit}`),
     }))],
   }, data, place);

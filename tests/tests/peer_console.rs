@@ -225,6 +225,7 @@ async fn the_console_says_that_the_nodes_are_dead_and_that_they_are_back() -> Re
 async fn with_a_dead_database_every_page_still_stands_and_says_why() -> Result<()> {
     let Some(page) = Page::new() else { return Ok(()) };
     let mut desk = Desk::start(&[RATE]).await?;
+    finished(&desk, 63).await?;
     desk.terminate().await?;
     for name in ["log.db", "log.db-wal", "log.db-shm"] {
         let _ = std::fs::remove_file(desk.data_dir().join(name));
@@ -233,7 +234,8 @@ async fn with_a_dead_database_every_page_still_stands_and_says_why() -> Result<(
     desk.start_again()?;
     desk.up().await?;
     let base = console(&desk)?;
-    let mut visit = logged_in(page, &desk)?.wait_for_text(".verdict", "Money is not moving").text(".strip");
+    let mut visit =
+        logged_in(page, &desk)?.wait_for_text(".verdict", "Money is not moving").text(".outage").text("main");
     for path in
         ["/deposits", "/past", "/log", "/parts", "/projections", "/notifications", "/money", "/settings", "/audit"]
     {
@@ -241,7 +243,11 @@ async fn with_a_dead_database_every_page_still_stands_and_says_why() -> Result<(
     }
     let visit = visit.open(&base).screenshot(&screenshots()?.join("console-database-dead.png")).run().await?;
     assert_eq!(visit.violations, Vec::<String>::new());
-    assert!(visit.read[0].contains("The log is not open"), "{:?}", visit.read);
+    let [outage, overview] = visit.read.as_slice() else { panic!("{:?}", visit.read) };
+    for said in ["The log is not open since", "file is not a database", "It is tried again", "no payout goes out"] {
+        assert!(outage.contains(said), "{said}: {outage}");
+    }
+    assert!(overview.contains("done paid") && overview.contains("As of position"), "what is known: {overview}");
     // What could not be shown was answered as an error, which a browser notes; the pages themselves added none.
     let others: Vec<_> = visit.errors.iter().filter(|error| !error.contains("status of 50")).collect();
     assert_eq!(others, Vec::<&String>::new());

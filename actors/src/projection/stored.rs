@@ -11,10 +11,11 @@ use serde::de::DeserializeOwned;
 
 use super::catalog::Projection;
 use super::database::{self, Mark, Place};
+use super::on_a_thread;
 use super::read_models::{ledger, statistics};
 use super::row::UnreadableFrom;
 use super::totals::Totals;
-use super::views::BindingRow;
+use super::views::{BindingRow, Views};
 use crate::event_store::{Onlooker, OpenError};
 
 /// Why the stored views cannot be looked at.
@@ -147,6 +148,24 @@ impl StoredViews {
     /// Whether somebody began to write to them although nobody seemed to.
     pub fn were_overtaken(&self) -> bool {
         self.file.was_overtaken()
+    }
+}
+
+impl Views {
+    /// What all deposits added up to when the views were last written, and up to which event: for whoever asks before the log is
+    /// open. Nothing where they are of another version, or where there are none.
+    pub async fn stored_totals(&self) -> Result<Option<(Position, Totals)>, StoredError> {
+        let path = self.path().to_owned();
+        on_a_thread(move || {
+            if !path.exists() {
+                return Ok(None);
+            }
+            let stored = StoredViews::open(&path, true)?;
+            let mark = stored.mark(Projection::Statistics)?;
+            let current = mark.filter(|mark| mark.version == Projection::Statistics.version());
+            current.map(|mark| Ok((mark.position, stored.totals()?))).transpose()
+        })
+        .await
     }
 }
 

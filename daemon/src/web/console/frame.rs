@@ -5,10 +5,10 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use maud::{DOCTYPE, Markup, html};
-use millrace_actors::event_store::Store;
 use millrace_actors::supervision::PartHealth;
 
 use super::assets::address;
+use super::outage::Outage;
 use super::words::{Tone, count, counted, mark, moment};
 use crate::web::operator::{OperatorState, World};
 use crate::web::problem::Problem;
@@ -98,7 +98,8 @@ pub(super) struct Page<'a> {
 
 /// The whole page for this operator. What is in `live` is replaced by its newer self when something changed.
 pub(super) fn page(desk: &Arc<OperatorState>, operator: &Operator, page: &Page<'_>, body: &Markup) -> Markup {
-    let now = desk.now();
+    let (now, parts) = (desk.now(), desk.tree.health().snapshot());
+    let outage = Outage::of(desk, &parts);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -112,7 +113,8 @@ pub(super) fn page(desk: &Arc<OperatorState>, operator: &Operator, page: &Page<'
                 }
                 p #stale role="status" hidden {}
                 div #live data-follows=(follows(page)) {
-                    div.strip { (strip(desk, now)) }
+                    div.strip { (strip(desk, &parts, outage.as_ref(), now)) }
+                    @if let Some(outage) = &outage { (outage.told(now)) }
                     main #main tabindex="-1" {
                         h1 { (page.title) }
                         (body)
@@ -193,28 +195,27 @@ fn account(operator: &Operator) -> Markup {
 }
 
 /// How the desk is: halted or not, which parts ail, where the log is.
-fn strip(desk: &OperatorState, now: DateTime<Utc>) -> Markup {
-    let parts = desk.tree.health().snapshot();
+fn strip(desk: &OperatorState, parts: &[PartHealth], outage: Option<&Outage>, now: DateTime<Utc>) -> Markup {
     html! {
         @if desk.world == World::Sandbox { span.badge { "Sandbox" } }
-        (log(desk, &parts))
-        (health(&parts))
+        (log(desk, outage))
+        (health(parts))
         (halt(desk))
         span.as_of { "as of " (moment(now, now)) }
     }
 }
 
-/// The log's head; why there is none while the log is not open.
-fn log(desk: &OperatorState, parts: &[PartHealth]) -> Markup {
+/// The log's head, or what is wrong with the log.
+fn log(desk: &OperatorState, outage: Option<&Outage>) -> Markup {
     let lag = desk.store.head().saturating_sub(desk.views.position());
     html! {
         a href="/console/log" {
-            @if desk.store.is_ready() {
-                "Log at " span.num { (count(desk.store.head())) }
-                @if lag > 0 { ", views " (count(lag)) " behind" }
-            } @else {
-                (mark(Tone::Broken, "The log is not open"))
-                @if let Some(why) = parts.iter().find(|part| part.name == Store::PART).and_then(|part| part.why.as_deref()) { ": " (why) }
+            @match outage {
+                Some(outage) => (mark(Tone::Broken, outage.what)),
+                None => {
+                    "Log at " span.num { (count(desk.store.head())) }
+                    @if lag > 0 { ", views " (count(lag)) " behind" }
+                }
             }
         }
     }

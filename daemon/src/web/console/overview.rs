@@ -12,12 +12,15 @@ use millrace_actors::projection::{DepositRow, Line};
 use millrace_actors::reconciler::Compared;
 use millrace_model::alert::Alerts;
 use millrace_model::desk::Difference;
+use millrace_model::ids::Position;
 use millrace_model::reconciliation::{Comparison, Verdict as Compare};
 use serde::Deserialize;
 
 use super::frame::{Page, Place, answer};
+use super::known::Known;
+use super::outage::Outage;
 use super::pace::{self, Span};
-use super::words::{self, Tone, amount, count, mark, moment, status};
+use super::words::{self, Tone, amount, count, mark, moment, number, status};
 use crate::web::extract::Query;
 use crate::web::operator::{OperatorState, Threshold, views_unreadable};
 use crate::web::problem::Problem;
@@ -43,23 +46,24 @@ pub(super) async fn show(
 
 async fn body(desk: &Arc<OperatorState>, span: Span) -> Result<Markup, Problem> {
     let now = desk.now();
-    let standing = standing(desk).await;
+    let outage = Outage::of(desk, &desk.tree.health().snapshot());
+    let known = Known::now(desk).await;
+    let standing = standing(desk, &known).await;
     Ok(html! {
-        (verdict::of(desk, standing.as_ref().ok().map(Vec::as_slice), now))
+        (verdict::of(desk, outage.as_ref(), standing.as_ref().ok().map(Vec::as_slice), now))
         (alerts(desk.operations.switches().borrow().alerts()))
         (pace::section(desk, span).await)
-        div.cards {
-            section aria-labelledby="standing" {
-                h2 #standing { "Deposits" }
-                @match &standing {
-                    Ok(lines) => (table(lines, now)),
-                    Err(problem) => p role="alert" { (problem.message()) },
-                }
+        section aria-labelledby="standing" {
+            h2 #standing { "Deposits" }
+            @match &standing {
+                Ok(_) if outage.is_some() && known.position == 0 => p { "Nothing is known of them until the log is open." },
+                Ok(lines) => (table(lines, outage.is_some().then_some(known.position), now)),
+                Err(problem) => p role="alert" { (problem.message()) },
             }
-            section aria-labelledby="places" {
-                h2 #places { "Coins in each place" }
-                (places(desk, desk.operations.switches().borrow().alerts(), now))
-            }
+        }
+        section aria-labelledby="places" {
+            h2 #places { "Coins in each place" }
+            (places(desk, desk.operations.switches().borrow().alerts(), now))
         }
     })
 }
@@ -84,9 +88,8 @@ const ORDER: [&str; 10] = [
     "done",
 ];
 
-async fn standing(desk: &OperatorState) -> Result<Vec<Standing>, Problem> {
-    let totals = desk.views.totals();
-    let mut lines: Vec<_> = totals.lines().iter().filter(|line| line.deposits > 0).cloned().collect();
+async fn standing(desk: &OperatorState, known: &Known) -> Result<Vec<Standing>, Problem> {
+    let mut lines: Vec<_> = known.totals.lines().iter().filter(|line| line.deposits > 0).cloned().collect();
     lines.sort_by_key(|line| ORDER.iter().position(|status| *status == line.status));
     let mut standing = Vec::with_capacity(lines.len());
     for line in lines {
@@ -99,12 +102,14 @@ async fn standing(desk: &OperatorState) -> Result<Vec<Standing>, Problem> {
     Ok(standing)
 }
 
-fn table(lines: &[Standing], now: DateTime<Utc>) -> Markup {
+/// `as_of` is the event up to which they are folded, where that has to be said.
+fn table(lines: &[Standing], as_of: Option<Position>, now: DateTime<Utc>) -> Markup {
     if lines.is_empty() {
         return html! { p { "No deposit yet. Addresses are given out on the customers' page." } };
     }
     html! {
         div.scroll tabindex="0" { table {
+            @if let Some(position) = as_of { caption { "As of position " (count(position)) } }
             thead { tr {
                 th scope="col" { "Where they stand" } th.n scope="col" { "Deposits" } th.n scope="col" { "Received" }
                 th.n scope="col" { "Paid or to pay" } th.n scope="col" { "The oldest" }
@@ -147,7 +152,7 @@ fn alerts(alerts: &Alerts) -> Markup {
 pub(super) fn places(desk: &OperatorState, alerts: &Alerts, now: DateTime<Utc>) -> Markup {
     let compared = desk.reconciliation.borrow().clone();
     if compared.is_empty() {
-        return html! { p { "No place was looked at yet; the reconciler does so by itself." } };
+        return html! { p { (nowhere_looked(desk)) } };
     }
     let is_low = |difference: &Difference| {
         alerts.balances_low().iter().any(|low| low.place == difference.place && low.coin == difference.coin)
@@ -161,9 +166,9 @@ pub(super) fn places(desk: &OperatorState, alerts: &Alerts, now: DateTime<Utc>) 
             tbody { @for Compared { comparison: Comparison { difference, verdict }, at } in &compared { tr {
                 th scope="row" { (difference.place.as_str().replace('_', " ")) }
                 td.n { (amount(&units(difference, difference.found), difference.coin.as_str())) }
-                td.n { span.num { (units(difference, difference.booked)) } }
-                td.n { span.num { (units(difference, difference.in_flight)) } }
-                td.n { span.num { (threshold(desk, difference)) } }
+                td.n { (number(&units(difference, difference.booked))) }
+                td.n { (number(&units(difference, difference.in_flight))) }
+                td.n { (number(&threshold(desk, difference))) }
                 td {
                     (compared_mark(*verdict))
                     @if is_low(difference) { " " (mark(Tone::Ailing, "low")) }
@@ -171,6 +176,15 @@ pub(super) fn places(desk: &OperatorState, alerts: &Alerts, now: DateTime<Utc>) 
                 td { (moment(*at, now)) }
             } } }
         } }
+    }
+}
+
+/// Nothing is compared without the books, and the books are in the log.
+fn nowhere_looked(desk: &OperatorState) -> &'static str {
+    if desk.store.is_ready() {
+        "No place was looked at yet; the reconciler does so by itself."
+    } else {
+        "Nothing is known of them: they are looked at when the log is open."
     }
 }
 

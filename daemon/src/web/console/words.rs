@@ -108,7 +108,11 @@ pub(super) fn span(time: TimeDelta) -> String {
 
 /// A count with its thousands apart.
 pub(super) fn count(number: u64) -> String {
-    let digits = number.to_string();
+    apart(&number.to_string())
+}
+
+/// Digits with their thousands apart.
+fn apart(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
     for (index, digit) in digits.chars().enumerate() {
         if index > 0 && (digits.len() - index).is_multiple_of(3) {
@@ -122,7 +126,14 @@ pub(super) fn count(number: u64) -> String {
 
 /// An amount with its unit.
 pub(super) fn amount(text: &str, coin: &str) -> Markup {
-    html! { span.num { (text) } " " span.unit { (coin) } }
+    html! { (number(text)) " " span.unit { (coin) } }
+}
+
+/// An amount whose unit goes without saying, the thousands of its whole part apart.
+pub(super) fn number(text: &str) -> Markup {
+    let (sign, digits) = text.split_at(usize::from(text.starts_with('-')));
+    let (whole, fraction) = digits.split_at(digits.find('.').unwrap_or(digits.len()));
+    html! { span.num { (sign) (apart(whole)) (fraction) } }
 }
 
 /// One thing or several of them.
@@ -167,6 +178,18 @@ mod tests {
             [(0, "0"), (999, "999"), (1_000, "1\u{202f}000"), (12_345_678, "12\u{202f}345\u{202f}678")]
         {
             assert_eq!(count(number), text);
+        }
+    }
+
+    #[test]
+    fn amounts_keep_every_digit() {
+        for (text, shown) in [
+            ("0.05000000", "0.05000000"),
+            ("-3999975.000001", "-3\u{202f}999\u{202f}975.000001"),
+            ("-12", "-12"),
+            ("–", "–"),
+        ] {
+            assert_eq!(number(text).into_string(), format!(r#"<span class="num">{shown}</span>"#));
         }
     }
 

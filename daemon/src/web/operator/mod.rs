@@ -87,6 +87,7 @@ pub struct OperatorState {
     pub(in crate::web) reconciliation: Reconciliation,
     /// Names this run of the desk.
     boot: String,
+    begun_at: DateTime<Utc>,
     pub(in crate::web) proofs: Proofs,
     /// What is configured.
     pub(in crate::web) settings: Vec<Entry>,
@@ -147,6 +148,7 @@ impl OperatorState {
         let (reader, stations, world) = (OnceLock::new(), Stations::beside(&log_file), World::Real);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let simulator = Simulator::new(subscriptions.sinks().clone(), Arc::clone(&clock));
+        let begun_at = clock.now();
         let boot = TimeOrderedIds(clock).command_id().to_string();
         let left_out = || Err("nobody said where it is".to_owned());
         let proofs = Proofs::of(Subject { log: log_file.clone(), views: left_out(), head_file: left_out() });
@@ -162,6 +164,7 @@ impl OperatorState {
             tree,
             reconciliation,
             boot,
+            begun_at,
             proofs,
             settings: Vec::new(),
             thresholds: Vec::new(),
@@ -203,6 +206,11 @@ impl OperatorState {
     /// A name that no other run of the desk has.
     pub(in crate::web) fn boot(&self) -> &str {
         &self.boot
+    }
+
+    /// When this run of the desk began.
+    pub(in crate::web) fn begun_at(&self) -> DateTime<Utc> {
+        self.begun_at
     }
 
     /// Whoever carries out orders; a refusal when nobody needs to wait for him.

@@ -121,7 +121,7 @@ fn sessions_section(operator: &Operator, sessions: &[Session]) -> Markup {
     html! {
         section aria-labelledby="sessions-title" {
             h2 id="sessions-title" { "Sessions" }
-            table {
+            div.scroll tabindex="0" { table {
                 thead { tr { th { "Since" } th { "Last seen" } th { "From" } th { "Browser" } th { "" } } }
                 tbody {
                     @for session in sessions {
@@ -138,7 +138,7 @@ fn sessions_section(operator: &Operator, sessions: &[Session]) -> Markup {
                         }
                     }
                 }
-            }
+            } }
             @if sessions.len() > 1 { (end_form(operator, OTHERS, "End all others")) }
         }
     }

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use super::path;
 use super::search::{self, CHARS_MAX, Sought};
 use crate::web::console::frame::{Page, Place, answer, failed};
+use crate::web::console::known::Known;
 use crate::web::console::words::{amount, count, moment, short, status};
 use crate::web::extract::Query;
 use crate::web::operator::deposits::{Listed, Wanted, listed, reason};
@@ -82,7 +83,7 @@ async fn body(desk: &OperatorState, asked: &Asked) -> Result<Markup, Problem> {
     let Listed { rows, next } = listed(desk, wanted, None).await?;
     Ok(html! {
         (search(""))
-        (counts(desk, asked))
+        (counts(&Known::now(desk).await, asked))
         (whose(asked))
         @if rows.is_empty() { (nothing(asked)) } @else { (table(&rows, desk.now())) }
         (pager(asked, next))
@@ -101,8 +102,8 @@ pub(super) fn search(text: &str) -> Markup {
 }
 
 /// How many stand where, each number a way to them.
-fn counts(desk: &OperatorState, asked: &Asked) -> Markup {
-    let counts = desk.views.counts_now();
+fn counts(known: &Known, asked: &Asked) -> Markup {
+    let counts = known.totals.counts();
     let of = |word: &str| counts.iter().find(|(status, _)| status == word).map_or(0, |(_, deposits)| *deposits);
     let all = counts.iter().map(|(_, deposits)| deposits).sum();
     let to = |status: Option<&str>| Asked { status: status.map(str::to_owned), after: None, ..asked.clone() }.address();

@@ -7,6 +7,7 @@ use millrace_actors::{buyer, sender};
 use millrace_model::desk::{Desk, Setting, Switch};
 
 use super::Standing;
+use crate::web::console::outage::Outage;
 use crate::web::console::words::{Tone, counted, mark, span};
 use crate::web::operator::OperatorState;
 
@@ -37,8 +38,8 @@ impl Stop {
 /// What the sentence is made of.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Facts {
-    /// The log can be written.
-    is_open: bool,
+    /// Events can be stored.
+    has_log: bool,
     halted: Option<String>,
     /// What operators turned off.
     off: Vec<&'static str>,
@@ -54,8 +55,14 @@ struct Facts {
     oldest: Option<TimeDelta>,
 }
 
-pub(super) fn of(desk: &OperatorState, standing: Option<&[Standing]>, now: DateTime<Utc>) -> Markup {
-    let facts = Facts { is_known: standing.is_some(), ..Facts::of(desk, standing.unwrap_or_default(), now) };
+pub(super) fn of(
+    desk: &OperatorState,
+    outage: Option<&Outage>,
+    standing: Option<&[Standing]>,
+    now: DateTime<Utc>,
+) -> Markup {
+    let (has_log, is_known) = (outage.is_none(), standing.is_some());
+    let facts = Facts { has_log, is_known, ..Facts::of(desk, standing.unwrap_or_default(), now) };
     let (tone, answer, why) = facts.told();
     html! { p.verdict { (mark(tone, answer)) @if !why.is_empty() { ": " (why) } } }
 }
@@ -70,7 +77,7 @@ impl Facts {
         let parts = desk.tree.health().snapshot();
         let acting = standing.iter().filter(|one| ACTING.contains(&one.line.status.as_str()));
         Self {
-            is_open: desk.store.is_ready(),
+            has_log: true,
             halted: switches.halt().map(ToString::to_string),
             off: off.map(|(_, name)| name).collect(),
             stopped: STOPS.iter().filter(|stop| stop.stands(&switches, &parts)).map(|stop| stop.name).collect(),
@@ -88,12 +95,8 @@ impl Facts {
 
     /// How it is, the answer, and why.
     fn told(&self) -> (Tone, &'static str, String) {
-        if !self.is_open {
-            return (
-                Tone::Broken,
-                "Money is not moving",
-                "the log is not open, and nothing is done without it".to_owned(),
-            );
+        if !self.has_log {
+            return (Tone::Broken, "Money is not moving", "nothing is done that cannot be put into the log".to_owned());
         }
         if let Some(cause) = &self.halted {
             return (
@@ -139,14 +142,14 @@ mod tests {
     use super::*;
 
     fn well() -> Facts {
-        Facts { is_open: true, is_known: true, open: 2, ..Facts::default() }
+        Facts { has_log: true, is_known: true, open: 2, ..Facts::default() }
     }
 
     #[test]
     fn what_stops_everything_is_said_before_what_slows_it() {
         let halted = Some("coins are missing".to_owned());
-        let dead = Facts { is_open: false, halted: halted.clone(), ..well() };
-        assert!(dead.told().2.contains("the log is not open"));
+        let dead = Facts { has_log: false, halted: halted.clone(), ..well() };
+        assert!(dead.told().2.contains("the log"));
         let (tone, answer, why) = Facts { halted, off: vec!["payouts"], ..well() }.told();
         assert!(tone == Tone::Broken && answer.contains("not moving") && why.contains("coins are missing"));
     }
