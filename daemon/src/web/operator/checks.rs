@@ -82,18 +82,7 @@ impl Checks {
 
     /// Begins to look at these; refused while others are looked at.
     pub(super) fn begin(&self, log: PathBuf, views: Views, wanted: Vec<Projection>) -> Result<(), Problem> {
-        let since = SystemClock.now();
-        let has_begun = self.shared.now.send_if_modified(|looked| {
-            let is_free = looked.running.is_none();
-            if is_free {
-                looked.running = Some(Running { projections: wanted.clone(), since, position: 0, end: 0 });
-            }
-            is_free
-        });
-        if !has_begun {
-            let message = "A projection is being verified already; there is one look at a time.";
-            return Err(Problem::conflict("not_allowed", message));
-        }
+        self.claim(&wanted)?;
         let shared = Arc::downgrade(&self.shared);
         tokio::task::spawn_blocking(move || {
             let looked = catch_unwind(AssertUnwindSafe(|| in_the_background(|| look(&log, &views, &wanted, &shared))));
@@ -104,6 +93,18 @@ impl Checks {
             }
         });
         Ok(())
+    }
+
+    /// From here on nobody else's look begins until what was found is noted.
+    pub(in crate::web) fn claim(&self, wanted: &[Projection]) -> Result<(), Problem> {
+        let running = Running { projections: wanted.to_vec(), since: SystemClock.now(), position: 0, end: 0 };
+        let has_begun = self.shared.now.send_if_modified(|looked| {
+            let is_free = looked.running.is_none();
+            looked.running.get_or_insert(running);
+            is_free
+        });
+        let message = "A projection is being verified already; there is one look at a time.";
+        if has_begun { Ok(()) } else { Err(Problem::conflict("not_allowed", message)) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use millrace_actors::projection::Projection;
 use millrace_model::ids::DepositId;
 use rusqlite::Connection;
 
@@ -98,17 +99,36 @@ async fn of_many_rows_some_are_kept_and_all_are_counted() {
 }
 
 #[tokio::test]
-async fn a_second_click_begins_nothing_and_what_comes_meanwhile_is_no_difference() {
-    let (desk, visitor) = desk_of(40).await;
-    let all = "/console/projections/all/verify";
+async fn a_second_click_begins_nothing_and_neither_does_another_form_while_one_look_lasts() {
+    let (desk, visitor) = desk_of(3).await;
+    let (all, ledger) = ("/console/projections/all/verify", "/console/projections/ledger/verify");
     let first = visitor.post(1, all, &[]).await;
-    let again = visitor.post(1, all, &[]).await;
-    assert_eq!((&first.to, first.status), (&again.to, again.status), "the same form leads to the same place");
-    // Another form is refused while this look lasts, which nobody can be made to wait for here.
-    let other = visitor.post(2, "/console/projections/ledger/verify", &[]).await;
-    if !other.status.is_redirection() {
-        other.refused(409, "one look at a time");
-    }
+    assert_eq!(first.to.as_deref(), Some("/console/projections"));
+    let when = |page: &str| {
+        let (_, time) = page.split_once(", looked at <time datetime=\"").unwrap();
+        time.split('"').next().unwrap().to_owned()
+    };
+    let looked_at = when(&settled(&visitor).await);
+    assert_eq!(visitor.post(1, all, &[]).await.to, first.to, "the same form leads to the same place");
+    assert_eq!(when(&settled(&visitor).await), looked_at, "and looks at nothing again");
+
+    desk.state.checks.claim(&[Projection::Ledger]).unwrap();
+    let page = visitor.get("/console/projections").await.shown();
+    assert!(
+        row(&page, "ledger").contains("being verified") && !row(&page, "names").contains("being verified"),
+        "{page}"
+    );
+    assert!(
+        !page.contains("act-verify-") && page.contains("act-rebuild-names"),
+        "nothing is offered that is refused: {page}"
+    );
+    visitor.post(2, ledger, &[]).await.refused(409, "one look at a time");
+}
+
+#[tokio::test]
+async fn what_comes_while_it_is_verified_is_no_difference() {
+    let (desk, visitor) = desk_of(40).await;
+    visitor.post(1, "/console/projections/all/verify", &[]).await;
     for number in 41..=60 {
         desk.deposit(number, Some("target"), received()).await;
     }
