@@ -34,8 +34,8 @@ fn body(operator: &Operator, page: &ProjectionPage, looked: &Looked, now: DateTi
         p {
             "What pages and APIs show is folded from the log, up to a position. Made anew it is built beside the old one, which is shown \
              until the new one takes its place at once. Verified it is folded beside, too, and each row is held against what is shown; \
-             nothing is replaced. The deposits' events themselves are read when "
-            a href="/console/log" { "the log is verified" } "."
+             nothing is replaced. Whether the log itself is whole is found out by "
+            a href="/console/log" { "verifying the log" } "."
         }
         div.scroll tabindex="0" { table {
             thead { tr {
@@ -45,12 +45,12 @@ fn body(operator: &Operator, page: &ProjectionPage, looked: &Looked, now: DateTi
             } }
             tbody { @for row in &page.projections { (line(operator, row, looked, now)) } }
         } }
-        @for row in &page.projections { (checked::differences(operator, row, looked)) }
         p { "The log is at " span.num { (count(page.head)) } "." }
         div.acts {
             (making_anew(operator, "rebuild", ALL_PROJECTIONS, "Make all anew"))
             @if looked.running.is_none() { (verifying(operator, ALL_PROJECTIONS, "Verify all")) }
         }
+        @for row in &page.projections { (checked::differences(operator, row, looked)) }
     }
 }
 

@@ -76,7 +76,7 @@ pub(in crate::web::console) async fn show(
             (how_often(&desk, now))
             (told(&rounds, now))
             nav.pager aria-label="Pages" {
-                a href="/console/money" { "Money" }
+                a href="/console/money" { "Back to the books" }
                 @if before.is_some() { a rel="prev" href="/console/money/rounds" { "To the newest" } }
                 (older(&rounds))
             }
@@ -116,7 +116,7 @@ pub(super) fn how_often(desk: &OperatorState, now: DateTime<Utc>) -> Markup {
                 None => "The desk looks at each place again and again; ",
             }
             @match last {
-                Some(at) => { "the last look that was compared was " (moment(at, now)) ". " }
+                Some(at) => { "it compared the last one " (moment(at, now)) ". " }
                 None => "since it was started no look was compared. ",
             }
             "When less is there than must be, twice in a row, it halts."
