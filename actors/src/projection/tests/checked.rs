@@ -1,7 +1,5 @@
 //! Projections held against the log while the desk goes on with both.
 
-use std::sync::mpsc;
-
 use tokio::sync::oneshot;
 
 use super::*;
@@ -35,12 +33,12 @@ async fn what_the_desk_does_meanwhile_is_compared_with_the_rest() {
     live(&rig).await;
     let views = views(&rig);
     let before = caught_up(&rig, &views).await;
-    let ((begun, has_begun), (go_on, goes_on)) = (oneshot::channel(), mpsc::channel::<()>());
-    let mut begun = Some(begun);
+    let ((begun, has_begun), (go_on, goes_on)) = (oneshot::channel(), oneshot::channel::<()>());
+    let mut first = Some((begun, goes_on));
     let looking = checked(&rig, &views, move |_, end| {
-        if let Some(begun) = begun.take() {
+        if let Some((begun, goes_on)) = first.take() {
             begun.send(end).unwrap();
-            goes_on.recv().unwrap();
+            goes_on.blocking_recv().unwrap();
         }
         ControlFlow::Continue(())
     });
