@@ -97,7 +97,8 @@ fn operator_state(config: &Config, actors: &tree::Actors) -> OperatorState {
     let reconciliation = reconciliation.subscribe();
     let parts = Parts { operations, subscriptions, deliveries, views, store, tree, reconciliation };
     let (views, head_file) = (data_dir.join(VIEWS_FILE), config.desk.head_file.clone());
-    OperatorState::new(parts, log, backups).within(world).relaying(relay).proving(views, head_file)
+    let state = OperatorState::new(parts, log, backups).within(world).relaying(relay).proving(views, head_file);
+    state.reconciling(config.desk.reconcile_every)
 }
 
 /// Below what operators are told, as pages show it.

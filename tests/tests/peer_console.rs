@@ -12,6 +12,7 @@ use millrace_tests::idle_events;
 use millrace_tests::operator::OperatorApi;
 use millrace_tests::peers::browser::{ColorScheme, Page, Visit, screenshots};
 use millrace_tests::ports::OwnPorts;
+use rusqlite::Connection;
 use serde_json::json;
 
 const RATE: (&str, &str) = ("MILLRACE_DESK__RATE", "500");
@@ -78,6 +79,7 @@ async fn every_page_can_be_looked_at_in_any_light_and_on_a_phone() -> Result<()>
         ("notifications", "/notifications".to_owned()),
         ("receiver", format!("/notifications/{webhook}")),
         ("money", "/money".to_owned()),
+        ("rounds", "/money/rounds".to_owned()),
         ("settings", "/settings".to_owned()),
         ("audit", "/audit".to_owned()),
         ("account", "/account".to_owned()),
@@ -184,6 +186,43 @@ async fn a_projection_is_made_anew_under_the_eyes_of_whoever_asked_for_it() -> R
         .await?;
     unharmed(&visit);
     assert_eq!(visit.read, ["1", "2"], "a bar while it was made, and then it had been made twice");
+    Ok(())
+}
+
+/// A row is changed behind the desk's back: it is found and named, and gone once the projection is made anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_was_tampered_with_is_found_and_mended_on_the_page_of_projections() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let desk = Desk::start(&[RATE]).await?;
+    let id = finished(&desk, 63).await?;
+    let views = Connection::open(desk.data_dir().join("views.db"))?;
+    views.busy_timeout(SEEN_WITHIN)?;
+    anyhow::ensure!(views.execute("UPDATE deposits SET address = 'somebody else''s'", [])? == 1);
+    let (row, section) = ("#projection-deposits .checked", "#differs-deposits");
+    let visit = logged_in(page, &desk)?
+        .click("nav a[href='/console/projections']")
+        .wait_for_text(row, "not verified")
+        .click("#act-verify-deposits summary")
+        .click("#act-verify-deposits button")
+        .wait_for_text(row, "1 row differs")
+        .text(&format!("{section} del"))
+        .attribute(&format!("{section} td:last-child a"), "href")
+        .axe()
+        .screenshot(&screenshots()?.join("console-differs.png"))
+        .click("#act-mend-deposits summary")
+        .fill("#act-mend-deposits input[name=note]", "somebody wrote into it")
+        .click("#act-mend-deposits button")
+        .wait_for_text(row, "made anew since it was verified")
+        .count(section)
+        .click("#act-verify-deposits summary")
+        .click("#act-verify-deposits button")
+        .wait_for_text(row, "is what the log says")
+        .run()
+        .await?;
+    unharmed(&visit);
+    assert_eq!(visit.read, ["somebody else's".to_owned(), format!("/console/deposits/{id}"), "0".to_owned()]);
+    let address: String = views.query_row("SELECT address FROM deposits", [], |row| row.get(0))?;
+    assert_ne!(address, "somebody else's");
     Ok(())
 }
 

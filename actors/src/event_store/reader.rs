@@ -178,6 +178,24 @@ impl Reader {
         Ok(events)
     }
 
+    /// The events of a stream before a version, or its newest, the newest first, at most `events_max`.
+    pub fn before_in(
+        &self,
+        stream: &StreamName,
+        before: Option<Version>,
+        events_max: u64,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        // There are no more versions than a signed 64-bit column holds.
+        let before = before.map_or(i64::MAX, |before| i64::try_from(before).unwrap_or(i64::MAX));
+        self.query(
+            events!(
+                "FROM streams s JOIN events e ON e.stream = s.id
+                 WHERE s.name = ?1 AND e.version < ?2 ORDER BY e.version DESC LIMIT ?3"
+            ),
+            params![stream.to_string(), before, events_max],
+        )
+    }
+
     /// Events after a position, oldest first, at most `events_max`.
     pub fn after(&self, position: Position, events_max: usize) -> Result<Vec<Recorded>, ReadError> {
         self.query(

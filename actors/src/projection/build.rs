@@ -104,6 +104,13 @@ impl Build {
         Self::begin_in(Database::scratch()?, wanted, 0)
     }
 
+    /// The same in one that does not grow beyond this.
+    pub(super) fn scratch_within(wanted: &[Projection], bytes_max: u64) -> Result<Self, ViewError> {
+        let database = Database::scratch()?;
+        database.limit(bytes_max)?;
+        Self::begin_in(database, wanted, 0)
+    }
+
     fn begin_in(mut database: Database, wanted: &[Projection], head: Position) -> Result<Self, ViewError> {
         let marks = database.write(|transaction| {
             let each = wanted.iter().map(|of| Ok((*of, resumed_or_begun(transaction, *of, head)?)));

@@ -1,31 +1,28 @@
 //! Holds what is shown against projections that are made anew up to the same event, row by row. Nothing is written but to a
 //! database that goes with whoever made it.
 
+mod check;
+mod rows;
+
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use millrace_model::ids::Position;
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row, Rows};
-use serde_json::Value;
 
 use super::ProjectionError;
 use super::board::Rebuild;
 use super::build::{Build, Company, Source};
 use super::catalog::Projection;
-use super::database::{Mark, Place};
+use super::database::Mark;
 use super::stored::{StoredError, StoredViews};
 use super::views::ViewError;
 use crate::event_store::{OpenError, ReadError, Reader};
+pub use check::{Checked, Checks, UNLIKE_KEPT_MAX, UnlikeRow, check};
+use rows::each_row;
 
-/// What stands where nothing stands.
-const NOTHING: &str = "nothing";
-/// The column with a JSON document, of which the first field that differs is told.
-const DOCUMENT: &str = "body";
-
-/// The first thing that differs.
+/// The first thing that differs in a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unlike {
     /// In which projection.
@@ -66,6 +63,12 @@ pub enum CompareError {
         /// How far the log does.
         end: Position,
     },
+    /// The views were put back while they were compared.
+    #[error("{0} showed less of the log when it was compared than when that began")]
+    WentBack(Projection),
+    /// What is made beside would take more room than it may.
+    #[error("made anew, the projections would take more than {} MiB beside the views", .0 >> 20)]
+    NoRoom(u64),
     /// A desk began to write meanwhile.
     #[error("a desk began to use {} while it was read; ask once more", .0.display())]
     TakenUp(PathBuf),
@@ -117,8 +120,12 @@ pub fn compare(
             ControlFlow::Continue(())
         })?;
         for projection in group {
-            let unlike = first_unlike(projection, stored.connection(), build.connection())?;
-            if let Some(unlike) = unlike {
+            let mut first = None;
+            let _ = each_row(projection, stored.connection(), build.connection(), &mut |unlike| {
+                first = unlike;
+                if first.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if let Some(unlike) = first {
                 return undisturbed((&stored, views), &log, Err(unlike));
             }
         }
@@ -155,89 +162,4 @@ fn undisturbed<T>((stored, views): (&StoredViews, &Path), log: &Reader, found: T
     }
     log.check_still_alone()?;
     Ok(found)
-}
-
-fn first_unlike(of: Projection, shown: &Connection, made: &Connection) -> Result<Option<Unlike>, CompareError> {
-    let key = of.table().key;
-    let sql = |place: Place| format!("SELECT * FROM {} ORDER BY {key}", place.table_of(of));
-    let mut statements = (shown.prepare(&sql(Place::Live))?, made.prepare(&sql(Place::Next))?);
-    let columns: Vec<String> = statements.0.column_names().into_iter().map(ToOwned::to_owned).collect();
-    let key = columns.iter().position(|column| column == key).unwrap_or(0);
-    let (mut shown, mut made): (Rows<'_>, Rows<'_>) = (statements.0.query([])?, statements.1.query([])?);
-    let unlike = |key: &str, column: String, shown: String, made: String| Unlike {
-        projection: of,
-        key: key.to_owned(),
-        column,
-        shown,
-        made,
-    };
-    loop {
-        let (before, after) = match (shown.next()?, made.next()?) {
-            (None, None) => return Ok(None),
-            (Some(row), None) => {
-                return Ok(Some(unlike(
-                    &text(row, key)?,
-                    "the row".to_owned(),
-                    "there".to_owned(),
-                    NOTHING.to_owned(),
-                )));
-            }
-            (None, Some(row)) => {
-                return Ok(Some(unlike(
-                    &text(row, key)?,
-                    "the row".to_owned(),
-                    NOTHING.to_owned(),
-                    "there".to_owned(),
-                )));
-            }
-            (Some(before), Some(after)) => (before, after),
-        };
-        for (index, column) in columns.iter().enumerate() {
-            let (is, ought) = (text(before, index)?, text(after, index)?);
-            if is == ought {
-                continue;
-            }
-            // The first of two rows that are not the same is the one that the other side lacks.
-            if index == key {
-                let (lacks, is_shown) = if precedes(before, after, key)? { (is, true) } else { (ought, false) };
-                let there = |there: bool| if there { "there" } else { NOTHING }.to_owned();
-                return Ok(Some(unlike(&lacks, "the row".to_owned(), there(is_shown), there(!is_shown))));
-            }
-            let (column, is, ought) = if column == DOCUMENT { field(is, ought) } else { (column.clone(), is, ought) };
-            return Ok(Some(unlike(&text(before, key)?, column, is, ought)));
-        }
-    }
-}
-
-fn precedes(one: &Row<'_>, other: &Row<'_>, key: usize) -> Result<bool, rusqlite::Error> {
-    Ok(match (one.get_ref(key)?, other.get_ref(key)?) {
-        (ValueRef::Integer(one), ValueRef::Integer(other)) => one < other,
-        (ValueRef::Text(one), ValueRef::Text(other)) => one < other,
-        _ => true,
-    })
-}
-
-fn text(row: &Row<'_>, index: usize) -> Result<String, rusqlite::Error> {
-    Ok(match row.get_ref(index)? {
-        ValueRef::Null => NOTHING.to_owned(),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => number.to_string(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
-        ValueRef::Blob(bytes) => format!("{bytes:02x?}"),
-    })
-}
-
-/// The first field of two documents that differs, if they are objects.
-fn field(shown: String, made: String) -> (String, String, String) {
-    let whole = |shown, made| (DOCUMENT.to_owned(), shown, made);
-    let (Ok(Value::Object(is)), Ok(Value::Object(ought))) = (serde_json::from_str(&shown), serde_json::from_str(&made))
-    else {
-        return whole(shown, made);
-    };
-    let text = |value: Option<&Value>| value.map_or_else(|| NOTHING.to_owned(), ToString::to_string);
-    let mut names = ought.keys().chain(is.keys());
-    match names.find(|name| is.get(*name) != ought.get(*name)) {
-        Some(name) => (format!("{DOCUMENT}.{name}"), text(is.get(name)), text(ought.get(name))),
-        None => whole(shown, made),
-    }
 }

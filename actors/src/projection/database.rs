@@ -90,6 +90,15 @@ impl Database {
         Self::prepare(Connection::open("")?)
     }
 
+    /// Lets the file not grow beyond this; what would is an error, as where a disk is full.
+    pub(super) fn limit(&self, bytes_max: u64) -> Result<(), ViewError> {
+        let page_bytes: u64 = self.connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;
+        // SQLite has no number for more pages.
+        let pages_max = (bytes_max / page_bytes.max(1)).min(u64::from(u32::MAX - 1));
+        let sql = format!("PRAGMA max_page_count = {pages_max}");
+        Ok(self.connection.query_row(&sql, [], |_| Ok(()))?)
+    }
+
     fn prepare(connection: Connection) -> Result<Self, ViewError> {
         connection.set_prepared_statement_cache_capacity(32);
         let mut database = Self { connection };

@@ -48,7 +48,7 @@ pub use board::{Asked, ProjectionStatus, Rebuild};
 use build::{Build, Company, Ended, Source};
 pub use catalog::{Projection, UnknownProjection};
 use cohort::Cohort;
-pub use compare::{CompareError, Unlike, compare};
+pub use compare::{Checked, Checks, CompareError, UNLIKE_KEPT_MAX, Unlike, UnlikeRow, check, compare};
 use fold::Shown;
 use follower::{Follower, Found};
 pub use milestones::Milestones;

@@ -1,5 +1,6 @@
 //! Projections that are made anew: beside those that are shown, from where they were cut off, by themselves.
 
+mod checked;
 mod names;
 mod notifications;
 

@@ -19,6 +19,7 @@ use millrace_actors::supervision::PartHealth;
 use tokio::sync::watch;
 
 use crate::web::operator::OperatorState;
+use crate::web::operator::checks::Looked;
 use crate::web::operator::proofs::Proof;
 
 /// Changes that come closer together are told as one.
@@ -31,7 +32,7 @@ enum Topic {
     Log,
     /// A part is another way than it was.
     Parts,
-    /// A projection is further on, or being made anew.
+    /// A projection is further on, being made anew, or being held against the log.
     Projections,
     /// A place outside was compared with the books.
     Places,
@@ -89,6 +90,7 @@ struct Watch {
     health: watch::Receiver<Vec<PartHealth>>,
     places: Reconciliation,
     projections: Vec<ProjectionStatus>,
+    checks: watch::Receiver<Looked>,
     /// The log's head when it was told last.
     head: u64,
     /// Whether the log was being verified when that was looked at last.
@@ -107,8 +109,8 @@ impl Watch {
             Some(seen) if seen.head == head => vec![Topic::Parts, Topic::Projections, Topic::Places],
             Some(_) => Topic::ALL.to_vec(),
         };
-        let projections = desk.views.projections(head);
-        Self { desk, bell, health, places, projections, head, proving: false, due }
+        let (projections, checks) = (desk.views.projections(head), desk.checks.subscribe());
+        Self { desk, bell, health, places, projections, checks, head, proving: false, due }
     }
 
     /// The next event; `None` ends the stream, after which a browser comes back by itself.
@@ -132,6 +134,7 @@ impl Watch {
             rung = self.bell.changed() => rung.ok(),
             () = changed(&mut self.health) => { self.due.push(Topic::Parts); Some(()) }
             () = changed(&mut self.places) => { self.due.push(Topic::Places); Some(()) }
+            () = changed(&mut self.checks) => { self.due.push(Topic::Projections); Some(()) }
             // What is being made anew says so to nobody.
             () = tokio::time::sleep(PAUSE) => Some(()),
         }
@@ -152,6 +155,10 @@ impl Watch {
         if self.places.has_changed().unwrap_or(false) {
             self.places.mark_unchanged();
             add(Topic::Places);
+        }
+        if self.checks.has_changed().unwrap_or(false) {
+            self.checks.mark_unchanged();
+            add(Topic::Projections);
         }
         let projections = self.desk.views.projections(head);
         if projections != self.projections {

@@ -1,5 +1,9 @@
 //! The books: what stands on each account and that it comes to nothing, what was found in each place, and the brakes.
 
+mod rounds;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,6 +15,8 @@ use millrace_model::event::Event;
 use millrace_model::ids::StreamName;
 use millrace_model::ledger::{Balance, Ticker};
 use serde::Deserialize;
+
+pub(super) use rounds::show as rounds;
 
 use super::act::{Act, Reason, Weight, Why, done, offer};
 use super::frame::{Page, Place, answer};
@@ -35,7 +41,7 @@ pub(super) async fn show(State(desk): State<Arc<OperatorState>>, operator: Opera
 async fn body(desk: &Arc<OperatorState>, operator: &Operator) -> Result<Markup, Problem> {
     let now = desk.now();
     let books = ledger(State(Arc::clone(desk))).await.0;
-    let acts = acts(desk).await;
+    let (acts, rounds) = (acts(desk).await, rounds::read(desk, None).await);
     let brakes = desk.operations.switches().borrow().clone();
     Ok(html! {
         section aria-labelledby="brakes" {
@@ -51,12 +57,13 @@ async fn body(desk: &Arc<OperatorState>, operator: &Operator) -> Result<Markup, 
                 h2 #balances { "Balances" }
                 (balances(&books, desk.views.ledger().balances.all()))
             }
-            section aria-labelledby="rounds" {
-                h2 #rounds { "Places against the books" }
+            section aria-labelledby="places" {
+                h2 #places { "Places against the books" }
                 (super::overview::places(desk, brakes.alerts(), now))
-                p.soft { "In each place the desk looks regularly; when less is there than booked, it halts." }
+                (rounds::how_often(desk, now))
             }
         }
+        (rounds::section(&rounds, now))
     })
 }
 

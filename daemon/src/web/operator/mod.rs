@@ -9,6 +9,7 @@ pub(in crate::web) mod attempts;
 pub(in crate::web) mod audit;
 mod backup;
 pub(in crate::web) mod causes;
+pub(in crate::web) mod checks;
 mod customers;
 pub(in crate::web) mod delivery;
 pub(in crate::web) mod deposits;
@@ -32,6 +33,7 @@ pub(in crate::web) mod webhooks_events;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -65,6 +67,7 @@ pub(super) use parts::order;
 pub(super) use webhooks_events::patterns as notification_patterns;
 
 use super::acts;
+use checks::Checks;
 use proofs::Proofs;
 
 use super::openapi::{self, Face};
@@ -89,10 +92,13 @@ pub struct OperatorState {
     boot: String,
     begun_at: DateTime<Utc>,
     pub(in crate::web) proofs: Proofs,
+    pub(in crate::web) checks: Checks,
     /// What is configured.
     pub(in crate::web) settings: Vec<Entry>,
     /// Below what operators are told that a place holds too little.
     pub(in crate::web) thresholds: Vec<Threshold>,
+    /// The pause between two looks at the places outside, if somebody looks.
+    pub(in crate::web) reconciles_every: Option<Duration>,
     log_file: PathBuf,
     backups: PathBuf,
     reader: OnceLock<Arc<Reader>>,
@@ -166,8 +172,10 @@ impl OperatorState {
             boot,
             begun_at,
             proofs,
+            checks: Checks::new(),
             settings: Vec::new(),
             thresholds: Vec::new(),
+            reconciles_every: None,
             log_file,
             backups,
             reader,
@@ -191,6 +199,11 @@ impl OperatorState {
     /// The same, of a desk that is configured so.
     pub fn configured(self, settings: Vec<Entry>, thresholds: Vec<Threshold>) -> Self {
         Self { settings, thresholds, ..self }
+    }
+
+    /// The same, which looks so often at the places outside.
+    pub fn reconciling(self, every: Duration) -> Self {
+        Self { reconciles_every: Some(every), ..self }
     }
 
     /// The same, in this world.

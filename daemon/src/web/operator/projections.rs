@@ -65,10 +65,7 @@ pub(in crate::web) async fn make_anew(
     name: &str,
     note: Option<&Note>,
 ) -> Result<ProjectionPage, Problem> {
-    let wanted = match name {
-        ALL_PROJECTIONS => Projection::ALL.to_vec(),
-        one => vec![one.parse().map_err(|unknown| no_such(&unknown))?],
-    };
+    let wanted = named(name)?;
     if state.tree.health().part(projection::PART).is_none_or(|part| part.state.is_out()) {
         let message = "Nobody keeps the desk's records at the moment; try again.";
         return Err(Problem::unavailable("views_unavailable", message));
@@ -79,6 +76,25 @@ pub(in crate::web) async fn make_anew(
         tracing::info!(%projection, "an operator asks for it to be made anew");
     }
     Ok(page(state))
+}
+
+/// Has one of them or all held against the log, where that is in nobody's way.
+pub(in crate::web) fn verify(state: &OperatorState, name: &str) -> Result<(), Problem> {
+    let wanted = named(name)?;
+    if !state.store.is_ready() {
+        return Err(Problem::unavailable(
+            "log_unavailable",
+            "The log is not open: there is nothing to hold them against.",
+        ));
+    }
+    state.checks.begin(state.log_file.clone(), state.views.clone(), wanted)
+}
+
+fn named(name: &str) -> Result<Vec<Projection>, Problem> {
+    Ok(match name {
+        ALL_PROJECTIONS => Projection::ALL.to_vec(),
+        one => vec![one.parse().map_err(|unknown| no_such(&unknown))?],
+    })
 }
 
 fn page(state: &OperatorState) -> ProjectionPage {
