@@ -35,10 +35,12 @@ enum Topic {
     Projections,
     /// A place outside was compared with the books.
     Places,
+    /// Something was tried to be delivered.
+    Deliveries,
 }
 
 impl Topic {
-    const ALL: [Self; 4] = [Self::Log, Self::Parts, Self::Projections, Self::Places];
+    const ALL: [Self; 5] = [Self::Log, Self::Parts, Self::Projections, Self::Places, Self::Deliveries];
 
     const fn name(self) -> &'static str {
         match self {
@@ -46,6 +48,7 @@ impl Topic {
             Self::Parts => "parts",
             Self::Projections => "projections",
             Self::Places => "places",
+            Self::Deliveries => "deliveries",
         }
     }
 }
@@ -89,6 +92,8 @@ struct Watch {
     health: watch::Receiver<Vec<PartHealth>>,
     places: Reconciliation,
     projections: Vec<ProjectionStatus>,
+    /// How many attempts were written by this process when that was looked at last.
+    attempts: u64,
     /// The log's head when it was told last.
     head: u64,
     /// Whether the log was being verified when that was looked at last.
@@ -104,11 +109,12 @@ impl Watch {
         let due = match seen {
             None => Topic::ALL.to_vec(),
             // Of what is not in the log nobody knows whether it changed meanwhile.
-            Some(seen) if seen.head == head => vec![Topic::Parts, Topic::Projections, Topic::Places],
+            Some(seen) if seen.head == head => Topic::ALL.into_iter().filter(|topic| *topic != Topic::Log).collect(),
             Some(_) => Topic::ALL.to_vec(),
         };
         let projections = desk.views.projections(head);
-        Self { desk, bell, health, places, projections, head, proving: false, due }
+        let attempts = written(&desk);
+        Self { desk, bell, health, places, projections, attempts, head, proving: false, due }
     }
 
     /// The next event; `None` ends the stream, after which a browser comes back by itself.
@@ -158,6 +164,10 @@ impl Watch {
             self.projections = projections;
             add(Topic::Projections);
         }
+        let attempts = written(&self.desk);
+        if std::mem::replace(&mut self.attempts, attempts) != attempts {
+            add(Topic::Deliveries);
+        }
         let proving = matches!(self.desk.proofs.newest(), Proof::Running { .. });
         let was_proving = std::mem::replace(&mut self.proving, proving);
         let told = std::mem::replace(&mut self.head, head);
@@ -165,6 +175,11 @@ impl Watch {
             add(Topic::Log);
         }
     }
+}
+
+/// How many attempts to deliver this process wrote down.
+fn written(desk: &OperatorState) -> u64 {
+    desk.deliveries.figures().written().1
 }
 
 /// Waits for a change; for ever where nobody is left who could make one.

@@ -144,10 +144,10 @@ async fn a_stream_begins_with_everything_and_goes_on_with_what_was_missed() {
     desk.deposit(1, None, received()).await;
     let visitor = Visitor::of(&desk).await;
     let begun = first(visitor.follow(None).await).await;
-    assert!(begun.contains("data: log parts projections places"), "{begun}");
+    assert!(begun.contains("data: log parts projections places deliveries"), "{begun}");
     let id = begun.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
     let resumed = first(visitor.follow(Some(&id)).await).await;
-    assert!(resumed.contains("data: parts projections places"), "nothing was stored meanwhile: {resumed}");
+    assert!(resumed.contains("data: parts projections places deliveries"), "nothing was stored meanwhile: {resumed}");
     desk.deposit(2, None, received()).await;
     assert!(first(visitor.follow(Some(&id)).await).await.contains("data: log parts"));
     assert!(first(visitor.follow(Some("another-run.4")).await).await.contains("data: log parts"));
