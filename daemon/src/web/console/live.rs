@@ -3,6 +3,8 @@
 //! Nothing is told but that something is new, so that what is lost is healed by whatever comes next, and a thousand
 //! changes a second are a few messages. An event's id says what was seen by then: a browser that comes back with it hears at once
 //! what it missed, and everything when the desk was started anew meanwhile.
+//!
+//! Who is let in is looked at again before anything is told, and at least once a second.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use tokio::sync::watch;
 
 use crate::web::operator::OperatorState;
 use crate::web::operator::proofs::Proof;
+use crate::web::session::Stay;
 
 /// Changes that come closer together are told as one.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -55,10 +58,11 @@ impl Topic {
 
 pub(super) async fn stream(
     State(desk): State<Arc<OperatorState>>,
+    stay: Stay,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let seen = headers.get("last-event-id").and_then(|id| Seen::parse(id.to_str().ok()?, desk.boot()));
-    let watch = Watch::new(desk, seen);
+    let watch = Watch::new(desk, stay, seen);
     let stream = futures::stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
         Some((Ok(event), watch))
@@ -88,6 +92,8 @@ impl Seen {
 /// One who watches.
 struct Watch {
     desk: Arc<OperatorState>,
+    /// Nothing once he was told that he is logged out.
+    stay: Option<Stay>,
     bell: Bell,
     health: watch::Receiver<Vec<PartHealth>>,
     places: Reconciliation,
@@ -103,7 +109,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(desk: Arc<OperatorState>, seen: Option<Seen>) -> Self {
+    fn new(desk: Arc<OperatorState>, stay: Stay, seen: Option<Seen>) -> Self {
         let (bell, health, places) = (desk.store.bell(), desk.tree.health().subscribe(), desk.reconciliation.clone());
         let head = desk.store.head();
         let due = match seen {
@@ -114,21 +120,32 @@ impl Watch {
         };
         let projections = desk.views.projections(head);
         let attempts = written(&desk);
-        Self { desk, bell, health, places, projections, attempts, head, proving: false, due }
+        Self { desk, stay: Some(stay), bell, health, places, projections, attempts, head, proving: false, due }
     }
 
-    /// The next event; `None` ends the stream, after which a browser comes back by itself.
+    /// The next event; `None` ends the stream, after which a browser comes back by itself. Whoever is logged out meanwhile is told
+    /// that, and nothing after it.
     async fn next(&mut self) -> Option<Event> {
-        while self.due.is_empty() {
+        let stay = self.stay.clone()?;
+        loop {
+            if stay.is_over().await {
+                self.stay = None;
+                return Some(Event::default().event("ended").data("You are logged out."));
+            }
+            if !self.due.is_empty() {
+                return Some(self.told());
+            }
             self.wait().await?;
             // What comes in the same moment is told with it.
             tokio::time::sleep(PAUSE).await;
             self.collect();
         }
-        let head = self.head;
+    }
+
+    fn told(&mut self) -> Event {
+        let id = Seen { head: self.head }.id(self.desk.boot());
         let topics: Vec<_> = std::mem::take(&mut self.due).into_iter().map(Topic::name).collect();
-        let id = Seen { head }.id(self.desk.boot());
-        Some(Event::default().event("changed").id(id).data(topics.join(" ")))
+        Event::default().event("changed").id(id).data(topics.join(" "))
     }
 
     /// Waits until something may be new.
