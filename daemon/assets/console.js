@@ -184,13 +184,27 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
   setTimeout(() => { button.textContent = before; }, 1500);
 });
+// Keys, which the dialog #keys lists. Whatever has the focus of a row opens by itself at Enter.
+const move = (by) => {
+  const rows = [...document.querySelectorAll("main tbody tr")];
+  const ways = rows.map((row) => row.querySelector("th a, th summary, td a")).filter(Boolean);
+  const at = ways.findIndex((way) => way.closest("tr").contains(document.activeElement));
+  const next = at < 0 && by < 0 ? ways.length - 1 : Math.max(0, Math.min(at + by, ways.length - 1));
+  ways[next]?.focus();
+};
+const KEYS = {
+  j: () => move(1),
+  k: () => move(-1),
+  "[": () => document.querySelector("[rel=prev]")?.click(),
+  "]": () => document.querySelector("[rel=next]")?.click(),
+  "/": () => document.querySelector("input[type=search]")?.focus(),
+  "?": () => document.getElementById("keys")?.showModal(),
+};
 document.addEventListener("keydown", (event) => {
-  if (event.target.closest("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const click = (selector) => document.querySelector(selector)?.click();
-  if (event.key === "[") click("[rel=prev]");
-  if (event.key === "]") click("[rel=next]");
-  const search = document.querySelector("input[type=search]");
-  if (event.key === "/" && search) { event.preventDefault(); search.focus(); }
+  if (event.target.closest("input, textarea, select, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!Object.hasOwn(KEYS, event.key)) return;
+  event.preventDefault();
+  KEYS[event.key]();
 });
 document.addEventListener("htmx:after:swap", () => { tick(); draw(); });
 

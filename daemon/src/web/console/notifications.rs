@@ -135,7 +135,7 @@ fn table(desk: &OperatorState, rows: &[(&&Arc<Known>, Option<View>)], now: DateT
                 th scope="col" { "Leads to" } th scope="col" { "Told" } th scope="col" { "Status" } th scope="col" { "Health" }
                 th.n scope="col" { "Under way" } th.n scope="col" { "To send again" } th scope="col" { "Since" }
             } }
-            tbody { @for (known, view) in rows { tr {
+            tbody { @for (known, view) in rows { tr id={ "receiver-" (known.subscription.id) } {
                 th scope="row" { a href=(one(known.subscription.id)) { (address(known)) } }
                 td { (known.subscription.terms.events.join(", ")) }
                 td { (standing(status(known, &desk.subscriptions).0)) }

@@ -63,7 +63,8 @@ async fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Mark
     html! {
         @if let Some(row) = stream.row() { (facts(&row, now)) }
         p { a href={ (path(stream.id)) "?version=" (stream.version()) } rel="prev" { "◀ How it came to this, event by event" } " · "
-            a href={ (Place::Log.path()) "/deposit/" (stream.id) } { "What led to what" }
+            a href={ (Place::Log.path()) "/deposit/" (stream.id) } { "What led to what" } " · "
+            a href={ (Place::Log.path()) "?stream=deposit/" (stream.id) } { "Its events in the log" }
         }
         h2 #actions { "What may be done now" }
         @match &deposit {
