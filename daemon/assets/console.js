@@ -43,6 +43,19 @@ const found = () => {
   stale.hidden = true;
 };
 
+// Whoever is logged out sees no more of the desk, wherever that was done.
+let isOut = false;
+const loggedOut = () => {
+  isOut = true;
+  stream?.close();
+  const way = document.createElement("a");
+  way.href = `/console/login?ended=1&next=${encodeURIComponent(location.pathname + location.search)}`;
+  way.textContent = "Log in again";
+  stale.replaceChildren("You are logged out: your session has ended, and what was shown here is put away. ", way, ".");
+  stale.hidden = false;
+  live.hidden = true;
+};
+
 const show = async (text) => {
   await htmx.swap({ sourceElement: document.body, target: live, text, select: "#live", swap: "outerMorph" });
   setClock(document.querySelector(".as_of time")?.dateTime);
@@ -50,12 +63,13 @@ const show = async (text) => {
   draw();
 };
 
+let stream = null;
 let fetching = false;
 let wanted = false;
 // Whoever has sent a form is on his way to another page: this one and its forms stay as they were until then.
 let leaving = false;
 const refresh = async () => {
-  if (leaving) return;
+  if (leaving || isOut) return;
   if (document.hidden || fetching) { wanted = true; return; }
   fetching = true;
   wanted = false;
@@ -64,15 +78,15 @@ const refresh = async () => {
     const answer = await fetch(address, {
       headers: { "HX-Request": "true", "X-Refresh": "1" }, signal: AbortSignal.timeout(10000),
     });
-    if (answer.status === 401) { location.assign(answer.headers.get("HX-Redirect") ?? "/console/login"); return; }
+    if (answer.status === 401) { loggedOut(); return; }
     const text = await answer.text();
     const isPage = (answer.headers.get("content-type") ?? "").startsWith("text/html");
     if (!isPage) throw new Error("no page");
     // Whoever went on meanwhile is shown what he went to.
-    if (address === location.href && !leaving && text.includes('id="live"')) await show(text);
-    found();
+    if (address === location.href && !leaving && !isOut && text.includes('id="live"')) await show(text);
+    if (!isOut) found();
   } catch {
-    lost("The desk does not answer.");
+    if (!isOut) lost("The desk does not answer.");
   } finally {
     fetching = false;
     if (wanted) setTimeout(refresh, 250);
@@ -80,7 +94,6 @@ const refresh = async () => {
 };
 // A hidden page hears nothing, so that many of them leave room for the one that is looked at; shown, it looks at once. And now and
 // then without being told to: a connection that is half dead tells nobody.
-let stream = null;
 document.addEventListener("visibilitychange", () => {
   if (follows().length === 0) return;
   if (document.hidden) { stream?.close(); stream = null; return; }
@@ -91,7 +104,7 @@ setInterval(() => { if (follows().length > 0) refresh(); }, 60000);
 
 let retry = 500;
 const follow = () => {
-  if (document.hidden || stream) return;
+  if (document.hidden || stream || isOut) return;
   const opened = new EventSource("/console/live");
   stream = opened;
   opened.addEventListener("open", () => { retry = 500; if (lostSince) refresh(); });
@@ -99,7 +112,9 @@ const follow = () => {
     const topics = event.data.split(" ");
     if (follows().some((topic) => topics.includes(topic))) refresh();
   });
+  opened.addEventListener("ended", loggedOut);
   opened.addEventListener("error", () => {
+    if (isOut) return;
     lost("The desk is not heard.");
     if (opened.readyState !== EventSource.CLOSED) return;
     // An answer that is an error, such as a starting desk's, ends a stream for good.
@@ -176,13 +191,27 @@ document.addEventListener("click", async (event) => {
   button.textContent = "Copied";
   setTimeout(() => { button.textContent = before; }, 1500);
 });
+// Keys, which the dialog #keys lists. Whatever has the focus of a row opens by itself at Enter.
+const move = (by) => {
+  const rows = [...document.querySelectorAll("main tbody tr")];
+  const ways = rows.map((row) => row.querySelector("th a, th summary, td a")).filter(Boolean);
+  const at = ways.findIndex((way) => way.closest("tr").contains(document.activeElement));
+  const next = at < 0 && by < 0 ? ways.length - 1 : Math.max(0, Math.min(at + by, ways.length - 1));
+  ways[next]?.focus();
+};
+const KEYS = {
+  j: () => move(1),
+  k: () => move(-1),
+  "[": () => document.querySelector("[rel=prev]")?.click(),
+  "]": () => document.querySelector("[rel=next]")?.click(),
+  "/": () => document.querySelector("input[type=search]")?.focus(),
+  "?": () => document.getElementById("keys")?.showModal(),
+};
 document.addEventListener("keydown", (event) => {
-  if (event.target.closest("input, textarea, select") || event.ctrlKey || event.metaKey || event.altKey) return;
-  const click = (selector) => document.querySelector(selector)?.click();
-  if (event.key === "[") click("[rel=prev]");
-  if (event.key === "]") click("[rel=next]");
-  const search = document.querySelector("input[type=search]");
-  if (event.key === "/" && search) { event.preventDefault(); search.focus(); }
+  if (event.target.closest("input, textarea, select, dialog") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (!Object.hasOwn(KEYS, event.key)) return;
+  event.preventDefault();
+  KEYS[event.key]();
 });
 document.addEventListener("htmx:after:swap", () => { tick(); draw(); });
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_daemon::web::address;
+use millrace_daemon::web::session::Roster;
 use millrace_tests::desk::{Desk, fresh_target, signal};
 use millrace_tests::idle_events;
 use millrace_tests::operator::OperatorApi;
@@ -60,10 +61,13 @@ fn unharmed(visit: &Visit) {
 async fn every_page_can_be_looked_at_in_any_light_and_on_a_phone() -> Result<()> {
     let Some(page) = Page::new() else { return Ok(()) };
     let desk = Desk::start(&[RATE]).await?;
-    let id = finished(&desk, 61).await?;
+    let api = OperatorApi::of(&desk)?;
     let webhook = json!({ "url": "http://127.0.0.1:9/told", "events": [{ "name": "*" }] });
-    let webhook = OperatorApi::of(&desk)?.post("/notifications/webhooks", &webhook).await?;
+    let webhook = api.post("/notifications/webhooks", &webhook).await?;
     let webhook = webhook["id"].as_str().context("an id")?;
+    let id = finished(&desk, 61).await?;
+    let told = api.get("/notifications/webhooks-events?event_type=Deposit.*").await?;
+    let told = told["events"][0]["id"].as_str().context("an id")?;
     let (base, pictures) = (console(&desk)?, screenshots()?);
     let pages = [
         ("overview", String::new()),
@@ -78,6 +82,7 @@ async fn every_page_can_be_looked_at_in_any_light_and_on_a_phone() -> Result<()>
         ("projections", "/projections".to_owned()),
         ("notifications", "/notifications".to_owned()),
         ("receiver", format!("/notifications/{webhook}")),
+        ("notification", format!("/notifications/told/{told}")),
         ("money", "/money".to_owned()),
         ("rounds", "/money/rounds".to_owned()),
         ("settings", "/settings".to_owned()),
@@ -134,8 +139,27 @@ async fn a_finished_deposit_is_travelled_through_by_the_keyboard() -> Result<()>
     let Some(page) = Page::new() else { return Ok(()) };
     let desk = Desk::start(&[RATE]).await?;
     let id = finished(&desk, 62).await?;
-    let at = format!("{}/deposits/{id}", console(&desk)?);
+    let (base, at) = (console(&desk)?, format!("{}/deposits/{id}", console(&desk)?));
     let visit = logged_in(page, &desk)?
+        .open(format!("{base}/log"))
+        .press("?")
+        .wait_for_text("dialog[open] h2", "Keys")
+        .axe()
+        .press("Escape")
+        .wait_gone("dialog[open]")
+        .press("j")
+        .press("j")
+        .press("k")
+        .count("tbody tr:first-child a:focus")
+        .press("/")
+        .press("j")
+        .press("?")
+        .attribute("input[type=search]:focus", "name")
+        .count("dialog[open]")
+        .open(format!("{base}/deposits"))
+        .press("j")
+        .press("Enter")
+        .wait_for_text("h1", &id)
         .open(format!("{at}?version=9"))
         .wait_for_text("#event", "Confirmed")
         .focus("#slider")
@@ -152,7 +176,8 @@ async fn a_finished_deposit_is_travelled_through_by_the_keyboard() -> Result<()>
         .run()
         .await?;
     unharmed(&visit);
-    assert_eq!(visit.read, ["1", "1"], "the slider keeps the focus, and the address is the moment's");
+    assert_eq!(visit.read[..3], ["1", "kind", "0"], "keys are for rows and the search, and not while one types");
+    assert_eq!(visit.read[3..], ["1", "1"], "the slider keeps the focus, and the address is the moment's");
     assert_eq!(visit.loaded.last(), Some(&format!("{at}?version=1")));
     Ok(())
 }
@@ -293,12 +318,13 @@ async fn with_a_dead_database_every_page_still_stands_and_says_why() -> Result<(
     Ok(())
 }
 
-/// The core is killed while somebody looks: he is told that what he sees is old, and then sees what is.
+/// The core is killed while somebody looks: he is told that what he sees is old, and then sees what is; until his account is no more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_console_that_loses_its_desk_says_so_and_finds_it_again() -> Result<()> {
+async fn a_console_that_loses_its_desk_says_so_and_finds_it_again_and_one_who_is_logged_out_sees_nothing() -> Result<()>
+{
     let Some(page) = Page::new() else { return Ok(()) };
     let desk = Desk::start(&[RATE]).await?;
-    let seen = desk.data_dir().join("seen.png");
+    let (seen, found) = (desk.data_dir().join("seen.png"), desk.data_dir().join("found.png"));
     let visit = logged_in(page, &desk)?
         .click("nav a[href='/console/parts']")
         .click(&format!("{OPENED} summary"))
@@ -307,13 +333,31 @@ async fn a_console_that_loses_its_desk_says_so_and_finds_it_again() -> Result<()
         .wait_gone("#stale")
         .wait_for_text(".strip", "Log at")
         .count(&format!("{OPENED}[open]"))
+        .screenshot(&found)
+        .wait_for_text("#stale", "You are logged out")
+        .count("#live:not([hidden])")
+        .axe()
+        .screenshot(&screenshots()?.join("console-logged-out.png"))
+        .click("#stale a")
+        .wait_for_text("h1", "Log in")
+        .text("[role=alert]")
         .run();
-    let killed = async {
-        desk.until(SEEN_WITHIN, "the browser shows the console", async || Ok(seen.exists().then_some(()))).await?;
-        signal("KILL", desk.core()?)
+    let looked = async |picture: &Path| {
+        desk.until(SEEN_WITHIN, "the browser shows the console", async || Ok(picture.exists().then_some(()))).await
     };
-    let (visit, killed) = tokio::join!(visit, killed);
-    killed?;
-    assert_eq!(visit?.read, ["1"], "what was opened is still open: the page was not loaded again");
+    let done = async {
+        looked(&seen).await?;
+        signal("KILL", desk.core()?)?;
+        looked(&found).await?;
+        let roster = Roster::of(&desk.data_dir());
+        roster.add("somebody", "a sentence of mine", SystemClock.now())?;
+        Ok::<_, anyhow::Error>(roster.remove("operator")?)
+    };
+    let (visit, done) = tokio::join!(visit, done);
+    done?;
+    let visit = visit?;
+    let ended = "Your session has ended, and nothing was done since. Log in again.";
+    assert_eq!(visit.read, ["1", "0", ended], "what was opened was still open: the page was not loaded again");
+    assert_eq!(visit.violations, Vec::<String>::new());
     Ok(())
 }

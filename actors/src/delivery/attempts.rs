@@ -18,7 +18,7 @@ use rusqlite::{Connection, OptionalExtension, Row as SqlRow};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-pub use reader::{Attempt, ROWS_MAX, Reader};
+pub use reader::{Attempt, ROWS_MAX, Reader, Tried};
 pub(super) use writer::Writer;
 
 /// How much of an answer is kept, in bytes.

@@ -11,7 +11,7 @@ use millrace_protocols::delivery::scheduler::{Sums, View};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
-use super::{Known, delivery, source};
+use super::{Known, List, delivery, source};
 use crate::delivery::engine::Command;
 use crate::delivery::figures::Figures;
 use crate::projection::StoredNotification;
@@ -112,4 +112,16 @@ enum Unanswered {
 /// Whether a subscription wants a notification, served or not.
 pub fn wants(known: &Known, told: &StoredNotification) -> bool {
     delivery::filter(&known.subscription).wants(&source::outgoing(told.clone()))
+}
+
+/// Which subscriptions want any of these notifications, served or not, and of which positions.
+pub fn wanting(list: &List, told: &[StoredNotification]) -> Vec<(Arc<Known>, Vec<Position>)> {
+    let told: Vec<_> = told.iter().cloned().map(source::outgoing).collect();
+    let wanted_by = |known: &Arc<Known>| {
+        let filter = delivery::filter(&known.subscription);
+        let wanted = told.iter().filter(|told| told.position > known.begun && filter.wants(told));
+        wanted.map(|told| told.position).collect::<Vec<_>>()
+    };
+    let all = list.values().map(|known| (Arc::clone(known), wanted_by(known)));
+    all.filter(|(_, wanted)| !wanted.is_empty()).collect()
 }

@@ -43,6 +43,27 @@ pub struct Attempt {
     pub fate: Option<String>,
 }
 
+/// What was tried to deliver one notification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// Which.
+    pub position: Position,
+    /// The newest attempts, each with the endpoint that it was at.
+    pub attempts: Vec<(Uuid, Attempt)>,
+    /// How many there are before them.
+    pub older: usize,
+}
+
+/// The newest attempts at everybody of one notification. The numbers are in the index: of those that are left out no row is read.
+pub(super) const OF_NOTIFICATION: &str =
+    "SELECT a.number, a.position, a.notification, a.attempt, a.started_ms, a.took_us, a.class, a.status, a.answer, a.error,
+            a.next_ms, a.epoch, a.fate, s.id
+     FROM attempts a JOIN subscriptions s ON s.number = a.subscription
+     WHERE a.number IN (SELECT number FROM attempts WHERE position = ?1 ORDER BY number DESC LIMIT ?2)
+     ORDER BY a.number DESC";
+/// How many there are of them.
+pub(super) const COUNT_OF_NOTIFICATION: &str = "SELECT count(*) FROM attempts WHERE position = ?1";
+
 /// A reader of the file.
 #[derive(Debug)]
 pub struct Reader {
@@ -81,6 +102,32 @@ impl Reader {
              ORDER BY position DESC, number DESC LIMIT ?3",
         )?;
         statement.query_map(params![number, before, rows_max.min(ROWS_MAX)], attempt)?.collect()
+    }
+
+    /// The attempts at anybody of the notifications of these positions, the newest of each first: at most so many of each, and at
+    /// most so many together, of which the positions that come first get theirs.
+    pub fn of_notifications(
+        &self,
+        positions: &[Position],
+        (of_each_max, rows_max): (usize, usize),
+    ) -> rusqlite::Result<Vec<Tried>> {
+        let mut left = rows_max.min(ROWS_MAX);
+        let of_one = |position: &Position| {
+            let tried = self.of_notification(*position, left.min(of_each_max))?;
+            left -= tried.attempts.len();
+            Ok(tried)
+        };
+        positions.iter().map(of_one).collect()
+    }
+
+    fn of_notification(&self, position: Position, rows_max: usize) -> rusqlite::Result<Tried> {
+        let mut statement = self.connection.prepare_cached(OF_NOTIFICATION)?;
+        let endpoint = |row: &Row<'_>| Ok((Uuid::from_bytes(row.get(13)?), attempt(row)?));
+        let attempts = statement.query_map(params![position, rows_max], endpoint)?;
+        let attempts = attempts.collect::<rusqlite::Result<Vec<_>>>()?;
+        let mut statement = self.connection.prepare_cached(COUNT_OF_NOTIFICATION)?;
+        let count: usize = statement.query_row([position], |row| row.get(0))?;
+        Ok(Tried { position, older: count.saturating_sub(attempts.len()), attempts })
     }
 
     /// Positions that were given up while others arrived and did not arrive afterwards, the first ones, at most [`ROWS_MAX`].

@@ -73,6 +73,44 @@ fn attempts_are_read_back_cut_to_what_is_kept() {
 }
 
 #[test]
+fn attempts_at_everybody_of_one_notification_are_the_newest_of_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("attempts.db");
+    let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let (writer, _) = Writer::start(&path, NOW, LIMITS).unwrap();
+    let rows = vec![row(one, 7, 500, NOW), row(other, 7, 204, NOW), row(one, 8, 500, NOW), row(one, 7, 204, NOW)];
+    committed(&writer, vec![], rows, NOW);
+    let reader = Reader::open(&path).unwrap();
+    let of = |positions: &[Position], rows_max| {
+        let tried = reader.of_notifications(positions, rows_max).unwrap();
+        let shown = |(endpoint, attempt): (Uuid, Attempt)| (endpoint, attempt.status);
+        tried
+            .into_iter()
+            .map(|tried| (tried.position, tried.attempts.into_iter().map(shown).collect::<Vec<_>>(), tried.older))
+            .collect::<Vec<_>>()
+    };
+    let of_7 = vec![(one, Some(204)), (other, Some(204)), (one, Some(500))];
+    assert_eq!(of(&[7, 9], (9, 9)), [(7, of_7.clone(), 0), (9, vec![], 0)]);
+    assert_eq!(of(&[8, 7], (2, 9)), [(8, vec![(one, Some(500))], 0), (7, of_7[..2].to_vec(), 1)]);
+    assert_eq!(of(&[7, 8], (9, 3)), [(7, of_7, 0), (8, vec![], 1)]);
+}
+
+/// One among millions is found by the index: nothing is looked through.
+#[test]
+fn attempts_of_one_notification_are_found_by_an_index() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = open(&folder.path().join("attempts.db")).unwrap();
+    for sql in [reader::OF_NOTIFICATION, reader::COUNT_OF_NOTIFICATION] {
+        let mut plan = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let values = rusqlite::params_from_iter(0..plan.parameter_count());
+        let steps = plan.query_map(values, |row| row.get::<_, String>(3)).unwrap();
+        let steps: Vec<_> = steps.map(Result::unwrap).collect();
+        let by_index = "SEARCH attempts USING COVERING INDEX attempts_of (position=?)".to_owned();
+        assert!(steps.contains(&by_index) && !steps.iter().any(|step| step.starts_with("SCAN")), "{steps:?}");
+    }
+}
+
+#[test]
 fn what_was_given_up_is_found_until_it_arrives() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("attempts.db");

@@ -120,6 +120,7 @@ pub(super) fn page(desk: &Arc<OperatorState>, operator: &Operator, page: &Page<'
                         (body)
                     }
                 }
+                (keys())
             }
         }
     }
@@ -190,6 +191,28 @@ fn account(operator: &Operator) -> Markup {
             (form_fields(operator))
             a href="/console/account" { (operator.name) }
             button.quiet { "Sign out" }
+        }
+    }
+}
+
+/// What the script does at which key. Without it nobody sees this.
+fn keys() -> Markup {
+    let key = |keys: &[&str], does: &str| {
+        html! { dt { @for key in keys { kbd { (key) } " " } } dd { (does) } }
+    };
+    html! {
+        dialog #keys aria-labelledby="keys-title" {
+            h2 #keys-title { "Keys" }
+            dl.facts {
+                (key(&["j", "k"], "The next row of a list, and the one before"))
+                (key(&["Enter"], "Opens the row"))
+                (key(&["]", "["], "The next page, and the one before"))
+                (key(&["/"], "To the search"))
+                (key(&["?"], "Shows these keys"))
+                (key(&["Esc"], "Closes them"))
+            }
+            p { "None of them does anything while you type in a field." }
+            form method="dialog" { button { "Close" } }
         }
     }
 }

@@ -3,6 +3,8 @@
 //! Nothing is told but that something is new, so that what is lost is healed by whatever comes next, and a thousand
 //! changes a second are a few messages. An event's id says what was seen by then: a browser that comes back with it hears at once
 //! what it missed, and everything when the desk was started anew meanwhile.
+//!
+//! Who is let in is looked at again before anything is told, and at least once a second.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use tokio::sync::watch;
 use crate::web::operator::OperatorState;
 use crate::web::operator::checks::Looked;
 use crate::web::operator::proofs::Proof;
+use crate::web::session::Stay;
 
 /// Changes that come closer together are told as one.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -36,10 +39,12 @@ enum Topic {
     Projections,
     /// A place outside was compared with the books.
     Places,
+    /// Something was tried to be delivered.
+    Deliveries,
 }
 
 impl Topic {
-    const ALL: [Self; 4] = [Self::Log, Self::Parts, Self::Projections, Self::Places];
+    const ALL: [Self; 5] = [Self::Log, Self::Parts, Self::Projections, Self::Places, Self::Deliveries];
 
     const fn name(self) -> &'static str {
         match self {
@@ -47,16 +52,18 @@ impl Topic {
             Self::Parts => "parts",
             Self::Projections => "projections",
             Self::Places => "places",
+            Self::Deliveries => "deliveries",
         }
     }
 }
 
 pub(super) async fn stream(
     State(desk): State<Arc<OperatorState>>,
+    stay: Stay,
     headers: HeaderMap,
 ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
     let seen = headers.get("last-event-id").and_then(|id| Seen::parse(id.to_str().ok()?, desk.boot()));
-    let watch = Watch::new(desk, seen);
+    let watch = Watch::new(desk, stay, seen);
     let stream = futures::stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
         Some((Ok(event), watch))
@@ -86,11 +93,15 @@ impl Seen {
 /// One who watches.
 struct Watch {
     desk: Arc<OperatorState>,
+    /// Nothing once he was told that he is logged out.
+    stay: Option<Stay>,
     bell: Bell,
     health: watch::Receiver<Vec<PartHealth>>,
     places: Reconciliation,
     projections: Vec<ProjectionStatus>,
     checks: watch::Receiver<Looked>,
+    /// How many attempts were written by this process when that was looked at last.
+    attempts: u64,
     /// The log's head when it was told last.
     head: u64,
     /// Whether the log was being verified when that was looked at last.
@@ -100,31 +111,43 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(desk: Arc<OperatorState>, seen: Option<Seen>) -> Self {
+    fn new(desk: Arc<OperatorState>, stay: Stay, seen: Option<Seen>) -> Self {
         let (bell, health, places) = (desk.store.bell(), desk.tree.health().subscribe(), desk.reconciliation.clone());
         let head = desk.store.head();
         let due = match seen {
             None => Topic::ALL.to_vec(),
             // Of what is not in the log nobody knows whether it changed meanwhile.
-            Some(seen) if seen.head == head => vec![Topic::Parts, Topic::Projections, Topic::Places],
+            Some(seen) if seen.head == head => Topic::ALL.into_iter().filter(|topic| *topic != Topic::Log).collect(),
             Some(_) => Topic::ALL.to_vec(),
         };
         let (projections, checks) = (desk.views.projections(head), desk.checks.subscribe());
-        Self { desk, bell, health, places, projections, checks, head, proving: false, due }
+        let attempts = written(&desk);
+        Self { desk, stay: Some(stay), bell, health, places, projections, checks, attempts, head, proving: false, due }
     }
 
-    /// The next event; `None` ends the stream, after which a browser comes back by itself.
+    /// The next event; `None` ends the stream, after which a browser comes back by itself. Whoever is logged out meanwhile is told
+    /// that, and nothing after it.
     async fn next(&mut self) -> Option<Event> {
-        while self.due.is_empty() {
+        let stay = self.stay.clone()?;
+        loop {
+            if stay.is_over().await {
+                self.stay = None;
+                return Some(Event::default().event("ended").data("You are logged out."));
+            }
+            if !self.due.is_empty() {
+                return Some(self.told());
+            }
             self.wait().await?;
             // What comes in the same moment is told with it.
             tokio::time::sleep(PAUSE).await;
             self.collect();
         }
-        let head = self.head;
+    }
+
+    fn told(&mut self) -> Event {
+        let id = Seen { head: self.head }.id(self.desk.boot());
         let topics: Vec<_> = std::mem::take(&mut self.due).into_iter().map(Topic::name).collect();
-        let id = Seen { head }.id(self.desk.boot());
-        Some(Event::default().event("changed").id(id).data(topics.join(" ")))
+        Event::default().event("changed").id(id).data(topics.join(" "))
     }
 
     /// Waits until something may be new.
@@ -165,6 +188,10 @@ impl Watch {
             self.projections = projections;
             add(Topic::Projections);
         }
+        let attempts = written(&self.desk);
+        if std::mem::replace(&mut self.attempts, attempts) != attempts {
+            add(Topic::Deliveries);
+        }
         let proving = matches!(self.desk.proofs.newest(), Proof::Running { .. });
         let was_proving = std::mem::replace(&mut self.proving, proving);
         let told = std::mem::replace(&mut self.head, head);
@@ -172,6 +199,11 @@ impl Watch {
             add(Topic::Log);
         }
     }
+}
+
+/// How many attempts to deliver this process wrote down.
+fn written(desk: &OperatorState) -> u64 {
+    desk.deliveries.figures().written().1
 }
 
 /// Waits for a change; for ever where nobody is left who could make one.

@@ -1,6 +1,10 @@
 //! Who is told, how that goes, and what can be done when somebody hears nothing.
 
 mod acts;
+mod attempts;
+mod deliveries;
+#[cfg(test)]
+mod tests;
 mod told;
 mod webhook;
 
@@ -12,12 +16,15 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::subscriptions::Known;
+use millrace_model::ids::SubscriptionId;
 use millrace_protocols::delivery::endpoint::Circuit;
 use millrace_protocols::delivery::scheduler::{Sums, View};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 pub(super) use acts::{recover, remove, resend, set, simulate};
+pub(super) use attempts::{SeenOn, told as told_at};
+pub(super) use deliveries::deliveries;
 pub(super) use told::show as told;
 pub(super) use webhook::show as webhook;
 
@@ -128,8 +135,8 @@ fn table(desk: &OperatorState, rows: &[(&&Arc<Known>, Option<View>)], now: DateT
                 th scope="col" { "Leads to" } th scope="col" { "Told" } th scope="col" { "Status" } th scope="col" { "Health" }
                 th.n scope="col" { "Under way" } th.n scope="col" { "To send again" } th scope="col" { "Since" }
             } }
-            tbody { @for (known, view) in rows { tr {
-                th scope="row" { a href={ "/console/notifications/" (known.subscription.id) } { (address(known)) } }
+            tbody { @for (known, view) in rows { tr id={ "receiver-" (known.subscription.id) } {
+                th scope="row" { a href=(one(known.subscription.id)) { (address(known)) } }
                 td { (known.subscription.terms.events.join(", ")) }
                 td { (standing(status(known, &desk.subscriptions).0)) }
                 td { (health(view.as_ref())) }
@@ -139,6 +146,11 @@ fn table(desk: &OperatorState, rows: &[(&&Arc<Known>, Option<View>)], now: DateT
             } } }
         } }
     }
+}
+
+/// The path of the page of one of them.
+fn one(id: SubscriptionId) -> String {
+    format!("{}/{id}", Place::Notifications.path())
 }
 
 /// Where it leads, as far as that is known.

@@ -144,10 +144,10 @@ async fn a_stream_begins_with_everything_and_goes_on_with_what_was_missed() {
     desk.deposit(1, None, received()).await;
     let visitor = Visitor::of(&desk).await;
     let begun = first(visitor.follow(None).await).await;
-    assert!(begun.contains("data: log parts projections places"), "{begun}");
+    assert!(begun.contains("data: log parts projections places deliveries"), "{begun}");
     let id = begun.lines().find_map(|line| line.strip_prefix("id: ")).unwrap().to_owned();
     let resumed = first(visitor.follow(Some(&id)).await).await;
-    assert!(resumed.contains("data: parts projections places"), "nothing was stored meanwhile: {resumed}");
+    assert!(resumed.contains("data: parts projections places deliveries"), "nothing was stored meanwhile: {resumed}");
     desk.deposit(2, None, received()).await;
     assert!(first(visitor.follow(Some(&id)).await).await.contains("data: log parts"));
     assert!(first(visitor.follow(Some("another-run.4")).await).await.contains("data: log parts"));
@@ -175,4 +175,27 @@ async fn whatever_is_stored_is_told_once_it_is_quiet() {
         });
         assert!(told.await.unwrap().contains(&format!(".{head}\n")), "event {head} is told");
     }
+}
+
+#[tokio::test]
+async fn whoever_logs_out_is_told_so_by_the_stream_and_nothing_after_it() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    let mut body = visitor.follow(None).await.into_body().into_data_stream();
+    let _everything = body.next().await.unwrap().unwrap();
+    let out = visitor.post(1, "/console/logout", &[]).await;
+    assert_eq!(out.to.as_deref(), Some("/console/login"), "{}", out.text);
+    desk.deposit(1, None, received()).await;
+    let rest = tokio::time::timeout(Duration::from_secs(20), async {
+        let mut told = Vec::new();
+        while let Some(piece) = body.next().await {
+            told.push(String::from_utf8(piece.unwrap().to_vec()).unwrap());
+        }
+        told.retain(|piece| !piece.starts_with(':'));
+        told
+    });
+    let rest = rest.await.expect("it ends");
+    let [ended] = rest.as_slice() else { panic!("{rest:?}") };
+    assert!(ended.contains("event: ended\n") && ended.contains("data: You are logged out."), "{ended}");
+    assert_eq!(visitor.follow(None).await.status(), 401);
 }

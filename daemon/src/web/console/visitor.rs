@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::routes;
 use crate::web::frame::{Frame, Transport, framed};
 use crate::web::operator::tests::Desk;
-use crate::web::session::Gate;
+use crate::web::session::{self, Gate};
 
 pub(super) struct Visitor {
     router: Router,
@@ -38,7 +38,8 @@ impl Visitor {
         let (cookie, form_token) = gate.let_in().await;
         let frame =
             Frame { proxies: vec![], cors: vec![], transport: Transport::Plain, stop: CancellationToken::new() };
-        Self { router: framed(routes(Arc::clone(&desk.state), gate), frame), cookie, form_token }
+        let pages = routes(Arc::clone(&desk.state), Arc::clone(&gate)).merge(session::routes(gate));
+        Self { router: framed(pages, frame), cookie, form_token }
     }
 
     /// The same, whom nobody let in.

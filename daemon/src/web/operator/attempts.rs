@@ -33,6 +33,9 @@ pub(in crate::web) struct AttemptPage {
 /// One attempt.
 #[derive(Debug, Serialize)]
 pub(in crate::web) struct Attempt {
+    /// Which no other has that is kept.
+    #[serde(skip)]
+    pub(in crate::web) number: i64,
     pub(in crate::web) position: Position,
     pub(in crate::web) notification: Option<Uuid>,
     pub(in crate::web) attempt: u16,
@@ -71,15 +74,35 @@ pub(in crate::web) async fn newest(
     Ok(found.into_iter().map(Attempt::from).collect())
 }
 
-/// Reads the file of attempts on a blocking thread; before the first attempt there is none.
-async fn read<E: std::fmt::Display>(
+/// The attempts at everybody of a notification.
+#[derive(Debug)]
+pub(in crate::web) struct Tried {
+    pub(in crate::web) position: Position,
+    /// The newest first.
+    pub(in crate::web) attempts: Vec<(SubscriptionId, Attempt)>,
+    /// How many there were before them.
+    pub(in crate::web) older: usize,
+}
+
+/// The newest attempts at everybody of the notifications at these positions: at most so many of each, and so many together.
+pub(in crate::web) async fn of_notifications(
     state: &OperatorState,
-    read: impl FnOnce(&attempts::Reader) -> Result<Vec<Stored>, E> + Send + 'static,
-) -> Result<Vec<Stored>, Problem> {
+    positions: Vec<Position>,
+    rows_max: (usize, usize),
+) -> Result<Vec<Tried>, Problem> {
+    let found = read(state, move |reader| reader.of_notifications(&positions, rows_max)).await?;
+    Ok(found.into_iter().map(Tried::from).collect())
+}
+
+/// Reads the file of attempts on a blocking thread; before the first attempt there is none.
+async fn read<T: Default + Send + 'static, E: std::fmt::Display>(
+    state: &OperatorState,
+    read: impl FnOnce(&attempts::Reader) -> Result<T, E> + Send + 'static,
+) -> Result<T, Problem> {
     let file = state.log_file.with_file_name(FILE);
-    let reading = tokio::task::spawn_blocking(move || -> Result<Vec<Stored>, String> {
+    let reading = tokio::task::spawn_blocking(move || -> Result<T, String> {
         if !file.try_exists().map_err(|error| error.to_string())? {
-            return Ok(Vec::new());
+            return Ok(T::default());
         }
         let reader = attempts::Reader::open(&file).map_err(|error| error.to_string())?;
         read(&reader).map_err(|error| error.to_string())
@@ -107,9 +130,24 @@ impl AttemptPage {
     }
 }
 
+impl Tried {
+    /// Whether one of them was at this receiver.
+    pub(in crate::web) fn was_at(&self, receiver: SubscriptionId) -> bool {
+        self.attempts.iter().any(|(at, _)| *at == receiver)
+    }
+}
+
+impl From<attempts::Tried> for Tried {
+    fn from(attempts::Tried { position, attempts, older }: attempts::Tried) -> Self {
+        let attempt = |(id, stored)| (SubscriptionId(id), Attempt::from(stored));
+        Self { position, attempts: attempts.into_iter().map(attempt).collect(), older }
+    }
+}
+
 impl From<Stored> for Attempt {
     fn from(stored: Stored) -> Self {
         Self {
+            number: stored.number,
             position: stored.position,
             notification: stored.notification,
             attempt: stored.attempt,

@@ -125,7 +125,8 @@ pub(in crate::web) async fn send_again(
     Ok(answer)
 }
 
-async fn found(state: &OperatorState, id: Uuid) -> Result<StoredNotification, Problem> {
+/// The notification of this id.
+pub(in crate::web) async fn found(state: &OperatorState, id: Uuid) -> Result<StoredNotification, Problem> {
     let found = state.views.notification(id).await?;
     found.ok_or_else(|| Problem::not_found("unknown_notification", "There is no such notification."))
 }
@@ -188,7 +189,7 @@ pub(in crate::web) fn not_asked(error: AskError) -> Problem {
 }
 
 /// The notification as it is sent, but with links.
-fn shown(told: &StoredNotification) -> Result<Value, Problem> {
+pub(in crate::web) fn shown(told: &StoredNotification) -> Result<Value, Problem> {
     let mut body: Map<String, Value> = serde_json::from_str(&told.body).map_err(Problem::internal)?;
     let href = format!("{PATH}/{}", told.id);
     let links = [Link::new(href.clone(), "self", "GET"), Link::new(format!("{href}/resend"), "resend", "POST")];

@@ -1,13 +1,14 @@
 //! The pages that links in letters lead to: to say that a subscription is wanted, or that it is over.
 //!
 //! Looking at a page does nothing, since programs that look for harm in letters open every link; its button does. A mail program
-//! that ends a subscription by itself (RFC 8058) posts to the same address.
+//! that ends a subscription by itself (RFC 8058) posts to the same address. The pages speak their reader's language; the letters
+//! speak English.
 
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use maud::{Markup, html};
+use maud::html;
 use millrace_protocols::webhook::code::Purpose;
 use uuid::Uuid;
 
@@ -17,53 +18,45 @@ use super::registration::carry_out;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
 
-pub(super) async fn confirm_page(State(desk): State<Arc<Desk>>, Path(_): Path<String>) -> Markup {
-    asked(
-        &desk,
-        "Do you want to hear of deposits?",
-        "You are told whenever a deposit for the address that you, or somebody else, named moves on.",
-        "Yes, tell me",
-    )
+pub(super) async fn confirm_page(reader: Reader, Path(_): Path<String>) -> Response {
+    let words = &reader.words.letters;
+    asked(&reader, words.confirm_title, words.confirm, words.confirm_button)
 }
 
-pub(super) async fn leave_page(State(desk): State<Arc<Desk>>, Path(_): Path<String>) -> Markup {
-    asked(
-        &desk,
-        "Do you want to hear no more?",
-        "Nothing is sent to you any more. What the desk owes is paid all the same.",
-        "Send nothing more",
-    )
+pub(super) async fn leave_page(reader: Reader, Path(_): Path<String>) -> Response {
+    let words = &reader.words.letters;
+    asked(&reader, words.leave_title, words.leave, words.leave_button)
 }
 
-pub(super) async fn confirm(State(desk): State<Arc<Desk>>, Path(answer): Path<String>) -> Response {
-    said(&desk, &answer, Purpose::Confirm, "You will be told from now on.").await
+pub(super) async fn confirm(State(desk): State<Arc<Desk>>, reader: Reader, Path(answer): Path<String>) -> Response {
+    said(&reader, carried_out(&desk, &answer, Purpose::Confirm).await, reader.words.letters.confirmed)
 }
 
-pub(super) async fn leave(State(desk): State<Arc<Desk>>, Path(answer): Path<String>) -> Response {
-    said(&desk, &answer, Purpose::Leave, "You will hear no more of this.").await
+pub(super) async fn leave(State(desk): State<Arc<Desk>>, reader: Reader, Path(answer): Path<String>) -> Response {
+    said(&reader, carried_out(&desk, &answer, Purpose::Leave).await, reader.words.letters.left)
 }
 
-/// These pages speak English, as the letters that lead to them.
-fn reader(desk: &Desk) -> Reader {
-    Reader::of_english(desk.quotes.clock.now())
-}
-
-fn asked(desk: &Desk, title: &str, sentence: &str, button: &str) -> Markup {
+fn asked(reader: &Reader, title: &str, sentence: &str, button: &str) -> Response {
     let body = html! {
         h1 { (title) }
         p { (sentence) }
         form method="post" { button type="submit" { (button) } }
     };
-    document(&reader(desk), title, &body)
+    reader.answer(document(reader, title, &body))
 }
 
-async fn said(desk: &Desk, answer: &str, purpose: Purpose, done: &'static str) -> Response {
-    match carried_out(desk, answer, purpose).await {
-        Ok(()) => document(&reader(desk), done, &html! { h1 { "Done" } p role="status" { (done) } }).into_response(),
+fn said(reader: &Reader, outcome: Result<(), Problem>, done: &str) -> Response {
+    let words = &reader.words.letters;
+    match outcome {
+        Ok(()) => reader.answer(document(reader, done, &html! { h1 { (words.done) } p role="status" { (done) } })),
         Err(problem) => {
-            let sentence = problem.message();
-            let body = html! { h1 { "Not done" } p role="alert" { (sentence) } };
-            (problem.status(), document(&reader(desk), "Not done", &body)).into_response()
+            let sentence = match problem.code() {
+                "unknown_code" => words.unknown_code,
+                "busy" => reader.words.busy,
+                _ => words.unavailable,
+            };
+            let body = html! { h1 { (words.not_done) } p role="alert" { (sentence) } };
+            (problem.status(), reader.answer(document(reader, words.not_done, &body))).into_response()
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the customer's page says, in each of its languages: the same sentences under the same names, so that one that is missing
+//! What the customer's pages say, in each of its languages: the same sentences under the same names, so that one that is missing
 //! does not compile.
 //!
 //! A language comes from the address (`?lang=ru`), else from the cookie that a choice leaves, else from what the browser asks for.
@@ -120,6 +120,9 @@ pub struct Words {
     // Where a deposit stands, in a sentence.
     pub status: Statuses,
 
+    // What links in letters lead to.
+    pub letters: Letters,
+
     // The desk.
     pub newer_log: &'static str,
     pub newer_unknown: fn(&str) -> String,
@@ -172,6 +175,22 @@ pub struct Statuses {
     pub vanished: &'static str,
     pub written_off: &'static str,
     pub failed: &'static str,
+}
+
+/// The pages that links in letters lead to: to be told, or to be told no more.
+pub struct Letters {
+    pub confirm_title: &'static str,
+    pub confirm: &'static str,
+    pub confirm_button: &'static str,
+    pub confirmed: &'static str,
+    pub leave_title: &'static str,
+    pub leave: &'static str,
+    pub leave_button: &'static str,
+    pub left: &'static str,
+    pub done: &'static str,
+    pub not_done: &'static str,
+    pub unknown_code: &'static str,
+    pub unavailable: &'static str,
 }
 
 impl Words {

@@ -14,7 +14,7 @@ use millrace_actors::operations::Operations;
 use millrace_model::operator::{Action, By, OperatorActed};
 
 use super::accounts::{Account, Accounts, AccountsError, AccountsFile};
-use super::cookie::SessionId;
+use super::cookie::{Kept, SessionId};
 use super::forms::Forms;
 use super::last_read::LastRead;
 use super::lockout::{Admission, Lockout};
@@ -114,13 +114,24 @@ impl Gate {
     /// Whose session a request belongs to.
     pub(super) fn visitor(self: &Arc<Self>, headers: &HeaderMap, presence: Presence) -> Option<(SessionId, Session)> {
         let id = SessionId::in_headers(headers, self.transport)?;
-        let accounts = self.accounts()?;
-        let (session, change) = self.state().sessions.seen(&id.kept(), presence, self.clock.now())?;
-        accounts.get(&session.operator).filter(|account| account.generation == session.generation)?;
+        let (session, change) = self.seen(&id.kept(), presence)?;
         if change == Change::Some {
             drop(self.save());
         }
         Some((id, session))
+    }
+
+    /// The session of this id, unless it has ended or its account is no more what it was.
+    fn seen(&self, id: &Kept, presence: Presence) -> Option<(Session, Change)> {
+        let accounts = self.accounts()?;
+        let (session, change) = self.state().sessions.seen(id, presence, self.clock.now())?;
+        accounts.get(&session.operator).filter(|account| account.generation == session.generation)?;
+        Some((session, change))
+    }
+
+    /// Whether a session goes on.
+    pub(super) fn is_in(&self, id: &Kept) -> bool {
+        self.seen(id, Presence::PageAlone).is_some()
     }
 
     /// Lets somebody in who says the right things.

@@ -24,6 +24,7 @@ mod recorder;
 mod require;
 mod roster;
 mod sessions;
+mod stay;
 #[cfg(test)]
 mod tests;
 mod totp;
@@ -35,3 +36,4 @@ pub use login::routes;
 pub use password::PasswordError;
 pub use require::{Operator, require};
 pub use roster::{Listed, Roster};
+pub use stay::Stay;

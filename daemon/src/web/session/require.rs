@@ -80,7 +80,7 @@ impl<S: Sync> FromRequestParts<S> for Operator {
 pub(super) struct Visit {
     pub(super) operator: Operator,
     pub(super) is_fetched: bool,
-    gate: Arc<Gate>,
+    pub(super) gate: Arc<Gate>,
     form: Arc<Mutex<Option<FormKey>>>,
 }
 

@@ -22,8 +22,9 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::cookie::SessionId;
 use super::form::refusal;
-use super::{Gate, Operator, Submitted, form_fields, require, routes};
+use super::{Gate, Operator, Stay, Submitted, form_fields, require, routes};
 use crate::web::client_ip::Peer;
 use crate::web::console::bare::bare;
 use crate::web::frame::{Frame, Transport, framed};

@@ -157,7 +157,7 @@ pub(super) fn table(rows: &[DepositRow], now: DateTime<Utc>) -> Markup {
 
 fn line(row: &DepositRow, now: DateTime<Utc>) -> Markup {
     html! {
-        tr {
+        tr id={ "deposit-" (row.id) } {
             th scope="row" { a href=(path(row.id)) { code { (row.id) } } }
             td { (status(&row.status)) @if let Some(reason) = reason(row) { " " span.soft { (reason) } } }
             td.n { (amount(&row.amount.to_string(), "BTC")) }

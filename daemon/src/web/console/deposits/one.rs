@@ -46,7 +46,7 @@ pub(super) async fn show(
     let wanted = asked.and_then(|Query(asked)| asked.wanted());
     let is_now = matches!(wanted, Ok(Wanted { version: None, at: None }));
     let (title, follows) = match is_now {
-        true => (format!("Deposit {id}"), "log"),
+        true => (format!("Deposit {id}"), "log deliveries"),
         false => (format!("Deposit {id}, as it was"), ""),
     };
     let body = async {
@@ -59,11 +59,12 @@ pub(super) async fn show(
 
 async fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Markup {
     let (now, deposit) = (desk.now(), stream.deposit());
-    let told = told::told(desk, stream).await;
+    let told = told::told(desk, operator, stream).await;
     html! {
         @if let Some(row) = stream.row() { (facts(&row, now)) }
         p { a href={ (path(stream.id)) "?version=" (stream.version()) } rel="prev" { "◀ How it came to this, event by event" } " · "
-            a href={ (Place::Log.path()) "/deposit/" (stream.id) } { "What led to what" }
+            a href={ (Place::Log.path()) "/deposit/" (stream.id) } { "What led to what" } " · "
+            a href={ (Place::Log.path()) "?stream=deposit/" (stream.id) } { "Its events in the log" }
         }
         h2 #actions { "What may be done now" }
         @match &deposit {

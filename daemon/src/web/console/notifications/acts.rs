@@ -10,7 +10,9 @@ use millrace_model::subscription::{Command, Ending};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use crate::web::console::act::{Nothing, Why, done};
+use super::attempts::SeenOn;
+use super::one;
+use crate::web::console::act::{Nothing, done};
 use crate::web::console::bare::bare;
 use crate::web::console::frame::Place;
 use crate::web::extract::Path;
@@ -30,16 +32,21 @@ pub(in crate::web::console) struct Again {
     after: Position,
 }
 
+/// Why, and where that was asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web::console) struct OnceMore {
+    note: String,
+    #[serde(default)]
+    seen_on: SeenOn,
+}
+
 /// Why, and an example of what.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::web::console) struct Example {
     note: String,
     event_type: String,
-}
-
-fn page(id: SubscriptionId) -> String {
-    format!("{}/{id}", Place::Notifications.path())
 }
 
 /// Pauses or resumes.
@@ -54,7 +61,7 @@ pub(in crate::web::console) async fn set(
         _ => Err(Problem::not_found("not_found", "Receivers are paused, resumed, recovered and removed.")),
     };
     let outcome = async { ordered(&desk, id, command?, operator.by()).await };
-    done(outcome.await.map(|_| page(id)), &page(id))
+    done(outcome.await.map(|_| one(id)), &one(id))
 }
 
 pub(in crate::web::console) async fn remove(
@@ -63,7 +70,7 @@ pub(in crate::web::console) async fn remove(
     Submitted { operator, .. }: Submitted<Nothing>,
 ) -> Response {
     let outcome = ordered(&desk, id, Command::Unsubscribe { why: Ending::Wanted }, operator.by()).await;
-    done(outcome.map(|_| Place::Notifications.path().to_owned()), &page(id))
+    done(outcome.map(|_| Place::Notifications.path().to_owned()), &one(id))
 }
 
 pub(in crate::web::console) async fn recover(
@@ -72,19 +79,20 @@ pub(in crate::web::console) async fn recover(
     Submitted { operator, fields: Again { after }, .. }: Submitted<Again>,
 ) -> Response {
     let outcome = told_again(&desk, id, after, operator.by()).await;
-    done(outcome.map(|_| page(id)), &page(id))
+    done(outcome.map(|_| one(id)), &one(id))
 }
 
 pub(in crate::web::console) async fn resend(
     State(desk): Desk,
     Path((id, notification)): Path<(SubscriptionId, Uuid)>,
-    Submitted { operator, fields, .. }: Submitted<Why>,
+    Submitted { operator, fields, .. }: Submitted<OnceMore>,
 ) -> Response {
+    let back = fields.seen_on.path(id, notification);
     let outcome = async {
         let by = (operator.by(), Some(note(&fields.note)?));
         webhooks_events::send_again(&desk, notification, Some(vec![id]), by).await
     };
-    done(outcome.await.map(|_| page(id)), &page(id))
+    done(outcome.await.map(|_| back.clone()), &back)
 }
 
 /// What came of it is shown at once; nothing of it is kept.
@@ -100,7 +108,7 @@ pub(in crate::web::console) async fn simulate(
         simulations::simulate(&desk, wanted, by).await
     };
     match outcome.await {
-        Err(problem) => done(Err(problem), &page(id)),
+        Err(problem) => done(Err(problem), &one(id)),
         Ok(sent) => {
             let body = html! {
                 h1 { "An example was sent" }
@@ -108,7 +116,7 @@ pub(in crate::web::console) async fn simulate(
                     ", in " (sent.took_us / 1_000) " ms." }
                 @if let Some(error) = &sent.error { p role="alert" { (error) } }
                 @if let Some(answer) = &sent.answer { pre tabindex="0" { (answer) } }
-                p { a href=(page(id)) { "Back to the receiver" } }
+                p { a href=(one(id)) { "Back to the receiver" } }
             };
             bare("An example was sent", &body).into_response()
         }

@@ -10,10 +10,11 @@ use millrace_model::ids::{Position, SubscriptionId};
 use millrace_model::notification::NotificationType;
 use serde::Deserialize;
 
-use super::{address, standing};
+use super::attempts::{SeenOn, cells, heads, resend, told};
+use super::{address, one, standing};
 use crate::web::console::act::{Act, Reason, Weight, offer};
 use crate::web::console::frame::{Page, Place, answer};
-use crate::web::console::words::{Tone, count, mark, moment};
+use crate::web::console::words::{count, moment};
 use crate::web::extract::{Path, Query};
 use crate::web::operator::OperatorState;
 use crate::web::operator::attempts::{Attempt, newest};
@@ -36,7 +37,7 @@ pub(in crate::web::console) async fn show(
     Path(id): Path<SubscriptionId>,
     Query(wanted): Query<Wanted>,
 ) -> Response {
-    let follows = if wanted.before.is_none() { "log" } else { "" };
+    let follows = if wanted.before.is_none() { "log deliveries" } else { "" };
     let page = Page { place: Place::Notifications, title: "Receiver", follows };
     let shown = body(&desk, &operator, id, wanted.before).await;
     answer(&desk, &operator, &page, shown)
@@ -80,7 +81,7 @@ async fn body(
 
 fn orders(operator: &Operator, id: SubscriptionId, status: &str) -> Markup {
     let act = |word: &str, label, says, weight, fields| {
-        let to = format!("/console/notifications/{id}/{word}");
+        let to = format!("{}/{word}", one(id));
         let reason = if word == "simulate" { Reason::Asked } else { Reason::NotAsked };
         offer(operator, &Act { id: word, label, to: &to, says, weight, reason, fields })
     };
@@ -106,69 +107,23 @@ fn orders(operator: &Operator, id: SubscriptionId, status: &str) -> Markup {
 fn table(operator: &Operator, id: SubscriptionId, attempts: &[Attempt], now: DateTime<Utc>) -> Markup {
     html! {
         div.scroll tabindex="0" { table {
-            thead { tr {
-                th.n scope="col" { "Position" } th.n scope="col" { "Try" } th scope="col" { "When" } th scope="col" { "Outcome" }
-                th.n scope="col" { "Took" } th scope="col" { "Answer" } th scope="col" { "Next try" } th scope="col" { "Orders" }
-            } }
+            thead { tr { th.n scope="col" { "Position" } (heads()) th scope="col" { "Orders" } } }
             tbody { @for attempt in attempts { tr {
                 th.n scope="row" { a href={ "/console/log/" (attempt.position) } { (count(attempt.position)) } }
-                td.n { (attempt.attempt) }
-                td { @if let Some(at) = attempt.at { (moment(at, now)) } }
-                td { (outcome(attempt)) }
-                td.n { (attempt.took_us / 1_000) " ms" }
-                td { (answered(attempt)) }
-                td { @if let Some(next) = attempt.next_at { (moment(next, now)) } }
+                (cells(attempt, now))
                 td.acts { @if let Some(notification) = attempt.notification {
-                    a href={ "/console/notifications/told/" (notification) } { "What was sent" } " "
-                    (resend(operator, id, attempt, &notification.to_string()))
+                    a href=(told(notification)) { "What was sent" } " "
+                    (resend(operator, &attempt.number.to_string(), (id, notification), SeenOn::Receiver))
                 } }
             } } }
         } }
     }
 }
 
-fn resend(operator: &Operator, id: SubscriptionId, attempt: &Attempt, notification: &str) -> Markup {
-    let (name, to) = (
-        format!("resend-{}-{}", attempt.position, attempt.attempt),
-        format!("/console/notifications/{id}/resend/{notification}"),
-    );
-    let says = "This one is sent to it once more, under the same id.";
-    offer(
-        operator,
-        &Act {
-            id: &name,
-            label: "Resend",
-            to: &to,
-            says,
-            weight: Weight::Light,
-            reason: Reason::Asked,
-            fields: html! {},
-        },
-    )
-}
-
-fn outcome(attempt: &Attempt) -> Markup {
-    let tone = if attempt.outcome == "delivered" { Tone::Well } else { Tone::Ailing };
-    html! {
-        (mark(tone, &attempt.outcome.replace('_', " ")))
-        @if let Some(status) = attempt.status { " " (status) }
-        @if let Some(fate) = &attempt.fate { div.soft { (fate.replace('_', " ")) } }
-    }
-}
-
-fn answered(attempt: &Attempt) -> Markup {
-    html! {
-        @if let Some(error) = &attempt.error { (error) }
-        @if let Some(answer) = attempt.answer.as_deref().filter(|answer| !answer.is_empty()) {
-            details { summary { "body" } pre tabindex="0" { (answer) } }
-        }
-    }
-}
-
 fn older(id: SubscriptionId, attempts: &[Attempt]) -> Markup {
     html! {
         @if let Some(last) = attempts.last().filter(|_| attempts.len() == ATTEMPTS_MAX) {
-            nav.pager aria-label="Pages" { a rel="next" href={ "/console/notifications/" (id) "?before=" (last.position) } { "Older" } }
+            nav.pager aria-label="Pages" { a rel="next" href={ (one(id)) "?before=" (last.position) } { "Older" } }
         }
     }
 }

@@ -18,7 +18,7 @@ use super::super::words::{Language, Words};
 /// Somebody who reads a page.
 pub(in crate::web::public) struct Reader {
     pub(super) language: Language,
-    pub(super) words: &'static Words,
+    pub(in crate::web::public) words: &'static Words,
     pub(super) now: DateTime<Utc>,
     /// Whether the address itself says the language, so that the choice is to be kept.
     chosen: Option<Language>,
@@ -49,12 +49,6 @@ impl FromRequestParts<Arc<Desk>> for Reader {
 }
 
 impl Reader {
-    /// Somebody who reads English, for pages that have no other words.
-    pub(in crate::web::public) fn of_english(now: DateTime<Utc>) -> Self {
-        let language = Language::English;
-        Self { language, words: language.words(), now, chosen: None, here: "/?".to_owned() }
-    }
-
     /// A number as it is written in this language.
     pub(super) fn number(&self, number: impl ToString) -> String {
         (self.words.number)(&number.to_string())
@@ -97,7 +91,7 @@ impl Reader {
     }
 
     /// A page of this language; a choice is kept.
-    pub(super) fn answer(&self, page: Markup) -> Response {
+    pub(in crate::web::public) fn answer(&self, page: Markup) -> Response {
         let mut response = self.part(page);
         let headers = response.headers_mut();
         if let Some(cookie) = self.chosen.and_then(|language| HeaderValue::try_from(language.cookie()).ok()) {

@@ -113,6 +113,33 @@ async fn looking_at_a_link_does_nothing_and_its_button_does() {
 }
 
 #[tokio::test]
+async fn the_pages_of_letters_speak_their_readers_language() {
+    let face = Face::start().await;
+    face.post(REGISTER, &wanted("email", "a@example.net")).await;
+    let (_, subscription, code) = face.question(1).await;
+    let link = format!("/confirm/{subscription}.{code}");
+    let asked = async |method: &str, path: &str, language: &str| {
+        let request = Request::builder().method(method).uri(path).header("accept-language", language);
+        let response = face.rig.ask(request.body(Body::empty()).unwrap()).await;
+        let spoken = response.headers()["content-language"].to_str().unwrap().to_owned();
+        let kept = response.headers().contains_key("set-cookie");
+        let (status, page) = read(response).await;
+        (status, spoken, kept, page)
+    };
+    let (_, spoken, kept, page) = asked("GET", &link, "ru").await;
+    assert!((spoken.as_str(), kept) == ("ru", false) && page.contains("Сообщать вам о взносах?"), "{page}");
+    assert!(page.contains(&format!("{link}?lang=zh")), "each language is offered: {page}");
+    let (_, spoken, kept, page) = asked("GET", &format!("{link}?lang=zh"), "ru").await;
+    assert!((spoken.as_str(), kept) == ("zh-Hans", true) && page.contains("要接收存款通知吗？"), "{page}");
+    let (status, _, _, page) = asked("POST", "/leave/x", "zh").await;
+    assert!(status == StatusCode::NOT_FOUND && page.contains("此链接不正确"), "{page}");
+    let (status, _, _, page) = asked("POST", &format!("{link}?lang=ru"), "en").await;
+    assert!(status == StatusCode::OK && page.contains("Теперь вы будете получать сообщения."), "{page}");
+    let (_, spoken, _, page) = asked("GET", "/leave/x", "de").await;
+    assert!(spoken == "en" && page.contains("Do you want to hear no more?"), "{page}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_told_is_refused_before_anything_is_stored() {
     let face = Face::start().await;
     let invalid = (422, "invalid_address".to_owned());

@@ -1,6 +1,6 @@
 //! The page in English.
 
-use super::{Statuses, Steps, Words, grouped};
+use super::{Letters, Statuses, Steps, Words, grouped};
 
 pub(super) const WORDS: Words = Words {
     number: |number| grouped(number, '.', ','),
@@ -146,6 +146,21 @@ pub(super) const WORDS: Words = Words {
         vanished: "The transaction never came to be",
         written_off: "Its coins were spent elsewhere; nothing is paid out",
         failed: "Ended without a payout",
+    },
+
+    letters: Letters {
+        confirm_title: "Do you want to hear of deposits?",
+        confirm: "You are told whenever a deposit for the address that you, or somebody else, named moves on.",
+        confirm_button: "Yes, tell me",
+        confirmed: "You will be told from now on.",
+        leave_title: "Do you want to hear no more?",
+        leave: "Nothing is sent to you any more. What the desk owes is paid all the same.",
+        leave_button: "Send nothing more",
+        left: "You will hear no more of this.",
+        done: "Done",
+        not_done: "Not done",
+        unknown_code: "This link does not fit, or no longer: one to confirm by holds for an hour. Nothing was done.",
+        unavailable: "The desk cannot do this at the moment. Try again.",
     },
 
     newer_log: "The desk's records were written by a newer version of it. What was known is shown, no address is given out and nothing is paid out until that version runs again; no deposit is lost.",

@@ -1,6 +1,6 @@
 //! The page in simplified Chinese.
 
-use super::{Statuses, Steps, Words, grouped};
+use super::{Letters, Statuses, Steps, Words, grouped};
 
 pub(super) const WORDS: Words = Words {
     number: |number| grouped(number, '.', ','),
@@ -130,6 +130,21 @@ pub(super) const WORDS: Words = Words {
         vanished: "交易没有成立",
         written_off: "这些币已在别处花掉；不会付款",
         failed: "已结束，没有付款",
+    },
+
+    letters: Letters {
+        confirm_title: "要接收存款通知吗？",
+        confirm: "您或他人填写的地址如有存款，每当有进展时都会通知您。",
+        confirm_button: "是，通知我",
+        confirmed: "从现在起您会收到通知。",
+        leave_title: "不再接收通知吗？",
+        leave: "不会再向您发送任何通知。本柜台应付的款项照常支付。",
+        leave_button: "不再发送",
+        left: "您不会再收到此类通知。",
+        done: "已完成",
+        not_done: "未执行",
+        unknown_code: "此链接不正确或已失效：确认链接在一小时内有效。未执行任何操作。",
+        unavailable: "本柜台目前无法执行此操作。请再试一次。",
     },
 
     newer_log: "本柜台的记录由较新的版本写入。此处显示已知的内容；在那个版本重新运行之前，不提供地址，也不付款。没有存款丢失。",

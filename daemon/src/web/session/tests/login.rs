@@ -131,6 +131,44 @@ async fn what_an_open_page_asks_by_itself_is_no_sign_of_anybody() {
     assert_eq!(desk.get("/console/page").await.status, StatusCode::SEE_OTHER);
 }
 
+impl Desk {
+    /// What an answer holds that does not end by itself.
+    fn stay(&self) -> Stay {
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", self.cookie.lock().unwrap().as_ref().unwrap().parse().unwrap());
+        let session = SessionId::in_headers(&headers, Transport::Plain).unwrap().kept();
+        Stay { gate: Arc::clone(&self.gate), session }
+    }
+}
+
+#[tokio::test]
+async fn who_stays_is_known_to_be_out_by_age_by_log_out_and_without_his_account() {
+    let desk = Desk::new();
+    desk.log_in().await;
+    let old = desk.stay();
+    desk.pass(12 * HOUR - 1);
+    assert!(!old.is_over().await);
+    desk.pass(1);
+    assert!(old.is_over().await, "that it was looked at kept nobody in");
+
+    desk.log_in().await;
+    let one = desk.stay();
+    desk.log_in().await;
+    let other = desk.stay();
+    assert!(!one.is_over().await && !other.is_over().await);
+    let fields = desk.get("/console/account").await.fields();
+    let ended =
+        desk.post("/console/account/sessions/end", &[fields, vec![("which", "others".to_owned())]].concat()).await;
+    assert_eq!(ended.status, StatusCode::SEE_OTHER, "{}", ended.body);
+    assert!(one.is_over().await && !other.is_over().await, "one was ended by the other");
+
+    let roster = crate::web::session::Roster::of(desk.folder.path());
+    roster.add("alice", "a sentence of mine", desk.clock.now()).unwrap();
+    assert!(!other.is_over().await);
+    roster.remove(NAME).unwrap();
+    assert!(other.is_over().await);
+}
+
 #[tokio::test]
 async fn a_forged_cookie_is_nobodys_and_what_is_kept_opens_nothing() {
     let desk = Desk::new();

@@ -1,0 +1,151 @@
+//! How deliveries went, on the pages of a deposit and of one notification, over a real log and a real receiver.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::post;
+use http::StatusCode;
+use millrace_actors::subscriptions::Wanted;
+use millrace_actors::subscriptions::delivery::FILE;
+use millrace_actors::subscriptions::endpoint::{Endpoint, new_secret};
+use millrace_model::ids::{DepositId, SubscriptionId};
+use millrace_model::operator::By;
+use millrace_model::subscription::{Command, Dialect, Ending, Order, Ownership, Schedule, Terms};
+use tokio::task::JoinSet;
+
+use crate::web::console::visitor::Visitor;
+use crate::web::operator::tests::{Desk, received};
+
+/// Told of every deposit that is confirmed, which each is once.
+const WANTED: &str = "Deposit.Confirmed";
+
+/// Somebody who refuses what he is sent first, and takes everything after that.
+async fn hesitant() -> (String, JoinSet<()>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let answer = move || async move {
+        match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => (StatusCode::INTERNAL_SERVER_ERROR, "<b>come later</b>"),
+            _ => (StatusCode::NO_CONTENT, ""),
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let mut tasks = JoinSet::new();
+    tasks.spawn(async move { axum::serve(listener, Router::new().route("/hook", post(answer))).await.unwrap() });
+    (url, tasks)
+}
+
+async fn webhook(desk: &Desk, url: &str) -> SubscriptionId {
+    let terms = Terms {
+        events: vec![WANTED.to_owned()],
+        customer: None,
+        dialect: Dialect::Standard,
+        schedule: Schedule::Standard,
+        order: Order::Any,
+        rate_per_s: None,
+    };
+    let endpoint = Endpoint::new(url.to_owned(), new_secret());
+    let wanted = Wanted { endpoint, terms, ownership: Ownership::Vouched };
+    desk.state.subscriptions.subscribe(wanted, By::Token).await.unwrap().subscription.id
+}
+
+/// The page, once it says all of this.
+async fn saying(visitor: &Visitor, path: &str, said: &[&str]) -> String {
+    let looking = async {
+        loop {
+            let page = visitor.get(path).await.shown();
+            if said.iter().all(|said| page.contains(said)) {
+                return page;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let found = tokio::time::timeout(Duration::from_secs(30), looking).await;
+    match found {
+        Ok(page) => page,
+        Err(_) => panic!("{path} does not say {said:?}: {}", visitor.get(path).await.text),
+    }
+}
+
+fn path(id: DepositId) -> String {
+    format!("/console/deposits/{id}")
+}
+
+#[tokio::test]
+async fn a_deposit_says_who_was_told_how_that_went_and_is_told_again_from_its_own_page() {
+    let desk = Desk::start().await;
+    let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
+    let (hears, waits) = (webhook(&desk, &url).await, webhook(&desk, "http://127.0.0.1:9/waits").await);
+    desk.state.subscriptions.execute(waits, Command::PauseDelivery).await.unwrap();
+    let id = desk.deposit(1, Some("target"), received()).await;
+    let refused = ["&lt;b&gt;come later&lt;/b&gt;", "status</span> 500", &url, "in ", "Deposit.Confirmed"];
+    let page = saying(&visitor, &path(id), &refused).await;
+    let owed = format!(
+        "is owed to <a href=\"/console/notifications/{waits}\">http://127.0.0.1:9/waits</a>, not sent yet: it is paused."
+    );
+    assert!(page.contains(&owed), "{page}");
+    let resend = page.split(&format!("action=\"/console/notifications/{hears}/resend/")).nth(1).unwrap();
+    let notification = resend.split('"').next().unwrap().to_owned();
+    let resend = format!("/console/notifications/{hears}/resend/{notification}");
+    let (deposit, told) = (id.to_string(), format!("/console/notifications/told/{notification}"));
+    for (form, seen_on, back) in [
+        (1, deposit.as_str(), format!("{}#told", path(id))),
+        (2, "notification", told.clone()),
+        (3, "receiver", format!("/console/notifications/{hears}")),
+    ] {
+        let answer = visitor.post(form, &resend, &[("note", "asked for"), ("seen_on", seen_on)]).await;
+        assert_eq!((answer.status.as_u16(), answer.to), (303, Some(back)), "{}", answer.text);
+    }
+    visitor.post(4, &resend, &[("note", "no"), ("seen_on", "https://elsewhere.example")]).await.refused(422, "");
+    for page in [path(id), told] {
+        let page = saying(&visitor, &page, &["delivered</span> 204", "status</span> 500", "is owed to"]).await;
+        assert_eq!(page.matches(&format!("action=\"{resend}\"")).count(), 1, "one order a receiver: {page}");
+    }
+}
+
+#[tokio::test]
+async fn of_many_attempts_the_newest_are_shown_and_the_rest_counted() {
+    let desk = Desk::start().await;
+    let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
+    let hears = webhook(&desk, &url).await;
+    let id = desk.deposit(1, Some("target"), received()).await;
+    saying(&visitor, &path(id), &["come later"]).await;
+    let told = desk.state.views.notifications_after(0, 100, &Default::default()).await.unwrap();
+    let told = told.iter().find(|told| told.kind.name() == WANTED).unwrap();
+    for _ in 2..=23 {
+        let before = desk.state.deliveries.figures().written().1;
+        desk.state.deliveries.resend(&[hears], told.position).await.unwrap();
+        // One by one: what is asked for while it is under way is one with that.
+        while desk.state.deliveries.figures().written().1 == before {
+            tokio::task::yield_now().await;
+        }
+    }
+    let page = saying(&visitor, &path(id), &["3 older attempts at", "not shown here"]).await;
+    assert_eq!(page.matches("delivered</span> 204").count(), 20, "{page}");
+    let alone = visitor.get(&format!("/console/notifications/told/{}", told.id)).await.shown();
+    assert!(alone.matches("delivered</span> 204").count() == 22 && alone.contains("come later"), "{alone}");
+    assert!(!alone.contains("older attempt"), "{alone}");
+}
+
+#[tokio::test]
+async fn attempts_that_cannot_be_read_take_nothing_else_from_the_page() {
+    let desk = Desk::start().await;
+    let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
+    let hears = webhook(&desk, &url).await;
+    let id = desk.deposit(1, Some("target"), received()).await;
+    saying(&visitor, &path(id), &["come later"]).await;
+    let why = Command::Unsubscribe { why: Ending::Wanted };
+    desk.state.subscriptions.execute(hears, why).await.unwrap();
+    let page = saying(&visitor, &path(id), &["(removed)", "come later"]).await;
+    assert!(!page.contains(&url) && !page.contains("/resend/"), "{page}");
+    let file = desk.folder.path().join(FILE);
+    std::fs::rename(&file, file.with_extension("away")).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let page = visitor.get(&path(id)).await.shown();
+    assert!(page.contains("role=\"alert\">The attempts cannot be read at the moment"), "{page}");
+    for said in ["Deposit.Confirmed", "as it is sent", "What happened, and why", "Take it away"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+}
