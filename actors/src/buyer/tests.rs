@@ -136,7 +136,7 @@ impl House {
         };
         let mined = Mined { block: BlockRef { height: 7, hash: Hash32([7; 32]) } };
         let best_ask = "0.002".parse().unwrap();
-        let decided = StatusWaitBuy { budget: btc(amount), best_ask };
+        let decided = StatusWaitBuy { budget: btc(amount), best_ask, book: None };
         let events: [Event; 4] = [detected.into(), mined.into(), StatusWaitDecide {}.into(), decided.into()];
         let stream = StreamName::Deposit(id(number));
         let write = Write::new(stream, Expected::Exactly(0), events.map(Stored::Deposit).into());

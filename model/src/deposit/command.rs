@@ -145,6 +145,9 @@ pub enum Rejection {
     /// A reorganisation undid it, and it is not deep enough again.
     #[error("a reorganisation undid the deposit, and it is not deep enough again")]
     NotDeepAgain,
+    /// A cheapest ask that is not that of the order book beside it.
+    #[error("the cheapest ask is not that of the order book")]
+    OtherBook,
     /// Amounts that do not fit together.
     #[error("amounts that do not fit together: {0}")]
     Arithmetic(&'static str),

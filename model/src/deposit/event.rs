@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{DepositId, Hash32, Outpoint};
 use crate::money::{Amount, Btc, Rate, Sky};
-use crate::purchase::{OrderIntent, OrderObservation, Price};
+use crate::purchase::{OrderIntent, OrderObservation, Price, SeenBook};
 
 crate::event::events! {
     /// An event of a deposit; the order below is roughly the order of a deposit's life.
@@ -172,6 +172,16 @@ pub struct StatusWaitBuy {
     pub budget: Amount<Btc>,
     /// The cheapest ask seen at the decision; orders stay within the slippage of it.
     pub best_ask: Price,
+    /// The order book that it was the cheapest ask of. Decisions of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub book: Option<SeenBook>,
+}
+
+impl StatusWaitBuy {
+    /// Whether the cheapest ask is that of the book, if there is one.
+    pub(super) fn is_of_its_book(&self) -> bool {
+        self.book.as_ref().is_none_or(|book| book.best_ask() == self.best_ask)
+    }
 }
 
 /// See [`Event::OrderIntended`].

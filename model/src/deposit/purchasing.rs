@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn what_is_held_because_nothing_was_bought_can_still_be_spent_and_is_booked_nowhere() {
-        let decided = StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap() };
+        let decided = StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap(), book: None };
         given([detected().into(), mined().into(), StatusWaitDecide {}.into(), decided.into()])
             .when(finish())
             .then([

@@ -105,7 +105,7 @@ fn terms(chance: &mut SmallRng, deposit: &Deposit) -> DecisionTerms {
     let bound = deposit.receipt.customer.as_ref().map(|customer| customer.bound_method);
     let terms = match bound {
         Some(Method::Direct) | None => Terms::Direct { rate: rate() },
-        Some(Method::Passthrough) => Terms::Passthrough { best_ask: price(chance.random_range(188..210)) },
+        Some(Method::Passthrough) => Terms::Passthrough { best_ask: price(chance.random_range(188..210)), book: None },
     };
     let (minimum, maximum) = (btc(10_000), btc(1_000_000_000));
     DecisionTerms { terms, minimum, maximum, payout: payout() }

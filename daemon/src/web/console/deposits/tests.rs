@@ -42,7 +42,7 @@ fn paid() -> Vec<Event> {
     };
     let mut events = received();
     events.extend([
-        StatusWaitBuy { budget: "0.5".parse().unwrap(), best_ask: price }.into(),
+        StatusWaitBuy { budget: "0.5".parse().unwrap(), best_ask: price, book: None }.into(),
         OrderIntended { order: intent }.into(),
         OrderPlaced { order_id: 1_234_567 }.into(),
         OrderObserved { observation }.into(),

@@ -165,7 +165,7 @@ fn seen(terms: &DecisionTerms) -> Markup {
         dl.facts {
             @match &terms.terms {
                 Terms::Direct { rate } => { dt { "Sold from stock at" } dd { (rate) " SKY/BTC" } }
-                Terms::Passthrough { best_ask } => {
+                Terms::Passthrough { best_ask, .. } => {
                     dt { "The order book's cheapest ask" } dd { (amount(&best_ask.to_string(), "BTC/SKY")) }
                 }
             }
