@@ -1,6 +1,7 @@
 //! The pages of deposits over a real log and real views, as somebody sees them who has logged in.
 
 mod acting;
+mod book;
 mod finding;
 mod travelling;
 
