@@ -28,7 +28,7 @@ fn the_reasons_of_the_first_schema_mean_what_they_meant() {
     assert_eq!((new.schema(), new.payload().as_str()), (2, golden.trim_end()));
 }
 
-/// O8: a decision that was stored without the order book has none, and one with it keeps it to the letter.
+/// A decision that was stored without the order book has none, and one with it keeps it to the letter.
 #[test]
 fn a_decision_to_buy_is_read_with_and_without_the_book_it_rested_on() {
     let old = include_str!("golden/StatusWaitBuy.1.json").trim_end();
