@@ -134,7 +134,11 @@ impl Book {
     /// What of the book bears on a purchase with this budget, whose orders may pay `band_percent` more than the cheapest ask;
     /// `None` when there is nothing to be had.
     pub fn seen_for(&self, budget: Amount<Btc>, band_percent: Decimal) -> Option<SeenBook> {
-        let limit = self.cheapest_ask()?.price.raised_by(band_percent)?;
+        self.seen_within(budget, self.cheapest_ask()?.price.raised_by(band_percent)?)
+    }
+
+    /// The same of a purchase whose orders may pay as much as `limit`.
+    pub fn seen_within(&self, budget: Amount<Btc>, limit: Price) -> Option<SeenBook> {
         let best_bid = self.dearest_bid().map(|bid| bid.price);
         SeenBook::of(self.timestamp_ms, (&self.asks, best_bid), limit, budget).ok()
     }

@@ -133,6 +133,7 @@ impl Deposit {
             purchase.map_or((Amount::ZERO, Amount::ZERO), |purchase| (purchase.spent(), purchase.bought()));
         let fits = match event {
             Event::StatusWaitBuy(decision) => decision.budget <= self.receipt.amount && decision.is_of_its_book(),
+            Event::OrderIntended(intended) => intended.is_of_its_book(),
             Event::Bought(end) => (end.spent, end.bought) == (spent, bought),
             Event::PurchaseStopped(end) => (end.spent, end.bought) == (spent, bought),
             Event::WrittenOff(end) => (end.spent, end.bought) == (spent, bought),

@@ -38,10 +38,16 @@ fn levels(number: usize) -> String {
 pub(super) fn intended(it: &OrderIntended) -> String {
     let order = &it.order;
     let cost = order.cost().map(|cost| format!(", {cost} BTC in all")).unwrap_or_default();
+    let book = it.book.as_ref().map(|book| format!(" It was chosen from {}.", offered(book))).unwrap_or_default();
     format!(
-        "Order {} was put down before it was sent: buy {} SKY at {} BTC at most{cost}, under the id {}.",
+        "Order {} was put down before it was sent: buy {} SKY at {} BTC at most{cost}, under the id {}.{book}",
         order.attempt, order.quantity, order.price, order.cid
     )
+}
+
+fn offered(book: &SeenBook) -> String {
+    let (levels, offered, limit) = (levels(book.levels() as usize), book.offered(), book.limit());
+    format!("a book that offered {offered} SKY up to {limit} BTC, in {levels}")
 }
 
 pub(super) fn placed(it: &OrderPlaced, turn: &Turn<'_>) -> String {

@@ -201,7 +201,8 @@ fn of_deposits() -> Vec<Event> {
         StatusWaitDecide {}.into(),
         StatusWaitBuy { budget: btc(), best_ask: price(), book: None }.into(),
         StatusWaitBuy { budget: btc(), best_ask: price(), book: Some(seen_book()) }.into(),
-        OrderIntended { order: order() }.into(),
+        OrderIntended { order: order(), book: None }.into(),
+        OrderIntended { order: order(), book: Some(seen_book()) }.into(),
         OrderPlaced { order_id: 3 }.into(),
         OrderRefused { reason: words() }.into(),
         OrderCancelIntended {}.into(),
@@ -333,6 +334,7 @@ pub(super) fn commands() -> Vec<Command> {
         terms(Terms::Direct { rate: "500".parse().unwrap() }),
         terms(Terms::Passthrough { best_ask: price(), book: None }),
         terms(Terms::upon(seen_book())),
+        Command::IntendOrder { order: order(), book: seen_book() },
         Command::FinishPurchase(RemainderPolicy { rounding_maximum: btc(), payout: payout() }),
         Command::RecordSigned(signed()),
         Command::RecordVoided { conflicting_txid: THEIRS },
@@ -353,6 +355,7 @@ pub(super) fn commands() -> Vec<Command> {
         | Command::ObserveMature { .. }
         | Command::Decide(_)
         | Command::RecordPurchase(_)
+        | Command::IntendOrder { .. }
         | Command::FinishPurchase(_)
         | Command::StopPurchase { .. }
         | Command::RecordSigned(_)

@@ -2,12 +2,13 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
-use millrace_model::deposit::{Deposit, Event, StatusWaitBuy, evolve};
+use millrace_model::deposit::{Deposit, Event, OrderIntended, StatusWaitBuy, evolve};
 use millrace_model::event::{self, Recorded};
 use millrace_model::money::{Amount, Btc, Sky};
 use millrace_model::purchase::{Level, Price, Reach, SeenBook, Taken};
 use rust_decimal::Decimal;
 
+use super::in_log;
 use super::money::average;
 use crate::web::console::words::{amount, counted, exactly, span};
 
@@ -42,7 +43,37 @@ pub(super) fn as_seen(all: &[Recorded], count: usize) -> Option<Markup> {
         (it.facts())
         (it.levels())
         (it.compared(&fills))
+        (orders(then))
     })
+}
+
+/// What each order since the decision was chosen from, as far as it is kept.
+fn orders(then: &[Recorded]) -> Markup {
+    let since = then.iter().rposition(|recorded| decision(recorded).is_some()).unwrap_or(0);
+    let chosen = then[since..].iter().filter_map(|recorded| match &recorded.event {
+        event::Event::Deposit(Event::OrderIntended(OrderIntended { order, book: Some(book) })) => {
+            Some((recorded, order, book))
+        }
+        _ => None,
+    });
+    let mut chosen = chosen.peekable();
+    html! {
+        @if chosen.peek().is_some() { div.scroll tabindex="0" { table {
+            caption { "The books that its orders were chosen from, less what others were about to take" }
+            thead { tr {
+                th scope="col" { "Order" } th.n scope="col" { "Pays up to" } th.n scope="col" { "Cheapest ask" }
+                th.n scope="col" { "Best bid" } th.n scope="col" { "Offered within the limit" } th scope="col" { "Book" }
+            } }
+            tbody { @for (recorded, order, book) in chosen { tr {
+                th scope="row" { a href=(in_log(recorded.position)) { (order.attempt) } }
+                td.n { (amount(&order.price.to_string(), "BTC/SKY")) }
+                td.n { (amount(&book.best_ask().to_string(), "BTC/SKY")) }
+                td.n { @match book.best_bid() { Some(bid) => (amount(&bid.to_string(), "BTC/SKY")), None => "–" } }
+                td.n { (amount(&book.offered().to_string(), "SKY")) " in " (counted(book.levels().into(), "level", "levels")) }
+                td { (age(book, recorded.recorded_at, "when it was put down")) }
+            } } }
+        } } }
+    }
 }
 
 fn decision(recorded: &Recorded) -> Option<(&Recorded, &StatusWaitBuy)> {
@@ -59,7 +90,7 @@ impl Decision<'_> {
         let left_out = u64::from(book.levels()).saturating_sub(book.asks().len() as u64);
         html! {
             dl.facts {
-                dt { "By the exchange's clock of" } dd { (self.age()) }
+                dt { "By the exchange's clock of" } dd { (age(book, self.at, "at the decision")) }
                 dt { "Best bid" } dd { @match book.best_bid() {
                     Some(bid) => (amount(&bid.to_string(), "BTC/SKY")),
                     None => "nobody bought",
@@ -76,17 +107,6 @@ impl Decision<'_> {
                 @if left_out > 0 { dt { "Of these not in the list" } dd { (levels(left_out)) ", " (amount(&self.beyond(), "SKY")) } }
                 dt { "Budget" } dd { (amount(&self.budget.to_string(), "BTC")) ", " (self.reach()) }
             }
-        }
-    }
-
-    /// Two clocks are compared here, so it may be from the future.
-    fn age(&self) -> String {
-        let time = i64::try_from(self.book.at_ms()).ok().and_then(DateTime::from_timestamp_millis);
-        let Some(time) = time else { return "a time that is none".to_owned() };
-        let age = self.at - time;
-        match age < TimeDelta::zero() {
-            true => format!("{}, {} ahead of the desk's at the decision", exactly(time), span(-age)),
-            false => format!("{}, {} old at the decision", exactly(time), span(age)),
         }
     }
 
@@ -164,6 +184,17 @@ impl Decision<'_> {
             } }
             @if fills.len() == 1 { p.soft { "Nothing was filled yet." } }
         }
+    }
+}
+
+/// When a book was there and how old it was at a moment. Two clocks are compared here, so it may be from the future.
+fn age(book: &SeenBook, at: DateTime<Utc>, then: &str) -> String {
+    let time = i64::try_from(book.at_ms()).ok().and_then(DateTime::from_timestamp_millis);
+    let Some(time) = time else { return "a time that is none".to_owned() };
+    let age = at - time;
+    match age < TimeDelta::zero() {
+        true => format!("{}, {} ahead of the desk's {then}", exactly(time), span(-age)),
+        false => format!("{}, {} old {then}", exactly(time), span(age)),
     }
 }
 

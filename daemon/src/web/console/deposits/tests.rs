@@ -44,7 +44,7 @@ fn paid() -> Vec<Event> {
     let mut events = received();
     events.extend([
         StatusWaitBuy { budget: "0.5".parse().unwrap(), best_ask: price, book: None }.into(),
-        OrderIntended { order: intent }.into(),
+        OrderIntended { order: intent, book: None }.into(),
         OrderPlaced { order_id: 1_234_567 }.into(),
         OrderObserved { observation }.into(),
         Bought { bought: amount, spent: "0.475".parse().unwrap() }.into(),

@@ -19,6 +19,9 @@ fn bought_upon_a_book() -> Vec<Event> {
         if let Event::StatusWaitBuy(decided) = event {
             *decided = StatusWaitBuy { budget, best_ask: book.best_ask(), book: Some(book.clone()) };
         }
+        if let Event::OrderIntended(intended) = event {
+            intended.book = Some(book.clone());
+        }
     }
     events
 }
@@ -59,10 +62,13 @@ async fn the_book_of_a_decision_is_shown_with_what_the_budget_would_take_and_wha
             "The book offered 12400.000000 SKY up to 0.00216 BTC, in 3 levels",
         ],
     );
+    assert!(!decided.contains("chosen from"), "no order was put down yet: {decided}");
     assert!(!decided.contains("Fills until then") && !decided.contains("0.0021<"), "{decided}");
 
     let last = visitor.get(&format!("{path}?version=12")).await.shown();
-    says(&last, &[CAPTION, "Fills until then"]);
+    says(&last, &[CAPTION, "Fills until then", "old when it was put down"]);
+    let ordered = visitor.get(&format!("{path}?version=5")).await.shown();
+    says(&ordered, &["It was chosen from a book that offered 12400.000000 SKY", "The books that its orders were"]);
     assert!(!last.contains("Fills by now"), "the same is not said twice: {last}");
 }
 
