@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_model::deposit::{Command, DecisionTerms, Deposit, Stage};
+use millrace_model::deposit::{Command, DecisionTerms, Deposit, Detected, Stage};
+use millrace_model::money::{Amount, Btc};
 
 use crate::deposits::{Deposits, ExecuteError, Tracked};
 use crate::event_store::AppendError;
@@ -18,8 +19,8 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// How long it waits when the log has too much to do.
 const BUSY_PAUSE: Duration = Duration::from_millis(20);
 
-/// The terms of this moment; `None` while nobody can say, such as when the exchange's book is stale.
-pub type TermsNow = Arc<dyn Fn() -> Option<DecisionTerms> + Send + Sync>;
+/// The terms of this moment for a deposit of so much; `None` while nobody can say, such as when the exchange's book is stale.
+pub type TermsNow = Arc<dyn Fn(Amount<Btc>) -> Option<DecisionTerms> + Send + Sync>;
 
 /// Adds the decider to the tree.
 pub fn start(tree: &Tree, deposits: Deposits, terms: TermsNow) -> Result<(), TreeError> {
@@ -44,8 +45,8 @@ impl Duty for Decider {
     }
 
     async fn perform(&self, tracked: Arc<Tracked>) -> Next {
-        let id = tracked.deposit.receipt.id;
-        let Some(terms) = (self.terms)() else {
+        let Detected { id, amount, .. } = tracked.deposit.receipt;
+        let Some(terms) = (self.terms)(amount) else {
             self.no_terms.raise("there are no terms to decide by; deposits wait");
             return Next::After(PAUSE);
         };

@@ -15,7 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use millrace_model::ids::DepositId;
 use millrace_model::money::{Amount, Btc, Sky};
-use millrace_model::purchase::{OrderIntent, Price};
+use millrace_model::purchase::{OrderIntent, Price, SeenBook};
 use millrace_protocols::book::{Book, Level, Rules};
 use millrace_protocols::purchase;
 use millrace_protocols::wire::c2cx::{BTC_SKY_RULES, Balances};
@@ -189,6 +189,14 @@ impl View {
             book: self.book.as_ref().map(|(book, seen_ms)| (&**book, *seen_ms)),
             available: self.available,
         }
+    }
+
+    /// What an order was chosen from, where `budget` remained and orders may pay `limit`; nothing when its price is not asked in
+    /// this view.
+    pub(crate) fn seen_for(&self, order: &OrderIntent, budget: Amount<Btc>, limit: Price) -> Option<SeenBook> {
+        let (book, _) = self.book.as_ref()?;
+        let is_asked = |seen: &SeenBook| seen.asks().iter().any(|ask| ask.price == order.price);
+        book.seen_within(budget, limit).filter(is_asked)
     }
 }
 

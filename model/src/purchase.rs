@@ -5,6 +5,7 @@
 //! order's own limit allows, so that `spent` stays within the budget whatever was reported.
 
 mod order;
+mod seen;
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ pub use order::{
     ClientOrderId, ClientOrderIdError, OrderFamily, OrderIntent, OrderObservation, OrderState, Price, PriceError,
     REASON_MAX_CHARS, Side,
 };
+pub use seen::{Level, Reach, SEEN_LEVELS_MAX, SeenBook, SeenBookError, Taken};
 
 /// Something that happened in a purchase. An intention is recorded before its request is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

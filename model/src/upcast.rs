@@ -2,6 +2,9 @@
 //!
 //! Every change of a stored shape adds one step here, from schema n to n + 1, a golden file in `upcast/golden`, and
 //! a golden log in `tests/golden`.
+//!
+//! A field that is added at the end, that may be missing and by which nothing is decided is no change of the shape: who does not
+//! know it reads the event as it was, and loses nothing that he acts upon.
 
 use serde_json::Value;
 

@@ -4,7 +4,9 @@
 use rust_decimal::Decimal;
 
 use millrace_model::money::{Amount, Btc, Sky};
-use millrace_model::purchase::Price;
+use millrace_model::purchase::{Price, SeenBook};
+
+pub use millrace_model::purchase::Level;
 
 /// How many price levels of each side are kept; deeper ones are dropped.
 pub const LEVELS_MAX: usize = 5_000;
@@ -31,15 +33,6 @@ impl Rules {
     pub fn rounding_max(&self, bought: Amount<Sky>) -> Option<Amount<Btc>> {
         Price::new(self.half_price_step()).ok()?.cost_rounded_up(bought)
     }
-}
-
-/// One price at which somebody buys or sells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Level {
-    /// The price.
-    pub price: Price,
-    /// How much at this price.
-    pub volume: Amount<Sky>,
 }
 
 /// Offers on both sides, best first.
@@ -136,6 +129,18 @@ impl Book {
             Some(bid) if bid.price >= ask.price => Err(BookTrouble::Crossed),
             Some(_) | None => Ok(ask),
         }
+    }
+
+    /// What of the book bears on a purchase with this budget, whose orders may pay `band_percent` more than the cheapest ask;
+    /// `None` when there is nothing to be had.
+    pub fn seen_for(&self, budget: Amount<Btc>, band_percent: Decimal) -> Option<SeenBook> {
+        self.seen_within(budget, self.cheapest_ask()?.price.raised_by(band_percent)?)
+    }
+
+    /// The same of a purchase whose orders may pay as much as `limit`.
+    pub fn seen_within(&self, budget: Amount<Btc>, limit: Price) -> Option<SeenBook> {
+        let best_bid = self.dearest_bid().map(|bid| bid.price);
+        SeenBook::of(self.timestamp_ms, (&self.asks, best_bid), limit, budget).ok()
     }
 
     /// The first level at which the asks add up to `volume` or more; `None` when they never do.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use millrace_model::deposit::{Command, Deposit, Stage};
 use millrace_model::desk::Switch;
 use millrace_model::ids::DepositId;
-use millrace_model::purchase::{Fact, OrderIntent};
+use millrace_model::purchase::{Fact, OrderIntent, Price};
 use millrace_protocols::purchase::{Failure, Machine, MarketTrouble, PlaceReply, Policy, Step, VenueOrder, Waiting};
 use millrace_protocols::wire::c2cx::{self, StatusFilter};
 
@@ -14,7 +14,7 @@ use super::{BRAKES_PAUSE, Desk, End, LOG_PAUSE, log};
 use crate::canary::{self, Canary};
 use crate::deposits::ExecuteError;
 use crate::market::Claim;
-use crate::market::Claimed;
+use crate::market::{Claimed, View};
 
 /// How many steps are taken before others have their turn.
 const STEPS_MAX: u32 = 64;
@@ -33,6 +33,8 @@ pub(super) struct Course {
     /// Whether the deposit is held, and the purchase on its way to an early end.
     standing: Standing,
     seen_ms: u64,
+    /// The most that an order may pay; only for what is noted of the order book.
+    limit: Option<Price>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +51,8 @@ impl Course {
         // What is bought for an output has the same ids in every life of the desk, also in one whose log has forgotten the
         // deposit and detects it anew.
         let machine = Machine::new(purchase, deposit.receipt.outpoint, best_ask, policy.clone(), now_ms);
-        Some(Self { id, machine, standing: Standing::Buying, seen_ms: now_ms })
+        let limit = best_ask.raised_by(policy.band_percent);
+        Some(Self { id, machine, standing: Standing::Buying, seen_ms: now_ms, limit })
     }
 
     /// Takes in what the exchange ever had of this purchase.
@@ -91,7 +94,7 @@ impl Course {
                 return end;
             }
             let end = match step {
-                Step::Record(fact) => self.record(desk, fact).await,
+                Step::Record(fact) => self.record(desk, fact, &view).await,
                 Step::Place(order) => {
                     let reply = match c2cx::place_reply(desk.exchange.place(&order).await) {
                         PlaceReply::Failed(Failure::Unavailable) if canary::lives(Canary::BlindRetry) => {
@@ -159,7 +162,7 @@ impl Course {
         }
     }
 
-    async fn record(&mut self, desk: &Desk, fact: Fact) -> Option<End> {
+    async fn record(&mut self, desk: &Desk, fact: Fact, view: &View) -> Option<End> {
         if let Fact::Intended(order) = &fact
             // What the exchange has taken before needs no funds any more.
             && !self.machine.is_forgotten(order)
@@ -175,7 +178,7 @@ impl Course {
         }
         let was_intended = matches!(fact, Fact::Intended(_));
         let is_placed = matches!(fact, Fact::Placed { .. });
-        match desk.deposits.execute(self.id, &Command::RecordPurchase(fact)).await {
+        match desk.deposits.execute(self.id, &self.command(fact, view)).await {
             Ok(tracked) => {
                 self.machine.handle_recorded(desk.now_ms());
                 if tracked.deposit.purchase.as_ref() != Some(self.machine.purchase()) {
@@ -196,6 +199,21 @@ impl Course {
                 let anew = was_intended || matches!(error, ExecuteError::Rejected(_));
                 Some(if anew { End::Anew(LOG_PAUSE) } else { End::Rests(LOG_PAUSE) })
             }
+        }
+    }
+
+    /// With an order that is chosen now goes the book it was chosen from.
+    fn command(&self, fact: Fact, view: &View) -> Command {
+        let remaining = self.machine.purchase().remaining();
+        let book = match (&fact, self.limit) {
+            (Fact::Intended(order), Some(limit)) if !self.machine.is_forgotten(order) => {
+                view.seen_for(order, remaining, limit)
+            }
+            (_, _) => None,
+        };
+        match (fact, book) {
+            (Fact::Intended(order), Some(book)) => Command::IntendOrder { order, book },
+            (fact, _) => Command::RecordPurchase(fact),
         }
     }
 

@@ -136,7 +136,7 @@ impl House {
         };
         let mined = Mined { block: BlockRef { height: 7, hash: Hash32([7; 32]) } };
         let best_ask = "0.002".parse().unwrap();
-        let decided = StatusWaitBuy { budget: btc(amount), best_ask };
+        let decided = StatusWaitBuy { budget: btc(amount), best_ask, book: None };
         let events: [Event; 4] = [detected.into(), mined.into(), StatusWaitDecide {}.into(), decided.into()];
         let stream = StreamName::Deposit(id(number));
         let write = Write::new(stream, Expected::Exactly(0), events.map(Stored::Deposit).into());
@@ -238,6 +238,12 @@ async fn a_deposit_is_bought_fully_and_owed() {
     assert_eq!(house.deposit(1).payout.unwrap().amount, sky("99.65"));
     assert_eq!(house.venue.world().orders.len(), 2);
     assert!(house.market.reserved() > Amount::ZERO);
+    // Each order keeps the book it was chosen from: the second one's no longer has what the first took.
+    let books: Vec<_> = (house.events(1).into_iter())
+        .filter_map(|event| if let Event::OrderIntended(intended) = event { intended.book } else { None })
+        .map(|book| (book.best_ask().to_string(), book.asks().len(), book.limit().to_string()))
+        .collect();
+    assert_eq!(books, [("0.002".to_owned(), 2, "0.00206".to_owned()), ("0.00201".to_owned(), 1, "0.00206".to_owned())]);
     // The reading on its way may be too early to show the last order; the one after it is not.
     house.market.ask_again(PATIENCE).await;
     house.market.ask_again(PATIENCE).await;

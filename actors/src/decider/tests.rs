@@ -22,7 +22,7 @@ async fn a_receipt_is_decided_by_the_terms_of_the_moment() {
     let rig = Rig::new().await;
     let terms = Arc::new(Mutex::new(None));
     let now = Arc::clone(&terms);
-    start(&rig.tree, rig.deposits.clone(), Arc::new(move || now.lock().unwrap().clone())).unwrap();
+    start(&rig.tree, rig.deposits.clone(), Arc::new(move |_| now.lock().unwrap().clone())).unwrap();
     let id = rig.received(9, vec![]).await;
     rig.until_alarm(PART, "terms").await;
     assert_eq!(rig.deposits.get(id).unwrap().unwrap().deposit.stage, Stage::WaitDecide);
@@ -37,6 +37,6 @@ async fn a_receipt_is_decided_by_the_terms_of_the_moment() {
 async fn what_waited_before_the_start_is_decided_after_it() {
     let rig = Rig::new().await;
     let id = rig.received(9, vec![]).await;
-    start(&rig.tree, rig.deposits.clone(), Arc::new(|| direct("2"))).unwrap();
+    start(&rig.tree, rig.deposits.clone(), Arc::new(|_| direct("2"))).unwrap();
     rig.until(id, |deposit| deposit.stage == Stage::WaitSend).await;
 }

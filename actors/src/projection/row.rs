@@ -382,7 +382,7 @@ mod tests {
         let up_to_held: [Event; 5] = [
             detected.into(),
             mined(),
-            StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap() }.into(),
+            StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap(), book: None }.into(),
             StatusWaitSend { basis, amount: owed, rounding: Amount::ZERO }.into(),
             Held { reason: HoldReason::DepositOrphaned }.into(),
         ];

@@ -454,15 +454,15 @@ fn buying(config: &Config, core: &Core, deposits: &Deposits, exchange: Arc<dyn E
     Ok(market)
 }
 
-/// The terms of every decision: the configuration's, with the price of the moment where one is needed.
+/// The terms of every decision: the configuration's, with the order book of the moment where one is needed.
 fn terms(config: &Config, market: Option<Market>) -> TermsNow {
     let (method, rate) = (config.desk.method, config.desk.rate);
     let (minimum, maximum) = (config.desk.minimum_deposit, config.desk.maximum_deposit);
-    let payout = payout_terms(config);
-    Arc::new(move || {
+    let (payout, slippage) = (payout_terms(config), config.c2cx.max_slippage_percent);
+    Arc::new(move |amount| {
         let terms = match method {
             Method::Direct => Terms::Direct { rate: rate? },
-            Method::Passthrough => Terms::Passthrough { best_ask: market.as_ref()?.best_ask()? },
+            Method::Passthrough => Terms::upon(market.as_ref()?.book()?.seen_for(amount, slippage)?),
         };
         Some(DecisionTerms { terms, minimum, maximum, payout })
     })

@@ -8,7 +8,7 @@ use super::payout::SignedPayout;
 use super::purchasing::RemainderPolicy;
 use super::state::{Deposit, StageName};
 use crate::ids::Hash32;
-use crate::purchase::Fact;
+use crate::purchase::{Fact, OrderIntent, SeenBook};
 
 /// A command on one deposit. Times and answers of the outside world are in it; deciding asks nobody.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,13 @@ pub enum Command {
     Decide(DecisionTerms),
     /// Record a step of its purchase.
     RecordPurchase(Fact),
+    /// Record an order that may be placed from now on, with what it was chosen from.
+    IntendOrder {
+        /// The order.
+        order: OrderIntent,
+        /// The order book of that moment; one of its asks is what the order pays at most.
+        book: SeenBook,
+    },
     /// All that can be spent is spent.
     FinishPurchase(RemainderPolicy),
     /// The purchase cannot go on.
@@ -95,6 +102,7 @@ impl Command {
             Self::ObserveMature { .. } => "ObserveMature",
             Self::Decide(_) => "Decide",
             Self::RecordPurchase(_) => "RecordPurchase",
+            Self::IntendOrder { .. } => "IntendOrder",
             Self::FinishPurchase(_) => "FinishPurchase",
             Self::StopPurchase { .. } => "StopPurchase",
             Self::RecordSigned(_) => "RecordSigned",
@@ -145,6 +153,9 @@ pub enum Rejection {
     /// A reorganisation undid it, and it is not deep enough again.
     #[error("a reorganisation undid the deposit, and it is not deep enough again")]
     NotDeepAgain,
+    /// A price that is not that of the order book it is said to rest on.
+    #[error("the price is not that of the order book beside it")]
+    OtherBook,
     /// Amounts that do not fit together.
     #[error("amounts that do not fit together: {0}")]
     Arithmetic(&'static str),
@@ -160,6 +171,7 @@ impl Deposit {
             Command::ObserveMature { confirmations, seen_before } => self.observe_mature(*confirmations, *seen_before),
             Command::Decide(terms) => self.decide_on(terms),
             Command::RecordPurchase(fact) => self.record_purchase(fact),
+            Command::IntendOrder { order, book } => self.intend_order(order, book),
             Command::FinishPurchase(policy) => self.finish_purchase(policy),
             Command::StopPurchase { reason } => self.stop_purchase(reason),
             Command::RecordSigned(signed) => self.record_signed(signed),

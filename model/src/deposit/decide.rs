@@ -6,7 +6,7 @@ use super::command::Rejection;
 use super::event::*;
 use super::state::{Deposit, Limits, Stage};
 use crate::money::{Amount, Btc, Rate, Sky};
-use crate::purchase::Price;
+use crate::purchase::{Price, SeenBook};
 
 /// The desk's terms at the moment of the decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -42,7 +42,17 @@ pub enum Terms {
     Passthrough {
         /// The cheapest ask seen now.
         best_ask: Price,
+        /// The order book that it is the cheapest ask of. Commands of earlier versions have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        book: Option<SeenBook>,
     },
+}
+
+impl Terms {
+    /// To buy upon this book.
+    pub fn upon(book: SeenBook) -> Self {
+        Self::Passthrough { best_ask: book.best_ask(), book: Some(book) }
+    }
 }
 
 impl Deposit {
@@ -58,12 +68,15 @@ impl Deposit {
             Limits::Kept if amount > terms.maximum => return held(HoldReason::AboveMaximum),
             Limits::Kept => {}
         }
-        match terms.terms {
-            Terms::Direct { rate } => {
+        match &terms.terms {
+            &Terms::Direct { rate } => {
                 let sold = rate.sky_for(amount, 6).map_err(|_| Rejection::Arithmetic("deposit times rate"))?;
                 Ok(owe(PayoutBasis::Direct { rate }, sold, terms.payout))
             }
-            Terms::Passthrough { best_ask } => Ok(vec![StatusWaitBuy { budget: amount, best_ask }.into()]),
+            Terms::Passthrough { best_ask, book } => {
+                let decided = StatusWaitBuy { budget: amount, best_ask: *best_ask, book: book.clone() };
+                if decided.is_of_its_book() { Ok(vec![decided.into()]) } else { Err(Rejection::OtherBook) }
+            }
         }
     }
 }
@@ -87,6 +100,7 @@ mod tests {
     use super::super::command::Command;
     use super::super::testing::*;
     use super::*;
+    use crate::purchase::Level;
 
     fn terms(terms: Terms) -> Command {
         let minimum = "0.00001".parse().unwrap();
@@ -117,11 +131,23 @@ mod tests {
     #[test]
     fn a_passthrough_may_spend_all_of_the_deposit() {
         let best_ask: Price = "0.00189".parse().unwrap();
-        received("0.5").when(terms(Terms::Passthrough { best_ask })).then([StatusWaitBuy {
+        received("0.5").when(terms(Terms::Passthrough { best_ask, book: None })).then([StatusWaitBuy {
             budget: "0.5".parse().unwrap(),
             best_ask,
+            book: None,
         }
         .into()]);
+    }
+
+    #[test]
+    fn a_decision_to_buy_keeps_the_book_that_its_cheapest_ask_is_of() {
+        let ask = Level { price: "0.00189".parse().unwrap(), volume: "3".parse().unwrap() };
+        let (limit, budget) = ("0.0019".parse().unwrap(), "0.5".parse().unwrap());
+        let book = SeenBook::of(7, (&[ask], None), limit, budget).unwrap();
+        let other = Terms::Passthrough { best_ask: limit, book: Some(book.clone()) };
+        received("0.5").when(terms(other)).rejected_with(Rejection::OtherBook);
+        let decided = StatusWaitBuy { budget, best_ask: ask.price, book: Some(book.clone()) };
+        received("0.5").when(terms(Terms::upon(book))).then([decided.into()]);
     }
 
     /// D5: too small, it is held with its reason instead of sold.
@@ -136,7 +162,7 @@ mod tests {
     /// D5: nothing is bought for it, and an operator pays all of it back.
     #[test]
     fn what_is_too_small_is_never_bought_for_and_can_be_paid_back_whole() {
-        let terms = terms(Terms::Passthrough { best_ask: "0.00189".parse().unwrap() });
+        let terms = terms(Terms::Passthrough { best_ask: "0.00189".parse().unwrap(), book: None });
         let (amount, note) = ("0.000009".parse().unwrap(), "too small".to_owned());
         received("0.000009")
             .when(terms)

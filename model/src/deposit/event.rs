@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{DepositId, Hash32, Outpoint};
 use crate::money::{Amount, Btc, Rate, Sky};
-use crate::purchase::{OrderIntent, OrderObservation, Price};
+use crate::purchase::{OrderIntent, OrderObservation, Price, SeenBook};
 
 crate::event::events! {
     /// An event of a deposit; the order below is roughly the order of a deposit's life.
@@ -172,6 +172,16 @@ pub struct StatusWaitBuy {
     pub budget: Amount<Btc>,
     /// The cheapest ask seen at the decision; orders stay within the slippage of it.
     pub best_ask: Price,
+    /// The order book that it was the cheapest ask of. Decisions of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub book: Option<SeenBook>,
+}
+
+impl StatusWaitBuy {
+    /// Whether the cheapest ask is that of the book, if there is one.
+    pub(super) fn is_of_its_book(&self) -> bool {
+        self.book.as_ref().is_none_or(|book| book.best_ask() == self.best_ask)
+    }
 }
 
 /// See [`Event::OrderIntended`].
@@ -179,6 +189,18 @@ pub struct StatusWaitBuy {
 pub struct OrderIntended {
     /// The order, with the id under which it can be found again.
     pub order: OrderIntent,
+    /// The order book that it was chosen from, less what orders of other deposits were about to take of it. Orders of earlier
+    /// versions have none, nor have those that the log had forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub book: Option<SeenBook>,
+}
+
+impl OrderIntended {
+    /// Whether the order pays what is asked in its book, if there is one.
+    pub(super) fn is_of_its_book(&self) -> bool {
+        let asks = |book: &SeenBook| book.asks().iter().any(|ask| ask.price == self.order.price);
+        self.book.as_ref().is_none_or(asks)
+    }
 }
 
 /// See [`Event::OrderPlaced`].

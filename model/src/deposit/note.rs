@@ -38,6 +38,7 @@ impl Command {
             | Self::ObserveMature { .. }
             | Self::Decide(_)
             | Self::RecordPurchase(_)
+            | Self::IntendOrder { .. }
             | Self::FinishPurchase(_)
             | Self::RecordSigned(_)
             | Self::RecordVoided { .. }

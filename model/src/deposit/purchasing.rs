@@ -7,7 +7,7 @@ use super::decide::{PayoutTerms, owe};
 use super::event::*;
 use super::state::{Deposit, Stage};
 use crate::money::{Amount, Btc};
-use crate::purchase::{Fact, Purchase};
+use crate::purchase::{Fact, OrderIntent, Purchase, SeenBook};
 
 /// What becomes of what no order could spend, and how payouts are cut.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,13 +38,23 @@ impl Deposit {
         let purchase = if matches!(fact, Fact::Intended(_)) { self.buying()? } else { self.with_orders()? };
         purchase.check(fact).map_err(|problem| Rejection::PurchaseStep(problem.to_string()))?;
         let event = match fact.clone() {
-            Fact::Intended(order) => OrderIntended { order }.into(),
+            Fact::Intended(order) => OrderIntended { order, book: None }.into(),
             Fact::Placed { order_id } => OrderPlaced { order_id }.into(),
             Fact::Refused { reason } => OrderRefused { reason }.into(),
             Fact::CancelIntended => OrderCancelIntended {}.into(),
             Fact::Observed(observation) => OrderObserved { observation }.into(),
         };
         Ok(self.with_write_off(vec![event]))
+    }
+
+    pub(super) fn intend_order(&self, order: &OrderIntent, book: &SeenBook) -> Result<Vec<Event>, Rejection> {
+        let intended = Fact::Intended(order.clone());
+        self.buying()?.check(&intended).map_err(|problem| Rejection::PurchaseStep(problem.to_string()))?;
+        let intended = OrderIntended { order: order.clone(), book: Some(book.clone()) };
+        if !intended.is_of_its_book() {
+            return Err(Rejection::OtherBook);
+        }
+        Ok(self.with_write_off(vec![intended.into()]))
     }
 
     pub(super) fn finish_purchase(&self, policy: &RemainderPolicy) -> Result<Vec<Event>, Rejection> {
@@ -79,6 +89,7 @@ mod tests {
     use super::super::testing::*;
     use super::*;
     use crate::money::Sky;
+    use crate::purchase::{ClientOrderId, Level};
 
     fn finish() -> Command {
         Command::FinishPurchase(RemainderPolicy {
@@ -89,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_held_because_nothing_was_bought_can_still_be_spent_and_is_booked_nowhere() {
-        let decided = StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap() };
+        let decided = StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap(), book: None };
         given([detected().into(), mined().into(), StatusWaitDecide {}.into(), decided.into()])
             .when(finish())
             .then([
@@ -99,5 +110,23 @@ mod tests {
             .when(Command::Release { note: "the market is better now".into() })
             .then([Released { note: "the market is better now".into() }.into()])
             .leaves(|deposit| assert_eq!(deposit.stage, Stage::WaitBuy));
+    }
+
+    #[test]
+    fn an_order_keeps_the_book_that_it_was_chosen_from_and_pays_one_of_its_asks() {
+        let price = "0.002".parse().unwrap();
+        let decided = StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: price, book: None };
+        let cid = ClientOrderId::for_attempt("a deposit", 1);
+        let order = OrderIntent { attempt: 1, cid, price, quantity: "500".parse().unwrap() };
+        let book = |price| {
+            let ask = Level { price, volume: "600".parse().unwrap() };
+            SeenBook::of(7, (&[ask], None), price, decided.budget).unwrap()
+        };
+        let (other, book) = (book("0.0019".parse().unwrap()), book(price));
+        let begun = || given([detected().into(), mined().into(), StatusWaitDecide {}.into(), decided.clone().into()]);
+        let intended = OrderIntended { order: order.clone(), book: Some(book.clone()) };
+        let second = Command::IntendOrder { order: order.clone(), book: book.clone() };
+        begun().when(second.clone()).then([intended.into()]).when(second).rejected();
+        begun().when(Command::IntendOrder { order, book: other }).rejected_with(Rejection::OtherBook);
     }
 }

@@ -132,7 +132,8 @@ impl Deposit {
         let (spent, bought) =
             purchase.map_or((Amount::ZERO, Amount::ZERO), |purchase| (purchase.spent(), purchase.bought()));
         let fits = match event {
-            Event::StatusWaitBuy(decision) => decision.budget <= self.receipt.amount,
+            Event::StatusWaitBuy(decision) => decision.budget <= self.receipt.amount && decision.is_of_its_book(),
+            Event::OrderIntended(intended) => intended.is_of_its_book(),
             Event::Bought(end) => (end.spent, end.bought) == (spent, bought),
             Event::PurchaseStopped(end) => (end.spent, end.bought) == (spent, bought),
             Event::WrittenOff(end) => (end.spent, end.bought) == (spent, bought),
@@ -213,6 +214,7 @@ mod tests {
     use super::super::testing::*;
     use super::*;
     use crate::ids::Hash32;
+    use crate::purchase::{Level, SeenBook};
 
     fn refused(events: Vec<Event>, next: Event) -> ImpossibleStep {
         let before = events.iter().fold(None, |before, event| {
@@ -253,7 +255,11 @@ mod tests {
         let more = StatusWaitSend { amount: "500.001".parse().unwrap(), ..owed };
         assert_eq!(refused(events.clone(), more.into()), ImpossibleStep::Amounts);
         let budget = "1.00000001".parse().unwrap();
-        let spendthrift = StatusWaitBuy { budget, best_ask: "0.002".parse().unwrap() };
-        assert_eq!(refused(events, spendthrift.into()), ImpossibleStep::Amounts);
+        let spendthrift = StatusWaitBuy { budget, best_ask: "0.002".parse().unwrap(), book: None };
+        assert_eq!(refused(events.clone(), spendthrift.clone().into()), ImpossibleStep::Amounts);
+        let ask = Level { price: "0.0019".parse().unwrap(), volume: "1".parse().unwrap() };
+        let book = SeenBook::of(7, (&[ask], None), ask.price, budget).unwrap();
+        let of_another_book = StatusWaitBuy { budget: "1".parse().unwrap(), book: Some(book), ..spendthrift };
+        assert_eq!(refused(events, of_another_book.into()), ImpossibleStep::Amounts);
     }
 }

@@ -100,7 +100,7 @@ mod tests {
 
     /// One order is at the exchange, and nothing of it is filled yet.
     fn ordered() -> Given {
-        let decided = StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: price() };
+        let decided = StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: price(), book: None };
         given([detected().into(), mined().into(), StatusWaitDecide {}.into(), decided.into()])
             .when(Command::RecordPurchase(intended()))
             .then_any()

@@ -1,4 +1,5 @@
-//! Reads a payload as this program writes it: JSON without white space, with the fields in their order and none left out.
+//! Reads a payload as this program writes it: JSON without white space, with the fields in their order and none left out, but
+//! for those at the end that may be.
 //!
 //! That is nearly every payload of a log, and whoever reads no more than that has less to ask: no field is looked for by its name, it is
 //! only made sure that the next name is the one that is due. Whatever else a JSON text may have (other orders, escapes, fractions,
@@ -203,7 +204,7 @@ impl<'de> Deserializer<'de> for &mut Reading<'de> {
     }
 }
 
-/// The fields of an object, each of which has the name that is due.
+/// The fields of an object, each of which has the name that is due; the last ones may be missing.
 struct Fields<'r, 'de> {
     reading: &'r mut Reading<'de>,
     due: slice::Iter<'static, &'static str>,
@@ -216,8 +217,9 @@ impl<'de> SeqAccess<'de> for &mut Fields<'_, 'de> {
     #[inline]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Unusual> {
         let name = self.due.next().ok_or(Unusual)?;
-        if !std::mem::take(&mut self.is_first) {
-            self.reading.expect(b',')?;
+        if !std::mem::take(&mut self.is_first) && self.reading.expect(b',').is_err() {
+            // Fields at the end that are not there: whoever can do without them asks on, for one name after the other.
+            return if self.reading.peek() == Some(b'}') { Ok(None) } else { Err(Unusual) };
         }
         self.reading.expect(b'"')?;
         self.reading.expect_text(name)?;

@@ -133,7 +133,7 @@ fn direct() -> Command {
 }
 
 fn passthrough() -> Command {
-    terms(Terms::Passthrough { best_ask: "0.002".parse().unwrap() })
+    terms(Terms::Passthrough { best_ask: "0.002".parse().unwrap(), book: None })
 }
 
 fn finish() -> Command {

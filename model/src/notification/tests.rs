@@ -148,7 +148,7 @@ fn a_direct_sale_is_told_from_the_first_sighting_to_the_final_payout() {
 fn how_coins_were_bought_is_not_told() {
     let (bought, spent) = ("500".parse().unwrap(), "0.9".parse().unwrap());
     let bought_for = [
-        StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap() }.into(),
+        StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap(), book: None }.into(),
         Bought { bought: Amount::ZERO, spent: Amount::ZERO }.into(),
         RemainderBooked { amount: "1".parse().unwrap(), to: RemainderUse::Refund }.into(),
     ];

@@ -57,6 +57,12 @@ impl Price {
         self.0
     }
 
+    /// This price and so many percent more, cut to the decimals of a price; `None` when that is none.
+    pub fn raised_by(self, percent: Decimal) -> Option<Self> {
+        let factor = percent.checked_div(Decimal::ONE_HUNDRED)?.checked_add(Decimal::ONE)?;
+        Self::new(self.0.checked_mul(factor)?.trunc_with_scale(Self::DECIMALS_MAX)).ok()
+    }
+
     /// The largest amount of satoshi that is not more than this quantity's cost; `None` above [`Amount::MAX`].
     pub fn cost_rounded_down(self, quantity: Amount<Sky>) -> Option<Amount<Btc>> {
         let (above, below) = self.cost(quantity)?;

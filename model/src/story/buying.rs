@@ -5,22 +5,49 @@ use crate::deposit::{
     Bought, OrderCancelIntended, OrderIntended, OrderObserved, OrderPlaced, OrderRefused, PurchaseStopped,
     RemainderBooked, RemainderUse, StatusWaitBuy,
 };
-use crate::purchase::{OpenOrder, OrderPhase, OrderState, Purchase};
+use crate::money::{Amount, Btc};
+use crate::purchase::{OpenOrder, OrderPhase, OrderState, Purchase, Reach, SeenBook};
 
 pub(super) fn decided(it: &StatusWaitBuy) -> String {
+    let book = it.book.as_ref().map(|book| depth(book, it.budget)).unwrap_or_default();
     format!(
-        "Decided: passthrough. Up to {} BTC may be spent on the exchange; the best ask seen was {} BTC for one SKY.",
+        "Decided: passthrough. Up to {} BTC may be spent on the exchange; the best ask seen was {} BTC for one SKY.{book}",
         it.budget, it.best_ask
     )
+}
+
+/// How deep the order book was, and how far the budget would have come in it.
+fn depth(book: &SeenBook, budget: Amount<Btc>) -> String {
+    let (taken, offered) = (book.take(budget), levels(book.levels() as usize));
+    let comes = match taken.reach {
+        Reach::Enough => {
+            format!("would take {}: {} SKY for {} BTC", levels(taken.levels()), taken.bought, taken.spent)
+        }
+        Reach::BeyondKept => format!("would take more than the cheapest {}", book.asks().len()),
+        Reach::BeyondOffered => {
+            format!("would take all of it, and {} BTC would be left", budget.saturating_sub(taken.spent))
+        }
+    };
+    format!(" The book offered {} SKY up to {} BTC, in {offered}; the budget {comes}.", book.offered(), book.limit())
+}
+
+fn levels(number: usize) -> String {
+    if number == 1 { "1 level".to_owned() } else { format!("{number} levels") }
 }
 
 pub(super) fn intended(it: &OrderIntended) -> String {
     let order = &it.order;
     let cost = order.cost().map(|cost| format!(", {cost} BTC in all")).unwrap_or_default();
+    let book = it.book.as_ref().map(|book| format!(" It was chosen from {}.", offered(book))).unwrap_or_default();
     format!(
-        "Order {} was put down before it was sent: buy {} SKY at {} BTC at most{cost}, under the id {}.",
+        "Order {} was put down before it was sent: buy {} SKY at {} BTC at most{cost}, under the id {}.{book}",
         order.attempt, order.quantity, order.price, order.cid
     )
+}
+
+fn offered(book: &SeenBook) -> String {
+    let (levels, offered, limit) = (levels(book.levels() as usize), book.offered(), book.limit());
+    format!("a book that offered {offered} SKY up to {limit} BTC, in {levels}")
 }
 
 pub(super) fn placed(it: &OrderPlaced, turn: &Turn<'_>) -> String {

@@ -10,7 +10,7 @@ use crate::deposit::{
 };
 use crate::event::Unreadable;
 use crate::ids::Hash32;
-use crate::purchase::{ClientOrderId, Fact, OrderIntent, OrderObservation, OrderState};
+use crate::purchase::{ClientOrderId, Fact, Level, OrderIntent, OrderObservation, OrderState, SeenBook};
 use crate::testing::{self, detected, recorded_of};
 
 const ID: DepositId = testing::deposit(1);
@@ -161,7 +161,8 @@ fn a_sale_from_stock_is_told_from_the_payment_to_the_final_payout() {
 }
 
 fn bought() -> Life {
-    let decided = Life::received("0.05").decided(Terms::Passthrough { best_ask: "0.00189".parse().unwrap() });
+    let decided =
+        Life::received("0.05").decided(Terms::Passthrough { best_ask: "0.00189".parse().unwrap(), book: None });
     let placed = decided.order(1, "20").fact(Fact::Placed { order_id: 77 });
     let open = placed.seen("12.5", Some("0.0019"), OrderState::Open).fact(Fact::CancelIntended);
     let cancelled = open.seen("12.5", Some("0.0019"), OrderState::Cancelled);
@@ -210,6 +211,27 @@ fn a_purchase_is_told_order_by_order_with_fills_fees_and_what_was_left_over() {
         &last,
     ];
     bought().paid().tells(&expected);
+}
+
+#[test]
+fn a_decision_to_buy_says_how_deep_the_book_was_and_how_far_the_budget_would_come() {
+    let level =
+        |(price, volume): (&str, &str)| Level { price: price.parse().unwrap(), volume: volume.parse().unwrap() };
+    let asks = [("0.00189", "10"), ("0.0019", "20"), ("0.00191", "12270")].map(level);
+    let told = |amount: &str, asks: &[Level]| {
+        let limit = "0.00191".parse().unwrap();
+        let book = SeenBook::of(0, (asks, None), limit, amount.parse().unwrap()).unwrap();
+        let story = Life::received(amount).decided(Terms::upon(book)).story();
+        story.steps.last().unwrap().sentence.rsplit_once("one SKY. ").unwrap().1.to_owned()
+    };
+    let enough = "The book offered 12300.000000 SKY up to 0.00191 BTC, in 3 levels; the budget would take 2 levels: \
+         26.368421 SKY for 0.05000000 BTC.";
+    assert_eq!(told("0.05", &asks), enough);
+    let thin = "The book offered 10.000000 SKY up to 0.00191 BTC, in 1 level; the budget would take all of it, and \
+         0.03110000 BTC would be left.";
+    assert_eq!(told("0.05", &asks[..1]), thin);
+    let many = [level(("0.00189", "1")); 25];
+    assert!(told("0.05", &many).ends_with("25 levels; the budget would take more than the cheapest 20."));
 }
 
 #[test]

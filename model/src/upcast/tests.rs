@@ -1,6 +1,6 @@
 //! What older versions stored is still read, and what is stored today stays as it is.
 
-use crate::deposit::{Event, Held, HoldReason, RefundDue};
+use crate::deposit::{Event, Held, HoldReason, RefundDue, StatusWaitBuy};
 
 fn read(kind: &str, schema: u32, payload: &str) -> Event {
     Event::decode(kind, schema, payload).unwrap()
@@ -26,6 +26,21 @@ fn the_reasons_of_the_first_schema_mean_what_they_meant() {
     let new = read("Held", 2, golden);
     assert_eq!(new, Held { reason: HoldReason::PayoutAboveMaximum }.into());
     assert_eq!((new.schema(), new.payload().as_str()), (2, golden.trim_end()));
+}
+
+/// A decision that was stored without the order book has none, and one with it keeps it to the letter.
+#[test]
+fn a_decision_to_buy_is_read_with_and_without_the_book_it_rested_on() {
+    let old = include_str!("golden/StatusWaitBuy.1.json").trim_end();
+    let new = include_str!("golden/StatusWaitBuy.1.book.json").trim_end();
+    let (without, with) = (read("StatusWaitBuy", 1, old), read("StatusWaitBuy", 1, new));
+    let (Event::StatusWaitBuy(without), Event::StatusWaitBuy(with)) = (without, with) else { panic!("they are") };
+    let book = with.book.clone().unwrap();
+    assert_eq!((book.at_ms(), book.asks().len(), book.levels()), (1_767_225_600_123, 2, 7));
+    assert_eq!(StatusWaitBuy { book: Some(book), ..without.clone() }, with);
+    assert_eq!([Event::from(without), Event::from(with)].map(|event| event.payload()), [old, new]);
+    let crossed = new.replace("\"best_bid\":\"0.00188\"", "\"best_bid\":\"0.00189\"");
+    assert!(Event::decode("StatusWaitBuy", 1, &crossed).unwrap_err().to_string().contains("crossed"));
 }
 
 /// O8: an event of a newer schema is refused.

@@ -151,7 +151,7 @@ impl Running {
             maximum: "10".parse()?,
             payout: PayoutTerms { decimals: 3, maximum: Amount::MAX },
         };
-        decider::start(&tree, deposits.clone(), Arc::new(move || Some(terms.clone())))?;
+        decider::start(&tree, deposits.clone(), Arc::new(move |_| Some(terms.clone())))?;
         let settings = sender::Settings {
             wallet_id: "hot.wlt".to_owned(),
             password: None,

@@ -9,15 +9,18 @@ use millrace_model::deposit::{
     SignedPayout, Stage, Terms,
 };
 use millrace_model::ids::{DepositId, Hash32, Outpoint};
-use millrace_model::money::{Amount, Btc, Rate};
+use millrace_model::money::{Amount, Btc, Rate, Sky};
 use millrace_model::purchase::{
-    ClientOrderId, Fact, OrderIntent, OrderObservation, OrderPhase, OrderState, Price, Purchase,
+    ClientOrderId, Fact, Level, OrderIntent, OrderObservation, OrderPhase, OrderState, Price, Purchase, SeenBook,
 };
 use millrace_model::wallet::{self, InputsReserved, InputsSpent};
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use rand::Rng;
 use rand::rngs::SmallRng;
+use rust_decimal::Decimal;
 
+/// The exchange's time of an order book, in 2026.
+const BOOK_MS: std::ops::Range<u64> = 1_767_225_600_000..1_798_761_600_000;
 /// One in so many deposits is too small to deal in.
 const TOO_SMALL: u32 = 200;
 /// What a deposit may bring, in satoshi.
@@ -105,10 +108,28 @@ fn terms(chance: &mut SmallRng, deposit: &Deposit) -> DecisionTerms {
     let bound = deposit.receipt.customer.as_ref().map(|customer| customer.bound_method);
     let terms = match bound {
         Some(Method::Direct) | None => Terms::Direct { rate: rate() },
-        Some(Method::Passthrough) => Terms::Passthrough { best_ask: price(chance.random_range(188..210)) },
+        Some(Method::Passthrough) => passthrough(chance, deposit.receipt.amount),
     };
     let (minimum, maximum) = (btc(10_000), btc(1_000_000_000));
     DecisionTerms { terms, minimum, maximum, payout: payout() }
+}
+
+/// Half of them with the order book, as if an earlier version had decided the other half.
+fn passthrough(chance: &mut SmallRng, budget: Amount<Btc>) -> Terms {
+    let best = chance.random_range(188..210);
+    let asks = [0, 1, 2, 3, 5, 7].map(|step| Level { price: price(best + step), volume: sky(chance) });
+    let limit = price(best).raised_by(Decimal::from(5)).expect("a price");
+    let book = SeenBook::of(chance.random_range(BOOK_MS), (&asks, Some(price(best - 1))), limit, budget);
+    let upon = Terms::upon(book.expect("a book that could be traded on"));
+    match upon {
+        Terms::Passthrough { best_ask, .. } if chance.random() => Terms::Passthrough { best_ask, book: None },
+        upon => upon,
+    }
+}
+
+/// What somebody offers.
+fn sky(chance: &mut SmallRng) -> Amount<Sky> {
+    Amount::from_units(chance.random_range(1_000_000..500_000_000)).expect("a few hundred")
 }
 
 /// An order for all of it, filled in one or two steps.
@@ -160,7 +181,7 @@ fn rate() -> Rate {
 }
 
 fn price(hundred_thousandths: i64) -> Price {
-    Price::new(rust_decimal::Decimal::new(hundred_thousandths, 5)).expect("a price")
+    Price::new(Decimal::new(hundred_thousandths, 5)).expect("a price")
 }
 
 fn btc(satoshi: u64) -> Amount<Btc> {

@@ -200,9 +200,10 @@ fn buying(tree: &Tree, world: &World, deposits: &Deposits, clock: Arc<dyn Clock>
 fn terms(buys: &Arc<AtomicBool>, market: market::Market) -> Result<decider::TermsNow> {
     let (buys, rate) = (Arc::clone(buys), "500".parse()?);
     let (minimum, maximum) = ("0.001".parse()?, "1".parse()?);
-    Ok(Arc::new(move || {
+    let slippage = Policy::new(BTC_SKY_RULES).band_percent;
+    Ok(Arc::new(move |amount| {
         let terms = match buys.load(Ordering::Relaxed) {
-            true => Terms::Passthrough { best_ask: market.best_ask()? },
+            true => Terms::upon(market.book()?.seen_for(amount, slippage)?),
             false => Terms::Direct { rate },
         };
         Some(DecisionTerms { terms, minimum, maximum, payout: PAYOUTS })

@@ -149,7 +149,7 @@ fn payout_terms() -> PayoutTerms {
 pub fn decision(way: Way) -> Command {
     let terms = match way {
         Method::Direct => Terms::Direct { rate: OWED.parse().expect("it is a rate") },
-        Method::Passthrough => Terms::Passthrough { best_ask: super::buying::price() },
+        Method::Passthrough => Terms::Passthrough { best_ask: super::buying::price(), book: None },
     };
     let (minimum, maximum) = (Amount::ZERO, "2".parse().expect("it is an amount"));
     Command::Decide(DecisionTerms { terms, minimum, maximum, payout: payout_terms() })

@@ -1,6 +1,7 @@
 //! Deposits: the list of them, one with all that is known of it, what may be done to it now, and how it was before.
 
 mod actions;
+mod book;
 mod list;
 mod money;
 mod one;

@@ -20,7 +20,7 @@ use crate::ids::{DepositId, Hash32, Outpoint, SubscriptionId};
 use crate::ledger::Ticker;
 use crate::money::{Amount, Btc, Sky};
 use crate::operator::{Action, By, OperatorActed};
-use crate::purchase::{ClientOrderId, Fact, OrderIntent, OrderObservation, OrderState, Price, Side};
+use crate::purchase::{ClientOrderId, Fact, Level, OrderIntent, OrderObservation, OrderState, Price, SeenBook, Side};
 use crate::spend::Spend;
 use crate::stray::StrayOrder;
 use crate::subscription::{
@@ -51,6 +51,12 @@ fn sky() -> Amount<Sky> {
 
 fn price() -> Price {
     "0.002".parse().unwrap()
+}
+
+fn seen_book() -> SeenBook {
+    let ask = |price: &str| Level { price: price.parse().unwrap(), volume: sky() };
+    let asks = [price().to_string().as_str(), "0.0021"].map(ask);
+    SeenBook::of(1_700_000_000_123, (&asks, "0.0019".parse().ok()), "0.00212".parse().unwrap(), btc()).unwrap()
 }
 
 fn block() -> BlockRef {
@@ -193,8 +199,10 @@ fn of_deposits() -> Vec<Event> {
         Matured { confirmations: 2 }.into(),
         Quarantined {}.into(),
         StatusWaitDecide {}.into(),
-        StatusWaitBuy { budget: btc(), best_ask: price() }.into(),
-        OrderIntended { order: order() }.into(),
+        StatusWaitBuy { budget: btc(), best_ask: price(), book: None }.into(),
+        StatusWaitBuy { budget: btc(), best_ask: price(), book: Some(seen_book()) }.into(),
+        OrderIntended { order: order(), book: None }.into(),
+        OrderIntended { order: order(), book: Some(seen_book()) }.into(),
         OrderPlaced { order_id: 3 }.into(),
         OrderRefused { reason: words() }.into(),
         OrderCancelIntended {}.into(),
@@ -324,7 +332,9 @@ pub(super) fn commands() -> Vec<Command> {
         Command::ObserveVanished { replaced_by: Some(THEIRS) },
         Command::ObserveMature { confirmations: 2, seen_before: Some(ID) },
         terms(Terms::Direct { rate: "500".parse().unwrap() }),
-        terms(Terms::Passthrough { best_ask: price() }),
+        terms(Terms::Passthrough { best_ask: price(), book: None }),
+        terms(Terms::upon(seen_book())),
+        Command::IntendOrder { order: order(), book: seen_book() },
         Command::FinishPurchase(RemainderPolicy { rounding_maximum: btc(), payout: payout() }),
         Command::RecordSigned(signed()),
         Command::RecordVoided { conflicting_txid: THEIRS },
@@ -345,6 +355,7 @@ pub(super) fn commands() -> Vec<Command> {
         | Command::ObserveMature { .. }
         | Command::Decide(_)
         | Command::RecordPurchase(_)
+        | Command::IntendOrder { .. }
         | Command::FinishPurchase(_)
         | Command::StopPurchase { .. }
         | Command::RecordSigned(_)

@@ -228,7 +228,7 @@ fn pay_out(tree: &Tree, deposits: Deposits, sandbox: &Sandbox) -> anyhow::Result
         maximum: "10".parse()?,
         payout: PayoutTerms { decimals: 3, maximum: Amount::MAX },
     };
-    decider::start(tree, deposits.clone(), Arc::new(move || Some(terms.clone())))?;
+    decider::start(tree, deposits.clone(), Arc::new(move |_| Some(terms.clone())))?;
     let settings = sender::Settings {
         wallet_id: skycoin.wallet_id.clone(),
         password: None,

@@ -4,6 +4,7 @@ use maud::{Markup, html};
 use millrace_model::deposit::{Deposit, PayoutBasis, SignedPayout};
 use millrace_model::event::Recorded;
 use millrace_model::ledger::{Posting, Ticker};
+use millrace_model::money::{Amount, Btc, Sky};
 use millrace_model::purchase::Purchase;
 
 use super::in_log;
@@ -63,7 +64,7 @@ fn together(purchase: &Purchase, deposit: Option<&Deposit>) -> Markup {
             }
             dt { "Bought" } dd { (amount(&purchase.bought().to_string(), "SKY")) }
             dt { "Spent" } dd { (amount(&purchase.spent().to_string(), "BTC")) }
-            @if let Some(average) = average(purchase) { dt { "At, on average" } dd { (amount(&average, "BTC/SKY")) } }
+            @if let Some(average) = average(purchase.bought(), purchase.spent()) { dt { "At, on average" } dd { (amount(&average, "BTC/SKY")) } }
             dt { "Fees" } dd { (amount(&purchase.fee().to_string(), "BTC")) }
             @if let Some(remainder) = deposit.and_then(|deposit| deposit.remainder.as_ref()) {
                 dt { "Left over" } dd { (amount(&remainder.amount.to_string(), "BTC")) }
@@ -73,10 +74,10 @@ fn together(purchase: &Purchase, deposit: Option<&Deposit>) -> Markup {
 }
 
 /// What a SKY cost, cut to twelve decimals: satoshi a droplet are hundredths of BTC a SKY.
-pub(super) fn average(purchase: &Purchase) -> Option<String> {
+pub(super) fn average(bought: Amount<Sky>, spent: Amount<Btc>) -> Option<String> {
     const SCALE: u128 = 1_000_000_000_000;
-    let above = u128::from(purchase.spent().units()).checked_mul(SCALE)?;
-    let price = above.checked_div(u128::from(purchase.bought().units()).checked_mul(100)?)?;
+    let above = u128::from(spent.units()).checked_mul(SCALE)?;
+    let price = above.checked_div(u128::from(bought.units()).checked_mul(100)?)?;
     Some(format!("{}.{:012}", price / SCALE, price % SCALE))
 }
 

@@ -1,6 +1,7 @@
 //! The pages of deposits over a real log and real views, as somebody sees them who has logged in.
 
 mod acting;
+mod book;
 mod finding;
 mod travelling;
 
@@ -42,8 +43,8 @@ fn paid() -> Vec<Event> {
     };
     let mut events = received();
     events.extend([
-        StatusWaitBuy { budget: "0.5".parse().unwrap(), best_ask: price }.into(),
-        OrderIntended { order: intent }.into(),
+        StatusWaitBuy { budget: "0.5".parse().unwrap(), best_ask: price, book: None }.into(),
+        OrderIntended { order: intent, book: None }.into(),
         OrderPlaced { order_id: 1_234_567 }.into(),
         OrderObserved { observation }.into(),
         Bought { bought: amount, spent: "0.475".parse().unwrap() }.into(),

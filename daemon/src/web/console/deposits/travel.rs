@@ -13,7 +13,7 @@ use millrace_model::replay::{Until, moment};
 use millrace_model::story::{Elapsed, Story};
 
 use super::read::Stream;
-use super::{in_log, money, one, path, replay};
+use super::{book, in_log, money, one, path, replay};
 use crate::web::console::instant::typed;
 use crate::web::console::log::{changes, pretty};
 use crate::web::console::words::{amount, exactly};
@@ -84,6 +84,10 @@ impl Past<'_> {
             h2 #state { "How it stood then" }
             (self.state(now))
             @if let Some(terms) = &self.terms { h2 #seen { "What was seen when it was decided" } (seen(terms)) }
+            @if let Some(book) = book::as_seen(&self.stream.events, self.events.len()) {
+                h2 #book { "The order book as it was seen" }
+                (book)
+            }
             h2 #postings { "Postings until then" }
             (money::postings(self.events))
             h2 #take { "Share it, or take it away" }
@@ -159,13 +163,13 @@ fn node(node: &Node) -> Markup {
     html! { a href=(in_log(node.position)) { (node.kind) } " of " code { (node.stream) } ", position " (node.position) }
 }
 
-/// The desk's terms of that moment: of the order book it is the cheapest ask that a decision rests on.
+/// The desk's terms of that moment; the order book has a table of its own.
 fn seen(terms: &DecisionTerms) -> Markup {
     html! {
         dl.facts {
             @match &terms.terms {
                 Terms::Direct { rate } => { dt { "Sold from stock at" } dd { (rate) " SKY/BTC" } }
-                Terms::Passthrough { best_ask } => {
+                Terms::Passthrough { best_ask, .. } => {
                     dt { "The order book's cheapest ask" } dd { (amount(&best_ask.to_string(), "BTC/SKY")) }
                 }
             }
