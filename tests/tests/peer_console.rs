@@ -196,12 +196,12 @@ async fn a_projection_is_made_anew_under_the_eyes_of_whoever_asked_for_it() -> R
         Ok(shown.iter().all(|one| one["lag"] == 0 && one["rebuild"].is_null()).then_some(()))
     };
     desk.until(SEEN_WITHIN, "the views have caught up", caught_up).await?;
-    let row = "#projection-ledger";
+    let (row, making) = ("#projection-ledger", "#act-rebuild-ledger");
     let visit = logged_in(page, &desk)?
         .click("nav a[href='/console/projections']")
-        .click(&format!("{row} summary"))
-        .fill(&format!("{row} input[name=note]"), "to watch it")
-        .click(&format!("{row} button"))
+        .click(&format!("{making} summary"))
+        .fill(&format!("{making} input[name=note]"), "to watch it")
+        .click(&format!("{making} button"))
         .wait_for_text(&format!("{row} td:first-of-type"), "being made anew")
         .count(&format!("{row} progress"))
         .screenshot(&screenshots()?.join("console-rebuild.png"))
