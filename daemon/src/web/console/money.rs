@@ -52,16 +52,14 @@ async fn body(desk: &Arc<OperatorState>, operator: &Operator) -> Result<Markup, 
                 Err(problem) => p role="alert" { "Who set them is not known at the moment: " (problem.message()) },
             }
         }
-        div.cards {
-            section aria-labelledby="balances" {
-                h2 #balances { "Balances" }
-                (balances(&books, desk.views.ledger().balances.all()))
-            }
-            section aria-labelledby="places" {
-                h2 #places { "Places against the books" }
-                (super::overview::places(desk, brakes.alerts(), now))
-                (rounds::how_often(desk, now))
-            }
+        section aria-labelledby="balances" {
+            h2 #balances { "Balances" }
+            (balances(&books, desk.views.ledger().balances.all()))
+        }
+        section aria-labelledby="places" {
+            h2 #places { "Places against the books" }
+            (super::overview::places(desk, brakes.alerts(), now))
+            (rounds::how_often(desk, now))
         }
         (rounds::section(&rounds, now))
     })
