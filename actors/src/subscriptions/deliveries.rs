@@ -114,13 +114,12 @@ pub fn wants(known: &Known, told: &StoredNotification) -> bool {
     delivery::filter(&known.subscription).wants(&source::outgoing(told.clone()))
 }
 
-/// Which subscriptions want any of these notifications, served or not, and of which positions.
+/// Which subscriptions want any of these notifications, served or not and whenever they began, and of which positions.
 pub fn wanting(list: &List, told: &[StoredNotification]) -> Vec<(Arc<Known>, Vec<Position>)> {
     let told: Vec<_> = told.iter().cloned().map(source::outgoing).collect();
     let wanted_by = |known: &Arc<Known>| {
         let filter = delivery::filter(&known.subscription);
-        let wanted = told.iter().filter(|told| told.position > known.begun && filter.wants(told));
-        wanted.map(|told| told.position).collect::<Vec<_>>()
+        told.iter().filter(|told| filter.wants(told)).map(|told| told.position).collect::<Vec<_>>()
     };
     let all = list.values().map(|known| (Arc::clone(known), wanted_by(known)));
     all.filter(|(_, wanted)| !wanted.is_empty()).collect()

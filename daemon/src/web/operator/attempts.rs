@@ -33,9 +33,6 @@ pub(in crate::web) struct AttemptPage {
 /// One attempt.
 #[derive(Debug, Serialize)]
 pub(in crate::web) struct Attempt {
-    /// Which no other has that is kept.
-    #[serde(skip)]
-    pub(in crate::web) number: i64,
     pub(in crate::web) position: Position,
     pub(in crate::web) notification: Option<Uuid>,
     pub(in crate::web) attempt: u16,
@@ -147,7 +144,6 @@ impl From<attempts::Tried> for Tried {
 impl From<Stored> for Attempt {
     fn from(stored: Stored) -> Self {
         Self {
-            number: stored.number,
             position: stored.position,
             notification: stored.notification,
             attempt: stored.attempt,

@@ -14,12 +14,12 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::projection::{self, Checked, CompareError, Projection, Views};
 use tokio::sync::watch;
 
+use super::proofs::PANICKED;
 use crate::web::problem::Problem;
 
 /// A look that takes longer is given up: the desk has had no time for it.
 const LASTS_MAX: Duration = Duration::from_secs(4 * 3_600);
 const GIVEN_UP: &str = "It was given up after four hours: the desk's own work left no time for it.";
-const PANICKED: &str = "It ended by an error of the program; the desk's own messages say more.";
 
 /// What became of the looks since the desk was started, and the one that is under way. It ends with whoever holds this.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The proof of the log that an operator asks for beside the running desk: one at a time, on a thread that gives way.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -8,6 +9,9 @@ use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::proof::{Report, Subject, prove};
 
 use crate::web::problem::Problem;
+
+/// What is said of work whose thread panicked.
+pub(super) const PANICKED: &str = "It ended by an error of the program; the desk's own messages say more.";
 
 /// The proof that was asked for last. Clones are the same.
 #[derive(Debug, Clone)]
@@ -60,13 +64,23 @@ impl Proofs {
             *newest = Proof::Running { since: SystemClock.now(), position: 0, end: 0 };
         }
         let proofs = self.clone();
-        tokio::task::spawn_blocking(move || {
-            let outcome =
-                in_the_background(|| prove(&proofs.subject, &mut |position, end| proofs.reached(position, end)));
-            let outcome = outcome.map(Arc::new).map_err(|error| error.to_string());
-            *proofs.lock() = Proof::Ended { at: SystemClock.now(), outcome };
-        });
+        let work = move || {
+            let told = &mut |position, end| proofs.reached(position, end);
+            let made = catch_unwind(AssertUnwindSafe(|| in_the_background(|| prove(&proofs.subject, told))));
+            proofs.ended(match made {
+                Ok(outcome) => outcome.map(Arc::new).map_err(|error| error.to_string()),
+                Err(_) => Err(PANICKED.to_owned()),
+            });
+        };
+        // None of the runtime's threads, whose end a desk that stops would wait for.
+        if let Err(error) = std::thread::Builder::new().name("proof".to_owned()).spawn(work) {
+            self.ended(Err(format!("There is no thread for it: {error}.")));
+        }
         Ok(())
+    }
+
+    fn ended(&self, outcome: Result<Arc<Report>, String>) {
+        *self.lock() = Proof::Ended { at: SystemClock.now(), outcome };
     }
 
     fn reached(&self, at: u64, of: u64) {

@@ -80,7 +80,7 @@ pub(super) fn cells(attempt: &Attempt, now: DateTime<Utc>) -> Markup {
         td { @if let Some(at) = attempt.at { (moment(at, now)) } }
         td { (outcome(attempt)) }
         td.n { (attempt.took_us / 1_000) " ms" }
-        td { (answered(attempt)) }
+        td.said { (answered(attempt)) }
         td { @if let Some(next) = attempt.next_at { (moment(next, now)) } }
     }
 }

@@ -91,7 +91,7 @@ impl Page<'_> {
         let (mut seen, told) = (BTreeSet::new(), self.told.get(&tried.position));
         html! {
             @for (receiver, attempt) in &tried.attempts { @let is_newest = seen.insert(*receiver); tr {
-                th scope="row" { (self.receiver(*receiver)) }
+                th.said scope="row" { (self.receiver(*receiver)) }
                 @if !self.is_one() { td { @if let Some(told) = told { (self.told_as(told)) } } }
                 (cells(attempt, now))
                 td.acts { @if let (true, Some(told)) = (is_newest, told) { (self.order(*receiver, told)) } }

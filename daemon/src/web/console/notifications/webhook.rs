@@ -113,11 +113,17 @@ fn table(operator: &Operator, id: SubscriptionId, attempts: &[Attempt], now: Dat
                 (cells(attempt, now))
                 td.acts { @if let Some(notification) = attempt.notification {
                     a href=(told(notification)) { "What was sent" } " "
-                    (resend(operator, &attempt.number.to_string(), (id, notification), SeenOn::Receiver))
+                    (resend(operator, &name(attempt), (id, notification), SeenOn::Receiver))
                 } }
             } } }
         } }
     }
+}
+
+/// A receiver is sent a notification one time after the other, and counted anew when it is sent once more.
+fn name(attempt: &Attempt) -> String {
+    let at_ms = attempt.at.map_or(0, |at| at.timestamp_millis());
+    format!("{}-{}-{at_ms}", attempt.position, attempt.attempt)
 }
 
 fn older(id: SubscriptionId, attempts: &[Attempt]) -> Markup {
