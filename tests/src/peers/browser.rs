@@ -15,7 +15,7 @@ use tokio::process::Command;
 use super::{Missing, folder, or_skip};
 
 /// How long one step may take; a step that waits for text waits that long.
-const STEP_TIMEOUT_MS: u64 = 15_000;
+const STEP_TIMEOUT_MS: u64 = 40_000;
 /// How long a whole visit may take, the browser's start included.
 const VISIT_DEADLINE: Duration = Duration::from_secs(90);
 /// Where distributions put the browser.
