@@ -19,6 +19,7 @@
 
 pub mod bench;
 pub mod command_line;
+pub mod console;
 pub mod desk;
 pub mod drawn_log;
 pub mod drill;
