@@ -38,13 +38,15 @@ pub(super) fn of_a_million_sealed() -> anyhow::Result<PathBuf> {
     drawn_log::kept_sealed(&folder()?, MILLION)
 }
 
-/// The data folder of a desk with so many deposits, most of which vanished, with their views: sealed, drawn once and kept for the
-/// next run. A desk may go on there.
+/// The data folder of a desk with so many deposits, most of which vanished, and their views: drawn once and kept for the next run.
+/// A desk may go on there. Not to be called within a runtime.
 pub(super) fn of_deposits(deposits: u64) -> anyhow::Result<PathBuf> {
-    let log = drawn_log::kept_deposits(&folder()?, deposits, |log| {
-        rebuild((log, &log.with_file_name("views.db")), &Projection::ALL, &mut |_| {})?;
-        Ok(())
-    })?;
+    let log = drawn_log::kept_deposits(&folder()?, deposits)?;
+    let [views, partial] = ["views.db", "views.partial"].map(|name| log.with_file_name(name));
+    if !views.try_exists()? {
+        rebuild((&log, &partial), &Projection::ALL, &mut |_| {})?;
+        std::fs::rename(partial, &views)?;
+    }
     Ok(log.parent().context("a log lies in a folder")?.to_owned())
 }
 

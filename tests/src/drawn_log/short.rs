@@ -10,7 +10,7 @@ use rand::Rng;
 use rand::rngs::SmallRng;
 
 use super::deposit::{FEW_INPUTS, Step, next_with};
-use super::{DRAWN_AS, Drawing, SEALED_AS, kept_as, seal};
+use super::{DRAWN_AS, Drawing, kept_as};
 
 /// So many of twenty deposits vanish.
 const VANISHING: (u32, u32) = (17, 20);
@@ -96,17 +96,7 @@ pub fn draw_deposits(log: &Path, deposits: u64, drawn_from: u64) -> anyhow::Resu
     Ok(())
 }
 
-/// A data folder with a sealed log of so many deposits from seed 1, and what `add` puts beside it: made once and kept under this
-/// folder.
-pub fn kept_deposits(
-    folder: &Path,
-    deposits: u64,
-    add: impl FnOnce(&Path) -> anyhow::Result<()>,
-) -> anyhow::Result<PathBuf> {
-    kept_as(folder, &format!("deposits-{DRAWN_AS}-{SHORT_AS}-{deposits}-sealed-{SEALED_AS}"), |log| {
-        draw_deposits(log, deposits, 1)?;
-        seal(log)?;
-        Log::open(log)?.compact()?;
-        add(log)
-    })
+/// A log of so many deposits from seed 1, drawn once and kept in a folder of its own under this one.
+pub fn kept_deposits(folder: &Path, deposits: u64) -> anyhow::Result<PathBuf> {
+    kept_as(folder, &format!("deposits-{DRAWN_AS}-{SHORT_AS}-{deposits}"), |log| draw_deposits(log, deposits, 1))
 }

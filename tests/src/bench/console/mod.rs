@@ -26,7 +26,8 @@ pub(super) fn live() -> anyhow::Result<Vec<Figure>> {
 
 /// `console_search_1m_ms`, `console_page_1m_ms`.
 pub(super) fn search() -> anyhow::Result<Vec<Figure>> {
-    runtime()?.block_on(search::measure())
+    let (data_dir, known) = search::prepare()?;
+    runtime()?.block_on(search::measure(&data_dir, &known))
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

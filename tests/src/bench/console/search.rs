@@ -1,6 +1,7 @@
 //! The console of a desk with a million deposits, asked over HTTP by somebody who has logged in: searches, filters and pages of the
 //! list, and every other page.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -28,6 +29,8 @@ const SETTINGS: &[(&str, &str)] = &[
     ("MILLRACE_SKYCOIN__URL", NOBODY),
     ("MILLRACE_SKYCOIN__WALLET_ID", "desk.wlt"),
     ("MILLRACE_DESK__RATE", "500"),
+    // What is old would be sealed all the while.
+    ("MILLRACE_DESK__SEAL_AFTER_HOURS", "87600"),
 ];
 /// Where deposits can stand.
 const STATUSES: [&str; 9] =
@@ -40,27 +43,32 @@ const CALM_SHARE: f64 = 0.15;
 /// How many of the slowest are told.
 const TOLD: usize = 8;
 
-pub(super) async fn measure() -> anyhow::Result<Vec<Figure>> {
+/// The desk's folder, and what is in it.
+pub(super) fn prepare() -> anyhow::Result<(PathBuf, Known)> {
     let data_dir = kept_log::of_deposits(DEPOSITS)?;
     let known = Known::look(&data_dir)?;
     ensure!(known.deposits >= DEPOSITS, "there are {} deposits", known.deposits);
-    let desk = RealDesk::start(&data_dir, SETTINGS).await?;
+    Ok((data_dir, known))
+}
+
+pub(super) async fn measure(data_dir: &Path, known: &Known) -> anyhow::Result<Vec<Figure>> {
+    let desk = RealDesk::start(data_dir, SETTINGS).await?;
     calm(&desk).await?;
     let (mut operator, mut public) = (desk.console_connection().await?, desk.public().await?);
     let mut lists = Vec::new();
-    for page in searches(&known).into_iter().chain(filters(&known)) {
+    for page in searches(known).into_iter().chain(filters(known)) {
         lists.push(time(&mut operator, &page).await?);
     }
     let mut pages = Vec::new();
-    for page in other_pages(&known) {
+    for page in other_pages(known) {
         pages.push(time(&mut operator, &page).await?);
     }
-    pages.push(time(&mut public, &regulars_own(&known)).await?);
+    pages.push(time(&mut public, &regulars_own(known)).await?);
     lists.sort_by(|one, other| other.p99_ms.total_cmp(&one.p99_ms));
     pages.sort_by(|one, other| other.worst_ms.total_cmp(&one.worst_ms));
     Ok(vec![
-        figure("console_search_1m_ms", lists[0].p99_ms, &lists, (&known, "p99 of the slowest; bar 50")),
-        figure("console_page_1m_ms", pages[0].worst_ms, &pages, (&known, "the slowest answer; bar 200")),
+        figure("console_search_1m_ms", lists[0].p99_ms, &lists, (known, "p99 of the slowest; bar 50")),
+        figure("console_page_1m_ms", pages[0].worst_ms, &pages, (known, "the slowest answer; bar 200")),
     ])
 }
 
