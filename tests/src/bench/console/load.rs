@@ -91,6 +91,8 @@ impl<'d> Load<'d> {
                 let missing = due.saturating_sub(heads.borrow().last().context("a head")?.position);
                 let binds = usize::try_from(missing / EVENTS_A_BIND)?.min(BINDS_AT_ONCE);
                 bind_some(&mut clients[..binds], next_bind).await?;
+                // The others the next time: a connection that nobody uses is closed.
+                clients.rotate_left(binds);
             }
             let processors = (desk.processor_time()? - used).as_secs_f64() / begin.elapsed().as_secs_f64();
             writes.set(false);
