@@ -1,14 +1,14 @@
 // Carries out one visit in Chromium: node page.mjs '{"executable":…,"step_timeout_ms":…,"profile":{…},"steps":[{"do":"open",…},…]}'
 //
-// Prints {"read":[…],"violations":[…],"measured":[…],"errors":[…],"loaded":[…]} and exits 0, or names the step that failed on
+// Prints {"read":[…],"violations":[…],"measured":[…],"watched":[…],"errors":[…],"loaded":[…]} and exits 0, or names the step that failed on
 // standard error and exits 1. The steps are described in tests/src/peers/browser.rs.
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
 const { executable, step_timeout_ms: timeout, profile, steps } = JSON.parse(process.argv[2]);
-const visit = { read: [], violations: [], measured: [], errors: [], loaded: [] };
-const { read, violations, measured, errors, loaded } = visit;
+const visit = { read: [], violations: [], measured: [], watched: [], errors: [], loaded: [] };
+const { read, violations, measured, watched, errors, loaded } = visit;
 
 // Evaluated from outside, so that a page's content policy is not asked.
 const axe = async (page) => {
@@ -30,6 +30,44 @@ const measure = async (page) => {
     return entries.reduce((sum, entry) => sum + entry.transferSize, 0);
   });
   measured.push({ first_paint_ms: Math.ceil(await first.jsonValue()), transferred_bytes });
+};
+
+// The next visit to any page fetches everything again.
+const forget = async (page) => {
+  const session = await page.context().newCDPSession(page);
+  await session.send('Network.clearBrowserCache');
+  await session.detach();
+};
+
+// Frame by frame for so long: how long there was none, what kept the page from making one, and when a text became which.
+const watch = async (page, { selector, ms }) => {
+  watched.push(await page.evaluate(async ({ selector, ms }) => {
+    const seen = { longest_gap_ms: 0, longest_task_ms: 0, long_tasks: 0, frames: 0, fetches: 0, shown: [], end_ms: 0 };
+    const noted = (list) => list.getEntries().forEach(({ duration }) => {
+      seen.long_tasks += 1;
+      seen.longest_task_ms = Math.max(seen.longest_task_ms, duration);
+    });
+    const tasks = new PerformanceObserver(noted);
+    tasks.observe({ type: 'longtask' });
+    const own = (list) => { seen.fetches += list.getEntries().filter(({ name }) => name === location.href).length; };
+    const fetches = new PerformanceObserver(own);
+    fetches.observe({ type: 'resource' });
+    const end = performance.now() + ms;
+    let before = null;
+    for (;;) {
+      const now = await new Promise(requestAnimationFrame);
+      if (before !== null) seen.longest_gap_ms = Math.max(seen.longest_gap_ms, now - before);
+      before = now;
+      seen.frames += 1;
+      const text = document.querySelector(selector)?.textContent ?? '';
+      if (text !== seen.shown.at(-1)?.text) seen.shown.push({ at_ms: Date.now(), text });
+      if (now >= end) break;
+    }
+    seen.end_ms = Date.now();
+    tasks.disconnect();
+    fetches.disconnect();
+    return seen;
+  }, { selector, ms }));
 };
 
 const sideways = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
@@ -54,6 +92,8 @@ const actions = {
   network: (page, { state }) => page.context().setOffline(state === 'offline'),
   axe,
   measure,
+  forget,
+  watch,
   screenshot: (page, { path }) => page.screenshot({ path, fullPage: true }),
 };
 

@@ -4,7 +4,7 @@
 //! # Layout
 //!
 //! * [`house`] reads our own sources, so that a rule is a test and not a wish.
-//! * [`desk`] is the real program in a folder of its own, [`operator`] its operator's API, [`world`] what it deals with
+//! * [`desk`] is the real program in a folder of its own, [`operator`] its operator's API, [`console`] its pages, [`world`] what it deals with
 //!   when it is configured as in production.
 //! * [`receiver`] is somebody who is told what happens.
 //! * [`command_line`] runs the program for one command.
@@ -19,6 +19,7 @@
 
 pub mod bench;
 pub mod command_line;
+pub mod console;
 pub mod desk;
 pub mod drawn_log;
 pub mod drill;

@@ -10,6 +10,11 @@ use anyhow::{Context, Result, ensure};
 const GONE_WITHIN: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
+/// Where the times are in `/proc/ID/stat` after the name, and in what they are told: see proc(5).
+const USER_TIME: usize = 11;
+const SYSTEM_TIME: usize = 12;
+const TICK_MS: u64 = 10;
+
 /// The processes that this one started and that have not ended.
 pub fn children_of(parent: u32) -> Result<Vec<u32>> {
     let mut children = Vec::new();
@@ -45,6 +50,15 @@ pub fn resident_mib(id: u32) -> Result<f64> {
     let line = status(&format!("/proc/{id}"), "VmRSS:").context("there is no VmRSS")?;
     let kib: u32 = line.trim_end_matches(" kB").parse()?;
     Ok(f64::from(kib) / 1_024.0)
+}
+
+/// What a process and its threads have used of the processors so far.
+pub fn processor_time(id: u32) -> Result<Duration> {
+    let text = fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let (_, after_name) = text.rsplit_once(')').context("a process has a name")?;
+    let fields: Vec<_> = after_name.split_whitespace().collect();
+    let ticks = |field: usize| -> Result<u64> { Ok(fields.get(field).context("a process has its times")?.parse()?) };
+    Ok(Duration::from_millis((ticks(USER_TIME)? + ticks(SYSTEM_TIME)?) * TICK_MS))
 }
 
 /// Whether somebody traces every thread of a process.

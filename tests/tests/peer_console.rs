@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use millrace_actors::clock::{Clock, SystemClock};
-use millrace_daemon::web::address;
 use millrace_daemon::web::session::Roster;
+use millrace_tests::console::{console, logged_in, pages};
 use millrace_tests::desk::{Desk, fresh_target, signal};
 use millrace_tests::idle_events;
 use millrace_tests::operator::OperatorApi;
@@ -28,22 +28,6 @@ const SEEN_WITHIN: Duration = Duration::from_secs(60);
 
 /// Something that one opens, and that is closed in a page that was loaded again.
 const OPENED: &str = "#act-restart_part-scanner";
-
-fn console(desk: &Desk) -> Result<String> {
-    let address = address::find(&desk.data_dir()).context("the desk did not leave its operator's address")?;
-    Ok(format!("http://{address}/console"))
-}
-
-/// Somebody who has logged in and sees the overview.
-fn logged_in(page: Page, desk: &Desk) -> Result<Page> {
-    let password = std::fs::read_to_string(desk.data_dir().join("operator.password"))?;
-    Ok(page
-        .open(console(desk)?)
-        .fill("input[name=name]", "operator")
-        .fill("input[type=password]", password.trim())
-        .click("main button")
-        .wait_for_text("h1", "Overview"))
-}
 
 /// A deposit that was paid out, as the API names it.
 async fn finished(desk: &Desk, number: u8) -> Result<String> {
@@ -69,26 +53,7 @@ async fn every_page_can_be_looked_at_in_any_light_and_on_a_phone() -> Result<()>
     let told = api.get("/notifications/webhooks-events?event_type=Deposit.*").await?;
     let told = told["events"][0]["id"].as_str().context("an id")?;
     let (base, pictures) = (console(&desk)?, screenshots()?);
-    let pages = [
-        ("overview", String::new()),
-        ("deposits", "/deposits".to_owned()),
-        ("deposit", format!("/deposits/{id}")),
-        ("deposit-past", format!("/deposits/{id}?version=4")),
-        ("past", "/past".to_owned()),
-        ("log", "/log".to_owned()),
-        ("event", "/log/12".to_owned()),
-        ("graph", format!("/log/deposit/{id}")),
-        ("parts", "/parts".to_owned()),
-        ("projections", "/projections".to_owned()),
-        ("notifications", "/notifications".to_owned()),
-        ("receiver", format!("/notifications/{webhook}")),
-        ("notification", format!("/notifications/told/{told}")),
-        ("money", "/money".to_owned()),
-        ("rounds", "/money/rounds".to_owned()),
-        ("settings", "/settings".to_owned()),
-        ("audit", "/audit".to_owned()),
-        ("account", "/account".to_owned()),
-    ];
+    let pages = pages(&id, webhook, told);
     let mut visit = logged_in(page.open(&base).axe().screenshot(&pictures.join("console-login.png")), &desk)?;
     for (name, path) in &pages {
         visit = visit.open(format!("{base}{path}")).measure().axe().screenshot(&picture(&pictures, name, "light"));

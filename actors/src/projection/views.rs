@@ -370,3 +370,50 @@ fn binding(row: &sqlx::sqlite::SqliteRow) -> BindingRow {
         bound_at: DateTime::from_timestamp_micros(row.get(5)).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::params;
+
+    use super::super::database::{self, Database, Place};
+    use super::*;
+    use crate::projection::views::names::ON_ADDRESS;
+
+    /// How SQLite goes about it.
+    fn plan(database: &Database, sql: &str) -> Vec<String> {
+        let mut statement = database.connection().prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let bound = params![None::<i64>, 10, None::<String>, None::<String>];
+        let bound = &bound[..statement.parameter_count()];
+        let lines = statement.query_map(bound, |row| row.get(3)).unwrap();
+        lines.map(Result::unwrap).collect()
+    }
+
+    /// A page costs what is on it, however many deposits there are; what a customer has that stands elsewhere is passed over in
+    /// the index.
+    #[test]
+    fn every_list_walks_an_index_in_its_order() {
+        let mut database = Database::scratch().unwrap();
+        database
+            .write(|transaction| {
+                database::create(transaction, Projection::Deposits, Place::Live)?;
+                database::index(transaction, Projection::Deposits, Place::Live, 1)
+            })
+            .unwrap();
+        let word = || Some(String::new());
+        let filter = |status, target| Filter { status, target, ..Filter::default() };
+        for (sql, expected) in [
+            (listing(&filter(None, None)), "INTEGER PRIMARY KEY (rowid<?)"),
+            (listing(&filter(word(), None)), "INDEX deposits_status_g1 (status=? AND seq<?)"),
+            (listing(&filter(None, word())), "INDEX deposits_target_g1 (target=? AND seq<?)"),
+            (listing(&filter(word(), word())), "INDEX deposits_target_g1 (target=? AND seq<?)"),
+            (ON_ADDRESS, "INDEX deposits_address_g1 (address=?)"),
+        ] {
+            assert_eq!(plan(&database, sql), [format!("SEARCH deposits USING {expected}")], "{sql}");
+        }
+        let of_target: String = database
+            .connection()
+            .query_row("SELECT sql FROM sqlite_schema WHERE name = 'deposits_target_g1'", [], |row| row.get(0))
+            .unwrap();
+        assert!(of_target.contains("(target, seq, status)"), "{of_target}");
+    }
+}

@@ -8,6 +8,7 @@ use anyhow::Context;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::event_store::{Execution, Settings as StoreSettings, Store};
 use millrace_actors::head_file::{self, Foreign, HeadFile, Settings};
+use millrace_actors::projection::{Projection, rebuild};
 use millrace_actors::supervision::Tree;
 use millrace_daemon::config::head_file_of;
 
@@ -35,6 +36,18 @@ pub(super) fn of_a_million() -> anyhow::Result<PathBuf> {
 /// The same log sealed, as a desk has it of which all but the newest is old.
 pub(super) fn of_a_million_sealed() -> anyhow::Result<PathBuf> {
     drawn_log::kept_sealed(&folder()?, MILLION)
+}
+
+/// The data folder of a desk with so many deposits, most of which vanished, and their views: drawn once and kept for the next run.
+/// A desk may go on there. Not to be called within a runtime.
+pub(super) fn of_deposits(deposits: u64) -> anyhow::Result<PathBuf> {
+    let log = drawn_log::kept_deposits(&folder()?, deposits)?;
+    let [views, partial] = ["views.db", "views.partial"].map(|name| log.with_file_name(name));
+    if !views.try_exists()? {
+        rebuild((&log, &partial), &Projection::ALL, &mut |_| {})?;
+        std::fs::rename(partial, &views)?;
+    }
+    Ok(log.parent().context("a log lies in a folder")?.to_owned())
 }
 
 fn folder() -> anyhow::Result<PathBuf> {

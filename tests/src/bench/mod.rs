@@ -3,6 +3,7 @@
 
 mod append;
 mod bind_http;
+mod console;
 pub(crate) mod customers;
 mod deliveries;
 pub(crate) mod full_desk;
@@ -96,6 +97,37 @@ const BENCHMARKS: &[Benchmark] = &[
             ("page_100k_ms", "p99 of the slowest of its status and list pages"),
         ],
         run: full_desk::run,
+    },
+    Benchmark {
+        figures: &[
+            (
+                "console_paint_ms",
+                "the slowest first paint of a page of the console or the customer's page, in Chromium",
+            ),
+            ("console_weight_kb", "the heaviest of them, with all that it fetches"),
+        ],
+        run: console::paint,
+    },
+    Benchmark {
+        figures: &[
+            (
+                "console_live_gap_ms",
+                "the longest that an open console makes no frame while 1 000 events a second are stored",
+            ),
+            ("console_live_behind_ms", "the longest until an event is shown there"),
+            ("console_live_cpu_ratio", "what the desk uses of the processors for them, against nobody looking"),
+        ],
+        run: console::live,
+    },
+    Benchmark {
+        figures: &[
+            (
+                "console_search_1m_ms",
+                "p99 of the slowest search, filter or page of a list among a million deposits, drawn once",
+            ),
+            ("console_page_1m_ms", "the slowest answer of any page of the console on that desk"),
+        ],
+        run: console::search,
     },
     Benchmark {
         figures: &[

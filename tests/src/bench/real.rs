@@ -64,6 +64,28 @@ impl RealDesk {
         Ok(Connection::open(self.operator).await?.with_token(&token))
     }
 
+    /// Where the console is, without a slash at its end.
+    pub(super) fn console(&self) -> String {
+        format!("http://{}/console", self.operator)
+    }
+
+    /// The first operator's password.
+    pub(super) fn password(&self) -> anyhow::Result<String> {
+        Ok(std::fs::read_to_string(self.data_dir.join("operator.password"))?.trim().to_owned())
+    }
+
+    /// A connection of an operator who has logged in.
+    pub(super) async fn console_connection(&self) -> anyhow::Result<Connection> {
+        Connection::open(self.operator).await?.logged_in("operator", &self.password()?).await
+    }
+
+    /// What the front and the core have used of the processors so far.
+    pub(super) fn processor_time(&self) -> anyhow::Result<Duration> {
+        let front = self.program.process_id();
+        let processes = process::children_of(front)?.into_iter().chain([front]);
+        processes.map(process::processor_time).sum()
+    }
+
     /// The memory that is in use, in MiB: the front's and the core's.
     pub(super) fn resident_mib(&self) -> anyhow::Result<f64> {
         let front = self.program.process_id();

@@ -32,6 +32,9 @@ const TRANSACTION_BYTES: usize = 123;
 /// Each input with its signature.
 const INPUT_BYTES: usize = 97;
 
+/// The same where not much is wanted of each deposit.
+pub(super) const FEW_INPUTS: std::ops::RangeInclusive<usize> = 1..=2;
+
 /// What the desk does about a deposit, and what that means for the hot wallet.
 pub(super) struct Step {
     pub(super) command: Command,
@@ -54,7 +57,7 @@ pub(super) fn target(chance: &mut SmallRng) -> String {
 pub(super) fn detected(
     chance: &mut SmallRng,
     id: DepositId,
-    (address, customer): (&str, Option<Customer>),
+    (address, customer): (String, Option<Customer>),
 ) -> Detected {
     let satoshi = if chance.random_ratio(1, TOO_SMALL) { 9_000 } else { chance.random_range(SATOSHI) };
     let spends =
@@ -63,7 +66,7 @@ pub(super) fn detected(
     Detected {
         id,
         outpoint: Outpoint { txid: Hash32(chance.random()), index: chance.random_range(0..3) },
-        address: address.to_owned(),
+        address,
         amount: btc(satoshi),
         customer,
         spends,
@@ -73,6 +76,16 @@ pub(super) fn detected(
 
 /// What comes next for this deposit; nothing when it has ended or is left as it is.
 pub(super) fn next(chance: &mut SmallRng, deposit: &Deposit, block: BlockRef) -> Option<Step> {
+    next_with(chance, deposit, block, INPUTS)
+}
+
+/// The same, with payouts that spend so many outputs.
+pub(super) fn next_with(
+    chance: &mut SmallRng,
+    deposit: &Deposit,
+    block: BlockRef,
+    inputs: std::ops::RangeInclusive<usize>,
+) -> Option<Step> {
     let id = deposit.receipt.id;
     let (command, wallet) = match &deposit.stage {
         Stage::Pending if matches!(deposit.sighting, Sighting::Mined(_)) => {
@@ -84,7 +97,7 @@ pub(super) fn next(chance: &mut SmallRng, deposit: &Deposit, block: BlockRef) ->
         Stage::WaitSend => match deposit.signed_payout() {
             Some(_) => (Command::RecordSent, None),
             None => {
-                let signed = signed(chance);
+                let signed = signed(chance, inputs);
                 let reserved = InputsReserved { deposit: id, inputs: signed.inputs.clone() };
                 (Command::RecordSigned(signed), Some(reserved.into()))
             }
@@ -160,8 +173,8 @@ fn intent(purchase: &Purchase, id: DepositId, price: Price) -> OrderIntent {
     OrderIntent { attempt, cid: ClientOrderId::for_attempt(id, attempt), price, quantity }
 }
 
-fn signed(chance: &mut SmallRng) -> SignedPayout {
-    let inputs: Vec<_> = (0..chance.random_range(INPUTS)).map(|_| Hash32(chance.random())).collect();
+fn signed(chance: &mut SmallRng, inputs: std::ops::RangeInclusive<usize>) -> SignedPayout {
+    let inputs: Vec<_> = (0..chance.random_range(inputs)).map(|_| Hash32(chance.random())).collect();
     let mut bytes = vec![0; TRANSACTION_BYTES + INPUT_BYTES * inputs.len()];
     chance.fill(&mut bytes[..]);
     SignedPayout {

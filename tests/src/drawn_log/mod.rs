@@ -3,8 +3,11 @@
 //! Every event of a deposit is what its rules decided upon a command, so that `millrace verify` finds nothing in such a log.
 //! Many deposits are under way at once, by both methods; a few are held and stay so, a few are paid back. Those that are under
 //! way when the log is long enough stay open.
+//!
+//! Where many deposits are wanted and not much about each, most of them vanish as soon as they were seen ([`Lives::Short`]).
 
 mod deposit;
+mod short;
 
 use std::path::{Path, PathBuf};
 
@@ -23,6 +26,8 @@ use rand::rngs::SmallRng;
 
 use crate::seed;
 use deposit::{Step, detected, next};
+use short::Regular;
+pub use short::{Lives, draw_deposits, kept_deposits};
 
 /// How many deposits are under way at once.
 const UNDER_WAY: usize = 64;
@@ -99,7 +104,12 @@ struct Moving {
 /// A history that is being drawn, and is to be stored as it is handed out.
 pub struct Drawing {
     chance: SmallRng,
+    lives: Lives,
     moving: Vec<Moving>,
+    /// How many deposits were received.
+    deposits: u64,
+    /// Whoever pays in all the time, where lives are short.
+    regular: Option<Regular>,
     /// The address that was given out last.
     address: String,
     customer: Option<Customer>,
@@ -115,9 +125,16 @@ pub struct Drawing {
 impl Drawing {
     /// One of a desk that has just begun.
     pub fn begin(drawn_from: u64) -> anyhow::Result<Self> {
+        Self::begin_with(Lives::Whole, drawn_from)
+    }
+
+    fn begin_with(lives: Lives, drawn_from: u64) -> anyhow::Result<Self> {
         let mut chance = seed::chance(drawn_from, "drawn log");
         Ok(Self {
+            lives,
             moving: Vec::new(),
+            deposits: 0,
+            regular: None,
             address: String::new(),
             customer: None,
             addresses: 0,
@@ -186,7 +203,8 @@ impl Drawing {
     /// A new deposit, sometimes to a new address.
     fn receive(&mut self) -> anyhow::Result<()> {
         if self.customer.is_none() || self.chance.random_ratio(1, DEPOSITS_AN_ADDRESS) {
-            self.bind()?;
+            let customer = self.new_customer();
+            self.bind(customer)?;
         }
         let id = DepositId(
             uuid::Builder::from_unix_timestamp_millis(
@@ -195,7 +213,9 @@ impl Drawing {
             )
             .into_uuid(),
         );
-        let detected = detected(&mut self.chance, id, (&self.address, self.customer.clone()));
+        self.deposits += 1;
+        let payee = self.payee()?;
+        let detected = detected(&mut self.chance, id, payee);
         let deposit = evolve(None, &detected.clone().into()).context("it was detected")?;
         let key = Some(format!("btc:{}", detected.outpoint));
         let body = serde_json::to_string(&detected.outpoint)?;
@@ -206,12 +226,16 @@ impl Drawing {
         Ok(())
     }
 
-    fn bind(&mut self) -> anyhow::Result<()> {
+    fn new_customer(&mut self) -> Customer {
         let methods = [Method::Direct, Method::Passthrough];
-        let customer = Customer {
+        Customer {
             target: deposit::target(&mut self.chance),
             bound_method: methods[self.chance.random_range(0..methods.len())],
-        };
+        }
+    }
+
+    /// Gives this customer an address, to which deposits come from then on.
+    fn bind(&mut self, customer: Customer) -> anyhow::Result<()> {
         self.address = format!("bcrt1q{}", &hex::encode(self.chance.random::<[u8; 32]>())[..38]);
         let bound = Bound { address: self.address.clone(), index: self.addresses, customer: customer.clone() };
         let body = serde_json::to_string(&bound)?;
@@ -232,9 +256,11 @@ impl Drawing {
     /// What the desk does next about a deposit; nothing comes back of one that is left as it is.
     fn move_on(&mut self, moving: Moving) -> anyhow::Result<Option<Moving>> {
         let id = moving.deposit.receipt.id;
-        let Some(Step { command, wallet }) = next(&mut self.chance, &moving.deposit, self.block) else {
-            return Ok(None);
+        let step = match self.lives {
+            Lives::Whole => next(&mut self.chance, &moving.deposit, self.block),
+            Lives::Short => short::next(&mut self.chance, &moving.deposit, self.block),
         };
+        let Some(Step { command, wallet }) = step else { return Ok(None) };
         let events = moving.deposit.decide(&command).with_context(|| format!("{:?}", moving.deposit))?;
         let deposit = events.iter().fold(Some(moving.deposit), evolve).context("it stays a deposit")?;
         let progress = if deposit.is_finished() { Progress::Finished } else { Progress::Open };

@@ -50,6 +50,8 @@ enum Step {
     Network { state: Network },
     Axe,
     Measure,
+    Forget,
+    Watch { selector: String, ms: u64 },
     Screenshot { path: PathBuf },
 }
 
@@ -97,8 +99,36 @@ pub struct Measured {
     pub transferred_bytes: u64,
 }
 
-/// What a visit brought back.
+/// What a page did while it was watched.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+pub struct Watched {
+    /// The longest time between two frames of an animation.
+    pub longest_gap_ms: f64,
+    /// The longest of what kept the page busy for more than 50 ms; 0 without any.
+    pub longest_task_ms: f64,
+    /// How many there were.
+    pub long_tasks: u64,
+    /// How many frames there were.
+    pub frames: u64,
+    /// How often it fetched its own address.
+    pub fetches: u64,
+    /// What the element said at first and whenever it said something else.
+    pub shown: Vec<Shown>,
+    /// When it was watched no longer, in milliseconds since 1970-01-01 UTC.
+    pub end_ms: i64,
+}
+
+/// What an element said from a moment on.
 #[derive(Debug, Clone, Deserialize, PartialEq, Eq)]
+pub struct Shown {
+    /// When the first frame with it began, in milliseconds since 1970-01-01 UTC.
+    pub at_ms: i64,
+    /// What it said.
+    pub text: String,
+}
+
+/// What a visit brought back.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
 pub struct Visit {
     /// What was read, in order of the steps [`Page::text`], [`Page::attribute`], [`Page::count`], [`Page::clipboard`] and
     /// [`Page::sideways`].
@@ -107,6 +137,8 @@ pub struct Visit {
     pub violations: Vec<String>,
     /// What [`Page::measure`] measured.
     pub measured: Vec<Measured>,
+    /// What [`Page::watch`] saw.
+    pub watched: Vec<Watched>,
     /// What the pages threw, logged as an error, or failed to load.
     pub errors: Vec<String>,
     /// Every page that was loaded, one that was loaded again as often as it was.
@@ -236,6 +268,16 @@ impl Page {
     /// Measures the page that is shown, into [`Visit::measured`].
     pub fn measure(self) -> Self {
         self.then(Step::Measure)
+    }
+
+    /// Has the browser forget what it has in its cache.
+    pub fn forget(self) -> Self {
+        self.then(Step::Forget)
+    }
+
+    /// Watches for so long whether the page answers and what this element says, into [`Visit::watched`].
+    pub fn watch(self, selector: &str, lasts: Duration) -> Self {
+        self.then(Step::Watch { selector: selector.into(), ms: lasts.as_millis() as u64 })
     }
 
     /// Writes a picture of the whole page as PNG.

@@ -13,7 +13,7 @@ use crate::projection::followed::Followed;
 use crate::projection::row::DepositRow;
 use crate::projection::views::ViewError;
 
-pub(in crate::projection) const VERSION: i64 = 7;
+pub(in crate::projection) const VERSION: i64 = 8;
 
 pub(in crate::projection) static TABLE: Table = Table {
     name: "deposits",
@@ -28,7 +28,10 @@ pub(in crate::projection) static TABLE: Table = Table {
         body    TEXT    NOT NULL",
     indexes: &[
         Index { name: "id", is_unique: true, on: "(id)" },
-        Index { name: "target", is_unique: false, on: "(target, seq) WHERE target IS NOT NULL" },
+        // With where they stand, so that those of one customer are told apart without looking at each row.
+        Index { name: "target", is_unique: false, on: "(target, seq, status) WHERE target IS NOT NULL" },
+        // What an index has last is where the row is: the order in which deposits came.
+        Index { name: "address", is_unique: false, on: "(address)" },
         Index { name: "status", is_unique: false, on: "(status, seq)" },
     ],
 };

@@ -8,8 +8,7 @@ use crate::projection::read_models::notifications::numbers;
 
 const NAMED: &str = "SELECT d.id FROM names n JOIN deposits d ON d.seq = n.deposit WHERE n.number = ?1
                      ORDER BY n.position DESC LIMIT ?2";
-const ON_ADDRESS: &str = "SELECT d.id FROM bindings b JOIN deposits d ON d.target = b.target AND d.address = b.address
-                          WHERE b.address = ?1 ORDER BY d.seq DESC LIMIT ?2";
+pub(super) const ON_ADDRESS: &str = "SELECT id FROM deposits WHERE address = ?1 ORDER BY seq DESC LIMIT ?2";
 
 impl Views {
     /// The deposits that may be known by this transaction of a payout or refund, order of ours or number of an order, those that
@@ -19,7 +18,7 @@ impl Views {
         self.ids(NAMED, numbers::of_text(name)).await
     }
 
-    /// The deposits that came in on this address of a customer, newest first; at most [`PAGE_ROWS_MAX`].
+    /// The deposits that came in on this address, whoever's or nobody's it is, newest first; at most [`PAGE_ROWS_MAX`].
     pub async fn deposits_on(&self, address: &str) -> Result<Vec<DepositId>, ViewError> {
         self.ids(ON_ADDRESS, address.to_owned()).await
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use millrace_actors::deposits::deposits_of_transaction;
-use millrace_actors::projection::{NotificationFilter, PAGE_ROWS_MAX, Whose, name_given};
+use millrace_actors::projection::{PAGE_ROWS_MAX, name_given};
 use millrace_model::event::Event;
 use millrace_model::ids::{DepositId, Hash32, StreamName};
 
@@ -145,9 +145,6 @@ async fn by_word(desk: &Arc<OperatorState>, word: &str) -> Result<Found, Problem
     if deposits.is_empty() {
         deposits = views.deposits_on(word).await.map_err(views_unreadable)?;
     }
-    if deposits.is_empty() {
-        deposits = on_nobodys(desk, word).await?;
-    }
     Ok(Found { deposits, customer: None })
 }
 
@@ -169,15 +166,6 @@ async fn named(desk: &Arc<OperatorState>, name: &str) -> Result<Vec<DepositId>, 
         Ok(confirmed)
     });
     confirmed.await
-}
-
-/// The deposits on an address that nobody was given, from what was told of them.
-async fn on_nobodys(desk: &OperatorState, address: &str) -> Result<Vec<DepositId>, Problem> {
-    let filter = NotificationFilter { whose: Whose::User(address.to_owned()), ..NotificationFilter::default() };
-    let told = desk.views.history(&filter, (0, HITS_MAX as u32)).await.map_err(views_unreadable)?;
-    let mut ids: Vec<_> = told.into_iter().filter_map(|entry| entry.newest.deposit).collect();
-    ids.dedup();
-    Ok(ids)
 }
 
 #[cfg(test)]
