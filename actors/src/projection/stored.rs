@@ -160,7 +160,7 @@ impl Views {
             if !path.exists() {
                 return Ok(None);
             }
-            let stored = StoredViews::open(&path, true)?;
+            let stored = StoredViews::open(&path, false)?;
             let mark = stored.mark(Projection::Statistics)?;
             let current = mark.filter(|mark| mark.version == Projection::Statistics.version());
             current.map(|mark| Ok((mark.position, stored.totals()?))).transpose()

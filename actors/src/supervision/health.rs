@@ -82,6 +82,15 @@ pub struct LastError {
     pub at: DateTime<Utc>,
 }
 
+/// Failures since a part ran for the last time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Failing {
+    /// When the first of them was.
+    pub since: DateTime<Utc>,
+    /// How many there were.
+    pub times: u64,
+}
+
 /// The health of one part, or of a group of parts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PartHealth {
@@ -104,6 +113,9 @@ pub struct PartHealth {
     pub last_error: Option<LastError>,
     /// What is wrong with it now, oldest first.
     pub conditions: Vec<Condition>,
+    /// What went wrong since it ran, over all its incarnations; none while it runs.
+    #[serde(skip)]
+    pub failing: Option<Failing>,
     #[serde(skip)]
     incarnations: u64,
 }
@@ -162,6 +174,7 @@ impl Registry {
                 restarts: 0,
                 last_error: None,
                 conditions: Vec::new(),
+                failing: None,
                 incarnations: 0,
             });
             true
@@ -239,6 +252,8 @@ impl Entry {
     pub(super) fn backing_off(&self, pause: Duration, why: String) {
         let pause = TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
         self.change(|part, now| {
+            let failing = part.failing.unwrap_or(Failing { since: now, times: 0 });
+            part.failing = Some(Failing { times: failing.times + 1, ..failing });
             let next_try = now.checked_add_signed(pause).unwrap_or(DateTime::<Utc>::MAX_UTC);
             shift(part, State::BackingOff { next_try }, Some(why), now)
         });
@@ -311,6 +326,9 @@ impl Reporter {
 fn shift(part: &mut PartHealth, state: State, why: Option<String>, now: DateTime<Utc>) -> bool {
     if part.state != state {
         part.since = now;
+    }
+    if state == State::Running {
+        part.failing = None;
     }
     let why = why.map(cut);
     let changed = part.state != state || part.why != why;

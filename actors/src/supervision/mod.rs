@@ -77,7 +77,7 @@ pub(crate) use alarm::Alarm;
 pub use ask::{AskError, ask};
 pub use child::Incarnation;
 pub use group::{Group, Strategy};
-pub use health::{Condition, LastError, PartHealth, Registry, Reporter, State};
+pub use health::{Condition, Failing, LastError, PartHealth, Registry, Reporter, State};
 pub use meter::Load;
 pub use policy::{Backoff, Exit, Intensity, IntoExit, Lifetime, Policy, Restart};
 pub use scope::Scope;

@@ -8,25 +8,22 @@ use millrace_model::ids::Position;
 use crate::web::operator::OperatorState;
 
 /// The sums over all deposits, and how far they go.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Known {
-    /// The event up to which they are folded; 0 when nothing is known.
+    /// The event up to which they are folded.
     pub(super) position: Position,
     /// The sums.
     pub(super) totals: Arc<Totals>,
 }
 
 impl Known {
-    /// What is known now. Views that cannot be read are views of which nothing is known; the pages that list deposits say why.
-    pub(super) async fn now(desk: &OperatorState) -> Self {
+    /// What is known now; nothing of views that cannot be read, which the pages that list deposits say why.
+    pub(super) async fn now(desk: &OperatorState) -> Option<Self> {
         let position = desk.views.position();
         if position > 0 || desk.store.is_ready() {
-            return Self { position, totals: desk.views.totals() };
+            return Some(Self { position, totals: desk.views.totals() });
         }
-        let stored = desk.views.stored_totals().await.inspect_err(|error| tracing::warn!(%error, "the stored views"));
-        match stored {
-            Ok(Some((position, totals))) => Self { position, totals: Arc::new(totals) },
-            _ => Self::default(),
-        }
+        let (position, totals) = desk.views.stored_totals().await.ok().flatten()?;
+        Some(Self { position, totals: Arc::new(totals) })
     }
 }

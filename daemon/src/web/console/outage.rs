@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::event_store::Store;
-use millrace_actors::supervision::{PartHealth, State};
+use millrace_actors::supervision::{Failing, PartHealth, State};
 
 use super::words::{Tone, counted, mark, moment};
 use crate::web::operator::OperatorState;
@@ -18,8 +18,8 @@ pub(super) struct Outage {
     since: DateTime<Utc>,
     /// When it is tried again; none while it is tried, and while every try to store something is one.
     next_try: Option<DateTime<Utc>>,
-    /// How often it began anew.
-    restarts: u64,
+    /// How often that was in vain.
+    tries: u64,
 }
 
 impl Outage {
@@ -27,22 +27,18 @@ impl Outage {
     pub(super) fn of(desk: &OperatorState, parts: &[PartHealth]) -> Option<Self> {
         let part = parts.iter().find(|part| part.name == Store::PART)?;
         let next_try = if let State::BackingOff { next_try } = part.state { Some(next_try) } else { None };
-        let out = |what, why: Option<&str>, since| Self {
-            what,
-            why: why.map(str::to_owned),
-            since,
-            next_try,
-            restarts: part.restarts,
+        if matches!(part.state, State::Running | State::Halted) {
+            let condition = part.conditions.first()?;
+            let (why, since) = (Some(condition.text.clone()), condition.since);
+            return Some(Self { what: "The log takes nothing", why, since, next_try, tries: 0 });
+        }
+        let (what, begun) = match desk.store.is_ready() {
+            true => ("The log was closed", part.since),
+            false => ("The log is not open", desk.begun_at()),
         };
-        let error = part.why.as_deref().or(part.last_error.as_ref().map(|error| error.text.as_str()));
-        if !desk.store.is_ready() {
-            return Some(out("The log is not open", error, desk.begun_at()));
-        }
-        if part.state.is_out() {
-            return Some(out("The log was closed", error, part.since));
-        }
-        let condition = part.conditions.first()?;
-        Some(out("The log takes nothing", Some(&condition.text), condition.since))
+        let Failing { since, times: tries } = part.failing.unwrap_or(Failing { since: begun, times: 0 });
+        let why = part.why.clone().or_else(|| part.last_error.as_ref().map(|error| error.text.clone()));
+        Some(Self { what, why, since, next_try, tries })
     }
 
     /// What every page says of it before anything else.
@@ -55,9 +51,9 @@ impl Outage {
                         Some(at) => { "It is tried again " (moment(at, now)) }
                         None => "It is being tried",
                     }
-                    @if self.restarts > 0 { ", after " (counted(self.restarts, "try", "tries")) " in vain" }
-                    ". Until then no order and no payout goes out and no address is given out; what customers pay meanwhile is in the \
-                     chain and is found afterwards."
+                    @if self.tries > 0 { ", after " (counted(self.tries, "try", "tries")) " in vain" }
+                    ". Until then nothing new is ordered or signed and no address is given out; a payout that was signed before may \
+                     still go out. What customers pay meanwhile is in the chain and is found afterwards."
                 }
                 p { "The deposits are shown as they were last folded. " a href="/console/parts" { "Parts" } " and the log-in need no log." }
             }

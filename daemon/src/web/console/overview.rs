@@ -48,16 +48,19 @@ async fn body(desk: &Arc<OperatorState>, span: Span) -> Result<Markup, Problem> 
     let now = desk.now();
     let outage = Outage::of(desk, &desk.tree.health().snapshot());
     let known = Known::now(desk).await;
-    let standing = standing(desk, &known).await;
+    let standing = match &known {
+        Some(known) => standing(desk, known).await.map(Some),
+        None => Ok(None),
+    };
     Ok(html! {
-        (verdict::of(desk, outage.as_ref(), standing.as_ref().ok().map(Vec::as_slice), now))
+        (verdict::of(desk, outage.as_ref(), standing.as_ref().ok().and_then(Option::as_deref), now))
         (alerts(desk.operations.switches().borrow().alerts()))
         (pace::section(desk, span).await)
         section aria-labelledby="standing" {
             h2 #standing { "Deposits" }
             @match &standing {
-                Ok(_) if outage.is_some() && known.position == 0 => p { "Nothing is known of them until the log is open." },
-                Ok(lines) => (table(lines, outage.is_some().then_some(known.position), now)),
+                Ok(Some(lines)) => (table(lines, known.filter(|_| outage.is_some()).map(|known| known.position), now)),
+                Ok(None) => p { "Nothing is known of them until the log is open." },
                 Err(problem) => p role="alert" { (problem.message()) },
             }
         }

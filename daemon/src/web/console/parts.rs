@@ -93,6 +93,9 @@ impl Shown<'_> {
     fn troubles(&self, part: &PartHealth) -> Markup {
         html! {
             @if let PartState::BackingOff { next_try } = part.state { div.soft { "next try " (moment(next_try, self.now)) } }
+            @if let Some(failing) = part.failing {
+                div.soft { "fails since " (moment(failing.since, self.now)) @if failing.times > 1 { ", " (count(failing.times)) " times" } }
+            }
             @if let Some(why) = &part.why { div { (why) } }
             @for condition in &part.conditions {
                 div { (mark(Tone::Ailing, condition.kind)) ": " (condition.text) " " span.soft { (moment(condition.since, self.now)) } }

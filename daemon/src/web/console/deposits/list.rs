@@ -83,7 +83,7 @@ async fn body(desk: &OperatorState, asked: &Asked) -> Result<Markup, Problem> {
     let Listed { rows, next } = listed(desk, wanted, None).await?;
     Ok(html! {
         (search(""))
-        (counts(&Known::now(desk).await, asked))
+        @if let Some(known) = Known::now(desk).await { (counts(&known, asked)) }
         (whose(asked))
         @if rows.is_empty() { (nothing(asked)) } @else { (table(&rows, desk.now())) }
         (pager(asked, next))
