@@ -273,7 +273,13 @@ async fn with_a_dead_database_every_page_still_stands_and_says_why() -> Result<(
     let visit = visit.open(&base).screenshot(&screenshots()?.join("console-database-dead.png")).run().await?;
     assert_eq!(visit.violations, Vec::<String>::new());
     let [outage, overview] = visit.read.as_slice() else { panic!("{:?}", visit.read) };
-    for said in ["The log is not open since", "file is not a database", "It is tried again", "no payout goes out"] {
+    for said in [
+        "The log is not open: ",
+        "file is not a database",
+        "First noticed",
+        "It is tried again",
+        "nothing new is ordered",
+    ] {
         assert!(outage.contains(said), "{said}: {outage}");
     }
     assert!(overview.contains("done paid") && overview.contains("As of position"), "what is known: {overview}");

@@ -57,7 +57,7 @@ pub use pace::{Pace, Waits};
 pub(crate) use read_models::addresses::row as binding_row;
 pub use read_models::names::name_given;
 pub use row::{DepositRow, UNREADABLE, UnreadableFrom};
-pub use stored::{StoredDeposit, StoredError, StoredViews};
+pub use stored::{StoredDeposit, StoredError, StoredSums, StoredViews};
 pub(crate) use totals::Summand;
 pub use totals::{Line, Totals};
 pub use views::{

@@ -15,7 +15,7 @@ use super::on_a_thread;
 use super::read_models::{ledger, statistics};
 use super::row::UnreadableFrom;
 use super::totals::Totals;
-use super::views::{BindingRow, Views};
+use super::views::{BindingRow, LedgerCut, Views};
 use crate::event_store::{Onlooker, OpenError};
 
 /// Why the stored views cannot be looked at.
@@ -151,19 +151,28 @@ impl StoredViews {
     }
 }
 
+/// What the views add up to, as it is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredSums {
+    /// What all deposits add up to.
+    pub totals: Totals,
+    /// The books, and up to which event all of this goes.
+    pub ledger: LedgerCut,
+}
+
 impl Views {
-    /// What all deposits added up to when the views were last written, and up to which event: for whoever asks before the log is
-    /// open. Nothing where they are of another version, or where there are none.
-    pub async fn stored_totals(&self) -> Result<Option<(Position, Totals)>, StoredError> {
+    /// What the views added up to when they were last written: for whoever asks before the log is open. Nothing where they are of
+    /// another version, of several moments, or where there are none.
+    pub async fn stored_sums(&self) -> Result<Option<StoredSums>, StoredError> {
         let path = self.path().to_owned();
         on_a_thread(move || {
             if !path.exists() {
                 return Ok(None);
             }
             let stored = StoredViews::open(&path, false)?;
-            let mark = stored.mark(Projection::Statistics)?;
-            let current = mark.filter(|mark| mark.version == Projection::Statistics.version());
-            current.map(|mark| Ok((mark.position, stored.totals()?))).transpose()
+            let Some(position) = stored.position()? else { return Ok(None) };
+            let (balances, unreadable) = (stored.balances()?, stored.unreadable()?);
+            Ok(Some(StoredSums { totals: stored.totals()?, ledger: LedgerCut { position, balances, unreadable } }))
         })
         .await
     }

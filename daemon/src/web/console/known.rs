@@ -1,19 +1,21 @@
-//! What is known of all deposits: what the desk has in memory, and before it has read the log, what its views say.
+//! What is known of all deposits and of the books: what the desk has in memory, and before it has read the log, what its views say.
 
 use std::sync::Arc;
 
-use millrace_actors::projection::Totals;
+use millrace_actors::projection::{LedgerCut, Totals};
 use millrace_model::ids::Position;
 
 use crate::web::operator::OperatorState;
 
-/// The sums over all deposits, and how far they go.
+/// The sums over all deposits and the books, and how far they go.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     /// The event up to which they are folded.
     pub(super) position: Position,
     /// The sums.
     pub(super) totals: Arc<Totals>,
+    /// What stands on the ledger's accounts.
+    pub(super) ledger: Arc<LedgerCut>,
 }
 
 impl Known {
@@ -21,9 +23,10 @@ impl Known {
     pub(super) async fn now(desk: &OperatorState) -> Option<Self> {
         let position = desk.views.position();
         if position > 0 || desk.store.is_ready() {
-            return Some(Self { position, totals: desk.views.totals() });
+            return Some(Self { position, totals: desk.views.totals(), ledger: desk.views.ledger() });
         }
-        let (position, totals) = desk.views.stored_totals().await.ok().flatten()?;
-        Some(Self { position, totals: Arc::new(totals) })
+        let stored = desk.views.stored_sums().await.ok().flatten()?;
+        let (position, totals) = (stored.ledger.position, Arc::new(stored.totals));
+        Some(Self { position, totals, ledger: Arc::new(stored.ledger) })
     }
 }

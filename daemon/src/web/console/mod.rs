@@ -23,6 +23,7 @@ mod parts;
 mod past;
 mod projections;
 mod settings;
+mod standstill;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
+use millrace_actors::projection::LedgerCut;
 use millrace_model::desk::{Desk, Setting, Switch};
 use millrace_model::event::Event;
 use millrace_model::ids::StreamName;
@@ -20,13 +21,14 @@ pub(super) use rounds::show as rounds;
 
 use super::act::{Act, Reason, Weight, Why, done, offer};
 use super::frame::{Page, Place, answer};
+use super::known::Known;
 use super::words::{Tone, amount, count, mark, moment};
 use crate::web::extract::Path;
-use crate::web::operator::ledger::show as ledger;
+use crate::web::operator::ledger::balance_row;
 use crate::web::operator::{OperatorState, note, refused};
 use crate::web::problem::Problem;
 use crate::web::session::{Operator, Submitted};
-use crate::web::shapes::{BalanceRow, Ledger};
+use crate::web::shapes::BalanceRow;
 
 const PAGE: Page<'_> = Page { place: Place::Money, title: "Money", follows: "log projections places" };
 /// Of what operators did to the brakes, so many of the newest are shown.
@@ -40,7 +42,7 @@ pub(super) async fn show(State(desk): State<Arc<OperatorState>>, operator: Opera
 
 async fn body(desk: &Arc<OperatorState>, operator: &Operator) -> Result<Markup, Problem> {
     let now = desk.now();
-    let books = ledger(State(Arc::clone(desk))).await.0;
+    let known = Known::now(desk).await;
     let (acts, rounds) = (acts(desk).await, rounds::read(desk, None).await);
     let brakes = desk.operations.switches().borrow().clone();
     Ok(html! {
@@ -54,7 +56,10 @@ async fn body(desk: &Arc<OperatorState>, operator: &Operator) -> Result<Markup, 
         }
         section aria-labelledby="balances" {
             h2 #balances { "Balances" }
-            (balances(&books, desk.views.ledger().balances.all()))
+            @match &known {
+                Some(known) => (balances(&known.ledger)),
+                None => p { "Not known while the log is not open." },
+            }
         }
         section aria-labelledby="places" {
             h2 #places { "Places against the books" }
@@ -169,21 +174,22 @@ fn acts_shown(acts: &[(u64, DateTime<Utc>, String)], now: DateTime<Utc>) -> Mark
     }
 }
 
-fn balances(books: &Ledger, cut: &[Balance]) -> Markup {
+fn balances(books: &LedgerCut) -> Markup {
+    let all = books.balances.all();
     html! {
         @if !books.unreadable.is_empty() {
             p role="alert" { (count(books.unreadable.len() as u64)) " deposits cannot be read whole; what they posted later is missing here." }
         }
-        @if books.balances.is_empty() { p { "Nothing was ever booked." } } @else {
+        @if all.is_empty() { p { "Nothing was ever booked." } } @else {
             div.scroll tabindex="0" { table {
                 caption { "As of position " (count(books.position)) ". Debits less credits; a liability stands below zero." }
                 thead { tr { th scope="col" { "Account" } th scope="col" { "Says" } th.n scope="col" { "Balance" } } }
-                tbody { @for BalanceRow { account, nature, coin, amount: text } in &books.balances { tr {
+                tbody { @for BalanceRow { account, nature, coin, amount: text } in all.iter().map(balance_row) { tr {
                     th scope="row" { (account.as_str().replace('_', " ")) }
                     td.soft { (nature.as_str().replace('_', " ")) }
-                    td.n { (amount(text, coin.as_str())) }
+                    td.n { (amount(&text, coin.as_str())) }
                 } } }
-                tfoot { @for coin in [Ticker::Btc, Ticker::Sky] { @let sum = sum(cut, coin); tr {
+                tfoot { @for coin in [Ticker::Btc, Ticker::Sky] { @let sum = sum(all, coin); tr {
                     th scope="row" { "All accounts together" } td { (trial(sum)) } td.n { (amount(&coin.amount(sum), coin.as_str())) }
                 } } }
             } }

@@ -18,6 +18,8 @@ pub(super) struct Outage {
     since: DateTime<Utc>,
     /// When it is tried again; none while it is tried, and while every try to store something is one.
     next_try: Option<DateTime<Utc>>,
+    /// Whether an operator stopped it, or it is not tried any more.
+    is_stopped: bool,
     /// How often that was in vain.
     tries: u64,
 }
@@ -30,7 +32,7 @@ impl Outage {
         if matches!(part.state, State::Running | State::Halted) {
             let condition = part.conditions.first()?;
             let (why, since) = (Some(condition.text.clone()), condition.since);
-            return Some(Self { what: "The log takes nothing", why, since, next_try, tries: 0 });
+            return Some(Self { what: "The log takes nothing", why, since, next_try, is_stopped: false, tries: 0 });
         }
         let (what, begun) = match desk.store.is_ready() {
             true => ("The log was closed", part.since),
@@ -38,18 +40,21 @@ impl Outage {
         };
         let Failing { since, times: tries } = part.failing.unwrap_or(Failing { since: begun, times: 0 });
         let why = part.why.clone().or_else(|| part.last_error.as_ref().map(|error| error.text.clone()));
-        Some(Self { what, why, since, next_try, tries })
+        let is_stopped = matches!(part.state, State::Stopped | State::Down);
+        Some(Self { what, why, since, next_try, is_stopped, tries })
     }
 
     /// What every page says of it before anything else.
     pub(super) fn told(&self, now: DateTime<Utc>) -> Markup {
         html! {
             section.outage aria-label="The log" {
-                p { (mark(Tone::Broken, self.what)) " since " (moment(self.since, now)) ": " (self.why.as_deref().unwrap_or("it is being opened")) }
+                p { (mark(Tone::Broken, self.what)) ": " (self.why.as_deref().unwrap_or("it is being opened")) }
                 p {
-                    @match self.next_try {
-                        Some(at) => { "It is tried again " (moment(at, now)) }
-                        None => "It is being tried",
+                    "First noticed " (moment(self.since, now)) ". "
+                    @match (self.is_stopped, self.next_try) {
+                        (true, _) => { "It stays closed until somebody " a href={ "/console/parts#part-" (Store::PART) } { "starts it" } }
+                        (false, Some(at)) => { "It is tried again " (moment(at, now)) }
+                        (false, None) => "It is being tried",
                     }
                     @if self.tries > 0 { ", after " (counted(self.tries, "try", "tries")) " in vain" }
                     ". Until then nothing new is ordered or signed and no address is given out; a payout that was signed before may \

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use millrace_actors::projection::{DepositRow, Line};
 use millrace_actors::reconciler::Compared;
@@ -20,7 +20,7 @@ use super::frame::{Page, Place, answer};
 use super::known::Known;
 use super::outage::Outage;
 use super::pace::{self, Span};
-use super::words::{self, Tone, amount, count, mark, moment, number, status};
+use super::words::{self, Tone, amount, count, mark, moment, status};
 use crate::web::extract::Query;
 use crate::web::operator::{OperatorState, Threshold, views_unreadable};
 use crate::web::problem::Problem;
@@ -54,7 +54,7 @@ async fn body(desk: &Arc<OperatorState>, span: Span) -> Result<Markup, Problem> 
     };
     Ok(html! {
         (verdict::of(desk, outage.as_ref(), standing.as_ref().ok().and_then(Option::as_deref), now))
-        (alerts(desk.operations.switches().borrow().alerts()))
+        (alerts(desk.operations.switches().borrow().alerts(), now))
         (pace::section(desk, span).await)
         section aria-labelledby="standing" {
             h2 #standing { "Deposits" }
@@ -134,14 +134,14 @@ fn table(lines: &[Standing], as_of: Option<Position>, now: DateTime<Utc>) -> Mar
 }
 
 /// What operators were told and what is not over.
-fn alerts(alerts: &Alerts) -> Markup {
+fn alerts(alerts: &Alerts, now: DateTime<Utc>) -> Markup {
     html! {
         @if !alerts.is_empty() {
             section aria-labelledby="alerts" {
                 h2 #alerts { "Told to operators, and not over" }
                 ul {
                     @for down in alerts.parts_down() {
-                        li { (mark(Tone::Broken, &format!("{} is down", down.part))) ": " (down.reason.as_str()) }
+                        li { (mark(Tone::Broken, &format!("{} is down", called(&down.part)))) ": " (down.reason) " (" (moment(down.since, now)) ")" }
                     }
                     @for low in alerts.balances_low() {
                         li { (mark(Tone::Ailing, &format!("{} runs low", low.coin.as_str()))) " in " (low.place.as_str().replace('_', " ")) }
@@ -149,6 +149,16 @@ fn alerts(alerts: &Alerts) -> Markup {
                 }
             }
         }
+    }
+}
+
+/// What operators call who is outside; a part of the tree has its name.
+fn called(part: &str) -> &str {
+    match part {
+        "bitcoin_node" => "the Bitcoin node",
+        "skycoin_node" => "the Skycoin node",
+        "c2cx" => "the exchange (c2cx)",
+        other => other,
     }
 }
 
@@ -163,16 +173,20 @@ pub(super) fn places(desk: &OperatorState, alerts: &Alerts, now: DateTime<Utc>) 
     html! {
         div.scroll tabindex="0" { table {
             thead { tr {
-                th scope="col" { "Place" } th.n scope="col" { "Found there" } th.n scope="col" { "Booked" }
+                th scope="col" { "Place" } th.n scope="col" { "Found there" } th.n scope="col" { "Booked then" }
                 th.n scope="col" { "On its way" } th.n scope="col" { "Told below" } th scope="col" { "Verdict" } th scope="col" { "Looked at" }
             } }
             tbody { @for Compared { comparison: Comparison { difference, verdict }, at } in &compared { tr {
                 th scope="row" { (difference.place.as_str().replace('_', " ")) }
                 td.n { (amount(&units(difference, difference.found), difference.coin.as_str())) }
-                td.n { (number(&units(difference, difference.booked))) }
-                td.n { (number(&units(difference, difference.in_flight))) }
-                td.n { (number(&threshold(desk, difference))) }
+                td.n { (amount(&units(difference, difference.booked), difference.coin.as_str())) }
+                td.n { (amount(&units(difference, difference.in_flight), difference.coin.as_str())) }
+                td.n { @match threshold(desk, difference) {
+                    Some(least) => (amount(&least, difference.coin.as_str())),
+                    None => "–",
+                } }
                 td {
+                    @if is_old(desk, *at, now) { (mark(Tone::Ailing, "not looked at in time")) ", then: " }
                     (compared_mark(*verdict))
                     @if is_low(difference) { " " (mark(Tone::Ailing, "low")) }
                 }
@@ -192,9 +206,15 @@ fn nowhere_looked(desk: &OperatorState) -> &'static str {
 }
 
 /// Below how much operators are told, if they are at all.
-fn threshold(desk: &OperatorState, difference: &Difference) -> String {
+fn threshold(desk: &OperatorState, difference: &Difference) -> Option<String> {
     let of_it = |one: &&Threshold| one.place == difference.place && one.coin == difference.coin && one.units > 0;
-    desk.thresholds.iter().find(of_it).map_or_else(|| "–".to_owned(), |one| units(difference, i128::from(one.units)))
+    desk.thresholds.iter().find(of_it).map(|one| units(difference, i128::from(one.units)))
+}
+
+/// Whether the desk should have looked again by now, twice over.
+fn is_old(desk: &OperatorState, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+    let limit = desk.reconciles_every.and_then(|every| TimeDelta::from_std(every * 2).ok());
+    limit.is_some_and(|limit| now - at > limit)
 }
 
 fn units(difference: &Difference, units: impl Into<i128>) -> String {

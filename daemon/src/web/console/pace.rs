@@ -101,8 +101,9 @@ pub(super) async fn section(desk: &OperatorState, span: Span) -> Markup {
             p {
                 @match sum {
                     Ok(sum) => {
-                        (sum.received) " received, " (sum.sent) " sent, " (sum.confirmed) " final; sent after "
-                        (told(sum.waits.quantile(500))) " for half of them and " (told(sum.waits.quantile(950))) " for all but one of twenty. "
+                        (sum.received) " received, " (sum.sent) " sent, " (sum.confirmed) " final. From received, which is deep enough in \
+                        its chain, to sent it took up to " (told(sum.waits.quantile(500))) " for half of them and "
+                        (told(sum.waits.quantile(950))) " for all but one of twenty. "
                     }
                     Err(problem) => (problem.message()),
                 }
@@ -112,7 +113,7 @@ pub(super) async fn section(desk: &OperatorState, span: Span) -> Markup {
             }
             div.cards {
                 (plot("throughput", span, "", &format!("Deposits received, sent and final, in {}", span.piece())))
-                (plot("waits", span, "s", "Seconds from received to sent"))
+                (plot("waits", span, "s", "Seconds from received (deep enough in its chain) to sent"))
             }
         }
     }

@@ -27,7 +27,8 @@ pub(in crate::web) async fn show(State(state): State<Arc<OperatorState>>) -> Rep
     Reply(Ledger { position: cut.position, unreadable, balances, places })
 }
 
-pub(super) fn balance_row(Balance { account, coin, units }: &Balance) -> BalanceRow {
+/// A balance as it is told.
+pub(in crate::web) fn balance_row(Balance { account, coin, units }: &Balance) -> BalanceRow {
     BalanceRow { account: *account, nature: account.nature(), coin: *coin, amount: coin.amount(*units) }
 }
 

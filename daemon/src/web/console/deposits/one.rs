@@ -16,7 +16,8 @@ use super::travel::Wanted;
 use super::{actions, money, path, replay, timeline, told, travel};
 use crate::web::console::frame::{Page, Place, answer};
 use crate::web::console::instant::instant;
-use crate::web::console::words::{amount, exactly, moment, status};
+use crate::web::console::standstill::{self, Station};
+use crate::web::console::words::{Tone, amount, exactly, mark, moment, status};
 use crate::web::extract::{Path, Query};
 use crate::web::operator::OperatorState;
 use crate::web::operator::deposits::reason;
@@ -50,8 +51,13 @@ pub(super) async fn show(
         false => (format!("Deposit {id}, as it was"), ""),
     };
     let body = async {
-        let (wanted, stream) = (wanted?, Stream::of(&desk, id).await?);
-        if is_now { Ok(now(&desk, &operator, &stream).await) } else { travel::body(&desk, &stream, wanted).await }
+        let wanted = wanted?;
+        match Stream::of(&desk, id).await {
+            Ok(stream) if is_now => Ok(now(&desk, &operator, &stream).await),
+            Ok(stream) => travel::body(&desk, &stream, wanted).await,
+            Err(problem) if is_now && problem.status().is_server_error() => as_folded(&desk, id, problem).await,
+            Err(problem) => Err(problem),
+        }
     };
     let (page, body) = (Page { place: Place::Deposits, title: &title, follows }, body.await);
     answer(&desk, &operator, &page, body)
@@ -61,7 +67,7 @@ async fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Mark
     let (now, deposit) = (desk.now(), stream.deposit());
     let told = told::told(desk, operator, stream).await;
     html! {
-        @if let Some(row) = stream.row() { (facts(&row, now)) }
+        @if let Some(row) = stream.row() { (facts(&row, now)) (waits(desk, &row, now)) }
         p { a href={ (path(stream.id)) "?version=" (stream.version()) } rel="prev" { "◀ How it came to this, event by event" } " · "
             a href={ (Place::Log.path()) "/deposit/" (stream.id) } { "What led to what" } " · "
             a href={ (Place::Log.path()) "?stream=deposit/" (stream.id) } { "Its events in the log" }
@@ -86,13 +92,34 @@ async fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Mark
     }
 }
 
+/// What the views say of it while its events cannot be read.
+async fn as_folded(desk: &OperatorState, id: DepositId, problem: Problem) -> Result<Markup, Problem> {
+    let Ok(Some(row)) = desk.views.deposit(id).await else { return Err(problem) };
+    Ok(html! {
+        p role="alert" { "Its events cannot be read at the moment: " (problem.message()) }
+        p { "This is how it was folded last:" }
+        (facts(&row, desk.now()))
+    })
+}
+
+/// Why it does not go on, while something hinders that.
+fn waits(desk: &OperatorState, row: &DepositRow, now: DateTime<Utc>) -> Markup {
+    let parts = desk.tree.health().snapshot();
+    let switches = desk.operations.switches();
+    let station = Station::of_deposit(&row.status);
+    let causes = station.map(|station| station.hindrances(&switches.borrow(), &parts)).unwrap_or_default();
+    html! {
+        @if !causes.is_empty() { p { (mark(Tone::Ailing, "It may have to wait")) ": " (standstill::told(&causes, now)) } }
+    }
+}
+
 /// What is known of it, as it stands in the lists.
 pub(super) fn facts(row: &DepositRow, now: DateTime<Utc>) -> Markup {
     html! {
         dl.facts {
             dt { "Stands at" }
             dd { (status(&row.status)) @if let Some(reason) = reason(row) { " " (reason) } ", since " (moment(row.updated_at, now)) }
-            dt { "Received" } dd { (amount(&row.amount.to_string(), "BTC")) " at " (exactly(row.detected_at)) }
+            dt { "Amount" } dd { (amount(&row.amount.to_string(), "BTC")) ", first seen " (exactly(row.detected_at)) }
             dt { "On the address" } dd { code { (row.address) } }
             dt { "By the output" } dd { code { (row.outpoint) } @if let Some(height) = row.height { " in block " (height) } }
             dt { "Customer" }
@@ -102,7 +129,7 @@ pub(super) fn facts(row: &DepositRow, now: DateTime<Utc>) -> Markup {
             } }
             @if let Some(payout) = row.payout { dt { "Payout" } dd { (amount(&payout.to_string(), "SKY")) } }
             @if let Some(txid) = row.payout_txid { dt { "Paid out by" } dd { code { (txid) } } }
-            dt { "Version" } dd { (row.version) ", position " (row.seq) " on" }
+            dt { "Version" } dd { (row.version) ", its first event at position " (row.seq) }
         }
     }
 }

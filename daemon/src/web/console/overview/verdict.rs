@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
-use millrace_actors::supervision::PartHealth;
-use millrace_actors::{buyer, sender};
-use millrace_model::desk::{Desk, Setting, Switch};
+use millrace_model::desk::{Setting, Switch};
 
 use super::Standing;
 use crate::web::console::outage::Outage;
+use crate::web::console::standstill::{self, Cause, Station};
 use crate::web::console::words::{Tone, counted, mark, span};
 use crate::web::operator::OperatorState;
 
@@ -16,24 +15,9 @@ const SLOW: TimeDelta = TimeDelta::minutes(30);
 /// Where the desk has to act.
 const ACTING: [&str; 3] = ["wait_decide", "wait_buy", "wait_send"];
 
-/// What money cannot move without.
-struct Stop {
-    name: &'static str,
-    switch: Switch,
-    part: &'static str,
-}
-
-const STOPS: [Stop; 2] = [
-    Stop { name: "purchases", switch: Switch::Purchases, part: buyer::PART },
-    Stop { name: "payouts", switch: Switch::Sends, part: sender::PART },
-];
-
-impl Stop {
-    fn stands(&self, desk: &Desk, parts: &[PartHealth]) -> bool {
-        let is_out = parts.iter().any(|part| part.name == self.part && part.state.is_out());
-        desk.setting(self.switch) == Setting::Off || is_out
-    }
-}
+/// What moves money, as it is called.
+const MOVES: [(Station, &str); 3] =
+    [(Station::Buying, "purchases"), (Station::Paying, "payouts"), (Station::Seeing, "new deposits")];
 
 /// What the sentence is made of.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,8 +27,8 @@ struct Facts {
     halted: Option<String>,
     /// What operators turned off.
     off: Vec<&'static str>,
-    /// What of buying and paying cannot go on, since it is off or its part is out.
-    stopped: Vec<&'static str>,
+    /// What of that stands still, and why.
+    stopped: Vec<(&'static str, Vec<Cause>)>,
     /// Whether it is known where deposits stand.
     is_known: bool,
     /// Parts that are not well.
@@ -64,7 +48,18 @@ pub(super) fn of(
     let (has_log, is_known) = (outage.is_none(), standing.is_some());
     let facts = Facts { has_log, is_known, ..Facts::of(desk, standing.unwrap_or_default(), now) };
     let (tone, answer, why) = facts.told();
-    html! { p.verdict { (mark(tone, answer)) @if !why.is_empty() { ": " (why) } } }
+    let stopped = if facts.has_log && facts.halted.is_none() { facts.stopped.as_slice() } else { &[] };
+    html! {
+        p.verdict { (mark(tone, answer)) @if !why.is_empty() { ": " (why) } }
+        @if !stopped.is_empty() { ul {
+            @for (name, causes) in stopped { li { b { (first_upper(name)) " stand still" } ": " (standstill::told(causes, now)) } }
+        } }
+    }
+}
+
+fn first_upper(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 impl Facts {
@@ -80,7 +75,11 @@ impl Facts {
             has_log: true,
             halted: switches.halt().map(ToString::to_string),
             off: off.map(|(_, name)| name).collect(),
-            stopped: STOPS.iter().filter(|stop| stop.stands(&switches, &parts)).map(|stop| stop.name).collect(),
+            stopped: MOVES
+                .into_iter()
+                .map(|(station, name)| (name, station.stops(&switches, &parts)))
+                .filter(|(_, causes)| !causes.is_empty())
+                .collect(),
             is_known: true,
             ailing: parts
                 .iter()
@@ -123,9 +122,9 @@ impl Facts {
             why.push("where deposits stand is not known".to_owned());
         }
         if !self.stopped.is_empty() {
-            let answer =
-                if self.stopped.len() == STOPS.len() { "Money is not moving" } else { "Not all money is moving" };
-            why.insert(0, format!("{} stand still", self.stopped.join(" and ")));
+            let names: Vec<_> = self.stopped.iter().map(|(name, _)| *name).collect();
+            let answer = if names.len() == MOVES.len() { "Money is not moving" } else { "Not all money is moving" };
+            why.insert(0, format!("{} stand still", names.join(" and ")));
             return (Tone::Broken, answer, why.join("; "));
         }
         let open = counted(self.open, "deposit is", "deposits are");
@@ -168,9 +167,11 @@ mod tests {
 
     #[test]
     fn money_that_stands_still_is_not_said_to_move() {
-        let (tone, answer, why) = Facts { stopped: vec!["payouts"], ..well() }.told();
+        let stopped = |names: &[&'static str]| names.iter().map(|name| (*name, Vec::new())).collect();
+        let (tone, answer, why) = Facts { stopped: stopped(&["payouts"]), ..well() }.told();
         assert!(tone == Tone::Broken && answer == "Not all money is moving" && why == "payouts stand still", "{why}");
-        assert_eq!(Facts { stopped: vec!["purchases", "payouts"], ..well() }.told().1, "Money is not moving");
+        let all = stopped(&MOVES.map(|(_, name)| name));
+        assert_eq!(Facts { stopped: all, ..well() }.told().1, "Money is not moving");
         assert_eq!(Facts { is_known: false, ..well() }.told().0, Tone::Ailing);
     }
 
