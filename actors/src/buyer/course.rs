@@ -91,6 +91,8 @@ impl Course {
             if self.is_an_order(&step)
                 && let Some(end) = self.braked(desk, troubles)
             {
+                // By the time that it may go out the book is another.
+                self.machine.choose_anew();
                 return end;
             }
             let end = match step {

@@ -172,6 +172,14 @@ impl Machine {
         }
     }
 
+    /// The intended order of [`Step::Record`] was not committed and is not to be now: when it may be, another is chosen, from the
+    /// book of that time. Nothing is in the log yet, so nothing is given up.
+    pub fn choose_anew(&mut self) {
+        if let State::Recording(Fact::Intended(_)) = self.state {
+            self.state = State::Choosing;
+        }
+    }
+
     /// What came of [`Step::Place`].
     pub fn handle_place(&mut self, reply: PlaceReply, now_ms: u64) {
         let State::Placing(sent) = self.state else { return };
