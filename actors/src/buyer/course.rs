@@ -206,11 +206,8 @@ impl Course {
 
     /// With an order that is chosen now goes the book it was chosen from.
     fn command(&self, fact: Fact, view: &View) -> Command {
-        let remaining = self.machine.purchase().remaining();
         let book = match (&fact, self.limit) {
-            (Fact::Intended(order), Some(limit)) if !self.machine.is_forgotten(order) => {
-                view.seen_for(order, remaining, limit)
-            }
+            (Fact::Intended(order), Some(limit)) if !self.machine.is_forgotten(order) => view.seen_by(order, limit),
             (_, _) => None,
         };
         match (fact, book) {

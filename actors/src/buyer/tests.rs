@@ -369,8 +369,9 @@ async fn an_order_that_waited_for_the_brake_is_chosen_from_the_book_of_the_time_
     house.desk(2, Resumed { note: "seen".to_owned() }.into()).await;
     house.until_owed(1).await;
     house.judge(1);
-    let orders = (house.events(1).into_iter())
-        .filter_map(|event| if let Event::OrderIntended(it) = event { Some((it.order, it.book.unwrap())) } else { None });
+    let orders = (house.events(1).into_iter()).filter_map(|event| {
+        if let Event::OrderIntended(it) = event { Some((it.order, it.book.unwrap())) } else { None }
+    });
     let (orders, books): (Vec<_>, Vec<_>) = orders.unzip();
     assert_eq!(orders, house.venue.world().requests);
     let prices: Vec<_> = orders.iter().map(|order| order.price.to_string()).collect();

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::purchase::ClientOrderId;
 
 fn level(price: &str, volume: &str) -> Level {
     Level { price: price.parse().unwrap(), volume: volume.parse().unwrap() }
@@ -60,6 +61,47 @@ fn no_more_than_the_first_levels_of_a_deep_book_are_kept() {
     assert_eq!(seen.take(budget).reach, Reach::BeyondKept);
     assert_eq!(seen.take("0.03".parse().unwrap()).reach, Reach::Enough);
     assert_eq!(serde_json::from_str::<SeenBook>(&serde_json::to_string(&seen).unwrap()).unwrap(), seen);
+}
+
+fn order(price: &str, quantity: &str) -> OrderIntent {
+    let cid = ClientOrderId::for_attempt("a deposit", 1);
+    OrderIntent { attempt: 1, cid, price: price.parse().unwrap(), quantity: quantity.parse().unwrap() }
+}
+
+#[test]
+fn of_an_order_is_kept_what_it_can_take_and_the_next_level() {
+    let kept = |asks: &[Level], price: &str, quantity: &str| {
+        SeenBook::of_order(7, (asks, None), "0.0022".parse().unwrap(), &order(price, quantity)).unwrap()
+    };
+    let counted = |price, quantity| kept(&asks(), price, quantity).asks().len();
+    assert_eq!([("0.002", "10"), ("0.002", "3")].map(|(price, quantity)| counted(price, quantity)), [2, 2]);
+    assert_eq!((counted("0.00205", "25"), counted("0.0021", "60")), (3, 3));
+    let seen = kept(&asks(), "0.002", "10");
+    assert_eq!((seen.levels(), seen.offered()), (3, "60".parse().unwrap()));
+
+    // Dust below the price of the order: it is beyond what is kept, and may still be what somebody asked.
+    let dust: Vec<_> = (0..9).map(|step| level(&format!("0.0020{step}"), "0.001")).collect();
+    let seen = kept(&dust, "0.00207", "0.008");
+    assert_eq!((seen.asks(), seen.levels()), (&dust[..ORDER_LEVELS_MAX], 9));
+    let may_ask = |price: &str| seen.may_ask(price.parse().unwrap());
+    assert_eq!(["0.00207", "0.00204", "0.0022"].map(may_ask), [true; 3]);
+    assert_eq!(["0.002035", "0.00221", "0.0019"].map(may_ask), [false; 3]);
+    let whole = kept(&asks(), "0.0021", "60");
+    assert!(!whole.may_ask("0.0022".parse().unwrap()), "nobody is left out who could have asked it");
+}
+
+/// One deposit may have a thousand orders, and somebody else makes the book.
+#[test]
+fn an_order_keeps_less_than_five_hundred_bytes_of_the_widest_book() {
+    let part = Amount::from_units(Amount::<Sky>::MAX.units() / 9).unwrap();
+    let price = |last: u32| format!("999999.99999999999{last}").parse::<Price>().unwrap();
+    let asks: Vec<_> = (1..10).map(|last| Level { price: price(last), volume: part }).collect();
+    let order = OrderIntent { price: price(9), quantity: Amount::MAX, ..order("1", "1") };
+    let seen = SeenBook::of_order(u64::MAX, (&asks, Some(price(0))), price(9), &order).unwrap();
+    assert_eq!(seen.asks().len(), ORDER_LEVELS_MAX);
+    let longest = SeenBook { levels: u32::MAX, ..seen };
+    let bytes = serde_json::to_string(&longest).unwrap().len();
+    assert!((400..500).contains(&bytes), "{bytes}");
 }
 
 #[test]
