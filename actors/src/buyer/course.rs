@@ -211,7 +211,7 @@ impl Course {
             (_, _) => None,
         };
         match (fact, book) {
-            (Fact::Intended(order), Some(book)) => Command::IntendOrder { order, book },
+            (Fact::Intended(order), Some(book)) => Command::IntendOrder { order, book: Some(book) },
             (fact, _) => Command::RecordPurchase(fact),
         }
     }

@@ -6,7 +6,7 @@
 //! less than its budget and there may be many for one deposit, so it keeps at most [`ORDER_LEVELS_MAX`].
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::order::{OrderIntent, Price};
 use crate::money::{Amount, Btc, Coin, Sky};
@@ -27,9 +27,9 @@ pub struct Level {
     pub volume: Amount<Sky>,
 }
 
-/// The order book as a purchase saw it. Whatever is read or made holds what [`SeenBookError`] lists.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Stored")]
+/// The order book as a purchase saw it. Whatever is read or made holds what [`SeenBookError`] lists. It is read by [`kept`] alone,
+/// so that nothing else that is stored beside it becomes unreadable because of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct SeenBook {
     at_ms: u64,
     best_bid: Option<Price>,
@@ -261,6 +261,12 @@ fn walk(asks: &[Level], budget: Amount<Btc>) -> Vec<Amount<Sky>> {
         taken
     };
     asks.iter().map(take).collect()
+}
+
+/// Reads a book that is stored with something else, if it was kept. Nothing is decided by it, so one that breaks a rule is read as
+/// none: the rules of today may be stricter than those that it was made by.
+pub(crate) fn kept<'de, D: Deserializer<'de>>(source: D) -> Result<Option<SeenBook>, D::Error> {
+    Ok(Option::<Stored>::deserialize(source)?.and_then(|stored| stored.try_into().ok()))
 }
 
 impl TryFrom<Stored> for SeenBook {

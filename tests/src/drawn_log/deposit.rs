@@ -176,7 +176,7 @@ fn intend(chance: &mut SmallRng, order: OrderIntent) -> Command {
     let asks = [0, 1, 2, 3, 5, 7].map(|step| Level { price: dearer(step), volume: sky(chance) });
     let limit = order.price.raised_by(Decimal::from(5)).expect("a price");
     let book = SeenBook::of_order(chance.random_range(BOOK_MS), (&asks, Some(dearer(-1))), limit, &order);
-    Command::IntendOrder { order, book: book.expect("a book that could be traded on") }
+    Command::IntendOrder { order, book: Some(book.expect("a book that could be traded on")) }
 }
 
 fn intent(purchase: &Purchase, id: DepositId, price: Price) -> OrderIntent {
