@@ -106,6 +106,11 @@ impl Machine {
         &self.purchase
     }
 
+    /// The most that one of its orders may pay.
+    pub fn limit(&self) -> Price {
+        self.limits.dearest(&self.policy)
+    }
+
     /// Asks for an early end: an open order is cancelled and accounted for, then [`Step::Stop`] is said.
     ///
     /// From here on no order is sent: one that was never sent is given up, one that may have been sent is only looked for.
