@@ -191,12 +191,9 @@ impl View {
         }
     }
 
-    /// What an order was chosen from, where `budget` remained and orders may pay `limit`; nothing when its price is not asked in
-    /// this view.
-    pub(crate) fn seen_for(&self, order: &OrderIntent, budget: Amount<Btc>, limit: Price) -> Option<SeenBook> {
-        let (book, _) = self.book.as_ref()?;
-        let is_asked = |seen: &SeenBook| seen.asks().iter().any(|ask| ask.price == order.price);
-        book.seen_within(budget, limit).filter(is_asked)
+    /// What an order was chosen from, where orders may pay `limit`; nothing when its price is not asked in this view.
+    pub(crate) fn seen_by(&self, order: &OrderIntent, limit: Price) -> Option<SeenBook> {
+        self.book.as_ref()?.0.seen_by(order, limit)
     }
 }
 

@@ -14,7 +14,8 @@ pub use order::{
     ClientOrderId, ClientOrderIdError, OrderFamily, OrderIntent, OrderObservation, OrderState, Price, PriceError,
     REASON_MAX_CHARS, Side,
 };
-pub use seen::{Level, Reach, SEEN_LEVELS_MAX, SeenBook, SeenBookError, Taken};
+pub(crate) use seen::kept as seen_book_kept;
+pub use seen::{Level, ORDER_LEVELS_MAX, Reach, SEEN_LEVELS_MAX, SeenBook, SeenBookError, Taken};
 
 /// Something that happened in a purchase. An intention is recorded before its request is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

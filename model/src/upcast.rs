@@ -4,7 +4,12 @@
 //! a golden log in `tests/golden`.
 //!
 //! A field that is added at the end, that may be missing and by which nothing is decided is no change of the shape: who does not
-//! know it reads the event as it was, and loses nothing that he acts upon.
+//! know it reads the event as it was, and loses nothing that he acts upon. Whoever does know it reads one that breaks a rule of today
+//! as none, so that it never makes the event unreadable.
+//!
+//! Commands have no schema, since nothing acts on a stored one. A new one is stored under a name that earlier versions do not know: they
+//! read its events like any others, and answer of the command that its body cannot be read when it is to be decided again. Golden
+//! files of commands are named after them.
 
 use serde_json::Value;
 

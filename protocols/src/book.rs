@@ -4,7 +4,7 @@
 use rust_decimal::Decimal;
 
 use millrace_model::money::{Amount, Btc, Sky};
-use millrace_model::purchase::{Price, SeenBook};
+use millrace_model::purchase::{OrderIntent, Price, SeenBook};
 
 pub use millrace_model::purchase::Level;
 
@@ -134,13 +134,19 @@ impl Book {
     /// What of the book bears on a purchase with this budget, whose orders may pay `band_percent` more than the cheapest ask;
     /// `None` when there is nothing to be had.
     pub fn seen_for(&self, budget: Amount<Btc>, band_percent: Decimal) -> Option<SeenBook> {
-        self.seen_within(budget, self.cheapest_ask()?.price.raised_by(band_percent)?)
+        let limit = self.cheapest_ask()?.price.raised_by(band_percent)?;
+        SeenBook::of(self.timestamp_ms, self.sides(), limit, budget).ok()
     }
 
-    /// The same of a purchase whose orders may pay as much as `limit`.
-    pub fn seen_within(&self, budget: Amount<Btc>, limit: Price) -> Option<SeenBook> {
-        let best_bid = self.dearest_bid().map(|bid| bid.price);
-        SeenBook::of(self.timestamp_ms, (&self.asks, best_bid), limit, budget).ok()
+    /// What of the book bears on an order of a purchase whose orders may pay as much as `limit`; `None` when nobody asks the
+    /// order's price.
+    pub fn seen_by(&self, order: &OrderIntent, limit: Price) -> Option<SeenBook> {
+        let is_asked = self.asks.iter().any(|ask| ask.price == order.price);
+        is_asked.then(|| SeenBook::of_order(self.timestamp_ms, self.sides(), limit, order).ok())?
+    }
+
+    fn sides(&self) -> (&[Level], Option<Price>) {
+        (&self.asks, self.dearest_bid().map(|bid| bid.price))
     }
 
     /// The first level at which the asks add up to `volume` or more; `None` when they never do.

@@ -103,7 +103,8 @@ pub struct Market<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Commit this fact, then [`Machine::handle_recorded`]; [`Machine::handle_not_reserved`] when the funds of an intended
-    /// order went to another meanwhile.
+    /// order went to another meanwhile, [`Machine::choose_anew`] when none may be placed now. What it rests on is the market of
+    /// this moment: said again later, an intended order would not be what is to be had then.
     Record(Fact),
     /// Send this order, then [`Machine::handle_place`]. Only ever said of an order that is recorded as intended.
     Place(OrderIntent),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use millrace_model::deposit::{Command, Deposit, Stage};
 use millrace_model::desk::Switch;
 use millrace_model::ids::DepositId;
-use millrace_model::purchase::{Fact, OrderIntent, Price};
+use millrace_model::purchase::{Fact, OrderIntent};
 use millrace_protocols::purchase::{Failure, Machine, MarketTrouble, PlaceReply, Policy, Step, VenueOrder, Waiting};
 use millrace_protocols::wire::c2cx::{self, StatusFilter};
 
@@ -33,8 +33,6 @@ pub(super) struct Course {
     /// Whether the deposit is held, and the purchase on its way to an early end.
     standing: Standing,
     seen_ms: u64,
-    /// The most that an order may pay; only for what is noted of the order book.
-    limit: Option<Price>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,8 +49,7 @@ impl Course {
         // What is bought for an output has the same ids in every life of the desk, also in one whose log has forgotten the
         // deposit and detects it anew.
         let machine = Machine::new(purchase, deposit.receipt.outpoint, best_ask, policy.clone(), now_ms);
-        let limit = best_ask.raised_by(policy.band_percent);
-        Some(Self { id, machine, standing: Standing::Buying, seen_ms: now_ms, limit })
+        Some(Self { id, machine, standing: Standing::Buying, seen_ms: now_ms })
     }
 
     /// Takes in what the exchange ever had of this purchase.
@@ -91,6 +88,8 @@ impl Course {
             if self.is_an_order(&step)
                 && let Some(end) = self.braked(desk, troubles)
             {
+                // By the time that it may go out the book is another.
+                self.machine.choose_anew();
                 return end;
             }
             let end = match step {
@@ -204,15 +203,12 @@ impl Course {
 
     /// With an order that is chosen now goes the book it was chosen from.
     fn command(&self, fact: Fact, view: &View) -> Command {
-        let remaining = self.machine.purchase().remaining();
-        let book = match (&fact, self.limit) {
-            (Fact::Intended(order), Some(limit)) if !self.machine.is_forgotten(order) => {
-                view.seen_for(order, remaining, limit)
-            }
-            (_, _) => None,
+        let book = match &fact {
+            Fact::Intended(order) if !self.machine.is_forgotten(order) => view.seen_by(order, self.machine.limit()),
+            _ => None,
         };
         match (fact, book) {
-            (Fact::Intended(order), Some(book)) => Command::IntendOrder { order, book },
+            (Fact::Intended(order), Some(book)) => Command::IntendOrder { order, book: Some(book) },
             (fact, _) => Command::RecordPurchase(fact),
         }
     }

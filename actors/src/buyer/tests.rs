@@ -354,3 +354,29 @@ async fn a_halted_desk_orders_nothing_and_goes_on_when_it_is_resumed() {
     house.desk(2, Resumed { note: "seen".to_owned() }.into()).await;
     house.until_owed(1).await;
 }
+
+/// X5: an order that the brake held up is chosen anew, and keeps the book that it really was chosen from.
+#[tokio::test(start_paused = true)]
+async fn an_order_that_waited_for_the_brake_is_chosen_from_the_book_of_the_time_it_goes_out() {
+    let house = house("10", &[("0.002", "30"), ("0.00201", "1000")]).await;
+    house.desk(1, Halted { cause: HaltCause::Operator { note: "look".to_owned() } }.into()).await;
+    house.decided(1, "0.2").await;
+    house.until_reported("purchases").await;
+    // What was chosen is still asked, and no longer the cheapest.
+    house.venue.world().asks = levels(&[("0.00199", "20"), ("0.002", "30"), ("0.00205", "1000")]);
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    assert!(house.venue.world().requests.is_empty());
+    house.desk(2, Resumed { note: "seen".to_owned() }.into()).await;
+    house.until_owed(1).await;
+    house.judge(1);
+    let orders = (house.events(1).into_iter()).filter_map(|event| {
+        if let Event::OrderIntended(it) = event { Some((it.order, it.book.unwrap())) } else { None }
+    });
+    let (orders, books): (Vec<_>, Vec<_>) = orders.unzip();
+    assert_eq!(orders, house.venue.world().requests);
+    let prices: Vec<_> = orders.iter().map(|order| order.price.to_string()).collect();
+    assert_eq!(prices, ["0.00199", "0.002", "0.00205"]);
+    assert_eq!((books[0].best_ask(), books[0].levels()), (orders[0].price, 3));
+    let two_minutes_on = Utc.with_ymd_and_hms(2030, 1, 1, 0, 2, 0).unwrap();
+    assert!(books[0].at_ms() >= two_minutes_on.timestamp_millis() as u64, "it is no book of the time before");
+}

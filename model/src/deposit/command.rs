@@ -8,7 +8,7 @@ use super::payout::SignedPayout;
 use super::purchasing::RemainderPolicy;
 use super::state::{Deposit, StageName};
 use crate::ids::Hash32;
-use crate::purchase::{Fact, OrderIntent, SeenBook};
+use crate::purchase::{Fact, OrderIntent, SeenBook, seen_book_kept};
 
 /// A command on one deposit. Times and answers of the outside world are in it; deciding asks nobody.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,8 +40,10 @@ pub enum Command {
     IntendOrder {
         /// The order.
         order: OrderIntent,
-        /// The order book of that moment; one of its asks is what the order pays at most.
-        book: SeenBook,
+        /// The order book of that moment; one of its asks is what the order pays at most. One that breaks a rule of today is read
+        /// as none, as it is in the event that came of it.
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "seen_book_kept")]
+        book: Option<SeenBook>,
     },
     /// All that can be spent is spent.
     FinishPurchase(RemainderPolicy),
@@ -171,7 +173,7 @@ impl Deposit {
             Command::ObserveMature { confirmations, seen_before } => self.observe_mature(*confirmations, *seen_before),
             Command::Decide(terms) => self.decide_on(terms),
             Command::RecordPurchase(fact) => self.record_purchase(fact),
-            Command::IntendOrder { order, book } => self.intend_order(order, book),
+            Command::IntendOrder { order, book } => self.intend_order(order, book.as_ref()),
             Command::FinishPurchase(policy) => self.finish_purchase(policy),
             Command::StopPurchase { reason } => self.stop_purchase(reason),
             Command::RecordSigned(signed) => self.record_signed(signed),

@@ -6,7 +6,7 @@ use super::command::Rejection;
 use super::event::*;
 use super::state::{Deposit, Limits, Stage};
 use crate::money::{Amount, Btc, Rate, Sky};
-use crate::purchase::{Price, SeenBook};
+use crate::purchase::{Price, SeenBook, seen_book_kept};
 
 /// The desk's terms at the moment of the decision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub enum Terms {
         /// The cheapest ask seen now.
         best_ask: Price,
         /// The order book that it is the cheapest ask of. Commands of earlier versions have none.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "seen_book_kept")]
         book: Option<SeenBook>,
     },
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{DepositId, Hash32, Outpoint};
 use crate::money::{Amount, Btc, Rate, Sky};
-use crate::purchase::{OrderIntent, OrderObservation, Price, SeenBook};
+use crate::purchase::{OrderIntent, OrderObservation, Price, SeenBook, seen_book_kept};
 
 crate::event::events! {
     /// An event of a deposit; the order below is roughly the order of a deposit's life.
@@ -173,7 +173,7 @@ pub struct StatusWaitBuy {
     /// The cheapest ask seen at the decision; orders stay within the slippage of it.
     pub best_ask: Price,
     /// The order book that it was the cheapest ask of. Decisions of earlier versions have none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "seen_book_kept")]
     pub book: Option<SeenBook>,
 }
 
@@ -189,17 +189,16 @@ impl StatusWaitBuy {
 pub struct OrderIntended {
     /// The order, with the id under which it can be found again.
     pub order: OrderIntent,
-    /// The order book that it was chosen from, less what orders of other deposits were about to take of it. Orders of earlier
-    /// versions have none, nor have those that the log had forgotten.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The order book that it was chosen from, less what orders of other deposits were about to take of it: what the order could
+    /// take and the level after that. Orders of earlier versions have none, nor have those that the log had forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "seen_book_kept")]
     pub book: Option<SeenBook>,
 }
 
 impl OrderIntended {
-    /// Whether the order pays what is asked in its book, if there is one.
+    /// Whether the order pays what may be asked in its book, if there is one.
     pub(super) fn is_of_its_book(&self) -> bool {
-        let asks = |book: &SeenBook| book.asks().iter().any(|ask| ask.price == self.order.price);
-        self.book.as_ref().is_none_or(asks)
+        self.book.as_ref().is_none_or(|book| book.may_ask(self.order.price))
     }
 }
 

@@ -47,10 +47,10 @@ impl Deposit {
         Ok(self.with_write_off(vec![event]))
     }
 
-    pub(super) fn intend_order(&self, order: &OrderIntent, book: &SeenBook) -> Result<Vec<Event>, Rejection> {
+    pub(super) fn intend_order(&self, order: &OrderIntent, book: Option<&SeenBook>) -> Result<Vec<Event>, Rejection> {
         let intended = Fact::Intended(order.clone());
         self.buying()?.check(&intended).map_err(|problem| Rejection::PurchaseStep(problem.to_string()))?;
-        let intended = OrderIntended { order: order.clone(), book: Some(book.clone()) };
+        let intended = OrderIntended { order: order.clone(), book: book.cloned() };
         if !intended.is_of_its_book() {
             return Err(Rejection::OtherBook);
         }
@@ -125,8 +125,8 @@ mod tests {
         let (other, book) = (book("0.0019".parse().unwrap()), book(price));
         let begun = || given([detected().into(), mined().into(), StatusWaitDecide {}.into(), decided.clone().into()]);
         let intended = OrderIntended { order: order.clone(), book: Some(book.clone()) };
-        let second = Command::IntendOrder { order: order.clone(), book: book.clone() };
+        let second = Command::IntendOrder { order: order.clone(), book: Some(book) };
         begun().when(second.clone()).then([intended.into()]).when(second).rejected();
-        begun().when(Command::IntendOrder { order, book: other }).rejected_with(Rejection::OtherBook);
+        begun().when(Command::IntendOrder { order, book: Some(other) }).rejected_with(Rejection::OtherBook);
     }
 }

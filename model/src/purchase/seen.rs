@@ -2,16 +2,21 @@
 //! there were.
 //!
 //! A book may have thousands of levels, and most of them mean nothing to a budget. What is kept is what the budget would reach,
-//! at most [`SEEN_LEVELS_MAX`] levels, and of all that was offered up to the limit the number of levels and the sum.
+//! at most [`SEEN_LEVELS_MAX`] levels, and of all that was offered up to the limit the number of levels and the sum. An order takes
+//! less than its budget and there may be many for one deposit, so it keeps at most [`ORDER_LEVELS_MAX`].
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::order::Price;
+use super::order::{OrderIntent, Price};
 use crate::money::{Amount, Btc, Coin, Sky};
 
 /// How many levels are kept. With prices and volumes of full length that is less than two kilobytes.
 pub const SEEN_LEVELS_MAX: usize = 20;
+
+/// How many levels are kept of the book that an order was chosen from. With prices and volumes of full length the book is less than
+/// five hundred bytes, so that command and event keep less than a kilobyte of it together.
+pub const ORDER_LEVELS_MAX: usize = 5;
 
 /// One price at which somebody buys or sells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -22,9 +27,9 @@ pub struct Level {
     pub volume: Amount<Sky>,
 }
 
-/// The order book as a purchase saw it. Whatever is read or made holds what [`SeenBookError`] lists.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "Stored")]
+/// The order book as a purchase saw it. Whatever is read or made holds what [`SeenBookError`] lists. It is read by [`kept`] alone,
+/// so that nothing else that is stored beside it becomes unreadable because of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct SeenBook {
     at_ms: u64,
     best_bid: Option<Price>,
@@ -115,12 +120,44 @@ impl SeenBook {
         limit: Price,
         budget: Amount<Btc>,
     ) -> Result<Self, SeenBookError> {
-        let within = &asks[..asks.partition_point(|ask| ask.price <= limit)];
+        let within = within(asks, limit);
+        let reached = walk(within, budget).iter().take_while(|taken| !taken.is_zero()).count();
+        Self::keeping(reached.min(SEEN_LEVELS_MAX), at_ms, (within, best_bid), limit)
+    }
+
+    /// The same for one order: the levels that it can take, and the one after them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::of`].
+    pub fn of_order(
+        at_ms: u64,
+        (asks, best_bid): (&[Level], Option<Price>),
+        limit: Price,
+        order: &OrderIntent,
+    ) -> Result<Self, SeenBookError> {
+        let within = within(asks, limit);
+        let mut left = order.quantity;
+        let is_taken = |ask: &&Level| {
+            let is_taken = ask.price <= order.price && !left.is_zero();
+            left = left.saturating_sub(ask.volume);
+            is_taken
+        };
+        let reached = within.iter().take_while(is_taken).count();
+        Self::keeping(reached.saturating_add(1).min(ORDER_LEVELS_MAX), at_ms, (within, best_bid), limit)
+    }
+
+    /// The first levels of these, which are all up to the limit.
+    fn keeping(
+        kept: usize,
+        at_ms: u64,
+        (within, best_bid): (&[Level], Option<Price>),
+        limit: Price,
+    ) -> Result<Self, SeenBookError> {
         let offered = Amount::checked_sum(within.iter().map(|ask| ask.volume)).unwrap_or(Amount::MAX);
-        let kept = walk(within, budget).iter().take_while(|taken| !taken.is_zero()).count();
-        let kept = kept.clamp(1, SEEN_LEVELS_MAX).min(within.len());
         let levels = u32::try_from(within.len()).unwrap_or(u32::MAX);
-        Self { at_ms, best_bid, limit, levels, offered, asks: within[..kept].to_vec() }.checked()
+        let asks = within[..kept.max(1).min(within.len())].to_vec();
+        Self { at_ms, best_bid, limit, levels, offered, asks }.checked()
     }
 
     fn checked(self) -> Result<Self, SeenBookError> {
@@ -188,6 +225,12 @@ impl SeenBook {
         self.levels.checked_sub(u32::try_from(self.asks.len()).ok()?)
     }
 
+    /// Whether somebody may have asked this price: somebody of those who are kept did, or it is beyond them and within the limit.
+    pub fn may_ask(&self, price: Price) -> bool {
+        let is_left_out = self.left_out() != Some(0) && self.asks.last().is_some_and(|last| price > last.price);
+        self.asks.iter().any(|ask| ask.price == price) || is_left_out && price <= self.limit
+    }
+
     /// What the budget would take of the levels that are kept. Fees are not counted.
     pub fn take(&self, budget: Amount<Btc>) -> Taken {
         let of_level = walk(&self.asks, budget);
@@ -204,6 +247,11 @@ impl SeenBook {
     }
 }
 
+/// The asks as far as the limit.
+fn within(asks: &[Level], limit: Price) -> &[Level] {
+    &asks[..asks.partition_point(|ask| ask.price <= limit)]
+}
+
 /// How much a budget takes of each level, the first ones first.
 fn walk(asks: &[Level], budget: Amount<Btc>) -> Vec<Amount<Sky>> {
     let mut left = budget;
@@ -213,6 +261,12 @@ fn walk(asks: &[Level], budget: Amount<Btc>) -> Vec<Amount<Sky>> {
         taken
     };
     asks.iter().map(take).collect()
+}
+
+/// Reads a book that is stored with something else, if it was kept. Nothing is decided by it, so one that breaks a rule is read as
+/// none: the rules of today may be stricter than those that it was made by.
+pub(crate) fn kept<'de, D: Deserializer<'de>>(source: D) -> Result<Option<SeenBook>, D::Error> {
+    Ok(Option::<Stored>::deserialize(source)?.and_then(|stored| stored.try_into().ok()))
 }
 
 impl TryFrom<Stored> for SeenBook {

@@ -127,6 +127,25 @@ fn what_the_rules_decided_they_decide_again() {
     assert_eq!(named, [(1, "RecordBlock"), (3, "RecordMaturity"), (5, "Hold"), (6, "Release"), (7, "Decide")]);
 }
 
+/// Also where the rules of today read the book as none, in the command and in the event.
+#[test]
+fn decisions_that_keep_an_order_book_are_decided_again_with_it() {
+    let decide = include_str!("../upcast/golden/Decide.command.json");
+    let intend = include_str!("../upcast/golden/IntendOrder.command.json");
+    let [decided, intended] = [decide, intend].map(|stored| serde_json::from_str::<Command>(stored).unwrap());
+    let mut life = received().own(&decided).own(&intended);
+    let book = include_str!("../upcast/golden/OrderIntended.1.book.json").trim_end();
+    let event::Event::Deposit(order) = &life.events[5].recorded.event else { panic!("it is one of a deposit") };
+    assert_eq!(order.payload(), book);
+    assert_eq!(life.outcomes(), vec![Outcome::Same; 4]);
+
+    let without = Event::decode("OrderIntended", 1, include_str!("../upcast/golden/OrderIntended.1.json")).unwrap();
+    let crossed = intend.replace("\"best_bid\":\"0.00188\"", "\"best_bid\":\"0.00189\"");
+    life.events[5].asked = Some(Asked { name: "IntendOrder".into(), body: crossed });
+    assert_eq!(life.difference().1.decided[0].kind, "OrderIntended", "the event has a book and the command none");
+    assert_eq!(life.change(6, without).outcomes(), vec![Outcome::Same; 4]);
+}
+
 #[test]
 fn the_scanners_commands_are_decided_by_what_they_told_the_deposit() {
     let replaced_by = Some(Hash32([9; 32]));
@@ -278,6 +297,8 @@ fn what_cannot_be_decided_again_says_why() {
     assert!(why(&life).starts_with("the body of RecordMaturity cannot be read: missing field `block`"));
     life.events[2].asked = Some(Asked { name: "Dance".into(), body: r#""RecordSent""#.into() });
     assert_eq!(why(&life), "the body of Dance is one of RecordSent");
+    life.events[2].asked = Some(Asked { name: "Dance".into(), body: r#"{"Dance":{}}"#.into() });
+    assert!(why(&life).starts_with("the body of Dance cannot be read: unknown variant"), "it is of a newer version");
     let unreadable = Unreadable { kind: "Beamed".into(), schema: 1, payload: "{}".into(), why: "is unknown".into() };
     life.events[3].recorded.event = event::Event::Unreadable(unreadable);
     assert_eq!(why(&life), "is unknown");

@@ -2,7 +2,6 @@
 
 use millrace_model::money::{Amount, Sky};
 use millrace_model::purchase::{Price, Purchase};
-use rust_decimal::Decimal;
 
 use super::{Market, MarketTrouble, Policy, Waiting};
 use crate::book::{Book, Level};
@@ -30,6 +29,12 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// The most that an order may pay. A price has no more decimals than this is cut to, so that none lies between the two. Where
+    /// the cheapest ask cannot be raised (to more than any price, say), nothing is paid beyond it.
+    pub(super) fn dearest(&self, policy: &Policy) -> Price {
+        self.reference.raised_by(policy.band_percent).unwrap_or(self.reference)
+    }
+
     fn volume_min(&self, policy: &Policy) -> Amount<Sky> {
         let step = Amount::from_units(10u64.pow(6 - policy.rules.volume_decimals.min(6))).unwrap_or_default();
         let above = if self.too_small.is_zero() { Amount::ZERO } else { step };
@@ -64,9 +69,9 @@ pub(super) fn choose(purchase: &Purchase, limits: Limits, policy: &Policy, marke
         // bought something ends here, one that has not waits for a better market.
         return if purchase.bought().is_zero() { wait(MarketTrouble::TooThin) } else { Choice::Unspendable };
     };
-    let limit = limits.reference.btc_per_sky() * (Decimal::ONE + policy.band_percent / Decimal::ONE_HUNDRED);
-    if price.btc_per_sky() > limit {
-        return wait(MarketTrouble::AboveBand { price, limit: limit.normalize() });
+    let limit = limits.dearest(policy);
+    if price > limit {
+        return wait(MarketTrouble::AboveBand { price, limit: limit.btc_per_sky() });
     }
     Choice::Order { price, quantity }
 }
@@ -89,4 +94,38 @@ fn cheapest(
     };
     let quantity = price.affordable(purchase.remaining(), decimals)?.min(offered.floor_to(decimals));
     (quantity >= volume_min).then_some((price, quantity))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rust_decimal::Decimal;
+
+    use super::*;
+    use crate::wire::c2cx::BTC_SKY_RULES;
+
+    fn price(mantissa: u64, scale: u32) -> Price {
+        Price::new(Decimal::new(mantissa as i64, scale)).unwrap()
+    }
+
+    proptest! {
+        /// A price is above the limit as it is cut when it is above the exact product.
+        #[test]
+        fn no_price_lies_between_the_limit_and_what_it_is_cut_from(
+            (mantissa, scale) in (1u64..10_000_000, 3u32..=12),
+            percent in 0u64..=50_000_000_000,
+            near in -3i64..=3,
+        ) {
+            let band_percent = Decimal::new(percent as i64, 9);
+            let policy = Policy { band_percent, ..Policy::new(BTC_SKY_RULES) };
+            let limits = Limits { reference: price(mantissa, scale), too_small: Amount::ZERO, book_after_ms: 0 };
+            let exact = limits.reference.btc_per_sky() * (Decimal::ONE + band_percent / Decimal::ONE_HUNDRED);
+            let limit = limits.dearest(&policy);
+            let asked = Price::new(limit.btc_per_sky() + Decimal::new(near, Price::DECIMALS_MAX));
+            prop_assert!(limit.btc_per_sky() <= exact);
+            if let Ok(asked) = asked {
+                prop_assert_eq!(asked > limit, asked.btc_per_sky() > exact);
+            }
+        }
+    }
 }

@@ -106,6 +106,11 @@ impl Machine {
         &self.purchase
     }
 
+    /// The most that one of its orders may pay.
+    pub fn limit(&self) -> Price {
+        self.limits.dearest(&self.policy)
+    }
+
     /// Asks for an early end: an open order is cancelled and accounted for, then [`Step::Stop`] is said.
     ///
     /// From here on no order is sent: one that was never sent is given up, one that may have been sent is only looked for.
@@ -169,6 +174,14 @@ impl Machine {
         if let State::Recording(Fact::Intended(_)) = self.state {
             self.state = State::Choosing;
             self.rest(Trouble::FundsTaken, self.policy.look_again_ms, now_ms);
+        }
+    }
+
+    /// The intended order of [`Step::Record`] was not committed and is not to be now: when it may be, another is chosen, from the
+    /// book of that time. Nothing is in the log yet, so nothing is given up.
+    pub fn choose_anew(&mut self) {
+        if let State::Recording(Fact::Intended(_)) = self.state {
+            self.state = State::Choosing;
         }
     }
 

@@ -153,7 +153,7 @@ fn buy(chance: &mut SmallRng, deposit: &Deposit) -> Command {
         None if purchase.has_ordered() => {
             Command::FinishPurchase(RemainderPolicy { rounding_maximum: btc(1_000), payout: payout() })
         }
-        None => Command::RecordPurchase(Fact::Intended(intent(purchase, deposit.receipt.id, best_ask))),
+        None => intend(chance, intent(purchase, deposit.receipt.id, best_ask)),
         Some(order) if order.phase == OrderPhase::Intended => {
             Command::RecordPurchase(Fact::Placed { order_id: chance.random_range(1..1_000_000_000) })
         }
@@ -165,6 +165,18 @@ fn buy(chance: &mut SmallRng, deposit: &Deposit) -> Command {
             Command::RecordPurchase(Fact::Observed(OrderObservation { completed, avg_price, fee, state }))
         }
     }
+}
+
+/// Half of them with the order book, as if an earlier version had ordered the other half.
+fn intend(chance: &mut SmallRng, order: OrderIntent) -> Command {
+    if chance.random() {
+        return Command::RecordPurchase(Fact::Intended(order));
+    }
+    let dearer = |step| Price::new(order.price.btc_per_sky() + Decimal::new(step, 5)).expect("a price");
+    let asks = [0, 1, 2, 3, 5, 7].map(|step| Level { price: dearer(step), volume: sky(chance) });
+    let limit = order.price.raised_by(Decimal::from(5)).expect("a price");
+    let book = SeenBook::of_order(chance.random_range(BOOK_MS), (&asks, Some(dearer(-1))), limit, &order);
+    Command::IntendOrder { order, book: Some(book.expect("a book that could be traded on")) }
 }
 
 fn intent(purchase: &Purchase, id: DepositId, price: Price) -> OrderIntent {

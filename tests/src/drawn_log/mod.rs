@@ -38,7 +38,7 @@ const DEPOSITS_AN_ADDRESS: u32 = 8;
 /// The time of the first event: 2026-01-01.
 const BEGIN_S: i64 = 1_767_225_600;
 /// To be raised when other logs are drawn from the same seed: those that are kept are drawn anew.
-const DRAWN_AS: u32 = 4;
+const DRAWN_AS: u32 = 5;
 /// The same for another form of segments.
 const SEALED_AS: u32 = 2;
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::purchase::ClientOrderId;
 
 fn level(price: &str, volume: &str) -> Level {
     Level { price: price.parse().unwrap(), volume: volume.parse().unwrap() }
@@ -16,6 +17,11 @@ fn asks() -> Vec<Level> {
 fn seen(budget: &str) -> SeenBook {
     let bid = "0.0019".parse().ok();
     SeenBook::of(1_700_000_000_000, (&asks(), bid), "0.0022".parse().unwrap(), budget.parse().unwrap()).unwrap()
+}
+
+/// As it is read from beside something else.
+fn read(stored: &str) -> Option<SeenBook> {
+    kept(&mut serde_json::Deserializer::from_str(stored)).unwrap()
 }
 
 fn taken(of_level: &[&str]) -> Vec<Amount<Sky>> {
@@ -59,7 +65,48 @@ fn no_more_than_the_first_levels_of_a_deep_book_are_kept() {
     assert_eq!(seen.offered(), "5000".parse().unwrap());
     assert_eq!(seen.take(budget).reach, Reach::BeyondKept);
     assert_eq!(seen.take("0.03".parse().unwrap()).reach, Reach::Enough);
-    assert_eq!(serde_json::from_str::<SeenBook>(&serde_json::to_string(&seen).unwrap()).unwrap(), seen);
+    assert_eq!(read(&serde_json::to_string(&seen).unwrap()), Some(seen));
+}
+
+fn order(price: &str, quantity: &str) -> OrderIntent {
+    let cid = ClientOrderId::for_attempt("a deposit", 1);
+    OrderIntent { attempt: 1, cid, price: price.parse().unwrap(), quantity: quantity.parse().unwrap() }
+}
+
+#[test]
+fn of_an_order_is_kept_what_it_can_take_and_the_next_level() {
+    let kept = |asks: &[Level], price: &str, quantity: &str| {
+        SeenBook::of_order(7, (asks, None), "0.0022".parse().unwrap(), &order(price, quantity)).unwrap()
+    };
+    let counted = |price, quantity| kept(&asks(), price, quantity).asks().len();
+    assert_eq!([("0.002", "10"), ("0.002", "3")].map(|(price, quantity)| counted(price, quantity)), [2, 2]);
+    assert_eq!((counted("0.00205", "25"), counted("0.0021", "60")), (3, 3));
+    let seen = kept(&asks(), "0.002", "10");
+    assert_eq!((seen.levels(), seen.offered()), (3, "60".parse().unwrap()));
+
+    // Dust below the price of the order: it is beyond what is kept, and may still be what somebody asked.
+    let dust: Vec<_> = (0..9).map(|step| level(&format!("0.0020{step}"), "0.001")).collect();
+    let seen = kept(&dust, "0.00207", "0.008");
+    assert_eq!((seen.asks(), seen.levels()), (&dust[..ORDER_LEVELS_MAX], 9));
+    let may_ask = |price: &str| seen.may_ask(price.parse().unwrap());
+    assert_eq!(["0.00207", "0.00204", "0.0022"].map(may_ask), [true; 3]);
+    assert_eq!(["0.002035", "0.00221", "0.0019"].map(may_ask), [false; 3]);
+    let whole = kept(&asks(), "0.0021", "60");
+    assert!(!whole.may_ask("0.0022".parse().unwrap()), "nobody is left out who could have asked it");
+}
+
+/// One deposit may have a thousand orders, and somebody else makes the book.
+#[test]
+fn an_order_keeps_less_than_five_hundred_bytes_of_the_widest_book() {
+    let part = Amount::from_units(Amount::<Sky>::MAX.units() / 9).unwrap();
+    let price = |last: u32| format!("999999.99999999999{last}").parse::<Price>().unwrap();
+    let asks: Vec<_> = (1..10).map(|last| Level { price: price(last), volume: part }).collect();
+    let order = OrderIntent { price: price(9), quantity: Amount::MAX, ..order("1", "1") };
+    let seen = SeenBook::of_order(u64::MAX, (&asks, Some(price(0))), price(9), &order).unwrap();
+    assert_eq!(seen.asks().len(), ORDER_LEVELS_MAX);
+    let longest = SeenBook { levels: u32::MAX, ..seen };
+    let bytes = serde_json::to_string(&longest).unwrap().len();
+    assert!((400..500).contains(&bytes), "{bytes}");
 }
 
 #[test]
@@ -72,16 +119,20 @@ fn a_book_without_an_ask_within_the_limit_is_none() {
     assert_eq!(of(&asks(), "0.002", "0.0022"), Err(SeenBookError::Crossed));
 }
 
-/// What nobody writes is not read: with a list of levels, all that was offered, and where it stops.
+/// What nobody writes is read as none: with a list of levels, all that was offered, and where it stops.
 #[test]
 fn what_is_stored_is_bounded_sorted_and_fits_together() {
-    let read = |change: &dyn Fn(&mut Value)| {
+    let changed = |change: &dyn Fn(&mut Value)| {
         let mut stored = serde_json::to_value(seen("0.03")).unwrap();
         change(&mut stored);
-        serde_json::from_value::<SeenBook>(stored).map_err(|error| error.to_string())
+        stored
     };
-    assert_eq!(read(&|_| {}), Ok(seen("0.03")));
-    let refused = |change: &dyn Fn(&mut Value), why: SeenBookError| assert_eq!(read(change), Err(why.to_string()));
+    assert_eq!(read(&changed(&|_| {}).to_string()), Some(seen("0.03")));
+    let refused = |change: &dyn Fn(&mut Value), why: SeenBookError| {
+        let stored = changed(change);
+        assert_eq!(read(&stored.to_string()), None, "{why}");
+        assert_eq!(SeenBook::try_from(serde_json::from_value::<Stored>(stored).unwrap()), Err(why));
+    };
     let ask = json!({ "price": "0.002", "volume": "1.000000" });
     refused(&|book| book["asks"] = json!([]), SeenBookError::Empty);
     refused(&|book| book["asks"] = json!(vec![&ask; SEEN_LEVELS_MAX + 1]), SeenBookError::TooManyLevels);
@@ -91,7 +142,8 @@ fn what_is_stored_is_bounded_sorted_and_fits_together() {
     refused(&|book| book["best_bid"] = json!("0.002"), SeenBookError::Crossed);
     refused(&|book| book["levels"] = json!(1), SeenBookError::MoreThanAll);
     refused(&|book| book["offered"] = json!("29.999999"), SeenBookError::MoreThanAll);
-    assert!(read(&|book| book["asks"][0]["price"] = json!("0")).is_err(), "a price is more than zero");
+    let priceless = changed(&|book| book["asks"][0]["price"] = json!("0"));
+    assert!(serde_json::from_value::<Stored>(priceless).is_err(), "a price is more than zero");
 }
 
 proptest! {
@@ -119,6 +171,6 @@ proptest! {
         }
         let text = serde_json::to_string(&seen).unwrap();
         prop_assert!(text.len() < 2_048);
-        prop_assert_eq!(serde_json::from_str::<SeenBook>(&text).unwrap(), seen);
+        prop_assert_eq!(read(&text), Some(seen));
     }
 }

@@ -334,7 +334,7 @@ pub(super) fn commands() -> Vec<Command> {
         terms(Terms::Direct { rate: "500".parse().unwrap() }),
         terms(Terms::Passthrough { best_ask: price(), book: None }),
         terms(Terms::upon(seen_book())),
-        Command::IntendOrder { order: order(), book: seen_book() },
+        Command::IntendOrder { order: order(), book: Some(seen_book()) },
         Command::FinishPurchase(RemainderPolicy { rounding_maximum: btc(), payout: payout() }),
         Command::RecordSigned(signed()),
         Command::RecordVoided { conflicting_txid: THEIRS },

@@ -168,6 +168,7 @@ enum Luck {
     ReplyLost,
     /// The process dies after the step and before its report.
     Death,
+    /// The exchange is asked too often; what would be put down is held up.
     Throttled,
 }
 
@@ -204,6 +205,7 @@ fn carry_out(desk: &mut Desk, venue: &mut Venue, luck: Luck) -> Option<Step> {
     let now_ms = desk.now_ms;
     let step = desk.step();
     match step.clone() {
+        Step::Record(_) if matches!(luck, Luck::Throttled) => desk.machine.choose_anew(),
         Step::Record(fact) => {
             desk.machine.purchase().check(&fact).unwrap();
             desk.machine.handle_recorded(now_ms);
@@ -262,4 +264,19 @@ proptest! {
         prop_assert!(outcome.spent <= btc("0.1"));
         prop_assert!(outcome.remainder < btc("0.0019"), "{:?} was left", outcome.remainder);
     }
+}
+
+/// X5: what could not be put down at once is not put down later as it was.
+#[test]
+fn an_order_that_was_held_up_is_chosen_anew_from_the_book_of_its_time() {
+    let mut desk = desk("1", &[("0.00189", "32.43")]);
+    assert!(matches!(desk.step(), Step::Record(Fact::Intended(_))));
+    desk.machine.choose_anew();
+    desk.asks = vec![("0.0019", "9")];
+    let order = desk.after(3_600_000).fresh_book().intends();
+    assert_eq!((order.attempt, order.quantity), (1, sky("9")));
+    // What is in the log stays as it is.
+    let before = desk.machine.clone();
+    desk.machine.choose_anew();
+    assert_eq!(desk.machine, before);
 }

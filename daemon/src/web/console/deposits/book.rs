@@ -102,7 +102,7 @@ impl Decision<'_> {
                         @if let Some(percent) = percent(spread, best_ask.btc_per_sky()) { ", " (percent) " of the cheapest ask" }
                     }
                 }
-                dt { "Orders may pay up to" } dd { (amount(&book.limit().to_string(), "BTC/SKY")) }
+                dt { "Orders could pay up to, at the decision" } dd { (amount(&book.limit().to_string(), "BTC/SKY")) }
                 dt { "Offered up to there" } dd { (amount(&book.offered().to_string(), "SKY")) " in " (levels(book.levels().into())) }
                 @if left_out > 0 { dt { "Of these not in the list" } dd { (levels(left_out)) ", " (amount(&self.beyond(), "SKY")) } }
                 dt { "Budget" } dd { (amount(&self.budget.to_string(), "BTC")) ", " (self.reach()) }
