@@ -2,9 +2,11 @@
 //! database that goes with whoever made it.
 
 mod check;
+mod room;
 mod rows;
 
 use std::fmt;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -69,6 +71,16 @@ pub enum CompareError {
     /// What is made beside would take more room than it may.
     #[error("made anew, the projections would take more than {} MiB beside the views", .0 >> 20)]
     NoRoom(u64),
+    /// The disk that the views are on, and as a rule the log, has no more to spare.
+    #[error(
+        "their disk has too little free: what is made beside the views may take a quarter of that, so that the desk has room to go \
+         on, and {} MiB are not enough",
+        .0 >> 20
+    )]
+    DiskShort(u64),
+    /// Nothing can be put beside the views.
+    #[error("nothing can be made beside the views: {0}")]
+    Beside(#[from] io::Error),
     /// A desk began to write meanwhile.
     #[error("a desk began to use {} while it was read; ask once more", .0.display())]
     TakenUp(PathBuf),

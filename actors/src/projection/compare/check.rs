@@ -4,13 +4,13 @@
 //! they are at that moment, the little that came meanwhile is folded, too, and the rows are gone through. So the moment of the
 //! views, behind which their write-ahead log cannot be put away, is held no longer than the rows take.
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use millrace_model::ids::{DepositId, Position, StreamName};
 use rusqlite::ErrorCode;
 
+use super::room::Room;
 use super::rows::each_row;
 use super::{CompareError, Unlike};
 use crate::event_store::Reader;
@@ -27,8 +27,6 @@ pub const UNLIKE_KEPT_MAX: usize = 50;
 const TEXT_CHARS_MAX: usize = 160;
 /// So much of what is the same before it.
 const LEAD_CHARS: usize = 20;
-/// What is made beside takes less room than what is shown, which has indexes, too. This much it may take in any case.
-const ROOM_BYTES_LEAST: u64 = 256 << 20;
 
 /// What a projection shows, held against the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,9 +67,9 @@ pub fn check(log: &Path, views: &Views, wanted: &[Projection], told: Told<'_>) -
     if known.is_empty() {
         return Ok(Some(checks));
     }
-    let room_bytes = fs::metadata(path).map_or(0, |file| file.len()).saturating_mul(2).max(ROOM_BYTES_LEAST);
+    let room = Room::beside(path)?;
     let wanted: Vec<_> = known.iter().map(|(_, of)| *of).collect();
-    let mut beside = Beside { build: Build::scratch_within(&wanted, room_bytes)?, log, room_bytes };
+    let mut beside = Beside { build: room.begin(&wanted)?, log, room };
     if beside.fold(known[0].0, told)?.is_break() {
         return Ok(None);
     }
@@ -117,7 +115,7 @@ fn mark(stored: &StoredViews, of: Projection) -> Result<Option<Mark>, StoredErro
 struct Beside {
     build: Build,
     log: Reader,
-    room_bytes: u64,
+    room: Room,
 }
 
 impl Beside {
@@ -130,7 +128,7 @@ impl Beside {
             Err(ProjectionError::View(ViewError::Written(error)))
                 if error.sqlite_error_code() == Some(ErrorCode::DiskFull) =>
             {
-                Err(CompareError::NoRoom(self.room_bytes))
+                Err(self.room.is_taken())
             }
             Err(error) => Err(error.into()),
         }

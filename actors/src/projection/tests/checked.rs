@@ -106,11 +106,3 @@ async fn it_is_broken_off_where_nobody_wants_to_know_and_leaves_the_views_as_the
     assert!(late.await.unwrap().is_none());
     assert_eq!((all_rows(&path), leavings(&path)), (before, vec![]));
 }
-
-#[test]
-fn what_is_made_beside_does_not_outgrow_its_room() {
-    let build = |bytes| Build::scratch_within(&Projection::ALL, bytes);
-    assert!(build(1 << 20).is_ok());
-    let Err(ViewError::Written(error)) = build(4 * 4_096) else { panic!("its tables alone take more") };
-    assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
-}
