@@ -21,6 +21,8 @@ use super::database::Mark;
 use super::stored::{StoredError, StoredViews};
 use super::views::ViewError;
 use crate::event_store::{OpenError, ReadError, Reader};
+#[cfg(test)]
+pub(super) use check::{Bounds, check_within};
 pub use check::{Checked, Checks, UNLIKE_KEPT_MAX, UnlikeRow, check};
 use rows::each_row;
 
@@ -68,6 +70,12 @@ pub enum CompareError {
     /// The views were put back while they were compared.
     #[error("{0} showed less of the log when it was compared than when that began")]
     WentBack(Projection),
+    /// The views cannot be held at one moment for longer.
+    #[error(
+        "{0} could not be gone through in time: what the views write meanwhile takes room until then, so they are held for ten minutes \
+         at most, and the desk's own work left no time for it"
+    )]
+    HeldTooLong(Projection),
     /// What is made beside would take more room than it may.
     #[error("made anew, the projections would take more than {} MiB beside the views", .0 >> 20)]
     NoRoom(u64),
