@@ -21,6 +21,9 @@ use crate::web::problem::Problem;
 const LASTS_MAX: Duration = Duration::from_secs(4 * 3_600);
 const GIVEN_UP: &str = "It was given up after four hours: the desk's own work left no time for it.";
 
+/// Whoever follows the page hears how far a look is no more often than this: each time his stream wakes and looks at everything.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// What became of the looks since the desk was started, and the one that is under way. It ends with whoever holds this.
 #[derive(Debug)]
 pub(in crate::web) struct Checks {
@@ -113,13 +116,15 @@ type Found = Result<Vec<(Projection, Result<Checked, String>)>, String>;
 
 /// Nothing when nobody is there any more who wants to know.
 fn look(log: &Path, views: &Views, wanted: &[Projection], shared: &Weak<Shared>) -> Option<Found> {
-    let (began, mut is_late) = (Instant::now(), false);
+    let (began, mut is_late, mut teller) = (Instant::now(), false, Teller::default());
     let checks = projection::check(log, views, wanted, &mut |position, end| {
-        is_late = began.elapsed() > LASTS_MAX;
-        match shared.upgrade() {
-            Some(shared) if !is_late => shared.reached(position, end),
-            _ => ControlFlow::Break(()),
+        let now = Instant::now();
+        is_late = now.duration_since(began) > LASTS_MAX;
+        let Some(shared) = shared.upgrade().filter(|_| !is_late) else { return ControlFlow::Break(()) };
+        if teller.is_due(now) {
+            shared.reached(position, end);
         }
+        ControlFlow::Continue(())
     });
     match checks {
         Ok(Some(checks)) => {
@@ -127,6 +132,23 @@ fn look(log: &Path, views: &Views, wanted: &[Projection], shared: &Weak<Shared>)
         }
         Ok(None) => is_late.then(|| Err(GIVEN_UP.to_owned())),
         Err(why) => Some(Err(sentence(&why))),
+    }
+}
+
+/// When it was told last how far a look is.
+#[derive(Debug, Default)]
+struct Teller {
+    told: Option<Instant>,
+}
+
+impl Teller {
+    /// Whether it is time again; the first time it is.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY);
+        if is_due {
+            self.told = Some(now);
+        }
+        is_due
     }
 }
 
@@ -142,14 +164,13 @@ fn sentence(why: &CompareError) -> String {
 }
 
 impl Shared {
-    fn reached(&self, at: u64, of: u64) -> ControlFlow<()> {
+    fn reached(&self, at: u64, of: u64) {
         self.now.send_if_modified(|looked| {
             let Some(Running { position, end, .. }) = &mut looked.running else { return false };
             let is_new = (*position, *end) != (at, of);
             (*position, *end) = (at, of);
             is_new
         });
-        ControlFlow::Continue(())
     }
 
     fn ended(&self, views: &Views, wanted: &[Projection], found: Found) {
@@ -164,5 +185,17 @@ impl Shared {
                 looked.newest.insert(of, Arc::new(Check { at, generation, outcome }));
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_ten_thousand_pages_a_millisecond_apart_ten_are_told() {
+        let (began, mut teller) = (Instant::now(), Teller::default());
+        let told = (0..10_000).filter(|passed| teller.is_due(began + Duration::from_millis(*passed))).count();
+        assert_eq!(told, 10);
     }
 }
