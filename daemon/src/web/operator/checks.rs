@@ -85,10 +85,22 @@ impl Checks {
 
     /// Begins to look at these; refused while others are looked at.
     pub(super) fn begin(&self, log: PathBuf, views: Views, wanted: Vec<Projection>) -> Result<(), Problem> {
+        self.begin_heard(log, views, wanted, || ())
+    }
+
+    /// The same; `heard` is called, on the look's thread, at each page that is folded and each row.
+    pub(in crate::web) fn begin_heard(
+        &self,
+        log: PathBuf,
+        views: Views,
+        wanted: Vec<Projection>,
+        heard: impl FnMut() + Send + 'static,
+    ) -> Result<(), Problem> {
         self.claim(&wanted)?;
         let shared = Arc::downgrade(&self.shared);
         tokio::task::spawn_blocking(move || {
-            let looked = catch_unwind(AssertUnwindSafe(|| in_the_background(|| look(&log, &views, &wanted, &shared))));
+            let looked =
+                catch_unwind(AssertUnwindSafe(|| in_the_background(|| look((&log, &views), &wanted, &shared, heard))));
             if let (Some(found), Some(shared)) =
                 (looked.unwrap_or_else(|_| Some(Err(PANICKED.to_owned()))), shared.upgrade())
             {
@@ -115,9 +127,15 @@ impl Checks {
 type Found = Result<Vec<(Projection, Result<Checked, String>)>, String>;
 
 /// Nothing when nobody is there any more who wants to know.
-fn look(log: &Path, views: &Views, wanted: &[Projection], shared: &Weak<Shared>) -> Option<Found> {
+fn look(
+    (log, views): (&Path, &Views),
+    wanted: &[Projection],
+    shared: &Weak<Shared>,
+    mut heard: impl FnMut(),
+) -> Option<Found> {
     let (began, mut is_late, mut teller) = (Instant::now(), false, Teller::default());
     let checks = projection::check(log, views, wanted, &mut |position, end| {
+        heard();
         let now = Instant::now();
         is_late = now.duration_since(began) > LASTS_MAX;
         let Some(shared) = shared.upgrade().filter(|_| !is_late) else { return ControlFlow::Break(()) };
