@@ -104,9 +104,9 @@ impl Build {
         Self::begin_in(Database::scratch()?, wanted, 0)
     }
 
-    /// The same in one that does not grow beyond this.
-    pub(super) fn scratch_within(wanted: &[Projection], bytes_max: u64) -> Result<Self, ViewError> {
-        let database = Database::scratch()?;
+    /// The same in a new file of this name, which does not grow beyond this.
+    pub(super) fn scratch_within(path: &Path, wanted: &[Projection], bytes_max: u64) -> Result<Self, ViewError> {
+        let database = Database::scratch_in(path)?;
         database.limit(bytes_max)?;
         Self::begin_in(database, wanted, 0)
     }

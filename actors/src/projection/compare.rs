@@ -2,9 +2,11 @@
 //! database that goes with whoever made it.
 
 mod check;
+mod room;
 mod rows;
 
 use std::fmt;
+use std::io;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -19,6 +21,8 @@ use super::database::Mark;
 use super::stored::{StoredError, StoredViews};
 use super::views::ViewError;
 use crate::event_store::{OpenError, ReadError, Reader};
+#[cfg(test)]
+pub(super) use check::{Bounds, check_within};
 pub use check::{Checked, Checks, UNLIKE_KEPT_MAX, UnlikeRow, check};
 use rows::each_row;
 
@@ -66,9 +70,25 @@ pub enum CompareError {
     /// The views were put back while they were compared.
     #[error("{0} showed less of the log when it was compared than when that began")]
     WentBack(Projection),
+    /// The views cannot be held at one moment for longer.
+    #[error(
+        "{0} could not be gone through in time: what the views write meanwhile takes room until then, so they are held for ten minutes \
+         at most, and the desk's own work left no time for it"
+    )]
+    HeldTooLong(Projection),
     /// What is made beside would take more room than it may.
     #[error("made anew, the projections would take more than {} MiB beside the views", .0 >> 20)]
     NoRoom(u64),
+    /// The disk that the views are on, and as a rule the log, has no more to spare.
+    #[error(
+        "their disk has too little free: what is made beside the views may take a quarter of that, so that the desk has room to go \
+         on, and {} MiB are not enough",
+        .0 >> 20
+    )]
+    DiskShort(u64),
+    /// Nothing can be put beside the views.
+    #[error("nothing can be made beside the views: {0}")]
+    Beside(#[from] io::Error),
     /// A desk began to write meanwhile.
     #[error("a desk began to use {} while it was read; ask once more", .0.display())]
     TakenUp(PathBuf),

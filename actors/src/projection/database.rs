@@ -90,6 +90,16 @@ impl Database {
         Self::prepare(Connection::open("")?)
     }
 
+    /// The same in a new file of this name, which whoever asks takes away. What a transaction changes is kept in memory until it ends,
+    /// so that nothing but this file takes room.
+    pub(super) fn scratch_in(path: &Path) -> Result<Self, ViewError> {
+        let connection = Connection::open(path)?;
+        connection.execute_batch(
+            "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;",
+        )?;
+        Self::prepare(connection)
+    }
+
     /// Lets the file not grow beyond this; what would is an error, as where a disk is full.
     pub(super) fn limit(&self, bytes_max: u64) -> Result<(), ViewError> {
         let page_bytes: u64 = self.connection.query_row("PRAGMA page_size", [], |row| row.get(0))?;

@@ -1,16 +1,18 @@
 //! Holds projections against the log beside a desk that runs: the desk goes on writing to both.
 //!
-//! They are first folded anew to where the views are, which takes its time and holds nothing; only then the views are taken as
-//! they are at that moment, the little that came meanwhile is folded, too, and the rows are gone through. So the moment of the
-//! views, behind which their write-ahead log cannot be put away, is held no longer than the rows take.
+//! They are first folded anew to where the views are, again and again until hardly anything came meanwhile, which takes its time and
+//! holds nothing; only then the views are taken as they are at that moment, the page that may have come is folded, too, and the rows are
+//! gone through. So the moment of the views, behind which their write-ahead log cannot be put away, is held as long as that takes, and
+//! [`HELD_MAX`] at most.
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use millrace_model::ids::{DepositId, Position, StreamName};
 use rusqlite::ErrorCode;
 
+use super::room::Room;
 use super::rows::each_row;
 use super::{CompareError, Unlike};
 use crate::event_store::Reader;
@@ -27,8 +29,11 @@ pub const UNLIKE_KEPT_MAX: usize = 50;
 const TEXT_CHARS_MAX: usize = 160;
 /// So much of what is the same before it.
 const LEAD_CHARS: usize = 20;
-/// What is made beside takes less room than what is shown, which has indexes, too. This much it may take in any case.
-const ROOM_BYTES_LEAST: u64 = 256 << 20;
+
+/// With more events to fold the views are not held yet: it is what a page of the log has.
+const NEAR_EVENTS: u64 = 512;
+/// So long the views are held at one moment: their write-ahead log grows meanwhile.
+const HELD_MAX: Duration = Duration::from_secs(600);
 
 /// What a projection shows, held against the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,22 +69,41 @@ type Told<'t> = &'t mut dyn FnMut(Position, Position) -> ControlFlow<()>;
 
 /// Compares these projections of a running desk with its log. Nothing when it was broken off.
 pub fn check(log: &Path, views: &Views, wanted: &[Projection], told: Told<'_>) -> Result<Option<Checks>, CompareError> {
-    let (path, log) = (views.path(), Reader::open(log)?);
-    let (known, mut checks) = known(&StoredViews::open(path, false)?, wanted, &log)?;
+    check_within((log, views.path()), wanted, Bounds { near_events: NEAR_EVENTS, held_max: HELD_MAX }, told)
+}
+
+/// How the views are held.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::projection) struct Bounds {
+    /// Only when no more events are to be folded.
+    pub(in crate::projection) near_events: u64,
+    /// No longer than this.
+    pub(in crate::projection) held_max: Duration,
+}
+
+/// The same within these bounds.
+pub(in crate::projection) fn check_within(
+    (log, views): (&Path, &Path),
+    wanted: &[Projection],
+    bounds: Bounds,
+    told: Told<'_>,
+) -> Result<Option<Checks>, CompareError> {
+    let log = Reader::open(log)?;
+    let (known, mut checks) = known(&StoredViews::open(views, false)?, wanted, &log)?;
     if known.is_empty() {
         return Ok(Some(checks));
     }
-    let room_bytes = fs::metadata(path).map_or(0, |file| file.len()).saturating_mul(2).max(ROOM_BYTES_LEAST);
-    let wanted: Vec<_> = known.iter().map(|(_, of)| *of).collect();
-    let mut beside = Beside { build: Build::scratch_within(&wanted, room_bytes)?, log, room_bytes };
-    if beside.fold(known[0].0, told)?.is_break() {
+    let room = Room::beside(views)?;
+    let wanted: Vec<_> = known.into_iter().map(|(_, of)| of).collect();
+    let mut beside = Beside { build: room.begin(&wanted)?, log, room };
+    if beside.come_near(views, &wanted, bounds.near_events, told)?.is_break() {
         return Ok(None);
     }
-    let stored = StoredViews::open(path, false)?;
-    let (known, lost) = self::known(&stored, &wanted, &beside.log)?;
+    let held = Held { stored: StoredViews::open(views, false)?, until: Instant::now() + bounds.held_max };
+    let (known, lost) = self::known(&held.stored, &wanted, &beside.log)?;
     checks.extend(lost);
     for (position, of) in known {
-        let checked = match beside.check(of, position, &stored, told) {
+        let checked = match beside.check(of, position, &held, told) {
             Ok(Some(checked)) => Ok(checked),
             Ok(None) => return Ok(None),
             Err(error) => Err(error),
@@ -87,6 +111,23 @@ pub fn check(log: &Path, views: &Views, wanted: &[Projection], told: Told<'_>) -
         checks.push((of, checked));
     }
     Ok(Some(checks))
+}
+
+/// The views at one moment, which ends.
+struct Held {
+    stored: StoredViews,
+    until: Instant,
+}
+
+impl Held {
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.until
+    }
+
+    /// Whoever asked wants to know no more, or the views cannot be held any longer.
+    fn broken_off(&self, of: Projection) -> Result<Option<Checked>, CompareError> {
+        if self.is_over() { Err(CompareError::HeldTooLong(of)) } else { Ok(None) }
+    }
 }
 
 /// Those that can be compared, with how far they go, in that order; and why the others cannot be.
@@ -117,10 +158,33 @@ fn mark(stored: &StoredViews, of: Projection) -> Result<Option<Mark>, StoredErro
 struct Beside {
     build: Build,
     log: Reader,
-    room_bytes: u64,
+    room: Room,
 }
 
 impl Beside {
+    /// Folds to where the views are until they are no more than so many events further by then; they are looked at for no more than a
+    /// moment. Whoever asked breaks it off where the desk is faster.
+    fn come_near(
+        &mut self,
+        views: &Path,
+        wanted: &[Projection],
+        near_events: u64,
+        told: Told<'_>,
+    ) -> Result<ControlFlow<()>, CompareError> {
+        loop {
+            let (known, _) = known(&StoredViews::open(views, false)?, wanted, &self.log)?;
+            // What one of them has is all that can be folded of them together.
+            let ahead = known.first().map_or(0, |(position, _)| position.saturating_sub(self.build.position()));
+            let is_begun = self.build.position() > 0;
+            if ahead == 0 || is_begun && ahead <= near_events {
+                return Ok(ControlFlow::Continue(()));
+            }
+            if self.fold(self.build.position() + ahead, told)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+    }
+
     /// Folds up to this event.
     fn fold(&mut self, position: Position, told: Told<'_>) -> Result<ControlFlow<()>, CompareError> {
         let source = Source { reader: &self.log, company: Company::Desk };
@@ -130,7 +194,7 @@ impl Beside {
             Err(ProjectionError::View(ViewError::Written(error)))
                 if error.sqlite_error_code() == Some(ErrorCode::DiskFull) =>
             {
-                Err(CompareError::NoRoom(self.room_bytes))
+                Err(self.room.is_taken())
             }
             Err(error) => Err(error.into()),
         }
@@ -141,18 +205,19 @@ impl Beside {
         &mut self,
         of: Projection,
         position: Position,
-        stored: &StoredViews,
+        held: &Held,
         told: Told<'_>,
     ) -> Result<Option<Checked>, CompareError> {
         if position < self.build.position() {
             return Err(CompareError::WentBack(of));
         }
-        if self.fold(position, told)?.is_break() {
-            return Ok(None);
+        let mut told = |position, end| if held.is_over() { ControlFlow::Break(()) } else { told(position, end) };
+        if self.fold(position, &mut told)?.is_break() {
+            return held.broken_off(of);
         }
-        let generation = mark(stored, of)?.map_or(0, |mark| mark.generation);
+        let generation = mark(&held.stored, of)?.map_or(0, |mark| mark.generation);
         let mut checked = Checked { position, generation, rows: 0, unlike: 0, first: Vec::new() };
-        let (shown, log) = (stored.connection(), &self.log);
+        let (shown, log) = (held.stored.connection(), &self.log);
         let ended = each_row(of, shown, self.build.connection(), &mut |unlike| {
             checked.rows += 1;
             if let Some(unlike) = unlike {
@@ -163,7 +228,7 @@ impl Beside {
             }
             told(position, position)
         })?;
-        Ok(ended.is_continue().then_some(checked))
+        if ended.is_break() { held.broken_off(of) } else { Ok(Some(checked)) }
     }
 }
 

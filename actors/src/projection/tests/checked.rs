@@ -1,7 +1,8 @@
 //! Projections held against the log while the desk goes on with both.
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use super::compare::{Bounds, check_within};
 use super::*;
 
 fn log(rig: &Rig) -> PathBuf {
@@ -52,6 +53,63 @@ async fn what_the_desk_does_meanwhile_is_compared_with_the_rest() {
     let (checks, after) = tokio::join!(looking, stored);
     assert!(after > before);
     fits(checks.unwrap().unwrap(), after);
+}
+
+/// Somebody who is told stops twice, and each time the desk stores more before he goes on.
+#[tokio::test]
+async fn the_views_are_not_held_before_it_is_near_them() {
+    let rig = Rig::new().await;
+    live(&rig).await;
+    let views = views(&rig);
+    let mut ends = vec![caught_up(&rig, &views).await];
+    let ((stops, mut stopped), (go_on, goes_on)) = (mpsc::channel(2), std::sync::mpsc::channel::<()>());
+    let mut left = 2;
+    let paths = (log(&rig), path(&rig));
+    let looking = on_a_thread(move || {
+        let bounds = Bounds { near_events: 0, held_max: WITHIN };
+        check_within((&paths.0, &paths.1), &Projection::ALL, bounds, &mut |_, end| {
+            if left > 0 {
+                left -= 1;
+                stops.blocking_send(end).unwrap();
+                goes_on.recv().unwrap();
+            }
+            ControlFlow::Continue(())
+        })
+    });
+    let stored = async {
+        for number in 12..14 {
+            assert_eq!(stopped.recv().await.as_ref(), ends.last());
+            some(&rig, number..number + 1).await;
+            ends.push(caught_up(&rig, &views).await);
+            go_on.send(()).unwrap();
+        }
+        ends[2]
+    };
+    let (checks, last) = tokio::join!(looking, stored);
+    // Had the views been held when it stopped the second time, they would have shown less.
+    fits(checks.unwrap().unwrap(), last);
+}
+
+#[tokio::test]
+async fn the_views_are_let_go_when_it_takes_too_long() {
+    let rig = Rig::new().await;
+    live(&rig).await;
+    let views = views(&rig);
+    caught_up(&rig, &views).await;
+    let paths = (log(&rig), path(&rig));
+    let looking = on_a_thread(move || {
+        let bounds = Bounds { near_events: 0, held_max: Duration::ZERO };
+        check_within((&paths.0, &paths.1), &Projection::ALL, bounds, &mut |_, _| ControlFlow::Continue(()))
+    });
+    let checks = looking.await.unwrap().unwrap();
+    assert_eq!(checks.len(), Projection::ALL.len());
+    for (of, checked) in checks {
+        let is_empty = rows(&path(&rig), of).is_empty();
+        match checked {
+            Err(CompareError::HeldTooLong(held)) => assert!(held == of && !is_empty, "{of}"),
+            other => assert!(other.is_ok() && is_empty, "{of}"),
+        }
+    }
 }
 
 #[tokio::test]
@@ -105,12 +163,4 @@ async fn it_is_broken_off_where_nobody_wants_to_know_and_leaves_the_views_as_the
     });
     assert!(late.await.unwrap().is_none());
     assert_eq!((all_rows(&path), leavings(&path)), (before, vec![]));
-}
-
-#[test]
-fn what_is_made_beside_does_not_outgrow_its_room() {
-    let build = |bytes| Build::scratch_within(&Projection::ALL, bytes);
-    assert!(build(1 << 20).is_ok());
-    let Err(ViewError::Written(error)) = build(4 * 4_096) else { panic!("its tables alone take more") };
-    assert_eq!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DiskFull));
 }

@@ -27,3 +27,19 @@ async fn a_deposit_is_found_by_the_transactions_that_pay_it_out_and_back() {
     }
     assert_eq!(rows(&path(&rig), Projection::Names).len(), 2);
 }
+
+#[tokio::test]
+async fn by_their_address_deposits_of_another_version_are_not_looked_for() {
+    let rig = Rig::new().await;
+    let views = views(&rig);
+    let id = rig.owe(9, "3").await;
+    caught_up(&rig, &views).await;
+    let address = views.deposit(id).await.unwrap().unwrap().address;
+    assert_eq!(views.deposits_on(&address).await.unwrap(), Some(vec![id]));
+    assert_eq!(views.deposits_on("nobody's").await.unwrap(), Some(vec![]));
+    change(&path(&rig), "UPDATE projections SET version = 7 WHERE name = 'deposits'");
+    assert_eq!(views.deposits_on(&address).await.unwrap(), None);
+    views.rebuild(Projection::Deposits);
+    made_anew(&rig, &views).await;
+    assert_eq!(views.deposits_on(&address).await.unwrap(), Some(vec![id]));
+}

@@ -4,11 +4,13 @@ use millrace_model::ids::DepositId;
 use sqlx::Row;
 
 use super::{PAGE_ROWS_MAX, ViewError, Views};
+use crate::projection::catalog::Projection;
 use crate::projection::read_models::notifications::numbers;
 
 const NAMED: &str = "SELECT d.id FROM names n JOIN deposits d ON d.seq = n.deposit WHERE n.number = ?1
                      ORDER BY n.position DESC LIMIT ?2";
 pub(super) const ON_ADDRESS: &str = "SELECT id FROM deposits WHERE address = ?1 ORDER BY seq DESC LIMIT ?2";
+const VERSION_SHOWN: &str = "SELECT version FROM projections WHERE name = ?1 AND place = 'live'";
 
 impl Views {
     /// The deposits that may be known by this transaction of a payout or refund, order of ours or number of an order, those that
@@ -18,9 +20,15 @@ impl Views {
         self.ids(NAMED, numbers::of_text(name)).await
     }
 
-    /// The deposits that came in on this address, whoever's or nobody's it is, newest first; at most [`PAGE_ROWS_MAX`].
-    pub async fn deposits_on(&self, address: &str) -> Result<Vec<DepositId>, ViewError> {
-        self.ids(ON_ADDRESS, address.to_owned()).await
+    /// The deposits that came in on this address, whoever's or nobody's it is, newest first; at most [`PAGE_ROWS_MAX`]. Nothing while those
+    /// of another version are shown: they may have no index of addresses, and all of them would be looked through.
+    pub async fn deposits_on(&self, address: &str) -> Result<Option<Vec<DepositId>>, ViewError> {
+        let of = Projection::Deposits;
+        let version: Option<i64> = sqlx::query_scalar(VERSION_SHOWN).bind(of.name()).fetch_optional(&self.pool).await?;
+        match version {
+            Some(version) if version == of.version() => Ok(Some(self.ids(ON_ADDRESS, address.to_owned()).await?)),
+            _ => Ok(None),
+        }
     }
 
     async fn ids<'q, T>(&self, sql: &'static str, wanted: T) -> Result<Vec<DepositId>, ViewError>
@@ -41,7 +49,6 @@ mod tests {
     use rusqlite::params;
 
     use super::*;
-    use crate::projection::catalog::Projection;
     use crate::projection::database::{self, Database, Place};
 
     #[test]

@@ -21,6 +21,9 @@ use crate::web::problem::Problem;
 const LASTS_MAX: Duration = Duration::from_secs(4 * 3_600);
 const GIVEN_UP: &str = "It was given up after four hours: the desk's own work left no time for it.";
 
+/// Whoever follows the page hears how far a look is no more often than this: each time his stream wakes and looks at everything.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
+
 /// What became of the looks since the desk was started, and the one that is under way. It ends with whoever holds this.
 #[derive(Debug)]
 pub(in crate::web) struct Checks {
@@ -82,10 +85,22 @@ impl Checks {
 
     /// Begins to look at these; refused while others are looked at.
     pub(super) fn begin(&self, log: PathBuf, views: Views, wanted: Vec<Projection>) -> Result<(), Problem> {
+        self.begin_heard(log, views, wanted, || ())
+    }
+
+    /// The same; `heard` is called, on the look's thread, at each page that is folded and each row.
+    pub(in crate::web) fn begin_heard(
+        &self,
+        log: PathBuf,
+        views: Views,
+        wanted: Vec<Projection>,
+        heard: impl FnMut() + Send + 'static,
+    ) -> Result<(), Problem> {
         self.claim(&wanted)?;
         let shared = Arc::downgrade(&self.shared);
         tokio::task::spawn_blocking(move || {
-            let looked = catch_unwind(AssertUnwindSafe(|| in_the_background(|| look(&log, &views, &wanted, &shared))));
+            let looked =
+                catch_unwind(AssertUnwindSafe(|| in_the_background(|| look((&log, &views), &wanted, &shared, heard))));
             if let (Some(found), Some(shared)) =
                 (looked.unwrap_or_else(|_| Some(Err(PANICKED.to_owned()))), shared.upgrade())
             {
@@ -112,14 +127,22 @@ impl Checks {
 type Found = Result<Vec<(Projection, Result<Checked, String>)>, String>;
 
 /// Nothing when nobody is there any more who wants to know.
-fn look(log: &Path, views: &Views, wanted: &[Projection], shared: &Weak<Shared>) -> Option<Found> {
-    let (began, mut is_late) = (Instant::now(), false);
+fn look(
+    (log, views): (&Path, &Views),
+    wanted: &[Projection],
+    shared: &Weak<Shared>,
+    mut heard: impl FnMut(),
+) -> Option<Found> {
+    let (began, mut is_late, mut teller) = (Instant::now(), false, Teller::default());
     let checks = projection::check(log, views, wanted, &mut |position, end| {
-        is_late = began.elapsed() > LASTS_MAX;
-        match shared.upgrade() {
-            Some(shared) if !is_late => shared.reached(position, end),
-            _ => ControlFlow::Break(()),
+        heard();
+        let now = Instant::now();
+        is_late = now.duration_since(began) > LASTS_MAX;
+        let Some(shared) = shared.upgrade().filter(|_| !is_late) else { return ControlFlow::Break(()) };
+        if teller.is_due(now) {
+            shared.reached(position, end);
         }
+        ControlFlow::Continue(())
     });
     match checks {
         Ok(Some(checks)) => {
@@ -127,6 +150,23 @@ fn look(log: &Path, views: &Views, wanted: &[Projection], shared: &Weak<Shared>)
         }
         Ok(None) => is_late.then(|| Err(GIVEN_UP.to_owned())),
         Err(why) => Some(Err(sentence(&why))),
+    }
+}
+
+/// When it was told last how far a look is.
+#[derive(Debug, Default)]
+struct Teller {
+    told: Option<Instant>,
+}
+
+impl Teller {
+    /// Whether it is time again; the first time it is.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.told.is_none_or(|told| now.duration_since(told) >= TOLD_EVERY);
+        if is_due {
+            self.told = Some(now);
+        }
+        is_due
     }
 }
 
@@ -142,14 +182,13 @@ fn sentence(why: &CompareError) -> String {
 }
 
 impl Shared {
-    fn reached(&self, at: u64, of: u64) -> ControlFlow<()> {
+    fn reached(&self, at: u64, of: u64) {
         self.now.send_if_modified(|looked| {
             let Some(Running { position, end, .. }) = &mut looked.running else { return false };
             let is_new = (*position, *end) != (at, of);
             (*position, *end) = (at, of);
             is_new
         });
-        ControlFlow::Continue(())
     }
 
     fn ended(&self, views: &Views, wanted: &[Projection], found: Found) {
@@ -164,5 +203,17 @@ impl Shared {
                 looked.newest.insert(of, Arc::new(Check { at, generation, outcome }));
             }
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_ten_thousand_pages_a_millisecond_apart_ten_are_told() {
+        let (began, mut teller) = (Instant::now(), Teller::default());
+        let told = (0..10_000).filter(|passed| teller.is_due(began + Duration::from_millis(*passed))).count();
+        assert_eq!(told, 10);
     }
 }

@@ -21,6 +21,9 @@ use crate::web::session::Operator;
 
 /// Nothing that names a deposit is longer.
 pub(super) const CHARS_MAX: usize = 128;
+/// After an update deposits are shown for a while as they were made before it, without an index of their addresses.
+const ADDRESSES_UNSEARCHED: &str =
+    "Deposits are being made anew, and can be searched by our deposit address once they are.";
 /// More are not listed; a transaction hardly ever pays so many of our addresses.
 const HITS_MAX: usize = 50;
 
@@ -76,6 +79,8 @@ pub(super) struct Found {
     pub(super) deposits: Vec<DepositId>,
     /// The text is a customer's address, with more deposits than one or none.
     pub(super) customer: Option<String>,
+    /// Where it could not be looked for.
+    pub(super) unsearched: Option<&'static str>,
 }
 
 /// The page that answers a search: the one deposit that was found, the customer, or a list.
@@ -83,18 +88,18 @@ pub(super) async fn shown(desk: &Arc<OperatorState>, operator: &Operator, text: 
     match find(desk, sought).await {
         Ok(Found { customer: Some(customer), .. }) => Redirect::to(&of_customer(&customer)).into_response(),
         Ok(Found { deposits, .. }) if deposits.len() == 1 => Redirect::to(&path(deposits[0])).into_response(),
-        Ok(Found { deposits, .. }) => {
-            let body = hits(desk, text, sought, deposits).await;
+        Ok(found) => {
+            let body = hits(desk, text, sought, found).await;
             answer(desk, operator, &PAGE, body)
         }
         Err(problem) => answer(desk, operator, &PAGE, Err(problem)),
     }
 }
 
-async fn hits(desk: &OperatorState, text: &str, sought: &Sought, ids: Vec<DepositId>) -> Result<Markup, Problem> {
-    let many = ids.len() as u64;
+async fn hits(desk: &OperatorState, text: &str, sought: &Sought, found: Found) -> Result<Markup, Problem> {
+    let many = found.deposits.len() as u64;
     let mut rows = Vec::new();
-    for id in ids.into_iter().take(HITS_MAX) {
+    for id in found.deposits.into_iter().take(HITS_MAX) {
         rows.extend(desk.views.deposit(id).await.map_err(views_unreadable)?);
     }
     let rows = opened(desk, rows).await?;
@@ -103,6 +108,7 @@ async fn hits(desk: &OperatorState, text: &str, sought: &Sought, ids: Vec<Deposi
         @if many == 0 {
             p { b { "Nothing here is " code { (text.trim()) } "." } }
             p { (sought.places()) }
+            @if let Some(why) = found.unsearched { p { (why) } }
         } @else {
             p { (counted(many, "deposit", "deposits")) " found" @if many > HITS_MAX as u64 { ", the newest " (HITS_MAX) " are shown" } "." }
             (list::table(&rows, desk.now()))
@@ -124,7 +130,7 @@ pub(super) async fn find(desk: &Arc<OperatorState>, sought: &Sought) -> Result<F
         }
         Sought::Word(word) => return by_word(desk, word).await,
     };
-    Ok(Found { deposits, customer: None })
+    Ok(Found { deposits, ..Found::default() })
 }
 
 async fn known(desk: &Arc<OperatorState>, id: DepositId) -> Result<Vec<DepositId>, Problem> {
@@ -136,16 +142,18 @@ async fn by_word(desk: &Arc<OperatorState>, word: &str) -> Result<Found, Problem
     let views = &desk.views;
     let of_customer = views.deposits_of(word).await.map_err(views_unreadable)?;
     if let [only] = of_customer.as_slice() {
-        return Ok(Found { deposits: vec![only.id], customer: None });
+        return Ok(Found { deposits: vec![only.id], ..Found::default() });
     }
     if !of_customer.is_empty() || !views.bindings_of(word).await.map_err(views_unreadable)?.is_empty() {
-        return Ok(Found { deposits: Vec::new(), customer: Some(word.to_owned()) });
+        return Ok(Found { customer: Some(word.to_owned()), ..Found::default() });
     }
-    let mut deposits = named(desk, word).await?;
-    if deposits.is_empty() {
-        deposits = views.deposits_on(word).await.map_err(views_unreadable)?;
+    let deposits = named(desk, word).await?;
+    if !deposits.is_empty() {
+        return Ok(Found { deposits, ..Found::default() });
     }
-    Ok(Found { deposits, customer: None })
+    let on_address = views.deposits_on(word).await.map_err(views_unreadable)?;
+    let unsearched = on_address.is_none().then_some(ADDRESSES_UNSEARCHED);
+    Ok(Found { deposits: on_address.unwrap_or_default(), unsearched, ..Found::default() })
 }
 
 /// The deposits that an event names so: the views have a number of the name alone.

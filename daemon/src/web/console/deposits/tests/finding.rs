@@ -63,3 +63,16 @@ async fn what_is_nowhere_is_told_with_where_it_was_looked_for_and_a_gigantic_tex
     let gigantic = format!("/console/deposits?q={}", "x".repeat(5_000));
     visitor.get(&gigantic).await.refused(400, "at most 128 characters, and this has 5000");
 }
+
+#[tokio::test]
+async fn addresses_are_not_looked_for_while_deposits_of_another_version_are_shown() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    let stranger = desk.deposit(3, None, quarantined()).await;
+    let views = rusqlite::Connection::open(desk.folder.path().join("views.db")).unwrap();
+    views.execute("UPDATE projections SET version = 7 WHERE name = 'deposits'", []).unwrap();
+    let page = visitor.get("/console/deposits?q=address+3").await.shown();
+    assert!(page.contains("Nothing here is") && page.contains("once they are"), "{page}");
+    let answer = visitor.get(&format!("/console/deposits?q={stranger}")).await;
+    assert_eq!(answer.to, Some(format!("/console/deposits/{stranger}")), "by anything else they are found");
+}
