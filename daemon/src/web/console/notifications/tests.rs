@@ -145,6 +145,25 @@ async fn of_many_attempts_the_newest_are_shown_and_the_rest_counted() {
 }
 
 #[tokio::test]
+async fn what_was_tried_long_ago_is_not_said_to_be_unsent() {
+    let desk = Desk::start().await;
+    let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
+    let (hears, fails) = (webhook(&desk, &url).await, webhook(&desk, "http://127.0.0.1:9/fails").await);
+    let id = desk.deposit(1, Some("target"), received()).await;
+    saying(&visitor, &path(id), &["come later", "connect</span>"]).await;
+    desk.state.subscriptions.execute(fails, Command::PauseDelivery).await.unwrap();
+    let position = confirmed(&desk).await.position;
+    for _ in 1..=24 {
+        again(&desk, hears, position).await;
+    }
+    desk.state.subscriptions.execute(fails, Command::MoveCursor { after: 0 }).await.unwrap();
+    let owed = format!("is owed to <a href=\"/console/notifications/{fails}\">http://127.0.0.1:9/fails</a>");
+    let page = saying(&visitor, &path(id), &[&owed, "older attempt"]).await;
+    assert!(page.contains(&format!("{owed} once more: it is paused.")) && !page.contains("not sent yet"), "{page}");
+    assert!(!page.contains("connect</span>"), "its attempt is among the older ones: {page}");
+}
+
+#[tokio::test]
 async fn attempts_that_cannot_be_read_take_nothing_else_from_the_page() {
     let desk = Desk::start().await;
     let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
