@@ -139,9 +139,11 @@ impl Page<'_> {
 
     /// What waits for its turn: a receiver is sent one after the other, and what is behind his place was not sent yet.
     async fn owed(&self, desk: &OperatorState, told: &[StoredNotification], tried: Option<&[Tried]>) -> Markup {
-        let Some(list) = &self.list else { return html! {} };
-        let wanting = wanting(list, told);
-        let Some(owed) = behind(desk, &wanting).await else {
+        let Some(list) = self.list.clone() else { return html! {} };
+        // Others' requests do not wait for a long list.
+        let told = told.to_vec();
+        let wanting = tokio::task::spawn_blocking(move || wanting(&list, told, ASKED_MAX + 1)).await;
+        let Some(owed) = behind(desk, wanting.as_deref().unwrap_or_default()).await.filter(|_| wanting.is_ok()) else {
             return html! { p.soft { "The deliveries do not answer at the moment: what is still owed is not known." } };
         };
         let shown = &owed[..owed.len().min(OWED_MAX)];
@@ -152,8 +154,8 @@ impl Page<'_> {
                 li { (self.line(known, (*at, is_tried), status(known, &desk.subscriptions).0)) }
             } } }
             @if owed.len() > OWED_MAX { p.soft { "And " (owed.len() - OWED_MAX) " more." } }
-            @if wanting.len() > ASKED_MAX {
-                p.soft { "What is owed was looked up of " (ASKED_MAX) " of " (wanting.len()) " receivers." }
+            @if wanting.is_ok_and(|wanting| wanting.len() > ASKED_MAX) {
+                p.soft { "What is owed was looked up of the first " (ASKED_MAX) " receivers; there are more." }
             }
         }
     }
