@@ -2,11 +2,15 @@
 //!
 //! The engine of the moment is reached through a channel of its own incarnation; while there is none nothing is done.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{StreamExt, stream};
-use millrace_model::ids::{Position, SubscriptionId};
+use millrace_model::ids::{Hash32, Position, SubscriptionId};
 use millrace_protocols::delivery::scheduler::{Sums, View};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -114,13 +118,17 @@ pub fn wants(known: &Known, told: &StoredNotification) -> bool {
     delivery::filter(&known.subscription).wants(&source::outgoing(told.clone()))
 }
 
-/// Which subscriptions want any of these notifications, served or not and whenever they began, and of which positions.
-pub fn wanting(list: &List, told: &[StoredNotification]) -> Vec<(Arc<Known>, Vec<Position>)> {
-    let told: Vec<_> = told.iter().cloned().map(source::outgoing).collect();
+/// The first `most` subscriptions that want any of these notifications, served or not and whenever they began, and of which positions.
+/// Where fewer do it goes through the whole list, which is nothing for a thread that others wait for.
+pub fn wanting(list: &List, told: Vec<StoredNotification>, most: usize) -> Vec<(Arc<Known>, Vec<Position>)> {
+    let customers: BTreeSet<Hash32> = told.iter().filter_map(source::customer).collect();
+    let told: Vec<_> = told.into_iter().map(source::outgoing).collect();
+    // Nearly all of a long list are other customers', of which no filter is made.
+    let may_want = |known: &&Arc<Known>| known.subscription.terms.customer.is_none_or(|hash| customers.contains(&hash));
     let wanted_by = |known: &Arc<Known>| {
         let filter = delivery::filter(&known.subscription);
         told.iter().filter(|told| filter.wants(told)).map(|told| told.position).collect::<Vec<_>>()
     };
-    let all = list.values().map(|known| (Arc::clone(known), wanted_by(known)));
-    all.filter(|(_, wanted)| !wanted.is_empty()).collect()
+    let all = list.values().filter(may_want).map(|known| (Arc::clone(known), wanted_by(known)));
+    all.filter(|(_, wanted)| !wanted.is_empty()).take(most).collect()
 }

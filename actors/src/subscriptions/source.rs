@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper::body::Bytes;
-use millrace_model::ids::Position;
+use millrace_model::ids::{Hash32, Position};
 use millrace_model::subscription::customer_hash;
 use millrace_protocols::delivery::cursor::OrderKey;
 use tokio::sync::watch;
@@ -36,8 +36,7 @@ impl Source for FromViews {
 pub(super) fn outgoing(stored: StoredNotification) -> Outgoing {
     // The low half of an id that sorts by time is drawn.
     let key = stored.deposit.and_then(|deposit| OrderKey::new(deposit.0.as_u64_pair().1));
-    let owner = stored.about.and_then(|about| about.owner);
-    let customer = stored.customer.as_deref().map(customer_hash).or(owner);
+    let customer = customer(&stored);
     Outgoing {
         position: stored.position,
         id: stored.id,
@@ -48,4 +47,10 @@ pub(super) fn outgoing(stored: StoredNotification) -> Outgoing {
         body: Bytes::from(stored.body),
         recorded_ms: u64::try_from(stored.recorded_at.timestamp_millis()).ok(),
     }
+}
+
+/// Whose it is; nobody's for what is about no customer.
+pub(super) fn customer(stored: &StoredNotification) -> Option<Hash32> {
+    let owner = stored.about.and_then(|about| about.owner);
+    stored.customer.as_deref().map(customer_hash).or(owner)
 }

@@ -63,6 +63,8 @@ pub(super) const OF_NOTIFICATION: &str =
      ORDER BY a.number DESC";
 /// How many there are of them.
 pub(super) const COUNT_OF_NOTIFICATION: &str = "SELECT count(*) FROM attempts WHERE position = ?1";
+/// Whether there is one of a notification at an endpoint.
+pub(super) const IS_TRIED: &str = "SELECT 1 FROM attempts WHERE position = ?1 AND subscription = ?2 LIMIT 1";
 
 /// A reader of the file.
 #[derive(Debug)]
@@ -128,6 +130,12 @@ impl Reader {
         let mut statement = self.connection.prepare_cached(COUNT_OF_NOTIFICATION)?;
         let count: usize = statement.query_row([position], |row| row.get(0))?;
         Ok(Tried { position, older: count.saturating_sub(attempts.len()), attempts })
+    }
+
+    /// Whether an attempt at an endpoint of the notification of this position is kept.
+    pub fn is_tried(&self, endpoint: Uuid, position: Position) -> rusqlite::Result<bool> {
+        let Some(number) = number_of(&self.connection, endpoint)? else { return Ok(false) };
+        self.connection.prepare_cached(IS_TRIED)?.exists(params![position, number])
     }
 
     /// Positions that were given up while others arrived and did not arrive afterwards, the first ones, at most [`ROWS_MAX`].

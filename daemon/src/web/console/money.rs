@@ -43,7 +43,7 @@ pub(super) async fn show(State(desk): State<Arc<OperatorState>>, operator: Opera
 async fn body(desk: &Arc<OperatorState>, operator: &Operator) -> Result<Markup, Problem> {
     let now = desk.now();
     let known = Known::now(desk).await;
-    let (acts, rounds) = (acts(desk).await, rounds::read(desk, None).await);
+    let (acts, rounds) = (acts(desk).await, rounds::read(desk, None, rounds::Look::FIRST).await);
     let brakes = desk.operations.switches().borrow().clone();
     Ok(html! {
         section aria-labelledby="brakes" {
@@ -135,11 +135,11 @@ fn switch_act(operator: &Operator, word: &str, now: Setting, says: &str) -> Mark
 
 /// What was done to the brakes, the newest first.
 async fn acts(desk: &Arc<OperatorState>) -> Result<Vec<(u64, DateTime<Utc>, String)>, Problem> {
-    desk.read_opened(|reader, notes| {
+    desk.read(|reader| {
         let events = reader.last_of(&StreamName::Desk, ACTS_SHOWN_MAX)?;
         let told = events.into_iter().rev().filter_map(|recorded| {
             let (position, at) = (recorded.position, recorded.recorded_at);
-            act_told(&notes.event(recorded).event).map(|told| (position, at, told))
+            act_told(&recorded.event).map(|told| (position, at, told))
         });
         Ok(told.take(ACTS_ROWS_MAX).collect())
     })

@@ -144,11 +144,11 @@ const UNSUBSCRIPTION: &[Refusal] = &[
 ];
 const REGISTERING: &[Refusal] = &[
     (400, &["invalid_hash"]),
-    (409, &["channel_unavailable", "too_many_subscriptions"]),
+    (409, &["channel_unavailable", "not_allowed", "too_many_subscriptions"]),
     (422, &["invalid_address", "unsupported_platform"]),
     (503, &["busy", "desk_unavailable"]),
 ];
-const CODE: &[Refusal] = &[(404, &["unknown_code"]), (503, &["busy", "desk_unavailable"])];
+const CODE: &[Refusal] = &[(404, &["unknown_code"]), (409, &["not_allowed"]), (503, &["busy", "desk_unavailable"])];
 const UNKNOWN_CUSTOMER: &[Refusal] = &[(404, &["unknown_customer"])];
 
 pub(super) const SHAPES: &[Shape] = &[

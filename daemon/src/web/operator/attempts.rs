@@ -91,6 +91,20 @@ pub(in crate::web) async fn of_notifications(
     Ok(found.into_iter().map(Tried::from).collect())
 }
 
+/// Which of these notifications at a position were tried at this receiver; each is one look into an index.
+pub(in crate::web) async fn tried_at(
+    state: &OperatorState,
+    asked: Vec<(SubscriptionId, Position)>,
+) -> Result<Vec<(SubscriptionId, Position)>, Problem> {
+    let is_tried =
+        |reader: &attempts::Reader, (id, position): &(SubscriptionId, Position)| reader.is_tried(id.0, *position);
+    read(state, move |reader| {
+        let looked = asked.into_iter().map(|one| is_tried(reader, &one).map(|is_tried| is_tried.then_some(one)));
+        looked.filter_map(Result::transpose).collect()
+    })
+    .await
+}
+
 /// Reads the file of attempts on a blocking thread; before the first attempt there is none.
 async fn read<T: Default + Send + 'static, E: std::fmt::Display>(
     state: &OperatorState,

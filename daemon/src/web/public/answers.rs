@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::Desk;
 use super::page::{Reader, document};
 use super::registration::carry_out;
+use super::words::Words;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
 
@@ -50,14 +51,21 @@ fn said(reader: &Reader, outcome: Result<(), Problem>, done: &str) -> Response {
     match outcome {
         Ok(()) => reader.answer(document(reader, done, &html! { h1 { (words.done) } p role="status" { (done) } })),
         Err(problem) => {
-            let sentence = match problem.code() {
-                "unknown_code" => words.unknown_code,
-                "busy" => reader.words.busy,
-                _ => words.unavailable,
-            };
+            let sentence = sentence(reader.words, problem.code());
             let body = html! { h1 { (words.not_done) } p role="alert" { (sentence) } };
             (problem.status(), reader.answer(document(reader, words.not_done, &body))).into_response()
         }
+    }
+}
+
+/// What a problem's code means, to the reader. What lasts is not to be tried again.
+pub(super) fn sentence(words: &'static Words, code: &str) -> &'static str {
+    match code {
+        "unknown_code" => words.letters.unknown_code,
+        "too_many_subscriptions" => words.letters.too_many,
+        "not_allowed" => words.letters.refused,
+        "busy" => words.busy,
+        _ => words.letters.unavailable,
     }
 }
 

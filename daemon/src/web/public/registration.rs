@@ -147,11 +147,11 @@ fn refused(error: SubscribeError) -> Problem {
             Problem::conflict("too_many_subscriptions", format!("It is refused: {error}."))
         }
         SubscribeError::WrongCode => Problem::not_found("unknown_code", "The code is unknown, or older than an hour."),
+        SubscribeError::Rejected(rule) => Problem::conflict("not_allowed", format!("It is refused: {rule}.")),
         SubscribeError::Busy => Problem::unavailable("busy", "The desk is busy and did nothing; try again.")
             .retry_after(Duration::from_secs(1)),
         // Asking again makes nothing twice.
-        error @ (SubscribeError::Rejected(_)
-        | SubscribeError::Unreadable(_)
+        error @ (SubscribeError::Unreadable(_)
         | SubscribeError::Keys(_)
         | SubscribeError::Append(_)
         | SubscribeError::Read(_)

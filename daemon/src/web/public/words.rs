@@ -190,6 +190,8 @@ pub struct Letters {
     pub done: &'static str,
     pub not_done: &'static str,
     pub unknown_code: &'static str,
+    pub too_many: &'static str,
+    pub refused: &'static str,
     pub unavailable: &'static str,
 }
 

@@ -7,7 +7,6 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
-use millrace_actors::event_store::ReadError;
 use millrace_actors::reconciler;
 use millrace_model::desk::{Difference, Event as DeskEvent, HaltCause, Place as Where, TransferKind};
 use millrace_model::event::{Event, Recorded};
@@ -22,10 +21,21 @@ use crate::web::operator::OperatorState;
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
-const ROUNDS_MAX: usize = 30;
-/// So many events of the desk one page looks at; the next goes on from there.
-const LOOK_EVENTS_MAX: u64 = 2_000;
-/// So many of them are read at once.
+/// How far one page looks back; the next goes on from there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    rounds_max: usize,
+    /// So many events of the desk.
+    events_max: u64,
+}
+
+impl Look {
+    /// The first of them, on a page that is made anew at every change.
+    pub(super) const FIRST: Self = Self { rounds_max: 10, events_max: READ_EVENTS_MAX };
+    const PAGE: Self = Self { rounds_max: 30, events_max: 2_000 };
+}
+
+/// So many events are read at once.
 const READ_EVENTS_MAX: u64 = 200;
 
 /// What one event says was found.
@@ -71,7 +81,7 @@ pub(in crate::web::console) async fn show(
     let follows = if before.is_none() { "log places" } else { "" };
     let page = Page { place: Place::Money, title: "Reconciliation", follows };
     let now = desk.now();
-    let shown = read(&desk, before).await.map(|rounds| {
+    let shown = read(&desk, before, Look::PAGE).await.map(|rounds| {
         html! {
             (how_often(&desk, now))
             (told(&rounds, now))
@@ -138,18 +148,22 @@ fn every_so_often(every: Duration) -> String {
     TimeDelta::from_std(every).map_or_else(|_| "so often".to_owned(), span)
 }
 
-/// Reads them backwards through the desk's own stream; how long the log is does not matter.
-pub(super) async fn read(desk: &Arc<OperatorState>, before: Option<Version>) -> Result<Rounds, Problem> {
-    desk.read_opened(move |reader, notes| {
+/// Reads them backwards through the desk's own stream, in which nothing is sealed; how long the log is does not matter.
+pub(super) async fn read(
+    desk: &Arc<OperatorState>,
+    before: Option<Version>,
+    Look { rounds_max, events_max }: Look,
+) -> Result<Rounds, Problem> {
+    desk.read(move |reader| {
         let (mut rounds, mut next, mut looked_at) = (Vec::new(), before, 0);
-        while looked_at < LOOK_EVENTS_MAX {
+        while looked_at < events_max {
             let events = reader.before_in(&StreamName::Desk, next, READ_EVENTS_MAX)?;
             looked_at += READ_EVENTS_MAX;
             let is_all = (events.len() as u64) < READ_EVENTS_MAX;
             for recorded in events {
                 next = Some(recorded.version);
-                rounds.extend(round(notes.event(recorded)));
-                if rounds.len() == ROUNDS_MAX {
+                rounds.extend(round(recorded));
+                if rounds.len() == rounds_max {
                     return Ok(Rounds { rounds, before, rest: next.filter(|next| *next > 1) });
                 }
             }
@@ -157,7 +171,7 @@ pub(super) async fn read(desk: &Arc<OperatorState>, before: Option<Version>) -> 
                 return Ok(Rounds { rounds, before, rest: None });
             }
         }
-        Ok::<_, ReadError>(Rounds { rounds, before, rest: next.filter(|next| *next > 1) })
+        Ok(Rounds { rounds, before, rest: next.filter(|next| *next > 1) })
     })
     .await
 }

@@ -104,6 +104,9 @@ async fn older_ones_are_a_page_further_whatever_else_is_between() {
         path = next.split('"').next().unwrap().to_owned();
     }
     assert_eq!(seen, [30, 10, 5], "each once, of which the middle page gave up looking");
+    let books = visitor.get("/console/money").await.shown();
+    assert_eq!(books.matches("up to block ").count(), 10, "the books' page begins with a few: {books}");
+    assert!(books.contains("/console/money/rounds?before=2136\""), "and leads on behind them: {books}");
     let far = visitor.get(&format!("/console/money/rounds?before={}", u64::MAX)).await.shown();
     assert!(far.contains("up to block 140"), "{far}");
     assert!(visitor.get("/console/money/rounds?before=1").await.shown().contains("There is nothing older"));

@@ -16,7 +16,7 @@ use super::attempts::{SeenOn, cells, heads, resend, told as path_of};
 use super::{address, one};
 use crate::web::console::words::{counted, short};
 use crate::web::operator::OperatorState;
-use crate::web::operator::attempts::{Tried, of_notifications};
+use crate::web::operator::attempts::{Tried, of_notifications, tried_at};
 use crate::web::operator::webhooks::status;
 use crate::web::session::Operator;
 
@@ -53,7 +53,7 @@ pub(in crate::web::console) async fn deliveries(
     let rows_max = if seen_on == SeenOn::Notification { OF_ONE_MAX } else { OF_SEVERAL_MAX };
     // What was not sent after the attempts were read is in none of them.
     let tried = of_notifications(desk, page.told.keys().rev().copied().collect(), rows_max).await;
-    let owed = page.owed(desk, told, tried.as_deref().unwrap_or_default()).await;
+    let owed = page.owed(desk, told, tried.as_deref().ok()).await;
     let now = desk.now();
     html! {
         @match &tried {
@@ -138,38 +138,72 @@ impl Page<'_> {
     }
 
     /// What waits for its turn: a receiver is sent one after the other, and what is behind his place was not sent yet.
-    async fn owed(&self, desk: &OperatorState, told: &[StoredNotification], tried: &[Tried]) -> Markup {
-        let Some(list) = &self.list else { return html! {} };
-        let wanting = wanting(list, told);
-        let (deadline, mut lines) = (Instant::now() + OWED_WITHIN, Vec::new());
-        for (known, wanted) in wanting.iter().take(ASKED_MAX) {
-            let id = known.subscription.id;
-            let Ok(Ok(view)) = timeout_at(deadline, desk.deliveries.view(id)).await else {
-                return html! { p.soft { "The deliveries do not answer at the moment: what is still owed is not known." } };
-            };
-            // Nothing is delivered to one of which there is no view.
-            let behind = view.map_or(Position::MAX, |view| view.dispatched_through);
-            lines.extend(wanted.iter().filter(|at| **at > behind).map(|at| (known, *at)));
-        }
+    async fn owed(&self, desk: &OperatorState, told: &[StoredNotification], tried: Option<&[Tried]>) -> Markup {
+        let Some(list) = self.list.clone() else { return html! {} };
+        // Others' requests do not wait for a long list.
+        let told = told.to_vec();
+        let wanting = tokio::task::spawn_blocking(move || wanting(&list, told, ASKED_MAX + 1)).await;
+        let Some(owed) = behind(desk, wanting.as_deref().unwrap_or_default()).await.filter(|_| wanting.is_ok()) else {
+            return html! { p.soft { "The deliveries do not answer at the moment: what is still owed is not known." } };
+        };
+        let shown = &owed[..owed.len().min(OWED_MAX)];
+        let before = sent_before(desk, tried, shown).await;
         html! {
-            @if !lines.is_empty() { ul { @for (known, at) in lines.iter().take(OWED_MAX) {
-                @let is_tried = tried.iter().any(|one| one.position == *at && one.was_at(known.subscription.id));
+            @if !shown.is_empty() { ul { @for (known, at) in shown {
+                @let is_tried = before.as_ref().map(|before| before.contains(&(known.subscription.id, *at)));
                 li { (self.line(known, (*at, is_tried), status(known, &desk.subscriptions).0)) }
             } } }
-            @if lines.len() > OWED_MAX { p.soft { "And " (lines.len() - OWED_MAX) " more." } }
-            @if wanting.len() > ASKED_MAX {
-                p.soft { "What is owed was looked up of " (ASKED_MAX) " of " (wanting.len()) " receivers." }
+            @if owed.len() > OWED_MAX { p.soft { "And " (owed.len() - OWED_MAX) " more." } }
+            @if wanting.is_ok_and(|wanting| wanting.len() > ASKED_MAX) {
+                p.soft { "What is owed was looked up of the first " (ASKED_MAX) " receivers; there are more." }
             }
         }
     }
 
-    fn line(&self, known: &Known, (at, is_tried): (Position, bool), status: &str) -> Markup {
+    /// Whether it was tried before is left out where nobody knows.
+    fn line(&self, known: &Known, (at, is_tried): (Position, Option<bool>), status: &str) -> Markup {
         html! {
             @if let Some(told) = self.told.get(&at) { (self.told_as(told)) }
             " is owed to " (self.receiver(known.subscription.id))
-            @if is_tried { " once more" } @else { ", not sent yet" }
+            @match is_tried { Some(true) => " once more", Some(false) => ", not sent yet", None => {} }
             @if status != "enabled" { ": it is " (status) }
             "."
         }
     }
+}
+
+/// Of the receivers' notifications those behind their places; nothing where the deliveries do not say so soon.
+async fn behind(desk: &OperatorState, wanting: &[(Arc<Known>, Vec<Position>)]) -> Option<Vec<(Arc<Known>, Position)>> {
+    let (deadline, mut lines) = (Instant::now() + OWED_WITHIN, Vec::new());
+    for (known, wanted) in wanting.iter().take(ASKED_MAX) {
+        let view = timeout_at(deadline, desk.deliveries.view(known.subscription.id)).await.ok()?.ok()?;
+        // Nothing is delivered to one of which there is no view.
+        let place = view.map_or(Position::MAX, |view| view.dispatched_through);
+        lines.extend(wanted.iter().filter(|at| **at > place).map(|at| (Arc::clone(known), *at)));
+    }
+    Some(lines)
+}
+
+/// Which of what is owed was tried before; nothing where that cannot be read. Where older attempts are kept than those that were
+/// read, one may be among them.
+async fn sent_before(
+    desk: &OperatorState,
+    tried: Option<&[Tried]>,
+    owed: &[(Arc<Known>, Position)],
+) -> Option<BTreeSet<(SubscriptionId, Position)>> {
+    let (mut before, mut unsure) = (BTreeSet::new(), Vec::new());
+    for tried in tried? {
+        for (known, at) in owed.iter().filter(|(_, at)| *at == tried.position) {
+            let id = known.subscription.id;
+            if tried.was_at(id) {
+                before.insert((id, *at));
+            } else if tried.older > 0 {
+                unsure.push((id, *at));
+            }
+        }
+    }
+    if !unsure.is_empty() {
+        before.extend(tried_at(desk, unsure).await.ok()?);
+    }
+    Some(before)
 }

@@ -7,10 +7,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::post;
 use http::StatusCode;
+use millrace_actors::projection::StoredNotification;
 use millrace_actors::subscriptions::Wanted;
 use millrace_actors::subscriptions::delivery::FILE;
 use millrace_actors::subscriptions::endpoint::{Endpoint, new_secret};
-use millrace_model::ids::{DepositId, SubscriptionId};
+use millrace_model::ids::{DepositId, Position, SubscriptionId};
 use millrace_model::operator::By;
 use millrace_model::subscription::{Command, Dialect, Ending, Order, Ownership, Schedule, Terms};
 use tokio::task::JoinSet;
@@ -20,6 +21,8 @@ use crate::web::operator::tests::{Desk, received};
 
 /// Told of every deposit that is confirmed, which each is once.
 const WANTED: &str = "Deposit.Confirmed";
+/// Longer than a busy machine takes for anything that is waited for here.
+const SEEN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Somebody who refuses what he is sent first, and takes everything after that.
 async fn hesitant() -> (String, JoinSet<()>) {
@@ -62,11 +65,29 @@ async fn saying(visitor: &Visitor, path: &str, said: &[&str]) -> String {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let found = tokio::time::timeout(Duration::from_secs(30), looking).await;
+    let found = tokio::time::timeout(SEEN_WITHIN, looking).await;
     match found {
         Ok(page) => page,
         Err(_) => panic!("{path} does not say {said:?}: {}", visitor.get(path).await.text),
     }
+}
+
+/// What the receivers here are told of.
+async fn confirmed(desk: &Desk) -> StoredNotification {
+    let told = desk.state.views.notifications_after(0, 100, &Default::default()).await.unwrap();
+    told.into_iter().find(|told| told.kind.name() == WANTED).unwrap()
+}
+
+/// Sends it once more and waits until that is written: what is asked for while it is under way is one with that.
+async fn again(desk: &Desk, receiver: SubscriptionId, position: Position) {
+    let before = desk.state.deliveries.figures().written().1;
+    desk.state.deliveries.resend(&[receiver], position).await.unwrap();
+    let written = async {
+        while desk.state.deliveries.figures().written().1 == before {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(SEEN_WITHIN, written).await.expect("the attempt is written");
 }
 
 fn path(id: DepositId) -> String {
@@ -112,21 +133,34 @@ async fn of_many_attempts_the_newest_are_shown_and_the_rest_counted() {
     let hears = webhook(&desk, &url).await;
     let id = desk.deposit(1, Some("target"), received()).await;
     saying(&visitor, &path(id), &["come later"]).await;
-    let told = desk.state.views.notifications_after(0, 100, &Default::default()).await.unwrap();
-    let told = told.iter().find(|told| told.kind.name() == WANTED).unwrap();
+    let told = confirmed(&desk).await;
     for _ in 2..=23 {
-        let before = desk.state.deliveries.figures().written().1;
-        desk.state.deliveries.resend(&[hears], told.position).await.unwrap();
-        // One by one: what is asked for while it is under way is one with that.
-        while desk.state.deliveries.figures().written().1 == before {
-            tokio::task::yield_now().await;
-        }
+        again(&desk, hears, told.position).await;
     }
     let page = saying(&visitor, &path(id), &["3 older attempts at", "not shown here"]).await;
     assert_eq!(page.matches("delivered</span> 204").count(), 20, "{page}");
     let alone = visitor.get(&format!("/console/notifications/told/{}", told.id)).await.shown();
     assert!(alone.matches("delivered</span> 204").count() == 22 && alone.contains("come later"), "{alone}");
     assert!(!alone.contains("older attempt"), "{alone}");
+}
+
+#[tokio::test]
+async fn what_was_tried_long_ago_is_not_said_to_be_unsent() {
+    let desk = Desk::start().await;
+    let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
+    let (hears, fails) = (webhook(&desk, &url).await, webhook(&desk, "http://127.0.0.1:9/fails").await);
+    let id = desk.deposit(1, Some("target"), received()).await;
+    saying(&visitor, &path(id), &["come later", "connect</span>"]).await;
+    desk.state.subscriptions.execute(fails, Command::PauseDelivery).await.unwrap();
+    let position = confirmed(&desk).await.position;
+    for _ in 1..=24 {
+        again(&desk, hears, position).await;
+    }
+    desk.state.subscriptions.execute(fails, Command::MoveCursor { after: 0 }).await.unwrap();
+    let owed = format!("is owed to <a href=\"/console/notifications/{fails}\">http://127.0.0.1:9/fails</a>");
+    let page = saying(&visitor, &path(id), &[&owed, "older attempt"]).await;
+    assert!(page.contains(&format!("{owed} once more: it is paused.")) && !page.contains("not sent yet"), "{page}");
+    assert!(!page.contains("connect</span>"), "its attempt is among the older ones: {page}");
 }
 
 #[tokio::test]

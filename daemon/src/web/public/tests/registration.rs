@@ -8,7 +8,11 @@ use millrace_actors::delivery::sinks::people::{Came, Teller};
 use millrace_protocols::words::Words;
 use serde_json::json;
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::web::public::answers::sentence;
+use crate::web::public::words::Language;
 
 const HASH: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 const REGISTER: &str = "/api/v1/registrations";
@@ -137,6 +141,20 @@ async fn the_pages_of_letters_speak_their_readers_language() {
     assert!(status == StatusCode::OK && page.contains("Теперь вы будете получать сообщения."), "{page}");
     let (_, spoken, _, page) = asked("GET", "/leave/x", "de").await;
     assert!(spoken == "en" && page.contains("Do you want to hear no more?"), "{page}");
+}
+
+#[test]
+fn what_lasts_has_words_of_its_own_and_is_not_to_be_tried_again() {
+    for language in [Language::English, Language::Russian, Language::Chinese] {
+        let words = language.words();
+        let codes = ["unknown_code", "too_many_subscriptions", "not_allowed", "busy", "desk_unavailable"];
+        let said: BTreeSet<_> = codes.map(|code| sentence(words, code)).into_iter().collect();
+        assert_eq!(said.len(), codes.len(), "{said:?}");
+    }
+    for code in ["too_many_subscriptions", "not_allowed"] {
+        let said = sentence(Language::English.words(), code);
+        assert!(said.ends_with("Nothing was done.") && !said.contains("Try again"), "{said}");
+    }
 }
 
 #[tokio::test]

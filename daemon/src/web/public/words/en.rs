@@ -160,6 +160,8 @@ pub(super) const WORDS: Words = Words {
         done: "Done",
         not_done: "Not done",
         unknown_code: "This link does not fit, or no longer: one to confirm by holds for an hour. Nothing was done.",
+        too_many: "There are as many subscriptions as there may be. Nothing was done.",
+        refused: "The subscription is over, or was changed since the letter was sent. Nothing was done.",
         unavailable: "The desk cannot do this at the moment. Try again.",
     },
 

@@ -144,6 +144,8 @@ pub(super) const WORDS: Words = Words {
         done: "已完成",
         not_done: "未执行",
         unknown_code: "此链接不正确或已失效：确认链接在一小时内有效。未执行任何操作。",
+        too_many: "订阅数量已达上限。未执行任何操作。",
+        refused: "此订阅已结束，或在信件发出后已更改。未执行任何操作。",
         unavailable: "本柜台目前无法执行此操作。请再试一次。",
     },
 
