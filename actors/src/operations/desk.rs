@@ -187,7 +187,8 @@ impl DeskStream {
             command_id,
             command,
             body: body.to_owned(),
-            causation: (stood.position > 0).then_some(stood.position),
+            // An operator or the clock did it; the stream's event before led to nothing.
+            causation: None,
             correlation: None,
             writes: vec![Write::new(StreamName::Desk, Expected::Exactly(stood.version), events)],
         };
