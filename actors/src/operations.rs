@@ -5,6 +5,7 @@
 //!
 //! Not responsible for who may ask: the faces in front of it check the operator's token or session, and say by whom each request is.
 
+mod deeds;
 mod desk;
 mod note;
 mod sealing;
@@ -18,7 +19,7 @@ use millrace_model::alert::Alert;
 use millrace_model::deposit::{Command, Rejection, Request as Wish};
 use millrace_model::desk::{Coins, Desk, HaltCause, Place, Setting, Switch, TransferKind};
 use millrace_model::ids::{DepositId, Hash32, Position, Version};
-use millrace_model::operator::{By, OperatorActed};
+use millrace_model::operator::By;
 use millrace_model::spend::Spend;
 use tokio::sync::{oneshot, watch};
 use xtra::Mailbox;
@@ -29,6 +30,8 @@ use crate::door::{Door, Inside, door};
 use crate::event_store::{AppendError, ReadError};
 use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
+use deeds::Deeds;
+pub use deeds::{Deed, KEPT_MAX, Waiting};
 use desk::{DeskStream, closed};
 pub use note::{NOTE_CHARS_MAX, Note, NoteError};
 
@@ -97,6 +100,7 @@ pub struct Operations {
     door: Door<Request>,
     switches: watch::Receiver<Desk>,
     keys: CustomerKeys,
+    deeds: Deeds,
 }
 
 /// Who asks for something to be done to a deposit.
@@ -117,19 +121,21 @@ enum Request {
     SweepSeen { spend: Spend, reply: oneshot::Sender<Declared> },
     SpendsMatched { block_seq: u64, reply: oneshot::Sender<Declared> },
     Alert { alert: Alert, reply: oneshot::Sender<Declared> },
-    Acted { acted: OperatorActed, reply: oneshot::Sender<Declared> },
+    Acted { deed: Deed, reply: oneshot::Sender<Declared> },
 }
 
 /// Adds the service to the tree. What operators say of a deposit is sealed with these keys.
 pub fn start(tree: &Tree, deposits: Deposits, keys: CustomerKeys) -> Result<Operations, TreeError> {
     let (door, inside) = door(REQUESTS_MAX);
     let switches = watch::Sender::new(closed());
-    let operations = Operations { door, switches: switches.subscribe(), keys: keys.clone() };
+    let deeds = Deeds::default();
+    let operations = Operations { door, switches: switches.subscribe(), keys: keys.clone(), deeds: deeds.clone() };
     tree.add(PART, Policy::permanent(), move |incarnation: Incarnation<Actor>| Actor {
         inside: inside.clone(),
         deposits: deposits.clone(),
         keys: keys.clone(),
         desk: DeskStream::new(deposits.store().clone(), switches.clone()),
+        deeds: deeds.clone(),
         report: incarnation.report,
         scope: incarnation.scope,
     })?;
@@ -206,9 +212,19 @@ impl Operations {
         self.call(|reply| Request::Alert { alert, reply }).await
     }
 
-    /// Stores that somebody does what is no other event.
-    pub async fn acted(&self, acted: OperatorActed) -> Declared {
-        self.call(|reply| Request::Acted { acted, reply }).await
+    /// Stores that somebody does what is no other event; once for each id.
+    pub async fn acted(&self, deed: Deed) -> Declared {
+        self.call(|reply| Request::Acted { deed, reply }).await
+    }
+
+    /// Keeps what the log did not take, or may not have taken, until it does; at most [`KEPT_MAX`].
+    pub fn keep(&self, deed: Deed) {
+        self.deeds.keep(deed);
+    }
+
+    /// What is not in the log yet.
+    pub fn waiting(&self) -> Waiting {
+        self.deeds.waiting()
     }
 
     /// Where the switches stand. Until the log was read everything is off, so that nobody acts before he knows; the
@@ -239,12 +255,13 @@ impl Operations {
     }
 }
 
-/// The actor: its work is three tasks of its incarnation, and ends with it.
+/// The actor: its work is four tasks of its incarnation, and ends with it.
 pub struct Actor {
     inside: Inside<Request>,
     deposits: Deposits,
     keys: CustomerKeys,
     desk: DeskStream,
+    deeds: Deeds,
     report: Reporter,
     scope: Scope,
 }
@@ -263,6 +280,8 @@ impl xtra::Actor for Actor {
             store.ready().await;
             sealing::watch(keys, store, report).await
         });
+        let (deeds, desk, store) = (self.deeds.clone(), self.desk.clone(), self.deposits.store().clone());
+        self.scope.spawn(deeds::write_down(deeds, desk, store));
         let (inside, deposits, desk) = (self.inside.clone(), self.deposits.clone(), self.desk.clone());
         let keys = self.keys.clone();
         self.scope.spawn(async move {
@@ -321,8 +340,8 @@ async fn carry_out(deposits: &Deposits, keys: &CustomerKeys, desk: &DeskStream, 
             }
             let _ = reply.send(done);
         }
-        Request::Acted { acted, reply } if !reply.is_closed() => {
-            let _ = reply.send(desk.acted(acted).await);
+        Request::Acted { deed, reply } if !reply.is_closed() => {
+            let _ = reply.send(desk.acted(deed.id, deed.acted).await);
         }
         Request::Deposit { .. }
         | Request::Switch { .. }

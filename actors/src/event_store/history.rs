@@ -30,6 +30,14 @@ pub struct Cause {
     pub event: Option<(String, Version, String)>,
 }
 
+/// The place of the event that led to the command of this one, if one did.
+///
+/// What the desk's own stream says was done by operators and the clock. Its events were once stored with the stream's event
+/// before in place of a cause; that led to nothing.
+pub fn cause_of(recorded: &Recorded) -> Option<Position> {
+    recorded.causation.filter(|_| recorded.stream != StreamName::Desk)
+}
+
 impl Reader {
     /// The events of a stream after a version, oldest first, at most `events_max`. Each that cannot be read is an error of
     /// its own, so that those before it can be shown.
@@ -63,7 +71,7 @@ impl Reader {
 
 fn entry(row: &Row<'_>, shelf: &Shelf<'_>) -> Result<Entry, ReadError> {
     let recorded = recorded(row, shelf)?;
-    let cause = recorded.causation.map(|position| Ok::<_, ReadError>(Cause { position, event: caused_by(row)? }));
+    let cause = cause_of(&recorded).map(|position| Ok::<_, ReadError>(Cause { position, event: caused_by(row)? }));
     let command: Option<String> = row.get(10)?;
     // Who gave it is not known where its body cannot be read, and the event is shown all the same.
     let body = row.get::<_, Option<String>>(14)?.and_then(|body| shelf.body(recorded.position, body).ok());

@@ -41,7 +41,7 @@ pub use chain_hash::{ChainHash, Link};
 pub use disk::Ailment;
 pub use examine::{Examination, Examined, Illegible, StoredSnapshot, StreamRow};
 pub use feed::{Feed, Page};
-pub use history::{Cause, Entry};
+pub use history::{Cause, Entry, cause_of};
 pub use imported::{ImportedLog, Unfit};
 pub use kinds::{NewerEvent, WrongKind};
 pub use log::{Log, Ownership};

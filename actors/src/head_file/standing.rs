@@ -88,7 +88,7 @@ fn halted(reader: &Reader, cause: HaltCause) -> Result<Append, ReadError> {
         command_id: CommandId::following(position, &[&version.to_string(), "HaltRestored", &body]),
         command: "HaltRestored",
         body,
-        causation: (position > 0).then_some(position),
+        causation: None,
         correlation: None,
         writes: vec![Write::new(StreamName::Desk, Expected::Exactly(version), vec![event])],
     })

@@ -121,9 +121,18 @@ impl DeskStream {
         self.change(alert.command(), None, |desk| is_new(desk).then(|| alert.clone().into())).await
     }
 
-    /// Stores that somebody does something.
-    pub(super) async fn acted(&self, acted: OperatorActed) -> Declared {
-        self.change("RecordAct", None, |_| Some(acted.clone().into())).await
+    /// Stores that somebody does something; once, however often it is asked for under this id.
+    pub(super) async fn acted(&self, id: CommandId, acted: OperatorActed) -> Declared {
+        let event = Event::from(acted);
+        let body = event.payload();
+        let mut conflicts = 0;
+        loop {
+            let stood = self.stood(Stood::default())?;
+            match self.append(&stood, id, "RecordAct", &body, event.clone()).await {
+                Err(AppendError::Conflict { .. }) if conflicts < CONFLICTS_MAX => conflicts += 1,
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 
     /// Stores what changes the desk as it is; nothing when nothing does.
@@ -187,7 +196,8 @@ impl DeskStream {
             command_id,
             command,
             body: body.to_owned(),
-            causation: (stood.position > 0).then_some(stood.position),
+            // An operator or the clock did it; the stream's event before led to nothing.
+            causation: None,
             correlation: None,
             writes: vec![Write::new(StreamName::Desk, Expected::Exactly(stood.version), events)],
         };

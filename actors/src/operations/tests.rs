@@ -9,7 +9,7 @@ use millrace_model::deposit::{self, BlockRef, Customer, Detected, HoldReason, Me
 use millrace_model::desk::Closed;
 use millrace_model::event::Event;
 use millrace_model::ids::{CommandId, Outpoint, StreamName};
-use millrace_model::operator::By;
+use millrace_model::operator::{Action, By, OperatorActed};
 use tempfile::TempDir;
 use uuid::Uuid;
 
@@ -280,4 +280,41 @@ async fn a_halt_is_stored_once_and_only_a_reason_lifts_it() {
     assert_eq!(desk.operations.halt(halt()).await.unwrap(), first, "it outlives a restart");
     desk.operations.resume(note("seen"), By::Token).await.unwrap();
     seen.wait_for(|desk| desk.closed(Switch::Sends).is_none()).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_an_operator_does_came_of_no_event_before_it() {
+    let desk = desk().await;
+    desk.operations.set_switch(Switch::Sends, Setting::Off, note("the wallet moves"), By::Token).await.unwrap();
+    desk.operations.halt(HaltCause::Operator { note: "look".to_owned() }).await.unwrap();
+    desk.operations.resume(note("seen"), By::Token).await.unwrap();
+    let events = desk.deposits.store().reader().unwrap().stream(&StreamName::Desk, 0).unwrap();
+    assert_eq!(events.iter().map(|event| event.causation).collect::<Vec<_>>(), [None, None, None]);
+}
+
+#[tokio::test]
+async fn what_is_done_while_the_log_is_stopped_is_in_it_once_it_runs_again() {
+    let desk = desk().await;
+    let deed = |number, note: Option<&str>| {
+        let (subject, note) = (Some("event_store".to_owned()), note.map(str::to_owned));
+        let acted = OperatorActed { by: By::Token, action: Action::StartPart, subject, note };
+        Deed { id: CommandId([number; 16]), at: DateTime::UNIX_EPOCH, acted }
+    };
+    let stored = deed(1, Some("before"));
+    desk.operations.acted(stored.clone()).await.unwrap();
+    desk.tree.stop(Store::PART).await.unwrap();
+    desk.operations.acted(deed(2, None)).await.unwrap_err();
+    desk.operations.keep(deed(2, None));
+    // Nobody knew whether the log had taken this one.
+    desk.operations.keep(stored);
+    assert_eq!(desk.operations.waiting().deeds.len(), 2);
+    let mut bell = desk.deposits.store().bell();
+    desk.tree.start(Store::PART).await.unwrap();
+    while !desk.operations.waiting().deeds.is_empty() {
+        let _ = tokio::time::timeout(Duration::from_millis(50), bell.changed()).await;
+    }
+    let events = desk.deposits.store().reader().unwrap().stream(&StreamName::Desk, 0).unwrap();
+    let notes: Vec<_> = events.into_iter().map(|recorded| recorded.event.payload()).collect();
+    assert_eq!(notes.len(), 2, "each once: {notes:?}");
+    assert!(notes[1].contains("done at 1970-01-01T00:00:00Z, while the log could not be written"), "{notes:?}");
 }

@@ -1,22 +1,40 @@
 //! What operators do that no other event says, on its way into the log.
 
 use std::fmt::Display;
+use std::sync::Arc;
 use std::time::Duration;
 
-use millrace_actors::operations::Operations;
+use millrace_actors::clock::{Clock, SystemClock};
+use millrace_actors::ids::TimeOrderedIds;
+use millrace_actors::operations::{Deed, Operations};
 use millrace_model::operator::OperatorActed;
 
 /// Nobody waits longer for the log than this: he may be about to mend it.
 const RECORDED_WITHIN: Duration = Duration::from_secs(2);
 
-/// Stores it. A log that does not take it is a warning.
+/// Stores it. A log that does not take it is a warning, and gets it later.
 pub(super) async fn record(operations: &Operations, acted: OperatorActed) {
-    let recording = operations.acted(acted.clone());
-    match tokio::time::timeout(RECORDED_WITHIN, recording).await {
-        Ok(Ok(_)) => tracing::info!(by = %acted.by, action = acted.action.as_str(), "recorded"),
-        Ok(Err(error)) => unrecorded(&acted, &error),
-        Err(_) => unrecorded(&acted, &"the log takes too long"),
+    let deed = now(acted);
+    match tokio::time::timeout(RECORDED_WITHIN, operations.acted(deed.clone())).await {
+        Ok(Ok(_)) => tracing::info!(by = %deed.acted.by, action = deed.acted.action.as_str(), "recorded"),
+        Ok(Err(error)) => keep(operations, deed, &error),
+        Err(_) => keep(operations, deed, &"the log takes too long"),
     }
+}
+
+/// Stores it when the log can be written again.
+pub(super) fn record_later(operations: &Operations, acted: OperatorActed, why: &dyn Display) {
+    keep(operations, now(acted), why);
+}
+
+fn keep(operations: &Operations, deed: Deed, why: &dyn Display) {
+    unrecorded(&deed.acted, why);
+    operations.keep(deed);
+}
+
+fn now(acted: OperatorActed) -> Deed {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Deed { at: clock.now(), id: TimeOrderedIds(clock).command_id(), acted }
 }
 
 /// Says in the lines what the log may not say.

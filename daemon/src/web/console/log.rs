@@ -3,6 +3,8 @@
 mod event;
 mod graph;
 mod proof;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -134,13 +136,13 @@ fn table(lines: &[Line], now: DateTime<Utc>) -> Markup {
                 th.n scope="col" { "Position" } th scope="col" { "What happened" } th scope="col" { "Stream" }
                 th.n scope="col" { "Version" } th scope="col" { "When" } th.n scope="col" { "Came of" }
             } }
-            tbody { @for Line { row, .. } in lines { tr id={ "event-" (row.position) } {
+            tbody { @for Line { row, cause, .. } in lines { tr id={ "event-" (row.position) } {
                 th.n scope="row" { a href={ "/console/log/" (row.position) } { (count(row.position)) } }
                 td { details { summary { (row.kind) } pre tabindex="0" { (row.payload.get()) } } }
                 td { (stream(&row.stream)) }
                 td.n { (row.version) }
                 td { (moment(row.recorded_at, now)) }
-                td.n { @if let Some(cause) = row.causation { a href={ "/console/log/" (cause) } { (count(cause)) } } }
+                td.n { @if let Some(cause) = *cause { a href={ "/console/log/" (cause) } { (count(cause)) } } }
             } } }
         } }
     }

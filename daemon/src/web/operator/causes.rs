@@ -8,7 +8,7 @@ use axum::Json as Reply;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
 use millrace_actors::customer_keys::Reading;
-use millrace_actors::event_store::{ReadError, Reader, StoredCommand};
+use millrace_actors::event_store::{ReadError, Reader, StoredCommand, cause_of};
 use millrace_model::event::Recorded;
 use millrace_model::ids::{DepositId, Position, StreamName, Version};
 use millrace_model::replay::{Asker, Field, State as Folded, fields};
@@ -111,7 +111,7 @@ pub(in crate::web) fn detail(
         Some(command) => besides(reader, &recorded, command)?,
         None => Vec::new(),
     };
-    let cause = match recorded.causation {
+    let cause = match cause_of(&recorded) {
         Some(cause) => reader.event_at(cause)?.map(|cause| alone(reader, &cause)).transpose()?,
         None => None,
     };
@@ -178,7 +178,7 @@ fn causes(reader: &Reader, stream: &StreamName) -> Result<Option<Causes>, ReadEr
                 nodes.insert(other.position, other);
             }
         }
-        if let Some(cause) = recorded.causation {
+        if let Some(cause) = cause_of(recorded) {
             edges.insert(Edge { from: cause, to: recorded.position, relation: Relation::Caused });
         }
     }

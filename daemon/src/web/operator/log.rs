@@ -11,7 +11,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use http::HeaderMap;
 use millrace_actors::customer_keys::Reading;
-use millrace_actors::event_store::{Bell, ReadError, Reader};
+use millrace_actors::event_store::{Bell, ReadError, Reader, cause_of};
 use millrace_model::event::{self, Recorded};
 use millrace_model::ids::{Category, Position, StreamName};
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,9 @@ pub(in crate::web) struct Line {
     #[serde(flatten)]
     pub(in crate::web) row: EventRow,
     pub(in crate::web) command_id: String,
+    /// The event that led to it, where one did: what is stored as its cause may be none.
+    #[serde(skip)]
+    pub(in crate::web) cause: Option<Position>,
 }
 
 impl From<&Recorded> for Line {
@@ -61,7 +64,7 @@ impl From<&Recorded> for Line {
             correlation: recorded.correlation.map(|id| id.to_string()),
             payload: stored_json(recorded.event.payload()),
         };
-        Self { row, command_id: recorded.command_id.to_string() }
+        Self { row, command_id: recorded.command_id.to_string(), cause: cause_of(recorded) }
     }
 }
 

@@ -243,7 +243,7 @@ impl OperatorState {
         let acted = OperatorActed { by, action, subject, note };
         match self.operations() {
             Ok(operations) => acts::record(operations, acted).await,
-            Err(_) => acts::unrecorded(&acted, &"the log or its keeper is out"),
+            Err(_) => acts::record_later(&self.operations, acted, &"the log or its keeper is out"),
         }
     }
 

@@ -44,7 +44,7 @@ fn body(detail: &EventDetail, head: Position, now: DateTime<Utc>) -> Markup {
             dt { "When" } dd { (exactly(row.recorded_at)) " (" (moment(row.recorded_at, now)) ")" }
             dt { "Asked for by" } dd { (detail.by.as_deref().unwrap_or(detail.asked_by.as_str())) }
             @if let Some(command) = &detail.command { dt { "Command" } dd { (command.name) " " code { (detail.event.command_id) } } }
-            dt { "Came of" } dd { @match &detail.cause { Some(cause) => (node(cause, now)), None => "something outside the log" } }
+            dt { "Came of" } dd { @match &detail.cause { Some(cause) => (node(cause, now)), None => "nothing in the log" } }
             @if !detail.together.is_empty() {
                 dt { "Came with" } dd { @for other in &detail.together { div { (node(other, now)) } } }
             }

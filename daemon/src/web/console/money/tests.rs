@@ -1,8 +1,9 @@
 //! What came of holding the places against the books, on its pages.
 
+use millrace_actors::operations::{Note, Transfer};
 use millrace_model::desk::{
-    Coins, Difference, Event as DeskEvent, HaltCause, Halted, Place, Resumed, SpendsMatched, TransferDeclared,
-    TransferKind,
+    Coins, Difference, Event as DeskEvent, HaltCause, Halted, Place, Resumed, Setting, SpendsMatched, Switch,
+    TransferDeclared, TransferKind,
 };
 use millrace_model::event::Event;
 use millrace_model::ids::{Hash32, StreamName};
@@ -110,4 +111,35 @@ async fn older_ones_are_a_page_further_whatever_else_is_between() {
     let far = visitor.get(&format!("/console/money/rounds?before={}", u64::MAX)).await.shown();
     assert!(far.contains("up to block 140"), "{far}");
     assert!(visitor.get("/console/money/rounds?before=1").await.shown().contains("There is nothing older"));
+}
+
+#[tokio::test]
+async fn each_brake_says_by_whom_since_when_and_why_it_stands_so() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    let posts = [("halt", "a strange order"), ("switches/sends/off", "the wallet moves")];
+    for (form, (path, note)) in (1..).zip(posts) {
+        let answer = visitor.post(form, &format!("/console/money/{path}"), &[("note", note)]).await;
+        assert_eq!(answer.to.as_deref(), Some("/console/money"), "{}", answer.text);
+    }
+    let coins = Coins::Sky("5".parse().unwrap());
+    let transfer = Transfer { kind: TransferKind::Refill, place: Place::HotWallet, coins };
+    let note = Note::new("from the vault").unwrap();
+    desk.state.operations.declare(transfer, note, None, Some(By::Token)).await.unwrap();
+    let mut switches = desk.state.operations.switches();
+    switches.wait_for(|desk| desk.setting(Switch::Sends) == Setting::Off).await.unwrap();
+    let page = visitor.get("/console/money").await.shown();
+    let (brakes, listed) = page.split_once("Who set what, and why").unwrap();
+    let listed = listed.split_once("</ul>").unwrap().0;
+    for (row, why, position) in
+        [("Halt of all orders and payouts", "a strange order", 1), ("Payouts", "the wallet moves", 2)]
+    {
+        let row = brakes.split("<tr>").find(|part| part.contains(&format!(">{row}</th>"))).unwrap();
+        for said in [why, "operator operator", &format!("/console/log/{position}\"")] {
+            assert!(row.contains(said), "{said}: {row}");
+        }
+    }
+    assert!(listed.contains("operator operator: Halted: a strange order"), "{listed}");
+    assert!(listed.contains("operator operator: Payouts turned off: the wallet moves"), "{listed}");
+    assert!(!listed.contains("vault"), "a transfer is no brake: {listed}");
 }
