@@ -90,7 +90,7 @@ async fn deposits_are_listed_newest_first_by_where_they_stand_and_whose_they_are
     assert!(of_theirs.contains(&theirs.to_string()) && !of_theirs.contains(&mine.to_string()), "{of_theirs}");
     assert!(visitor.get("/console/deposits?status=done").await.shown().contains("None stands there."));
     visitor.get("/console/deposits?status=lost").await.refused(400, "A status is one of pending");
-    visitor.get("/console/deposits?after=yesterday").await.refused(400, "The query is not understood");
+    visitor.get("/console/deposits?after=yesterday").await.refused(400, "is not what this page takes");
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ async fn a_deposit_is_shown_as_any_of_its_events_left_it() {
     visitor.get(&format!("{path}?version=13")).await.refused(404, "it ends at version 12");
     visitor.get(&format!("{path}?at=2000-01-01T00:00")).await.refused(404, "it begins with version 1");
     visitor.get(&format!("{path}?at=yesterday")).await.refused(400, "A time is written as");
-    visitor.get(&format!("{path}?version=-1")).await.refused(400, "The query is not understood");
+    visitor.get(&format!("{path}?version=-1")).await.refused(400, "is not what this page takes");
 }
 
 #[tokio::test]
@@ -59,7 +59,7 @@ async fn what_cannot_be_taken_away_is_a_sentence() {
     let id = desk.deposit(1, Some("target"), received()).await;
     let answer = visitor.get(&format!("{}?redact=true", path(id))).await;
     answer.refused(409, "It cannot be written down: position 1 cannot be redacted");
-    visitor.get(&format!("{}?redact=maybe", path(id))).await.refused(400, "The query is not understood");
+    visitor.get(&format!("{}?redact=maybe", path(id))).await.refused(400, "is not what this page takes");
 }
 
 #[tokio::test]
