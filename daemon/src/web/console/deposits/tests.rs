@@ -83,7 +83,7 @@ async fn deposits_are_listed_newest_first_by_where_they_stand_and_whose_they_are
     let all = visitor.get("/console/deposits").await.shown();
     let place = |id: &dyn ToString| all.find(&format!("/console/deposits/{}", id.to_string())).unwrap();
     assert!(place(&theirs) < place(&mine), "{all}");
-    assert!(all.contains("below_minimum") && all.contains("status=held"), "{all}");
+    assert!(all.contains("below minimum") && all.contains("status=held"), "{all}");
     let held = visitor.get("/console/deposits?status=held&q=&target=").await.shown();
     assert!(held.contains(&mine.to_string()) && !held.contains(&theirs.to_string()), "{held}");
     let of_theirs = visitor.get("/console/deposits?target=theirs").await.shown();

@@ -72,7 +72,7 @@ async fn the_whole_desk_is_shown_as_it_was_and_what_is_another_now() {
     assert_eq!(visitor.post(1, &format!("/console/deposits/{id}/release"), &release).await.status, 303);
 
     let then = visitor.get("/console/past?position=4").await.shown();
-    for said in ["position 4", "of 8 now", "1 deposit, 1 of them open", "below_minimum", "0.50000000", "max=\"8\""] {
+    for said in ["position 4", "of 8 now", "1 deposit, 1 of them open", "below minimum", "0.50000000", "max=\"8\""] {
         assert!(then.contains(said), "{said}: {then}");
     }
     let since = then.split("What is another now").nth(1).unwrap();
