@@ -33,9 +33,9 @@ const tick = () => {
 
 let lostSince = null;
 const lost = (why) => {
-  lostSince ??= new Date();
-  const shown = lostSince.toLocaleTimeString();
-  stale.textContent = `${why} What is shown is from ${shown} or before; it is tried again and again.`;
+  // By the desk's clock, and in UTC as everything else here.
+  lostSince ??= new Date(Date.now() + ahead).toISOString().slice(11, 19);
+  stale.textContent = `${why} What is shown is from ${lostSince} UTC or before; it is tried again and again.`;
   stale.hidden = false;
 };
 const found = () => {
@@ -162,8 +162,15 @@ const plot = async (place) => {
     }))],
   }, data, place);
   plots.set(place, shown);
-  new ResizeObserver(() => shown.setSize({ width: place.clientWidth, height: 180 })).observe(place);
+  new ResizeObserver(() => plots.get(place)?.setSize({ width: place.clientWidth, height: 180 })).observe(place);
 };
+// A drawn canvas keeps its colours: by others it is drawn anew.
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const shown of plots.values()) shown.destroy();
+  plots.clear();
+  drawn = 0;
+  draw();
+});
 let drawn = 0;
 const draw = () => {
   for (const place of plots.keys()) if (!place.isConnected) plots.delete(place);
@@ -214,6 +221,27 @@ document.addEventListener("keydown", (event) => {
   KEYS[event.key]();
 });
 document.addEventListener("htmx:after:swap", () => { tick(); draw(); });
+
+// A form that was opened and written in, and that the page as it is now offers no more: it does not go without a word.
+
+const undone = document.getElementById("undone");
+const isWritten = (act) => {
+  const fields = act.querySelectorAll("input:not([type=hidden]), textarea");
+  return [...fields].some((field) => field.value !== field.defaultValue);
+};
+let begun = [];
+document.addEventListener("htmx:before:swap", () => {
+  begun = [...document.querySelectorAll("details.act[open]")].filter(isWritten).map((act) => act.id);
+});
+document.addEventListener("htmx:after:swap", () => {
+  if (begun.every((id) => document.getElementById(id))) return;
+  undone.hidden = false;
+  undone.textContent = "What you were about to do can no longer be done: the page is another now. Nothing was done.";
+});
+// Whoever opens another form has seen it.
+document.addEventListener("toggle", (event) => {
+  if (event.target.matches("details.act[open]")) undone.hidden = true;
+}, true);
 
 if (live) {
   setClock(document.querySelector(".as_of time")?.dateTime);

@@ -94,9 +94,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let refused = |e| Problem::bad_request("invalid_query", format!("The query is not understood: {e}."));
+        let refused = |e| Problem::bad_request("invalid_query", format!("{MISREAD}: {e}."));
         axum::extract::Query::try_from_uri(&parts.uri).map(|query| Self(query.0)).map_err(refused)
     }
+}
+
+/// How the sentence of [`Query`]'s refusal begins.
+const MISREAD: &str = "The query is not understood";
+
+/// Whether it is [`Query`]'s own refusal, which says what a parser said.
+pub(super) fn is_misread(problem: &Problem) -> bool {
+    problem.code() == "invalid_query" && problem.message().starts_with(MISREAD)
 }
 
 /// The path's parameters. Refusal: 404 `not_found`, since no such thing can exist.

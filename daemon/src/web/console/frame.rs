@@ -10,6 +10,7 @@ use millrace_actors::supervision::PartHealth;
 use super::assets::address;
 use super::outage::Outage;
 use super::words::{Tone, count, counted, mark, moment};
+use crate::web::extract::is_misread;
 use crate::web::operator::{OperatorState, World};
 use crate::web::problem::Problem;
 use crate::web::session::{Operator, form_fields};
@@ -83,6 +84,13 @@ impl Place {
             Self::Audit => "/console/audit",
         }
     }
+
+    /// Under which of them a path is.
+    pub(super) fn of(path: &str) -> Self {
+        let is_under =
+            |place: &Self| path.strip_prefix(place.path()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        Self::ALL.into_iter().rev().find(is_under).unwrap_or(Self::Overview)
+    }
 }
 
 /// A page of the console.
@@ -112,6 +120,7 @@ pub(super) fn page(desk: &Arc<OperatorState>, operator: &Operator, page: &Page<'
                     (account(operator))
                 }
                 p #stale role="status" hidden {}
+                p #undone role="status" hidden {}
                 div #live data-follows=(follows(page)) {
                     div.strip { (strip(desk, &parts, outage.as_ref(), now)) }
                     @if let Some(outage) = &outage { (outage.told(now)) }
@@ -131,14 +140,28 @@ fn follows(page: &Page<'_>) -> String {
     if page.follows.is_empty() { String::new() } else { format!("{} parts", page.follows) }
 }
 
-/// A page whose content could not be had: the frame stays, says why, and looks again when something changes.
+/// A page whose content could not be had: the frame stays and says why. What fails in the desk may soon be another way, so that is
+/// looked at again; what is asked for wrongly stays wrong.
 pub(super) fn failed(desk: &Arc<OperatorState>, operator: &Operator, shown: &Page<'_>, problem: &Problem) -> Response {
+    let may_pass = problem.status().is_server_error();
     let body = html! {
-        p.sorry role="alert" { (mark(Tone::Broken, "Not shown")) " " (problem.message()) }
-        p { "This page looks again by itself. " a href=(shown.place.path()) { (shown.place.name()) } }
+        p.sorry role="alert" { (mark(Tone::Broken, "Not shown")) ": " (sentence(problem)) }
+        p {
+            @if may_pass { "This page looks again by itself. " }
+            a href=(shown.place.path()) { (shown.place.name()) }
+        }
     };
-    let again = Page { place: shown.place, title: shown.title, follows: "log projections" };
+    let follows = if may_pass { "log projections" } else { "" };
+    let again = Page { place: shown.place, title: shown.title, follows };
     (problem.status(), page(desk, operator, &again, &body)).into_response()
+}
+
+/// Of an address that was typed or cut off, a parser's words say nothing to whoever typed it.
+fn sentence(problem: &Problem) -> &str {
+    match is_misread(problem) {
+        true => "What stands after the “?” of this address is not what this page takes.",
+        false => problem.message(),
+    }
 }
 
 /// The page, or what stands in its place.

@@ -22,6 +22,7 @@ mod pace;
 mod parts;
 mod past;
 mod projections;
+mod refusals;
 mod settings;
 mod standstill;
 #[cfg(test)]
@@ -34,18 +35,25 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::response::Redirect;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 use super::operator::OperatorState;
 use super::session::{self, Gate};
 
 /// The console's pages; without a session they lead to the log-in. Its script and style are for everybody.
 pub fn routes(desk: Arc<OperatorState>, gate: Arc<Gate>) -> Router {
-    let guarded = pages().layer(from_fn_with_state(gate, session::require));
+    let refused = from_fn_with_state(Arc::clone(&desk), refusals::shown);
+    let guarded = pages()
+        .route("/console/{*nowhere}", any(refusals::nowhere))
+        .method_not_allowed_fallback(refusals::another_method)
+        .layer(refused.clone())
+        .layer(from_fn_with_state(gate, session::require));
     let open = Router::new()
-        .route("/", get(|| async { Redirect::to("/console") }))
-        .route("/console/assets/{hash}/{name}", get(assets::show));
+        .route("/", get(refusals::home))
+        .route("/console/", get(refusals::home))
+        .route("/console/assets/{hash}/{name}", get(assets::show))
+        .method_not_allowed_fallback(refusals::another_method)
+        .layer(refused);
     guarded.merge(open).with_state(desk)
 }
 

@@ -3,11 +3,13 @@
 mod acts;
 mod attempts;
 mod deliveries;
+mod health;
 #[cfg(test)]
 mod tests;
 mod told;
 mod webhook;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +19,6 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::subscriptions::Known;
 use millrace_model::ids::SubscriptionId;
-use millrace_protocols::delivery::endpoint::Circuit;
 use millrace_protocols::delivery::scheduler::{Sums, View};
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
@@ -25,12 +26,14 @@ use tokio::time::{Instant, timeout_at};
 pub(super) use acts::{recover, remove, resend, set, simulate};
 pub(super) use attempts::{SeenOn, told as told_at};
 pub(super) use deliveries::deliveries;
+use health::health;
 pub(super) use told::show as told;
 pub(super) use webhook::show as webhook;
 
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, counted, mark, moment};
 use crate::web::extract::Query;
+use crate::web::operator::attempts::{Attempt, newest_of_each};
 use crate::web::operator::webhooks::status;
 use crate::web::operator::{OperatorState, desk_unavailable};
 use crate::web::problem::Problem;
@@ -84,6 +87,8 @@ async fn body(desk: &Arc<OperatorState>, wanted: &Wanted) -> Result<Markup, Prob
         let view = if sums.is_some() { asked.await.ok().and_then(Result::ok).flatten() } else { None };
         rows.push((known, view));
     }
+    let ids = rows.iter().map(|(known, _)| known.subscription.id).collect();
+    let tried = newest_of_each(desk, ids, health::ATTEMPTS_MAX).await.ok();
     let now = desk.now();
     Ok(html! {
         (together(sums.as_ref()))
@@ -92,7 +97,7 @@ async fn body(desk: &Arc<OperatorState>, wanted: &Wanted) -> Result<Markup, Prob
             p { "Nobody wants to be told yet. " code { "millrace webhooks add https://… --event 'Deposit.*'" } " makes a webhook; customers \
                  subscribe at " code { "/api/v1/subscribe" } "." }
         } @else if rows.is_empty() { p { "None of " (count(list.len() as u64)) " is like that." } } @else {
-            (table(desk, &rows, now))
+            (table(desk, &rows, tried.as_ref(), now))
             nav.pager aria-label="Pages" {
                 @if wanted.skip > 0 { a rel="prev" href=(href(wanted, wanted.skip.saturating_sub(ROWS_MAX))) { "Before" } }
                 @if wanted.skip + ROWS_MAX < found.len() { a rel="next" href=(href(wanted, wanted.skip + ROWS_MAX)) { "More" } }
@@ -128,7 +133,16 @@ fn filters(wanted: &Wanted) -> Markup {
     }
 }
 
-fn table(desk: &OperatorState, rows: &[(&&Arc<Known>, Option<View>)], now: DateTime<Utc>) -> Markup {
+/// The newest attempts at each; nothing where they cannot be read.
+type Tried = BTreeMap<SubscriptionId, Vec<Attempt>>;
+
+fn table(
+    desk: &OperatorState,
+    rows: &[(&&Arc<Known>, Option<View>)],
+    tried: Option<&Tried>,
+    now: DateTime<Utc>,
+) -> Markup {
+    let attempts = |id: SubscriptionId| tried.and_then(|tried| tried.get(&id)).map(Vec::as_slice);
     html! {
         div.scroll tabindex="0" { table {
             thead { tr {
@@ -139,7 +153,7 @@ fn table(desk: &OperatorState, rows: &[(&&Arc<Known>, Option<View>)], now: DateT
                 th scope="row" { a href=(one(known.subscription.id)) { (address(known)) } }
                 td { (known.subscription.terms.events.join(", ")) }
                 td { (standing(status(known, &desk.subscriptions).0)) }
-                td { (health(view.as_ref())) }
+                td { (health(view.as_ref(), attempts(known.subscription.id), now)) }
                 td.n { @if let Some(view) = view { (view.in_flight) } @else { "–" } }
                 td.n { @if let Some(view) = view { (count(view.retries as u64)) } @else { "–" } }
                 td { (moment(known.since, now)) }
@@ -166,18 +180,6 @@ fn standing(status: &str) -> Markup {
         _ => Tone::Broken,
     };
     mark(tone, status)
-}
-
-fn health(view: Option<&View>) -> Markup {
-    match view {
-        None => mark(Tone::Quiet, "not delivered to"),
-        Some(View { circuit: Circuit::Open, .. }) => mark(Tone::Broken, "left alone for a while"),
-        Some(View { circuit: Circuit::Probing, .. }) => mark(Tone::Ailing, "tried with one"),
-        Some(View { circuit: Circuit::Closed, retries, .. }) if *retries > 0 => {
-            mark(Tone::Ailing, "some to send again")
-        }
-        Some(View { circuit: Circuit::Closed, .. }) => mark(Tone::Well, "takes what it is sent"),
-    }
 }
 
 fn href(wanted: &Wanted, skip: usize) -> String {

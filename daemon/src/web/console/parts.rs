@@ -130,7 +130,7 @@ const ORDERS: [Action; 3] = [Action::StartPart, Action::StopPart, Action::Restar
 
 fn takes(state: PartState, order: Action) -> bool {
     match order {
-        Action::StartPart => state.is_out(),
+        Action::StartPart => matches!(state, PartState::Down | PartState::Stopped | PartState::BackingOff { .. }),
         Action::StopPart => state != PartState::Stopped,
         _ => matches!(state, PartState::Running | PartState::Halted | PartState::Starting),
     }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::frame::{Page, Place, answer};
 use super::instant::{instant, typed};
-use super::words::{amount, count, counted, exactly, short, status};
+use super::words::{self, amount, count, counted, exactly, short, status};
 use crate::web::extract::Query;
 use crate::web::operator::OperatorState;
 use crate::web::operator::overview::{DeskOverview, OpenDeposit, StandingLine, look};
@@ -190,7 +190,7 @@ fn line(then: &DeskOverview, deposit: &OpenDeposit) -> Markup {
     html! {
         tr {
             th scope="row" { a href={ (Place::Deposits.path()) "/" (deposit.id) (at) } { code { (deposit.id) } } }
-            td { (status(deposit.status.as_str())) @if let Some(reason) = &deposit.reason { " " span.soft { (reason) } } }
+            td { (status(deposit.status.as_str())) @if let Some(reason) = &deposit.reason { " " span.soft { (words::reason(reason)) } } }
             td.n { (amount(&deposit.received.to_string(), "BTC")) }
             td.n { @match deposit.payout { Some(payout) => (amount(&payout.to_string(), "SKY")), None => "–" } }
             td { @match &deposit.target { Some(target) => (short(target)), None => span.soft { "nobody" } } }

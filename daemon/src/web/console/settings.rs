@@ -21,7 +21,7 @@ fn body(entries: &[Entry]) -> Markup {
     html! {
         p { "Read when the desk was started, and in force until it is started again. " code { "millrace.example.toml" } " explains each." }
         p { "Version " (env!("CARGO_PKG_VERSION")) ". Your own password, second factor and sessions: " a href="/console/account" { "account" } "." }
-        @for section in entries.chunk_by(|one, next| one.section == next.section) {
+        @for section in sections(entries) {
             h2 { (section[0].section) }
             div.scroll tabindex="0" { table {
                 thead { tr { th scope="col" { "Key" } th scope="col" { "Value" } th scope="col" { "From" } } }
@@ -33,4 +33,16 @@ fn body(entries: &[Entry]) -> Markup {
             } }
         }
     }
+}
+
+/// The entries by their sections, in the order in which those were first read: one may have been read in two places.
+fn sections(entries: &[Entry]) -> Vec<Vec<&Entry>> {
+    let mut sections: Vec<Vec<&Entry>> = Vec::new();
+    for entry in entries {
+        match sections.iter_mut().find(|section| section[0].section == entry.section) {
+            Some(section) => section.push(entry),
+            None => sections.push(vec![entry]),
+        }
+    }
+    sections
 }

@@ -46,6 +46,44 @@ async fn nobody_sees_a_page_who_has_not_logged_in() {
 }
 
 #[tokio::test]
+async fn whatever_is_refused_to_a_browser_is_a_page_with_a_plain_sentence() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    for (path, status) in [
+        ("/console/nothing-here", 404),
+        ("/console/deposits/nonsense", 404),
+        ("/console/deposits/", 404),
+        ("/console/notifications/zzz", 404),
+        ("/console/notifications/told/zzz", 404),
+        ("/console/log/deposit/zzz", 404),
+        ("/console/log/abc", 404),
+        ("/console/log?before=zz", 400),
+        ("/console/audit?before=zz", 400),
+        ("/console/money/rounds?before=zz", 400),
+        ("/console/past?position=zz", 400),
+        ("/console/notifications?skip=zz", 400),
+        ("/console/money/halt", 405),
+    ] {
+        let answer = visitor.get(path).await;
+        for no in ["{\"", "arse", "eserialize", "u64", "looks again"] {
+            assert!(!answer.text.contains(no), "{path}: {no}: {}", answer.text);
+        }
+        assert!(
+            answer.text.contains("Log at") && answer.text.contains("Not shown</span>: "),
+            "{path}: {}",
+            answer.text
+        );
+        answer.refused(status, "");
+    }
+    visitor.post(1, "/console/notifications/zzz/pause", &[]).await.refused(404, "Not done");
+    visitor.post(2, "/console/nothing-here", &[]).await.refused(404, "Not done");
+    assert_eq!(visitor.get("/console/").await.to.as_deref(), Some("/console"));
+    let visitor = visitor.without_cookie();
+    visitor.get("/console/assets/0/nothing.js").await.refused(404, "There is nothing at this path.");
+    assert!(visitor.get("/console/nothing-here").await.to.unwrap().starts_with("/console/login"));
+}
+
+#[tokio::test]
 async fn what_ails_and_what_is_held_is_said_first() {
     let desk = Desk::start().await;
     desk.deposit(1, Some("target"), held(millrace_model::deposit::HoldReason::NothingToSend)).await;

@@ -73,6 +73,14 @@ pub(super) fn status(status: &str) -> Markup {
     mark(Tone::of_deposit(status), &status.replace('_', " "))
 }
 
+/// Why something stands where it does: the word, with blanks as in prose, and what belongs to it as it is.
+pub(super) fn reason(text: &str) -> String {
+    match text.split_once(": ") {
+        Some((word, rest)) => format!("{}: {rest}", word.replace('_', " ")),
+        None => text.replace('_', " "),
+    }
+}
+
 /// A moment, as the time since; exactly when one points at it. The script lets it go on.
 pub(super) fn moment(at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
     html! {
@@ -169,6 +177,17 @@ mod tests {
             (-5_000, "in 5 s"),
         ] {
             assert_eq!(ago(TimeDelta::milliseconds(ms)), text);
+        }
+    }
+
+    #[test]
+    fn a_reason_is_prose_up_to_what_somebody_said() {
+        for (text, shown) in [
+            ("above_maximum", "above maximum"),
+            ("paid_before: a_b", "paid before: a_b"),
+            ("operator: ask_him: why", "operator: ask_him: why"),
+        ] {
+            assert_eq!(reason(text), shown);
         }
     }
 

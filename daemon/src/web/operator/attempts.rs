@@ -1,5 +1,6 @@
 //! The attempts to deliver to a webhook, as they are kept beside the log.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json as Reply;
@@ -69,6 +70,22 @@ pub(in crate::web) async fn newest(
     let before = place(before)?.unwrap_or(i64::MAX as Position);
     let found = read(state, move |reader| reader.newest(id.0, before, rows_max)).await?;
     Ok(found.into_iter().map(Attempt::from).collect())
+}
+
+/// The newest attempts at each of these webhooks, those of the newest notification first: at most so many of each.
+pub(in crate::web) async fn newest_of_each(
+    state: &OperatorState,
+    webhooks: Vec<SubscriptionId>,
+    of_each_max: usize,
+) -> Result<BTreeMap<SubscriptionId, Vec<Attempt>>, Problem> {
+    read(state, move |reader| {
+        let of_one = |id: SubscriptionId| {
+            let found = reader.newest(id.0, i64::MAX as Position, of_each_max);
+            found.map(|found| (id, found.into_iter().map(Attempt::from).collect()))
+        };
+        webhooks.into_iter().map(of_one).collect()
+    })
+    .await
 }
 
 /// The attempts at everybody of a notification.

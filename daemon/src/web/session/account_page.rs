@@ -63,7 +63,7 @@ async fn page(State(gate): State<Arc<Gate>>, operator: Operator, asked: Result<Q
         (password_form(&operator))
         (code_section(&operator, left))
         (sessions_section(&operator, &sessions))
-        form method="post" action="/console/logout" { (form_fields(&operator)) button type="submit" { "Log out" } }
+        form.out method="post" action="/console/logout" { (form_fields(&operator)) button.quiet type="submit" { "Sign out" } }
     };
     bare("Account", &body).into_response()
 }

@@ -18,7 +18,7 @@ use super::account_page;
 use super::cookie;
 use super::form::{Submitted, refusal};
 use super::gate::{Claim, Gate, Refused, agent_of};
-use super::require::{Ended, refuse_foreign, require};
+use super::require::{Left, refuse_foreign, require};
 use super::sessions::Presence;
 use crate::web::client_ip::ClientIp;
 use crate::web::console::bare::bare;
@@ -34,9 +34,17 @@ pub fn routes(gate: Arc<Gate>) -> Router {
     let guarded = Router::new()
         .route("/console/logout", post(log_out))
         .merge(account_page::routes())
+        .method_not_allowed_fallback(another_method)
         .layer(from_fn_with_state(Arc::clone(&gate), require));
-    let open = Router::new().route(LOGIN, get(page).post(log_in)).layer(from_fn(own_pages_only));
+    let open = Router::new()
+        .route(LOGIN, get(page).post(log_in))
+        .method_not_allowed_fallback(another_method)
+        .layer(from_fn(own_pages_only));
     guarded.merge(open).with_state(gate)
+}
+
+async fn another_method() -> Response {
+    refusal(StatusCode::METHOD_NOT_ALLOWED, "This address does not take what was asked of it, so nothing was done.")
 }
 
 /// No other site's page may log a browser in.
@@ -50,11 +58,13 @@ async fn own_pages_only(request: Request, next: Next) -> Response {
 }
 
 /// Where to log in, and to go on from there.
-pub(super) fn login_path(next: &str, ended: Option<Ended>) -> String {
+pub(super) fn login_path(next: &str, left: Option<Left>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.append_pair("next", next);
-    if ended.is_some() {
-        query.append_pair("ended", "1");
+    match left {
+        Some(Left::Ended) => drop(query.append_pair("ended", "1")),
+        Some(Left::Undone) => drop(query.append_pair("undone", "1")),
+        None => {}
     }
     format!("{LOGIN}?{}", query.finish())
 }
@@ -74,16 +84,23 @@ pub(super) fn next_of(path: Option<&str>) -> String {
 struct Asked {
     next: Option<String>,
     ended: Option<String>,
+    undone: Option<String>,
 }
 
 async fn page(State(gate): State<Arc<Gate>>, headers: HeaderMap, asked: Result<Query<Asked>, Problem>) -> Response {
-    let Query(asked) = asked.unwrap_or(Query(Asked { next: None, ended: None }));
+    let Query(asked) = asked.unwrap_or(Query(Asked { next: None, ended: None, undone: None }));
     let next = next_of(asked.next.as_deref());
     if gate.visitor(&headers, Presence::Somebody).is_some() {
         return Redirect::to(&next).into_response();
     }
-    let ended = asked.ended.map(|_| "Your session has ended, and nothing was done since. Log in again.");
-    form(StatusCode::OK, &next, "", ended)
+    let said = match (asked.ended, asked.undone) {
+        (Some(_), _) => Some("Your session has ended, and nothing was done since. Log in again."),
+        (None, Some(_)) => {
+            Some("You are not logged in, so nothing was done with what you sent. Log in, and send it again.")
+        }
+        (None, None) => None,
+    };
+    form(StatusCode::OK, &next, "", said)
 }
 
 #[derive(Deserialize)]

@@ -159,7 +159,7 @@ pub(super) fn again(visit: &Visit, location: &str) -> Response {
 /// The browser keeps its cookie: one that came from a link elsewhere did not send it (`SameSite=Strict`), and one whose
 /// password is just being changed is known again in a moment. Only a log-out makes it forget.
 fn stranger(gate: &Gate, request: &Request) -> Response {
-    let path = login_path(&back(request), SessionId::in_headers(request.headers(), gate.transport).map(|_| Ended));
+    let path = login_path(&back(request), left(gate, request));
     if is_page(request.headers()) {
         return Redirect::to(&path).into_response();
     }
@@ -169,8 +169,21 @@ fn stranger(gate: &Gate, request: &Request) -> Response {
     ([(HX_REDIRECT, to)], problem).into_response()
 }
 
-/// A session was there, and is no more.
-pub(super) struct Ended;
+/// What somebody without a session came with, which the log-in tells him of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// A session that is no more.
+    Ended,
+    /// No session, and a form that nobody carried out.
+    Undone,
+}
+
+fn left(gate: &Gate, request: &Request) -> Option<Left> {
+    if SessionId::in_headers(request.headers(), gate.transport).is_some() {
+        return Some(Left::Ended);
+    }
+    (!matches!(*request.method(), Method::GET | Method::HEAD)).then_some(Left::Undone)
+}
 
 /// A browser that shows a page asks for HTML; scripts and event streams ask for something else.
 fn is_page(headers: &HeaderMap) -> bool {

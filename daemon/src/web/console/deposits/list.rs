@@ -14,7 +14,7 @@ use super::path;
 use super::search::{self, CHARS_MAX, Sought};
 use crate::web::console::frame::{Page, Place, answer, failed};
 use crate::web::console::known::Known;
-use crate::web::console::words::{amount, count, moment, short, status};
+use crate::web::console::words::{self, amount, count, moment, short, status};
 use crate::web::extract::Query;
 use crate::web::operator::deposits::{Listed, Wanted, listed, reason};
 use crate::web::operator::{OperatorState, deposit_statuses};
@@ -159,7 +159,7 @@ fn line(row: &DepositRow, now: DateTime<Utc>) -> Markup {
     html! {
         tr id={ "deposit-" (row.id) } {
             th scope="row" { a href=(path(row.id)) { code { (row.id) } } }
-            td { (status(&row.status)) @if let Some(reason) = reason(row) { " " span.soft { (reason) } } }
+            td { (status(&row.status)) @if let Some(reason) = reason(row) { " " span.soft { (words::reason(&reason)) } } }
             td.n { (amount(&row.amount.to_string(), "BTC")) }
             td.n { @if let Some(payout) = row.payout { (amount(&payout.to_string(), "SKY")) } @else { "–" } }
             td { @match &row.target {

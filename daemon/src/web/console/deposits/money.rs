@@ -9,7 +9,7 @@ use millrace_model::purchase::Purchase;
 
 use super::in_log;
 use super::orders::{Order, orders};
-use crate::web::console::words::{amount, short};
+use crate::web::console::words::{amount, counted, short};
 use crate::web::operator::ledger::{Posted, posted};
 
 /// What its events posted; each event's postings come to zero, and so do all of them.
@@ -126,7 +126,7 @@ pub(super) fn payout(deposit: Option<&Deposit>) -> Markup {
                 PayoutBasis::Bought => "what was bought for it",
             } }
             dt { "Cut off" } dd { (amount(&payout.rounding.to_string(), "SKY")) }
-            dt { "Begun" } dd { (payout.attempt) " times" }
+            dt { "Begun" } dd { (counted(payout.attempt.into(), "time", "times")) }
         }
         @match &payout.signed { Some(signed) => (bytes(signed)), None => p { "Nothing is signed." } }
     }

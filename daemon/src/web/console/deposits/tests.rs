@@ -83,14 +83,14 @@ async fn deposits_are_listed_newest_first_by_where_they_stand_and_whose_they_are
     let all = visitor.get("/console/deposits").await.shown();
     let place = |id: &dyn ToString| all.find(&format!("/console/deposits/{}", id.to_string())).unwrap();
     assert!(place(&theirs) < place(&mine), "{all}");
-    assert!(all.contains("below_minimum") && all.contains("status=held"), "{all}");
+    assert!(all.contains("below minimum") && all.contains("status=held"), "{all}");
     let held = visitor.get("/console/deposits?status=held&q=&target=").await.shown();
     assert!(held.contains(&mine.to_string()) && !held.contains(&theirs.to_string()), "{held}");
     let of_theirs = visitor.get("/console/deposits?target=theirs").await.shown();
     assert!(of_theirs.contains(&theirs.to_string()) && !of_theirs.contains(&mine.to_string()), "{of_theirs}");
     assert!(visitor.get("/console/deposits?status=done").await.shown().contains("None stands there."));
     visitor.get("/console/deposits?status=lost").await.refused(400, "A status is one of pending");
-    visitor.get("/console/deposits?after=yesterday").await.refused(400, "The query is not understood");
+    visitor.get("/console/deposits?after=yesterday").await.refused(400, "is not what this page takes");
 }
 
 #[tokio::test]

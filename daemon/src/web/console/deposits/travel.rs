@@ -6,20 +6,22 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::event_store::{ReadError, Reader};
+use millrace_actors::projection::DepositRow;
 use millrace_model::deposit::{Command, DecisionTerms, Terms};
 use millrace_model::event::Recorded;
 use millrace_model::ids::{CommandId, Version};
 use millrace_model::replay::{Until, moment};
 use millrace_model::story::{Elapsed, Story};
 
+use super::list::of_customer;
 use super::read::Stream;
-use super::{book, in_log, money, one, path, replay};
+use super::{book, in_log, money, path, replay};
 use crate::web::console::instant::typed;
 use crate::web::console::log::{changes, pretty};
-use crate::web::console::words::{amount, exactly};
+use crate::web::console::words::{self, amount, exactly, status};
 use crate::web::operator::OperatorState;
 use crate::web::operator::causes::{EventDetail, Node, detail};
-use crate::web::operator::deposits::unknown_deposit;
+use crate::web::operator::deposits::{reason, unknown_deposit};
 use crate::web::operator::moment::refused;
 use crate::web::problem::Problem;
 
@@ -50,7 +52,7 @@ pub(super) async fn body(desk: &Arc<OperatorState>, stream: &Stream, wanted: Wan
     });
     let (detail, terms) = found.await?.ok_or_else(unknown_deposit)?;
     let past = Past { stream, events, detail, terms: terms.and_then(Result::ok).flatten() };
-    Ok(past.shown(desk.now()))
+    Ok(past.shown())
 }
 
 /// The command by which it was last decided up to there.
@@ -74,7 +76,7 @@ impl Past<'_> {
         self.events.last().expect("a moment has an event")
     }
 
-    fn shown(&self, now: DateTime<Utc>) -> Markup {
+    fn shown(&self) -> Markup {
         html! {
             (self.slider())
             h2 #event { (self.last().event.kind()) }
@@ -82,7 +84,7 @@ impl Past<'_> {
             h2 #changes { "What it changed" }
             (changes(&self.detail.changes))
             h2 #state { "How it stood then" }
-            (self.state(now))
+            (self.state())
             @if let Some(terms) = &self.terms { h2 #seen { "What was seen when it was decided" } (seen(terms)) }
             @if let Some(book) = book::as_seen(&self.stream.events, self.events.len()) {
                 h2 #book { "The order book as it was seen" }
@@ -149,12 +151,36 @@ impl Past<'_> {
         }
     }
 
-    fn state(&self, now: DateTime<Utc>) -> Markup {
+    fn state(&self) -> Markup {
         let row = self.events.iter().fold(None, millrace_actors::projection::DepositRow::after);
         html! {
             @if let Ok(story) = Story::of(self.events) { p { (story.stands.sentence) } }
-            @if let Some(row) = row { (one::facts(&row, now)) }
+            @if let Some(row) = row { (facts(&row)) }
             details { summary { "All of its state" } pre { (pretty(&self.detail.after.to_string())) } }
+        }
+    }
+}
+
+/// What was known of it. A state that is past lasts no longer, so its beginning is a moment and no time since.
+fn facts(row: &DepositRow) -> Markup {
+    html! {
+        dl.facts {
+            dt { "Stood at" }
+            dd {
+                (status(&row.status)) @if let Some(reason) = reason(row) { " " (words::reason(&reason)) }
+                ", since " (exactly(row.updated_at))
+            }
+            dt { "Received" } dd { (amount(&row.amount.to_string(), "BTC")) " at " (exactly(row.detected_at)) }
+            dt { "On the address" } dd { code { (row.address) } }
+            dt { "By the output" } dd { code { (row.outpoint) } @if let Some(height) = row.height { " in block " (height) } }
+            dt { "Customer" }
+            dd { @match &row.target {
+                Some(target) => { code { (target) } " " a href=(of_customer(target)) { "all of his deposits" } }
+                None => "nobody was given this address",
+            } }
+            @if let Some(payout) = row.payout { dt { "Payout" } dd { (amount(&payout.to_string(), "SKY")) } }
+            @if let Some(txid) = row.payout_txid { dt { "Paid out by" } dd { code { (txid) } } }
+            dt { "Version" } dd { (row.version) ", position " (row.seq) " on" }
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path as RawPath, State};
+use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
@@ -21,7 +21,7 @@ use crate::web::session::Operator;
 pub(in crate::web::console) async fn show(
     State(desk): State<Arc<OperatorState>>,
     operator: Operator,
-    RawPath(position): RawPath<Position>,
+    Path(position): Path<Position>,
 ) -> Response {
     let title = format!("Event {position}");
     let page = Page { place: Place::Log, title: &title, follows: "" };

@@ -100,6 +100,9 @@ async fn a_deposit_says_who_was_told_how_that_went_and_is_told_again_from_its_ow
     let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
     let (hears, waits) = (webhook(&desk, &url).await, webhook(&desk, "http://127.0.0.1:9/waits").await);
     desk.state.subscriptions.execute(waits, Command::PauseDelivery).await.unwrap();
+    let receivers = visitor.get("/console/notifications").await.shown();
+    assert!(!receivers.contains("takes what it is sent"), "nobody was sent anything: {receivers}");
+    saying(&visitor, "/console/notifications", &["nothing sent yet"]).await;
     let id = desk.deposit(1, Some("target"), received()).await;
     let refused = ["&lt;b&gt;come later&lt;/b&gt;", "status</span> 500", &url, "in ", "Deposit.Confirmed"];
     let page = saying(&visitor, &path(id), &refused).await;

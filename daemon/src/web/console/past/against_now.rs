@@ -8,7 +8,7 @@ use millrace_model::ids::Position;
 
 use super::word;
 use crate::web::console::frame::Place as Ways;
-use crate::web::console::words::{count, status};
+use crate::web::console::words::{Tone, count, mark, number, status};
 use crate::web::operator::overview::Look;
 
 /// Which deposits moved is known by looking at every event since: a slider may ask for that many times a second.
@@ -34,21 +34,21 @@ pub(super) fn shown(comparison: &Comparison) -> Markup {
     let is_same = balances.is_empty() && deposits.is_empty() && switches.is_empty() && halt.is_none();
     html! {
         @if is_same { p { "No balance, count or switch is another." } }
-        @if !balances.is_empty() { (accounts(balances)) }
-        @if !deposits.is_empty() { (counts(deposits)) }
+        @if !balances.is_empty() { h3 { "Balances" } (accounts(balances)) }
+        @if !deposits.is_empty() { h3 { "How many deposits stand where" } (counts(deposits)) }
         @for SwitchChange { switch, before, after } in switches {
-            p { "Switch " (format!("{switch:?}").to_lowercase()) ": " del { (word(*before)) } " " ins { (word(*after)) } }
+            p { "Switch " (format!("{switch:?}").to_lowercase()) ": " (word(*before)) " then, " (word(*after)) " now" }
         }
-        @if let Some((before, after)) = halt { p { "Halt: " del { (said(before)) } " " ins { (said(after)) } } }
+        @if let Some((before, after)) = halt { p { "Halt: " (said(before)) " then; " (said(after)) " now" } }
         @if addresses.0 != addresses.1 {
-            p { "Addresses given out: " del { (count(addresses.0)) } " " ins { (count(addresses.1)) } }
+            p { "Addresses given out: " (count(addresses.0)) " then, " (count(addresses.1)) " now" }
         }
         @if to.position - from.position > LOOK_EVENTS_MAX {
             p.soft {
                 "Which deposits moved is listed where at most " (count(LOOK_EVENTS_MAX)) " events lie between; "
                 code { "millrace diff --from " (from.position) } " lists them for any."
             }
-        } @else if !moved.is_empty() { (those_that_moved(moved, *more_moved)) }
+        } @else if !moved.is_empty() { h3 { "Deposits that moved" } (those_that_moved(moved, *more_moved)) }
     }
 }
 
@@ -66,7 +66,7 @@ fn accounts(balances: &[BalanceChange]) -> Markup {
             tbody { @for BalanceChange { account, coin, before, after, change } in balances { tr {
                 th scope="row" { (account.as_str().replace('_', " ")) }
                 td { (coin.as_str()) }
-                td.n { del { (before) } } td.n { ins { (after) } } td.n { (change) }
+                td.n { (number(before)) } td.n { (number(after)) } td.n { (number(change)) }
             } } }
         } }
     }
@@ -78,24 +78,28 @@ fn counts(deposits: &[CountChange]) -> Markup {
             thead { tr { th scope="col" { "Deposits at" } th.n scope="col" { "Then" } th.n scope="col" { "Now" } } }
             tbody { @for CountChange { place, before, after } in deposits { tr {
                 th scope="row" { (place.as_str().replace('_', " ")) }
-                td.n { del { (count(*before)) } } td.n { ins { (count(*after)) } }
+                td.n { (count(*before)) } td.n { (count(*after)) }
             } } }
         } }
     }
 }
 
 fn those_that_moved(moved: &[Moved], more: u64) -> Markup {
-    let place = |place: &Option<Place>, none| place.map_or(none, Place::as_str);
     let unlisted = more + moved.len().saturating_sub(MOVED_MAX) as u64;
     html! {
         div.scroll tabindex="0" { table {
             thead { tr { th scope="col" { "Deposit" } th scope="col" { "Then" } th scope="col" { "Now" } } }
             tbody { @for Moved { deposit, before, after } in moved.iter().take(MOVED_MAX) { tr {
                 th scope="row" { a href={ (Ways::Deposits.path()) "/" (deposit) } { code { (deposit) } } }
-                td { @match before { Some(_) => (status(place(before, ""))), None => "not seen yet" } }
-                td { (status(place(after, "unreadable"))) }
+                td { @match before { Some(place) => (stood(*place)), None => "not seen yet" } }
+                td { @match after { Some(place) => (stood(*place)), None => (status("unreadable")) } }
             } } }
         } }
         @if unlisted > 0 { p { "And " (count(unlisted)) " more." } }
     }
+}
+
+/// What has ended is as it should be, however it ended.
+fn stood(place: Place) -> Markup {
+    mark(Tone::of_deposit(place.stage.as_str()), &place.as_str().replace('_', " "))
 }

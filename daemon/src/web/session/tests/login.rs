@@ -119,6 +119,16 @@ async fn a_session_outlives_the_core_and_ends_after_twelve_quiet_hours() {
 }
 
 #[tokio::test]
+async fn a_form_of_nobody_is_told_that_nothing_was_done() {
+    let desk = Desk::new();
+    let led = desk.post("/console/act", &[("wish", "sun".to_owned())]).await;
+    assert_eq!(led.location(), "/console/login?next=%2Fconsole&undone=1");
+    assert!(desk.get(led.location()).await.body.contains("nothing was done"));
+    assert!(!desk.get("/console/page").await.location().contains("undone"), "who only looks is just asked who he is");
+    assert_eq!(desk.acted(), 0);
+}
+
+#[tokio::test]
 async fn what_an_open_page_asks_by_itself_is_no_sign_of_anybody() {
     let desk = Desk::new();
     desk.log_in().await;
