@@ -43,8 +43,13 @@ const found = () => {
   stale.hidden = true;
 };
 
-// Whoever is logged out sees no more of the desk, wherever that was done.
+// Whoever is logged out sees no more of the desk, wherever that was done: nothing of it stays in the page either.
 let isOut = false;
+const putAway = () => {
+  live.hidden = true;
+  live.replaceChildren();
+  plots.clear();
+};
 const loggedOut = () => {
   isOut = true;
   stream?.close();
@@ -53,11 +58,13 @@ const loggedOut = () => {
   way.textContent = "Log in again";
   stale.replaceChildren("You are logged out: your session has ended, and what was shown here is put away. ", way, ".");
   stale.hidden = false;
-  live.hidden = true;
+  document.title = "Logged out · Millrace";
+  putAway();
 };
 
 const show = async (text) => {
   await htmx.swap({ sourceElement: document.body, target: live, text, select: "#live", swap: "outerMorph" });
+  if (isOut) { putAway(); return; }
   setClock(document.querySelector(".as_of time")?.dateTime);
   tick();
   draw();
@@ -68,14 +75,17 @@ let fetching = false;
 let wanted = false;
 // Whoever has sent a form is on his way to another page: this one and its forms stay as they were until then.
 let leaving = false;
+// What follows nothing is not shown anew: of that it is asked only whether the desk still lets one in, at a page that costs little.
+const DOOR = "/console/settings";
 const refresh = async () => {
   if (leaving || isOut) return;
   if (document.hidden || fetching) { wanted = true; return; }
   fetching = true;
   wanted = false;
   const address = location.href;
+  const moves = follows().length > 0;
   try {
-    const answer = await fetch(address, {
+    const answer = await fetch(moves ? address : DOOR, {
       headers: { "HX-Request": "true", "X-Refresh": "1" }, signal: AbortSignal.timeout(10000),
     });
     if (answer.status === 401) { loggedOut(); return; }
@@ -83,7 +93,7 @@ const refresh = async () => {
     const isPage = (answer.headers.get("content-type") ?? "").startsWith("text/html");
     if (!isPage) throw new Error("no page");
     // Whoever went on meanwhile is shown what he went to.
-    if (address === location.href && !leaving && !isOut && text.includes('id="live"')) await show(text);
+    if (moves && address === location.href && !leaving && !isOut && text.includes('id="live"')) await show(text);
     if (!isOut) found();
   } catch {
     if (!isOut) lost("The desk does not answer.");
@@ -93,14 +103,13 @@ const refresh = async () => {
   }
 };
 // A hidden page hears nothing, so that many of them leave room for the one that is looked at; shown, it looks at once. And now and
-// then without being told to: a connection that is half dead tells nobody.
+// then without being told to: a connection that is half dead tells nobody. A page that follows nothing listens all the same: it has
+// to know when one is logged out.
 document.addEventListener("visibilitychange", () => {
-  if (follows().length === 0) return;
   if (document.hidden) { stream?.close(); stream = null; return; }
   refresh();
   follow();
 });
-setInterval(() => { if (follows().length > 0) refresh(); }, 60000);
 
 let retry = 500;
 const follow = () => {
@@ -220,7 +229,11 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
   KEYS[event.key]();
 });
-document.addEventListener("htmx:after:swap", () => { tick(); draw(); });
+document.addEventListener("htmx:after:swap", () => {
+  if (isOut) { putAway(); return; }
+  tick();
+  draw();
+});
 
 // A form that was opened and written in, and that the page as it is now offers no more: it does not go without a word.
 
@@ -247,6 +260,7 @@ if (live) {
   setClock(document.querySelector(".as_of time")?.dateTime);
   tick();
   setInterval(tick, 1000);
+  setInterval(refresh, 60000);
   draw();
-  if (follows().length > 0) follow();
+  follow();
 }

@@ -306,23 +306,18 @@ async fn a_console_that_loses_its_desk_says_so_and_finds_it_again_and_one_who_is
         .count(&format!("{OPENED}[open]"))
         .screenshot(&found)
         .wait_for_text("#stale", "You are logged out")
-        .count("#live:not([hidden])")
+        .count("#live:not([hidden]), #live *")
         .axe()
         .screenshot(&screenshots()?.join("console-logged-out.png"))
         .click("#stale a")
         .wait_for_text("h1", "Log in")
         .text("[role=alert]")
         .run();
-    let looked = async |picture: &Path| {
-        desk.until(SEEN_WITHIN, "the browser shows the console", async || Ok(picture.exists().then_some(()))).await
-    };
     let done = async {
-        looked(&seen).await?;
+        pictured(&desk, &seen).await?;
         signal("KILL", desk.core()?)?;
-        looked(&found).await?;
-        let roster = Roster::of(&desk.data_dir());
-        roster.add("somebody", "a sentence of mine", SystemClock.now())?;
-        Ok::<_, anyhow::Error>(roster.remove("operator")?)
+        pictured(&desk, &found).await?;
+        end_account(&desk)
     };
     let (visit, done) = tokio::join!(visit, done);
     done?;
@@ -331,4 +326,48 @@ async fn a_console_that_loses_its_desk_says_so_and_finds_it_again_and_one_who_is
     assert_eq!(visit.read, ["1", "0", ended], "what was opened was still open: the page was not loaded again");
     assert_eq!(visit.violations, Vec::<String>::new());
     Ok(())
+}
+
+/// A page that nothing changes notices it, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_of_the_past_is_put_away_with_all_that_is_in_it_when_one_is_logged_out() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let desk = Desk::start(&[RATE]).await?;
+    let id = finished(&desk, 64).await?;
+    let seen = desk.data_dir().join("seen.png");
+    let visit = logged_in(page, &desk)?
+        .open(format!("{}/deposits/{id}?version=2", console(&desk)?))
+        .wait_for_text("main", &id)
+        .attribute("#live", "data-follows")
+        .focus("#slider")
+        .press("ArrowLeft")
+        .wait_for_text("#event", "Detected")
+        .screenshot(&seen)
+        .wait_for_text("#stale", "You are logged out")
+        .count("#live:not([hidden]), #live *")
+        .count("main")
+        .click("#stale a")
+        .wait_for_text("h1", "Log in")
+        .run();
+    let done = async {
+        pictured(&desk, &seen).await?;
+        end_account(&desk)
+    };
+    let (visit, done) = tokio::join!(visit, done);
+    done?;
+    let visit = visit?;
+    assert_eq!(visit.read, ["", "0", "0"], "it follows nothing, and nothing of the desk is in it any more");
+    Ok(())
+}
+
+/// Waits until the browser has taken this picture.
+async fn pictured(desk: &Desk, picture: &Path) -> Result<()> {
+    desk.until(SEEN_WITHIN, "the browser shows the console", async || Ok(picture.exists().then_some(()))).await
+}
+
+/// Ends the account that the browser is logged in by; another one is the last.
+fn end_account(desk: &Desk) -> Result<()> {
+    let roster = Roster::of(&desk.data_dir());
+    roster.add("somebody", "a sentence of mine", SystemClock.now())?;
+    Ok(roster.remove("operator")?)
 }
