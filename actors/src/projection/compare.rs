@@ -81,7 +81,7 @@ pub enum CompareError {
     NoRoom(u64),
     /// The disk that the views are on, and as a rule the log, has no more to spare.
     #[error(
-        "their disk has too little free: what is made beside the views may take a quarter of that, so that the desk has room to go \
+        "the disk of the views has too little free: what is made beside the views may take a quarter of that, so that the desk has room to go \
          on, and {} MiB are not enough",
         .0 >> 20
     )]

@@ -62,7 +62,7 @@ async fn the_views_are_not_held_before_it_is_near_them() {
     live(&rig).await;
     let views = views(&rig);
     let mut ends = vec![caught_up(&rig, &views).await];
-    let ((stops, mut stopped), (go_on, goes_on)) = (mpsc::channel(2), std::sync::mpsc::channel::<()>());
+    let ((stops, mut stopped), (go_on, goes_on)) = (mpsc::channel(2), std::sync::mpsc::sync_channel::<()>(1));
     let mut left = 2;
     let paths = (log(&rig), path(&rig));
     let looking = on_a_thread(move || {

@@ -17,23 +17,31 @@ const NAMES_MAX: usize = 200;
 /// So far behind the newest a deep page begins.
 const DEEP: u64 = 900_000;
 
+/// What a deposit can be found by.
+#[derive(Debug)]
+pub(super) struct Name {
+    pub(super) text: String,
+    /// The deposit's id.
+    pub(super) deposit: String,
+}
+
 /// What there is, from all over the log.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) deposits: u64,
     pub(super) head: u64,
-    pub(super) ids: Vec<String>,
+    pub(super) ids: Vec<Name>,
     /// Deposit addresses of customers.
-    pub(super) addresses: Vec<String>,
+    pub(super) addresses: Vec<Name>,
     /// Deposit addresses that belong to nobody.
-    pub(super) nobodys: Vec<String>,
-    pub(super) targets: Vec<String>,
-    pub(super) deposit_txids: Vec<String>,
-    pub(super) payout_txids: Vec<String>,
-    pub(super) refund_txids: Vec<String>,
+    pub(super) nobodys: Vec<Name>,
+    pub(super) targets: Vec<Name>,
+    pub(super) deposit_txids: Vec<Name>,
+    pub(super) payout_txids: Vec<Name>,
+    pub(super) refund_txids: Vec<Name>,
     /// Our orders, and the exchange's numbers for them.
-    pub(super) orders: Vec<String>,
-    pub(super) order_numbers: Vec<String>,
+    pub(super) orders: Vec<Name>,
+    pub(super) order_numbers: Vec<Name>,
     /// The customer with most deposits, how many, and his address without any.
     pub(super) regular: (String, u64),
     pub(super) unused: String,
@@ -81,14 +89,15 @@ impl Known {
     }
 
     fn add(&mut self, row: &DepositRow, log: &Reader) -> anyhow::Result<()> {
-        self.ids.push(row.id.to_string());
-        self.deposit_txids.push(row.outpoint.txid.to_string());
+        let name = |text: String| Name { text, deposit: row.id.to_string() };
+        self.ids.push(name(row.id.to_string()));
+        self.deposit_txids.push(name(row.outpoint.txid.to_string()));
         match &row.target {
             Some(target) => {
-                self.targets.push(target.clone());
-                self.addresses.push(row.address.clone());
+                self.targets.push(name(target.clone()));
+                self.addresses.push(name(row.address.clone()));
             }
-            None => self.nobodys.push(row.address.clone()),
+            None => self.nobodys.push(name(row.address.clone())),
         }
         for recorded in log.stream(&StreamName::Deposit(row.id), 0)? {
             let Event::Deposit(event) = &recorded.event else { continue };
@@ -98,14 +107,14 @@ impl Known {
                 deposit::Event::PayoutSigned(_) => &mut self.payout_txids,
                 _ => &mut self.refund_txids,
             };
-            names.extend(name_given(event));
+            names.extend(name_given(event).map(name));
         }
         Ok(())
     }
 
     fn not_too_many(&mut self) -> anyhow::Result<()> {
         let regular = &self.regular.0;
-        self.targets.retain(|target| target != regular);
+        self.targets.retain(|target| target.text != *regular);
         let names = [
             &mut self.ids,
             &mut self.addresses,
