@@ -29,9 +29,8 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use millrace_model::ids::{Hash32, Position, SubscriptionId, Version};
 use millrace_model::operator::By;
-use millrace_model::subscription::Address;
 use millrace_model::subscription::{
-    Change, Command, Kept, Ownership, Proof, Rejection, Subscribe, Subscription, Terms,
+    Address, Change, Command, Kept, Ownership, Proof, Rejection, Subscribe, Subscription, Terms,
 };
 use millrace_protocols::webhook::code::Purpose;
 use tokio::sync::{oneshot, watch};
@@ -44,6 +43,7 @@ use crate::delivery::sinks::destination::{Destination, DestinationError};
 use crate::door::{Door, Inside, door};
 use crate::event_store::{AppendError, ReadError, Store};
 use crate::ids::TimeOrderedIds;
+use crate::operations::Note;
 use crate::supervision::{AskError, Incarnation, Policy, Reporter, Scope, Tree, TreeError};
 
 use asked::Questions;
@@ -208,7 +208,7 @@ enum Request {
     Register { customer: Hash32, address: String, reply: oneshot::Sender<Done> },
     Answer { id: SubscriptionId, purpose: Purpose, code: String, reply: oneshot::Sender<Done> },
     Patch { id: SubscriptionId, patch: Box<Patch>, by: By, reply: oneshot::Sender<Done> },
-    Do { id: SubscriptionId, command: Command, by: Option<By>, reply: oneshot::Sender<Done> },
+    Do { id: SubscriptionId, command: Command, by: Option<By>, why: Option<Note>, reply: oneshot::Sender<Done> },
     SweepKeys { reply: oneshot::Sender<Result<usize, SubscribeError>> },
     EndUnserved { kept: Kept, reply: oneshot::Sender<Result<usize, SubscribeError>> },
 }
@@ -277,12 +277,12 @@ impl Subscriptions {
 
     /// Carries out a command on one.
     pub async fn execute(&self, id: SubscriptionId, command: Command) -> Done {
-        self.call(|reply| Request::Do { id, command, by: None, reply }).await
+        self.call(|reply| Request::Do { id, command, by: None, why: None, reply }).await
     }
 
-    /// The same for an operator.
-    pub async fn execute_by(&self, id: SubscriptionId, command: Command, by: By) -> Done {
-        self.call(|reply| Request::Do { id, command, by: Some(by), reply }).await
+    /// The same for an operator, who may say why.
+    pub async fn execute_by(&self, id: SubscriptionId, command: Command, (by, why): (By, Option<Note>)) -> Done {
+        self.call(|reply| Request::Do { id, command, by: Some(by), why, reply }).await
     }
 
     /// Ends some that nothing could be sent to for too long; says how many.
@@ -389,7 +389,7 @@ impl Service {
             Request::Register { customer, address, reply } => answer(reply, self.register(customer, address)).await,
             Request::Answer { id, purpose, code, reply } => answer(reply, self.answer(id, purpose, &code)).await,
             Request::Patch { id, patch, by, reply } => answer(reply, self.patch(id, *patch, &by)).await,
-            Request::Do { id, command, by, reply } => answer(reply, self.execute_by(id, command, by.as_ref())).await,
+            Request::Do { id, command, by, why, reply } => answer(reply, self.execute_by(id, command, (by, why))).await,
             Request::SweepKeys { reply } => answer(reply, self.sweep_keys()).await,
             Request::EndUnserved { kept, reply } => answer(reply, self.end_unserved(kept)).await,
         }
@@ -397,12 +397,12 @@ impl Service {
 
     /// What is over is forgotten: nobody can read any more where it led.
     async fn execute(&self, id: SubscriptionId, command: Command) -> Done {
-        self.execute_by(id, command, None).await
+        self.execute_by(id, command, (None, None)).await
     }
 
-    async fn execute_by(&self, id: SubscriptionId, command: Command, by: Option<&By>) -> Done {
+    async fn execute_by(&self, id: SubscriptionId, command: Command, (by, why): (Option<By>, Option<Note>)) -> Done {
         let before = self.book.list().get(&id).cloned();
-        let known = self.book.execute(id, command, by).await?;
+        let known = self.book.execute(id, command, (by.as_ref(), why.as_ref())).await?;
         self.failures.look(before.as_deref(), &known, self.clock.now());
         if known.subscription.ended.is_some() {
             // It is over either way; whoever ends it again has its key destroyed.
@@ -426,7 +426,7 @@ impl Service {
         let unsealed = asked.clone()(String::new());
         Subscription::decide(None, &unsealed)?;
         let sealed = endpoint.seal(&self.keys, id).await?;
-        self.book.execute(id, asked(sealed), by).await
+        self.book.execute(id, asked(sealed), (by, None)).await
     }
 
     /// Who was not vouched for is told by a webhook, which proves that it holds the secret.
@@ -480,7 +480,7 @@ impl Service {
             true => known.subscription.sealed.clone(),
             false => endpoint.seal(&self.keys, id).await?,
         };
-        self.book.execute(id, change(sealed), Some(by)).await
+        self.book.execute(id, change(sealed), (Some(by), None)).await
     }
 }
 

@@ -9,6 +9,8 @@ use serde_json::Value;
 
 /// The field of a command's body.
 const BY: &str = "by";
+/// The one with why, where the event has no place for it.
+const NOTE: &str = "note";
 
 /// Who did something.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -52,6 +54,22 @@ impl By {
         let mut body = serde_json::from_str::<Value>(body).ok()?;
         inside(command, &mut body)?.remove(BY).and_then(|by| serde_json::from_value(by).ok())
     }
+}
+
+/// The body of a command of this name with why it was given, in the operator's words. What is no JSON object stays as it is.
+pub fn with_note(command: &str, body: String, note: &str) -> String {
+    let Ok(mut noted) = serde_json::from_str::<Value>(&body) else { return body };
+    match inside(command, &mut noted) {
+        Some(fields) => fields.insert(NOTE.to_owned(), note.into()),
+        None => return body,
+    };
+    noted.to_string()
+}
+
+/// Why a command of this name was given, if its body says.
+pub fn note_of(command: &str, body: &str) -> Option<String> {
+    let mut body = serde_json::from_str::<Value>(body).ok()?;
+    inside(command, &mut body)?.get(NOTE)?.as_str().map(str::to_owned)
 }
 
 /// A deposit's command stands in its own name, others are their fields.
@@ -177,6 +195,18 @@ mod tests {
                 assert_eq!(By::of(command, body), None);
                 assert_eq!(By::of(command, &by.sign(command, body.to_owned())), Some(by.clone()), "{command}");
             }
+        }
+    }
+
+    #[test]
+    fn why_a_command_was_given_is_read_back_from_its_body() {
+        for (command, body) in
+            [("PauseDelivery", r#"{"PauseDelivery":{}}"#), ("MoveCursor", r#"{"MoveCursor":{"after":7}}"#)]
+        {
+            assert_eq!(note_of(command, body), None);
+            let noted = with_note(command, By::Token.sign(command, body.to_owned()), "it \"moves\"");
+            assert_eq!(note_of(command, &noted).as_deref(), Some("it \"moves\""), "{noted}");
+            assert_eq!(By::of(command, &noted), Some(By::Token), "{noted}");
         }
     }
 

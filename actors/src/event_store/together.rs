@@ -2,7 +2,7 @@
 
 use millrace_model::event::Recorded;
 use millrace_model::ids::{CommandId, Position};
-use millrace_model::operator::By;
+use millrace_model::operator::{By, note_of};
 use rusqlite::OptionalExtension;
 
 use super::reader::{ReadError, Reader};
@@ -23,6 +23,11 @@ impl StoredCommand {
     /// Which operator gave it, if it says.
     pub fn by(&self) -> Option<By> {
         By::of(&self.name, &self.body)
+    }
+
+    /// Why, if the command itself says.
+    pub fn note(&self) -> Option<String> {
+        note_of(&self.name, &self.body)
     }
 }
 

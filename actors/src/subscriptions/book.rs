@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use millrace_model::event::{Event, Recorded};
 use millrace_model::ids::{Category, CommandId, Position, StreamName, SubscriptionId};
-use millrace_model::operator::By;
+use millrace_model::operator::{By, with_note};
 use millrace_model::subscription::{self, Command, Rejection, Subscription, evolve};
 use tokio::sync::watch;
 
@@ -16,6 +16,7 @@ use super::endpoint::{Endpoint, NotOpen};
 use super::{Done, Known, List, SubscribeError};
 use crate::customer_keys::CustomerKeys;
 use crate::event_store::{Append, AppendError, Expected, Progress, ReadError, Store, Write};
+use crate::operations::Note;
 use crate::supervision::Reporter;
 
 /// How many events are looked through at once.
@@ -26,6 +27,9 @@ const SHOWN_WITHIN: Duration = Duration::from_millis(500);
 const OPEN_AGAIN: Duration = Duration::from_secs(30);
 /// How often a command is decided afresh when others were faster.
 const CONFLICTS_MAX: usize = 16;
+
+/// Which operator asks for something, and why; the desk itself is nobody.
+type Asked<'a> = (Option<&'a By>, Option<&'a Note>);
 
 #[derive(Debug, Clone)]
 pub(super) struct Book {
@@ -111,7 +115,7 @@ impl Book {
     }
 
     /// Decides on the subscription as it stands, stores what comes of it, decides again if somebody else was faster.
-    pub(super) async fn execute(&self, id: SubscriptionId, command: Command, by: Option<&By>) -> Done {
+    pub(super) async fn execute(&self, id: SubscriptionId, command: Command, asked: Asked<'_>) -> Done {
         let mut conflicts = 0;
         loop {
             let known = self.look_up(id).await?;
@@ -122,7 +126,7 @@ impl Book {
             let Some(event) = Subscription::decide(before, &command)? else {
                 return known.ok_or(Rejection::Missing.into());
             };
-            match self.store.append(prepare((id, by), known.as_deref(), &command, event)).await {
+            match self.store.append(prepare((id, asked), known.as_deref(), &command, event)).await {
                 Ok(_) => {
                     let known = self.known(id).await?;
                     self.shows(&known).await;
@@ -135,15 +139,27 @@ impl Book {
     }
 }
 
+/// A command that says nothing more is its name alone, which has no room for who gave it.
+fn with_room(command: &Command, body: String) -> String {
+    if body.starts_with('"') { format!("{{\"{}\":{{}}}}", command.name()) } else { body }
+}
+
 fn prepare(
-    (id, by): (SubscriptionId, Option<&By>),
+    (id, (by, note)): (SubscriptionId, Asked<'_>),
     known: Option<&Known>,
     command: &Command,
     event: subscription::Event,
 ) -> Append {
     let stream = StreamName::Subscription(id);
     let body = serde_json::to_string(command).expect("commands have text keys");
-    let body = by.map_or(body.clone(), |by| by.sign(command.name(), body));
+    let body = match by {
+        Some(by) => by.sign(command.name(), with_room(command, body)),
+        None => body,
+    };
+    let body = match note {
+        Some(note) => with_note(command.name(), body, note.as_str()),
+        None => body,
+    };
     let (version, position) = known.map_or((0, 0), |known| (known.version, known.position));
     let command_id = match known {
         None => CommandId::from(id.0),

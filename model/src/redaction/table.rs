@@ -208,8 +208,8 @@ pub(super) const EVENTS: &[Fields] = &[
     row("Unsubscribed", NOBODY, &["why"]),
 ];
 
-/// What the body of any command may say besides: who gave it.
-pub(super) const ANY_COMMAND: Fields = row("", &[("by.operator", Text)], &["by"]);
+/// What the body of any command may say besides: who gave it, and why.
+pub(super) const ANY_COMMAND: Fields = row("", &[("by.operator", Text), ("note", Text)], &["by"]);
 
 /// Every command.
 pub(super) const COMMANDS: &[Fields] = &[

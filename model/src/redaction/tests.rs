@@ -59,6 +59,9 @@ fn who_gave_a_command_is_in_the_table_and_not_named() {
             assert!(!text.contains("alice") && By::of(name, &text).is_some(), "{text}");
         }
     }
+    let mut paused = json!({ "PauseDelivery": { "note": "her sister called" } });
+    command("PauseDelivery", &mut paused, &pseudonyms()).unwrap_or_else(|error| panic!("{error}"));
+    assert!(!paused.to_string().contains("sister"), "{paused}");
     assert!(super::event("Sent", &mut json!({ "by": "token" }), &pseudonyms()).is_err(), "events have their own");
 }
 

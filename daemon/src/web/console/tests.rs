@@ -113,6 +113,30 @@ async fn orders_for_parts_are_carried_out_once_and_in_the_operators_name() {
 }
 
 #[tokio::test]
+async fn what_was_done_while_the_log_was_stopped_is_in_the_audit() {
+    let desk = Desk::start().await;
+    let visitor = Visitor::of(&desk).await;
+    let part = "/console/parts/event_store";
+    assert!(visitor.post(1, &format!("{part}/stop_part"), &[("note", "a new disk")]).await.status.is_redirection());
+    visitor.post(2, "/console/parts/projection/restart_part", &[("note", "meanwhile")]).await;
+    let page = visitor.get("/console/audit").await.text;
+    assert!(page.contains("1 act") && page.contains("not in the log yet") && page.contains("meanwhile"), "{page}");
+    visitor.post(3, &format!("{part}/start_part"), &[("note", "it is in")]).await;
+    let mut bell = desk.store.bell();
+    let written = async {
+        while !desk.state.operations.waiting().deeds.is_empty() {
+            let _ = tokio::time::timeout(Duration::from_millis(50), bell.changed()).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), written).await.unwrap();
+    let page = visitor.get("/console/audit").await.shown();
+    for said in ["a new disk", "meanwhile (done at ", "it is in (done at ", "start part"] {
+        assert!(page.contains(said), "{said}: {page}");
+    }
+    assert!(!page.contains("not in the log yet"), "{page}");
+}
+
+#[tokio::test]
 async fn brakes_are_set_with_a_reason_and_shown_with_who_set_them() {
     let desk = Desk::start().await;
     let visitor = Visitor::of(&desk).await;

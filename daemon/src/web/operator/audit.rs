@@ -124,6 +124,8 @@ fn act(recorded: &Recorded, command: Option<&StoredCommand>) -> Option<Act> {
         return None;
     }
     let (subject, note) = subject_and_note(recorded);
+    let said = command.filter(|_| matches!(recorded.event, Event::Subscription(_))).and_then(StoredCommand::note);
+    let note = note.or(said);
     Some(Act { position, at, by: asker.words(by.as_ref()), action: word(name?), subject: Some(subject), note })
 }
 

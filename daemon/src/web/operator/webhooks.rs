@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::StatusCode;
 use millrace_actors::clock::{Clock, SystemClock};
 use millrace_actors::event_store::AppendError;
+use millrace_actors::operations::Note;
 use millrace_actors::subscriptions::endpoint::{Endpoint, Secret, new_secret};
 use millrace_actors::subscriptions::{Known, Patch, SubscribeError, Subscriptions, Wanted};
 use millrace_model::ids::{Hash32, Position, SubscriptionId};
@@ -187,22 +188,22 @@ pub(in crate::web) async fn change(
     shown(&state, state.subscriptions.patch(id, patch, By::Token).await.map_err(refused))
 }
 
-/// Has a webhook ended, paused or resumed, by this operator.
+/// Has a webhook ended, paused or resumed, by this operator and for his reason.
 pub(in crate::web) async fn ordered(
     state: &OperatorState,
     id: SubscriptionId,
     command: Command,
-    by: By,
+    by: (By, Option<Note>),
 ) -> Result<Arc<Known>, Problem> {
     state.subscriptions.execute_by(id, command, by).await.map_err(refused)
 }
 
-/// Has a webhook told again everything after a position of the log, by this operator.
+/// Has a webhook told again everything after a position of the log, by this operator and for his reason.
 pub(in crate::web) async fn told_again(
     state: &OperatorState,
     id: SubscriptionId,
     after: Position,
-    by: By,
+    by: (By, Option<Note>),
 ) -> Result<Arc<Known>, Problem> {
     if after > state.store.head() {
         return Err(Problem::unprocessable("invalid_position", "The log does not reach so far."));
@@ -214,16 +215,16 @@ pub(super) async fn remove(
     State(state): State<Arc<OperatorState>>,
     Path(id): Path<SubscriptionId>,
 ) -> Result<StatusCode, Problem> {
-    ordered(&state, id, Command::Unsubscribe { why: Ending::Wanted }, By::Token).await?;
+    ordered(&state, id, Command::Unsubscribe { why: Ending::Wanted }, (By::Token, None)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn pause(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
-    shown(&state, ordered(&state, id, Command::PauseDelivery, By::Token).await)
+    shown(&state, ordered(&state, id, Command::PauseDelivery, (By::Token, None)).await)
 }
 
 pub(super) async fn resume(State(state): State<Arc<OperatorState>>, Path(id): Path<SubscriptionId>) -> Answer {
-    shown(&state, ordered(&state, id, Command::ResumeDelivery, By::Token).await)
+    shown(&state, ordered(&state, id, Command::ResumeDelivery, (By::Token, None)).await)
 }
 
 /// Another secret signs from now on, and those before it too for as long as was asked.
@@ -249,7 +250,7 @@ pub(in crate::web) async fn recover(
     Json(recovery): Json<Recovery>,
 ) -> Answer {
     let Whole(after) = recovery.after;
-    shown(&state, told_again(&state, id, after, By::Token).await)
+    shown(&state, told_again(&state, id, after, (By::Token, None)).await)
 }
 
 /// Whose deposits: the address that he is paid at, which has to be one.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::attempts::SeenOn;
 use super::one;
-use crate::web::console::act::{Nothing, done};
+use crate::web::console::act::{Why, done};
 use crate::web::console::bare::bare;
 use crate::web::console::frame::Place;
 use crate::web::extract::Path;
@@ -30,6 +30,15 @@ type Desk = State<Arc<OperatorState>>;
 #[serde(deny_unknown_fields)]
 pub(in crate::web::console) struct Again {
     after: Position,
+    note: String,
+}
+
+/// Why it is paused; to go on needs no reason.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::web::console) struct Setting {
+    #[serde(default)]
+    note: String,
 }
 
 /// Why, and where that was asked for.
@@ -53,33 +62,41 @@ pub(in crate::web::console) struct Example {
 pub(in crate::web::console) async fn set(
     State(desk): Desk,
     Path((id, word)): Path<(SubscriptionId, String)>,
-    Submitted { operator, .. }: Submitted<Nothing>,
+    Submitted { operator, fields, .. }: Submitted<Setting>,
 ) -> Response {
-    let command = match word.as_str() {
-        "pause" => Ok(Command::PauseDelivery),
-        "resume" => Ok(Command::ResumeDelivery),
-        _ => Err(Problem::not_found("not_found", "Receivers are paused, resumed, recovered and removed.")),
+    let outcome = async {
+        let (command, why) = match word.as_str() {
+            "pause" => (Command::PauseDelivery, Some(note(&fields.note)?)),
+            "resume" => (Command::ResumeDelivery, None),
+            _ => return Err(Problem::not_found("not_found", "Receivers are paused, resumed, recovered and removed.")),
+        };
+        ordered(&desk, id, command, (operator.by(), why)).await
     };
-    let outcome = async { ordered(&desk, id, command?, operator.by()).await };
     done(outcome.await.map(|_| one(id)), &one(id))
 }
 
 pub(in crate::web::console) async fn remove(
     State(desk): Desk,
     Path(id): Path<SubscriptionId>,
-    Submitted { operator, .. }: Submitted<Nothing>,
+    Submitted { operator, fields, .. }: Submitted<Why>,
 ) -> Response {
-    let outcome = ordered(&desk, id, Command::Unsubscribe { why: Ending::Wanted }, operator.by()).await;
-    done(outcome.map(|_| Place::Notifications.path().to_owned()), &one(id))
+    let outcome = async {
+        let by = (operator.by(), Some(note(&fields.note)?));
+        ordered(&desk, id, Command::Unsubscribe { why: Ending::Wanted }, by).await
+    };
+    done(outcome.await.map(|_| Place::Notifications.path().to_owned()), &one(id))
 }
 
 pub(in crate::web::console) async fn recover(
     State(desk): Desk,
     Path(id): Path<SubscriptionId>,
-    Submitted { operator, fields: Again { after }, .. }: Submitted<Again>,
+    Submitted { operator, fields, .. }: Submitted<Again>,
 ) -> Response {
-    let outcome = told_again(&desk, id, after, operator.by()).await;
-    done(outcome.map(|_| one(id)), &one(id))
+    let outcome = async {
+        let by = (operator.by(), Some(note(&fields.note)?));
+        told_again(&desk, id, fields.after, by).await
+    };
+    done(outcome.await.map(|_| one(id)), &one(id))
 }
 
 pub(in crate::web::console) async fn resend(

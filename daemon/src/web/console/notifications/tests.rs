@@ -186,3 +186,21 @@ async fn attempts_that_cannot_be_read_take_nothing_else_from_the_page() {
         assert!(page.contains(said), "{said}: {page}");
     }
 }
+
+#[tokio::test]
+async fn a_receiver_is_stopped_told_again_and_removed_for_a_reason_that_the_audit_has() {
+    let desk = Desk::start().await;
+    desk.deposit(1, Some("target"), received()).await;
+    let id = webhook(&desk, "http://127.0.0.1:9/hook").await;
+    let (visitor, path) = (Visitor::of(&desk).await, format!("/console/notifications/{id}"));
+    let page = saying(&visitor, &path, &["The log ends at position", "name=\"after\" min=\"0\""]).await;
+    let field = page.split("name=\"after\"").nth(1).unwrap().split('>').next().unwrap();
+    assert!(field.contains("required") && !field.contains("value="), "nothing is presumed: {field}");
+    visitor.post(1, &format!("{path}/pause"), &[]).await.refused(422, "note");
+    visitor.post(2, &format!("{path}/pause"), &[("note", "it moves")]).await;
+    visitor.post(3, &format!("{path}/recover"), &[("after", "1"), ("note", "it lost a day")]).await;
+    visitor.post(4, &format!("{path}/remove"), &[("note", "nobody reads it")]).await;
+    for said in ["it moves", "it lost a day", "nobody reads it", "pause delivery", "operator operator"] {
+        saying(&visitor, "/console/audit", &[said]).await;
+    }
+}

@@ -69,7 +69,7 @@ async fn body(
             dt { "Subscribed" } dd { (moment(webhook.created_at, now)) }
             dt { "Id" } dd { code { (id) } }
         }
-        (orders(operator, id, webhook.status))
+        (orders(operator, id, webhook.status, &again(desk.store.head(), delivery.as_ref().ok().map(|shown| shown.acknowledged_through))))
         h2 { "Attempts, the newest first" }
         @match attempts {
             Ok(attempts) if attempts.is_empty() => p { "Nothing was sent to it yet." },
@@ -79,10 +79,10 @@ async fn body(
     })
 }
 
-fn orders(operator: &Operator, id: SubscriptionId, status: &str) -> Markup {
+fn orders(operator: &Operator, id: SubscriptionId, status: &str, again: &Markup) -> Markup {
     let act = |word: &str, label, says, weight, fields| {
         let to = format!("{}/{word}", one(id));
-        let reason = if word == "simulate" { Reason::Asked } else { Reason::NotAsked };
+        let reason = if word == "resume" { Reason::NotAsked } else { Reason::Asked };
         offer(operator, &Act { id: word, label, to: &to, says, weight, reason, fields })
     };
     html! {
@@ -93,14 +93,26 @@ fn orders(operator: &Operator, id: SubscriptionId, status: &str) -> Markup {
             @if status == "paused" || status == "disabled" {
                 (act("resume", "Resume", "It is sent again, with everything that came meanwhile.", Weight::Light, html! {}))
             }
-            (act("recover", "Recover", "Everything after a position of the log is told to it again, under the same ids.", Weight::Light, html! {
-                label { "After position " input type="number" name="after" min="0" value="0" required; }
-            }))
+            (act("recover", "Recover", "Everything that it wants after a position of the log is told to it again, under the same ids.", Weight::Light, again.clone()))
             (act("simulate", "Send an example", "An example is sent at once, signed as the real ones are; it is in no log.", Weight::Light, html! {
                 label { "Of type " select name="event_type" { @for kind in NotificationType::ALL { option { (kind.name()) } } } }
             }))
             (act("remove", "Remove", "It is never told anything again.", Weight::Grave, html! {}))
         }
+    }
+}
+
+/// From where it is told again, which nothing presumes, and how much that is.
+fn again(head: Position, has: Option<Position>) -> Markup {
+    html! {
+        p {
+            "The log ends at position " (count(head)) ". After 0, it is sent again what it wants of all " (count(head))
+            @if let Some(has) = has.filter(|has| (1..head).contains(has)) {
+                "; after " (count(has)) ", up to which it has everything, of the " (count(head - has)) " behind that"
+            }
+            "."
+        }
+        label { "After position " input type="number" name="after" min="0" max=(head) required; }
     }
 }
 
