@@ -125,6 +125,7 @@ async fn show(config: &Config, actors: &tree::Actors, started: Instant, face: wa
         views: actors.core.views.clone(),
         health: actors.core.health.clone(),
         height,
+        switches: actors.core.operations.switches(),
         quotes,
         stock,
         subscriptions: actors.core.subscriptions.clone(),

@@ -32,6 +32,7 @@ use millrace_actors::stock::Stock;
 use millrace_actors::subscriptions::Subscriptions;
 use millrace_actors::supervision::Registry;
 use millrace_model::deposit::Method;
+use millrace_model::desk::Desk as Switches;
 use millrace_model::money::Rate;
 use tokio::sync::watch;
 
@@ -57,6 +58,8 @@ pub struct Desk {
     pub health: Registry,
     /// The newest Bitcoin block's height, once known.
     pub height: watch::Receiver<Option<u64>>,
+    /// What operators turned off, and whether the desk is halted.
+    pub switches: watch::Receiver<Switches>,
     /// What an amount would buy.
     pub quotes: Quotes,
     /// What the hot wallet holds.

@@ -21,7 +21,7 @@ use millrace_model::money::{Amount, Btc};
 use serde::Deserialize;
 
 pub(crate) use layout::bare;
-pub(super) use layout::{document, notice};
+pub(super) use layout::{document, notice, told_of};
 pub(super) use reader::Reader;
 
 use super::bind::{bind as bind_address, log_is_dead, target as read_target};
@@ -188,7 +188,7 @@ fn start(desk: &Desk, reader: &Reader, wanted: &quote::Wanted, typed: &Typed<'_>
     let words = reader.words;
     let body = html! {
         h1 { (words.title) }
-        (notice(&desk.health.snapshot(), words))
+        (told_of(desk, words))
         (quote::section(desk, reader, wanted))
         (address_form(desk, reader, wanted, typed))
     };

@@ -118,6 +118,7 @@ impl Rig {
             views: views.clone(),
             health: tree.health().clone(),
             height: height.subscribe(),
+            switches: switches.subscribe(),
             quotes: Quotes {
                 source: Source::Direct("500".parse().unwrap(), Stock::unwatched()),
                 minimum: "0.005".parse().unwrap(),

@@ -124,6 +124,8 @@ pub struct Words {
     pub letters: Letters,
 
     // The desk.
+    /// Payouts or purchases are switched off, or the desk is halted.
+    pub stands_still: &'static str,
     pub newer_log: &'static str,
     pub newer_unknown: fn(&str) -> String,
     pub cannot_write: fn(&str) -> String,
@@ -162,6 +164,9 @@ pub struct Statuses {
     pub received: &'static str,
     pub buying: &'static str,
     pub sending: &'static str,
+    /// In the place of those two, while that is switched off or the desk is halted.
+    pub not_buying: &'static str,
+    pub not_sending: &'static str,
     pub sent: &'static str,
     pub held: &'static str,
     pub below_minimum: &'static str,

@@ -7,7 +7,7 @@ use qrcode::render::svg;
 
 use super::super::shape::{Customer, Deposit};
 use super::super::{Binds, Desk};
-use super::layout::notice;
+use super::layout::told_of;
 use super::reader::Reader;
 use super::timeline::{sentence, timeline};
 
@@ -46,7 +46,7 @@ pub(super) fn fragment(desk: &Desk, reader: &Reader, customer: &Customer, amount
         None => (None, &[][..]),
     };
     html! {
-        (notice(&desk.health.snapshot(), words))
+        (told_of(desk, words))
         @if let Some(newest) = newest { (address(reader, &newest.address, amount)) }
         @if !earlier.is_empty() {
             details {
@@ -114,7 +114,7 @@ fn one(desk: &Desk, reader: &Reader, deposit: &Deposit, detail: Detail) -> Marku
                 (reader.number(deposit.amount)) " " span .unit { "BTC" }
                 @if let Some(payout) = &deposit.payout { " → " (reader.number(payout)) " " span .unit { "SKY" } }
             }
-            p role="status" { strong { (sentence(deposit, words)) } }
+            p role="status" { strong { (sentence(deposit, desk, words)) } }
             @if detail == Detail::Steps { (timeline(deposit, desk, reader)) }
             @if detail == Detail::Line { p .when { (words.changed) " " (reader.time(deposit.updated_at)) } }
             @if let Some(refund) = &deposit.refund {

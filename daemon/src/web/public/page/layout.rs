@@ -4,7 +4,10 @@ use maud::{DOCTYPE, Markup, html};
 use millrace_actors::event_store::{Ailment, OpenError, Store};
 use millrace_actors::projection;
 use millrace_actors::supervision::PartHealth;
+use millrace_model::deposit::Method;
+use millrace_model::desk::Switch;
 
+use super::super::Desk;
 use super::super::words::{Language, Words};
 use super::reader::Reader;
 
@@ -49,6 +52,18 @@ fn head(title: &str) -> Markup {
         title { (title) " · Millrace" }
         link rel="icon" href="data:,";
         link rel="stylesheet" href="/assets/page.css";
+    }
+}
+
+/// What is told of the desk: why nothing goes on, and that operators stopped what pays out.
+pub(in crate::web::public) fn told_of(desk: &Desk, words: &Words) -> Markup {
+    let switches = desk.switches.borrow();
+    let is_closed = |switch| switches.closed(switch).is_some();
+    let stands_still =
+        is_closed(Switch::Sends) || desk.terms.method == Method::Passthrough && is_closed(Switch::Purchases);
+    html! {
+        (notice(&desk.health.snapshot(), words))
+        @if stands_still { p .notice role="status" { (words.stands_still) } }
     }
 }
 

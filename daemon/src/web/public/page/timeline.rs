@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_model::deposit::{HoldReason, Method};
+use millrace_model::desk::Switch;
 use millrace_model::money::{Amount, Btc};
 
+use super::super::Desk;
 use super::super::shape::Deposit;
 use super::super::standing::Standing;
 use super::super::words::Words;
-use super::super::{Desk, Explorers};
 use super::reader::Reader;
 
 /// How a step stands.
@@ -56,8 +57,15 @@ enum Step {
 
 const WITH_A_PURCHASE: [Step; 6] = [Step::Seen, Step::Confirmed, Step::Decided, Step::Bought, Step::Sent, Step::Final];
 
-/// A deposit's sentence in the reader's language.
-pub(super) fn sentence(deposit: &Deposit, words: &Words) -> String {
+/// A deposit's sentence in the reader's language: of one that waits since nobody may go on with it, that.
+pub(super) fn sentence(deposit: &Deposit, desk: &Desk, words: &Words) -> String {
+    let switches = desk.switches.borrow();
+    let is_closed = |switch| switches.closed(switch).is_some();
+    match deposit.status.as_str() {
+        "wait_buy" if is_closed(Switch::Purchases) => return words.status.not_buying.to_owned(),
+        "wait_send" if is_closed(Switch::Sends) => return words.status.not_sending.to_owned(),
+        _ => {}
+    }
     let standing = Standing {
         status: &deposit.status,
         is_mined: deposit.milestones.mined_at.is_some(),
@@ -77,7 +85,7 @@ pub(super) fn timeline(deposit: &Deposit, desk: &Desk, reader: &Reader) -> Marku
                 li class=(state.class()) aria-current=[(state == State::Now).then_some("step")] {
                     span .sign aria-hidden="true" {}
                     span .name { (name(step, words)) span .unseen { " (" (state.word(words)) ")" } }
-                    span .told { (told(step, state, deposit, (&desk.terms.explorers, reader))) }
+                    span .told { (told(step, state, deposit, (desk, reader))) }
                     @if let Some(at) = time(step, state, deposit) { span .when { (reader.time(at)) } }
                 }
             }
@@ -154,8 +162,8 @@ const fn name(step: Step, words: &Words) -> &'static str {
 }
 
 /// What is said beside a step's name. Where a deposit is stopped, its sentence.
-fn told(step: Step, state: State, deposit: &Deposit, (explorers, reader): (&Explorers, &Reader)) -> Markup {
-    let words = reader.words;
+fn told(step: Step, state: State, deposit: &Deposit, (desk, reader): (&Desk, &Reader)) -> Markup {
+    let (words, explorers) = (reader.words, &desk.terms.explorers);
     if state == State::Later {
         return html! {};
     }
@@ -173,15 +181,16 @@ fn told(step: Step, state: State, deposit: &Deposit, (explorers, reader): (&Expl
                 @if let Some(txid) = &deposit.payout_txid { (transaction(txid, explorers.payout(txid))) }
             }
             Step::Final => {}
-            Step::Ended => (sentence(deposit, words)),
+            Step::Ended => (sentence(deposit, desk, words)),
         }
-        @if state == State::Stopped && step != Step::Ended { " " span .why { (sentence(deposit, words)) } }
+        @if state == State::Stopped && step != Step::Ended { " " span .why { (sentence(deposit, desk, words)) } }
     }
 }
 
 fn confirmations(state: State, deposit: &Deposit, words: &Words) -> Markup {
     let required = deposit.confirmations_required;
-    let deep = deposit.confirmations.min(required);
+    // What was taken once was deep enough, though nobody may know yet how deep it is now.
+    let deep = if state == State::Done { required } else { deposit.confirmations.min(required) };
     html! {
         @if deposit.milestones.mined_at.is_none() && deposit.milestones.received_at.is_none() {
             (words.steps.not_mined)

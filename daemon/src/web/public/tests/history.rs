@@ -151,3 +151,22 @@ async fn what_can_be_told_is_said_with_schema_and_example() {
         assert_eq!(desk.get(&format!("/api/v1/event-types/{kind}")).await, (StatusCode::OK, shown.clone()));
     }
 }
+
+/// What is said is what happens: with payouts off nothing is on its way, and its block is deep enough whatever the tip is.
+#[tokio::test]
+async fn who_waits_since_payouts_are_off_is_told_so_and_who_comes_next() {
+    let desk = Rig::start(Setup::default()).await;
+    let address = bound(&desk).await;
+    happens(&desk, 1, 0, [detected(1, &address), mined()].into_iter().chain(owed())).await;
+    let page = async |path: &str| read(desk.ask(Request::get(path).body(Body::empty()).unwrap()).await).await.1;
+    let customer = format!("/customer/{TARGET}");
+    let goes_on = page(&customer).await;
+    assert!(goes_on.contains("Sending SKY") && goes_on.contains("2 of 2"), "{goes_on}");
+    desk.switches.send_replace(super::off(Switch::Sends));
+    let waits = page(&customer).await;
+    assert!(
+        waits.contains("not paying out at the moment; your deposit is safe") && !waits.contains("Sending SKY"),
+        "{waits}"
+    );
+    assert!(page("/").await.contains("The desk is not paying out at the moment."));
+}

@@ -133,6 +133,8 @@ pub(super) const WORDS: Words = Words {
         received: "Received",
         buying: "Buying SKY on the exchange",
         sending: "Sending SKY",
+        not_buying: "Waiting: the desk is not buying at the moment; your deposit is safe",
+        not_sending: "Waiting: the desk is not paying out at the moment; your deposit is safe",
         sent: "Sent, waiting for its confirmation",
         held: "Held; the operator is looking at it",
         below_minimum: "Held: less than the desk deals in",
@@ -165,6 +167,7 @@ pub(super) const WORDS: Words = Words {
         unavailable: "The desk cannot do this at the moment. Try again.",
     },
 
+    stands_still: "The desk is not paying out at the moment. What is deposited is safe, and is paid out when it goes on.",
     newer_log: "The desk's records were written by a newer version of it. What was known is shown, no address is given out and nothing is paid out until that version runs again; no deposit is lost.",
     newer_unknown: |unknown| format!("What this version does not know: {unknown}."),
     cannot_write: |why| {

@@ -117,6 +117,8 @@ pub(super) const WORDS: Words = Words {
         received: "已收到",
         buying: "正在交易所购买 SKY",
         sending: "正在发送 SKY",
+        not_buying: "等待中：目前暂停购买；您的存款是安全的",
+        not_sending: "等待中：目前暂停付款；您的存款是安全的",
         sent: "已发送，等待最终确定",
         held: "已暂扣；操作员正在查看",
         below_minimum: "已暂扣：低于本柜台接受的金额",
@@ -149,6 +151,7 @@ pub(super) const WORDS: Words = Words {
         unavailable: "本柜台目前无法执行此操作。请再试一次。",
     },
 
+    stands_still: "目前暂停付款。您的存款是安全的，恢复后将会付款。",
     newer_log: "本柜台的记录由较新的版本写入。此处显示已知的内容；在那个版本重新运行之前，不提供地址，也不付款。没有存款丢失。",
     newer_unknown: |unknown| format!("此版本不认识：{unknown}。"),
     cannot_write: |why| {
