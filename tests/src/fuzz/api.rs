@@ -232,6 +232,7 @@ fn desk(tree: &Tree, store: &Store, views: Views, subscriptions: Subscriptions) 
         views,
         health: tree.health().clone(),
         height: watch::channel(None).1,
+        switches: switches.subscribe(),
         quotes: Quotes {
             source: Source::Direct("500".parse()?, Stock::unwatched()),
             minimum: "0.005".parse()?,

@@ -17,7 +17,7 @@ use super::{actions, money, path, replay, timeline, told, travel};
 use crate::web::console::frame::{Page, Place, answer};
 use crate::web::console::instant::instant;
 use crate::web::console::standstill::{self, Station};
-use crate::web::console::words::{Tone, amount, exactly, mark, moment, status};
+use crate::web::console::words::{self, Tone, amount, exactly, mark, moment, status};
 use crate::web::extract::{Path, Query};
 use crate::web::operator::OperatorState;
 use crate::web::operator::deposits::reason;
@@ -118,7 +118,7 @@ pub(super) fn facts(row: &DepositRow, now: DateTime<Utc>) -> Markup {
     html! {
         dl.facts {
             dt { "Stands at" }
-            dd { (status(&row.status)) @if let Some(reason) = reason(row) { " " (reason) } ", since " (moment(row.updated_at, now)) }
+            dd { (status(&row.status)) @if let Some(reason) = reason(row) { " " (words::reason(&reason)) } ", since " (moment(row.updated_at, now)) }
             dt { "Amount" } dd { (amount(&row.amount.to_string(), "BTC")) ", first seen " (exactly(row.detected_at)) }
             dt { "On the address" } dd { code { (row.address) } }
             dt { "By the output" } dd { code { (row.outpoint) } @if let Some(height) = row.height { " in block " (height) } }

@@ -156,7 +156,7 @@ async fn what_can_be_told_is_said_with_schema_and_example() {
 #[tokio::test]
 async fn who_waits_since_payouts_are_off_is_told_so_and_who_comes_next() {
     let desk = Rig::start(Setup::default()).await;
-    let address = bound(&desk).await;
+    let address = address(&desk).await;
     happens(&desk, 1, 0, [detected(1, &address), mined()].into_iter().chain(owed())).await;
     let page = async |path: &str| read(desk.ask(Request::get(path).body(Body::empty()).unwrap()).await).await.1;
     let customer = format!("/customer/{TARGET}");
