@@ -27,7 +27,7 @@ pub struct Level {
     pub volume: Amount<Sky>,
 }
 
-/// The order book as a purchase saw it. Whatever is read or made holds what [`SeenBookError`] lists. It is read by [`kept`] alone,
+/// The order book as a purchase saw it. Whatever is read or made holds what [`SeenBookError`] lists. It is read by `kept` alone,
 /// so that nothing else that is stored beside it becomes unreadable because of it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct SeenBook {
