@@ -59,6 +59,9 @@ pub(super) struct Deposit {
     pub output_index: u32,
     pub confirmations: u64,
     pub confirmations_required: u64,
+    /// The same for who reads it: nothing while the newest block is not known.
+    #[serde(skip)]
+    pub depth: Option<u64>,
     pub method: Option<String>,
     /// SKY for one BTC.
     pub rate: Option<Rate>,
@@ -116,10 +119,10 @@ fn subscription(known: &Known) -> Subscription {
 /// One deposit, with its progress as of the newest block.
 pub(super) fn deposit(desk: &Desk, row: DepositRow) -> Deposit {
     let tip = *desk.height.borrow();
-    let deep = row.height.zip(tip).map_or(0, |(height, tip)| (tip + 1).saturating_sub(height));
     let required = confirmations_required(row.coinbase, u64::from(desk.terms.confirmations));
+    let depth = depth(&row, tip, required);
     Deposit {
-        status_text: sentence(&row, (deep, required)),
+        status_text: sentence(&row, (depth, required)),
         id: row.id,
         status: shown(&row.status).to_owned(),
         coin: "BTC",
@@ -127,8 +130,9 @@ pub(super) fn deposit(desk: &Desk, row: DepositRow) -> Deposit {
         address: row.address,
         txid: row.outpoint.txid.to_string(),
         output_index: row.outpoint.index,
-        confirmations: deep,
+        confirmations: depth.unwrap_or(0),
         confirmations_required: required,
+        depth,
         method: row.method,
         rate: row.rate,
         spent: row.spent,
@@ -146,6 +150,16 @@ pub(super) fn deposit(desk: &Desk, row: DepositRow) -> Deposit {
     }
 }
 
+/// How deep it is; what was received was deep enough, whatever is known of the chain at the moment.
+fn depth(row: &DepositRow, tip: Option<u64>, required: u64) -> Option<u64> {
+    let counted = row.height.zip(tip).map(|(height, tip)| (tip + 1).saturating_sub(height));
+    let is_orphaned = matches!(row.held, Some(HoldReason::DepositOrphaned));
+    match row.milestones.received_at {
+        Some(_) if !is_orphaned => Some(counted.map_or(required, |deep| deep.max(required))),
+        _ => counted,
+    }
+}
+
 /// A reason without an operator's words, which are not for customers.
 fn for_customers(mut reason: HoldReason) -> HoldReason {
     if let Some(note) = reason.note_mut() {
@@ -155,7 +169,7 @@ fn for_customers(mut reason: HoldReason) -> HoldReason {
 }
 
 /// In English, as everything of the API.
-fn sentence(row: &DepositRow, depth: (u64, u64)) -> String {
+fn sentence(row: &DepositRow, depth: (Option<u64>, u64)) -> String {
     let status = shown(&row.status);
     let is_held = status == "held";
     let standing = Standing {

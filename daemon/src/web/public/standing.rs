@@ -10,16 +10,20 @@ pub(super) struct Standing<'d> {
     pub(super) is_mined: bool,
     pub(super) held: Option<&'d HoldReason>,
     pub(super) outcome: Option<&'d str>,
-    /// How deep it is, and how deep it has to be.
-    pub(super) depth: (u64, u64),
+    /// How deep it is, once that is known, and how deep it has to be.
+    pub(super) depth: (Option<u64>, u64),
 }
 
 impl Standing<'_> {
     pub(super) fn sentence(&self, words: &Words) -> String {
-        let (deep, required) = (self.depth.0.min(self.depth.1), self.depth.1);
+        let required = self.depth.1;
+        let depth = self.depth.0.map(|deep| deep.min(required));
         let status = &words.status;
         let said = match self.status {
-            "pending" if self.is_mined => return (status.confirming)(deep, required),
+            "pending" if self.is_mined => match depth {
+                Some(deep) => return (status.confirming)(deep, required),
+                None => status.confirming_unknown,
+            },
             "pending" => status.seen,
             "quarantined" => status.quarantined,
             "wait_decide" => status.received,
@@ -30,7 +34,10 @@ impl Standing<'_> {
                 Some(HoldReason::BelowMinimum) => status.below_minimum,
                 Some(HoldReason::AboveMaximum) => status.above_maximum,
                 Some(HoldReason::PayoutAboveMaximum) => status.payout_above_maximum,
-                Some(HoldReason::DepositOrphaned) if self.is_mined => return (status.mined_again)(deep, required),
+                Some(HoldReason::DepositOrphaned) if self.is_mined => match depth {
+                    Some(deep) => return (status.mined_again)(deep, required),
+                    None => status.mined_again_unknown,
+                },
                 Some(HoldReason::DepositOrphaned) => status.orphaned,
                 Some(_) | None => status.held,
             },

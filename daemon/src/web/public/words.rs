@@ -160,6 +160,7 @@ pub struct Steps {
 pub struct Statuses {
     pub seen: &'static str,
     pub confirming: fn(u64, u64) -> String,
+    pub confirming_unknown: &'static str,
     pub quarantined: &'static str,
     pub received: &'static str,
     pub buying: &'static str,
@@ -174,6 +175,7 @@ pub struct Statuses {
     pub payout_above_maximum: &'static str,
     pub orphaned: &'static str,
     pub mined_again: fn(u64, u64) -> String,
+    pub mined_again_unknown: &'static str,
     pub refund_due: &'static str,
     pub paid: &'static str,
     pub refunded: &'static str,

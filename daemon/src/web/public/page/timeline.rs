@@ -71,7 +71,7 @@ pub(super) fn sentence(deposit: &Deposit, desk: &Desk, words: &Words) -> String 
         is_mined: deposit.milestones.mined_at.is_some(),
         held: deposit.held.as_ref(),
         outcome: deposit.outcome.as_deref(),
-        depth: (deposit.confirmations, deposit.confirmations_required),
+        depth: (deposit.depth, deposit.confirmations_required),
     };
     standing.sentence(words)
 }
@@ -189,12 +189,10 @@ fn told(step: Step, state: State, deposit: &Deposit, (desk, reader): (&Desk, &Re
 
 fn confirmations(state: State, deposit: &Deposit, words: &Words) -> Markup {
     let required = deposit.confirmations_required;
-    // What was taken once was deep enough, though nobody may know yet how deep it is now.
-    let deep = if state == State::Done { required } else { deposit.confirmations.min(required) };
     html! {
         @if deposit.milestones.mined_at.is_none() && deposit.milestones.received_at.is_none() {
             (words.steps.not_mined)
-        } @else {
+        } @else if let Some(deep) = deposit.depth.map(|deep| deep.min(required)) {
             @if state == State::Now { progress max=(required) value=(deep) aria-hidden="true" {} " " }
             ((words.steps.confirmations)(deep, required))
         }

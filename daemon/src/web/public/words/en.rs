@@ -129,6 +129,7 @@ pub(super) const WORDS: Words = Words {
     status: Statuses {
         seen: "Seen, waiting to be mined",
         confirming: |deep, required| format!("Waiting for confirmation {deep} of {required}"),
+        confirming_unknown: "Waiting for confirmations",
         quarantined: "Received on an address that is not in use; ask the operator",
         received: "Received",
         buying: "Buying SKY on the exchange",
@@ -142,6 +143,7 @@ pub(super) const WORDS: Words = Words {
         payout_above_maximum: "Held: more than is paid out without the operator",
         orphaned: "Its block left the chain; waiting to be mined again",
         mined_again: |deep, required| format!("Mined again: waiting for confirmation {deep} of {required}"),
+        mined_again_unknown: "Mined again: waiting for confirmations",
         refund_due: "To be paid back",
         paid: "Paid out",
         refunded: "Paid back",

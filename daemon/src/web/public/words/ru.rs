@@ -131,6 +131,7 @@ pub(super) const WORDS: Words = Words {
     status: Statuses {
         seen: "Замечен, ждёт попадания в блок",
         confirming: |deep, required| format!("Ожидается подтверждение {deep} из {required}"),
+        confirming_unknown: "Ожидаются подтверждения",
         quarantined: "Получен на адрес, который не используется; обратитесь к оператору",
         received: "Получен",
         buying: "SKY покупаются на бирже",
@@ -144,6 +145,7 @@ pub(super) const WORDS: Words = Words {
         payout_above_maximum: "Задержан: больше, чем выплачивается без оператора",
         orphaned: "Его блок выпал из цепочки; ждёт попадания в новый",
         mined_again: |deep, required| format!("Снова в блоке: ожидается подтверждение {deep} из {required}"),
+        mined_again_unknown: "Снова в блоке: ожидаются подтверждения",
         refund_due: "Будет возвращён",
         paid: "Выплачено",
         refunded: "Возвращён",

@@ -85,8 +85,8 @@ fn standings() -> Vec<(&'static str, Option<HoldReason>, Option<&'static str>)> 
 fn every_state_has_a_sentence_of_its_language() {
     for language in Language::ALL {
         for (status, held, outcome) in standings() {
-            for is_mined in [false, true] {
-                let standing = Standing { status, is_mined, held: held.as_ref(), outcome, depth: (1, 3) };
+            for (is_mined, depth) in [(false, None), (true, None), (true, Some(1))] {
+                let standing = Standing { status, is_mined, held: held.as_ref(), outcome, depth: (depth, 3) };
                 let sentence = standing.sentence(language.words());
                 assert!(!sentence.is_empty() && sentence != status, "{status} in {language:?}");
                 let is_foreign = !sentence.is_ascii();

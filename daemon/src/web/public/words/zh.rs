@@ -113,6 +113,7 @@ pub(super) const WORDS: Words = Words {
     status: Statuses {
         seen: "已看到，等待进入区块",
         confirming: |deep, required| format!("等待确认：{deep} / {required}"),
+        confirming_unknown: "等待确认",
         quarantined: "收款地址未在使用；请联系操作员",
         received: "已收到",
         buying: "正在交易所购买 SKY",
@@ -126,6 +127,7 @@ pub(super) const WORDS: Words = Words {
         payout_above_maximum: "已暂扣：付款金额需要操作员批准",
         orphaned: "所在区块已离开主链；等待重新进入区块",
         mined_again: |deep, required| format!("重新进入区块：等待确认 {deep} / {required}"),
+        mined_again_unknown: "重新进入区块：等待确认",
         refund_due: "将退还",
         paid: "已付款",
         refunded: "已退还",

@@ -22,6 +22,7 @@ fn deposit(status: &str) -> Deposit {
         output_index: 0,
         confirmations: 1,
         confirmations_required: 3,
+        depth: Some(1),
         method: None,
         rate: None,
         spent: None,
@@ -102,4 +103,15 @@ fn a_transaction_is_a_link_only_where_an_explorer_is_configured() {
         linked.contains(&format!("href=\"https://explorer.example/tx/{txid}\""))
             && linked.contains(">abababab…ababab<")
     );
+}
+
+#[test]
+fn confirmations_have_no_number_while_the_newest_block_is_not_known() {
+    let words = Language::English.words();
+    let mut of = deposit("pending");
+    of.milestones.mined_at = at(1);
+    assert!(confirmations(State::Now, &of, words).into_string().ends_with("1 of 3"));
+    of.depth = None;
+    assert_eq!(confirmations(State::Now, &of, words).into_string(), "");
+    assert_eq!(sentence(&of, words), "Waiting for confirmations");
 }
