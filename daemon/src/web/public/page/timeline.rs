@@ -62,10 +62,13 @@ pub(super) fn sentence(deposit: &Deposit, desk: &Desk, words: &Words) -> String 
     let switches = desk.switches.borrow();
     let is_closed = |switch| switches.closed(switch).is_some();
     match deposit.status.as_str() {
-        "wait_buy" if is_closed(Switch::Purchases) => return words.status.not_buying.to_owned(),
-        "wait_send" if is_closed(Switch::Sends) => return words.status.not_sending.to_owned(),
-        _ => {}
+        "wait_buy" if is_closed(Switch::Purchases) => words.status.not_buying.to_owned(),
+        "wait_send" if is_closed(Switch::Sends) => words.status.not_sending.to_owned(),
+        _ => standing(deposit, words),
     }
+}
+
+fn standing(deposit: &Deposit, words: &Words) -> String {
     let standing = Standing {
         status: &deposit.status,
         is_mined: deposit.milestones.mined_at.is_some(),

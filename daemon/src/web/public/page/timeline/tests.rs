@@ -113,5 +113,5 @@ fn confirmations_have_no_number_while_the_newest_block_is_not_known() {
     assert!(confirmations(State::Now, &of, words).into_string().ends_with("1 of 3"));
     of.depth = None;
     assert_eq!(confirmations(State::Now, &of, words).into_string(), "");
-    assert_eq!(sentence(&of, words), "Waiting for confirmations");
+    assert_eq!(standing(&of, words), "Waiting for confirmations");
 }
