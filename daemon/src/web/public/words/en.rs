@@ -79,7 +79,7 @@ pub(super) const WORDS: Words = Words {
     pool_empty: "The desk has no deposit address left at the moment. Try again later.",
     too_fast: "That was too fast. Try again in a moment.",
     busy: "The desk is busy. Try again.",
-    desk_unavailable: "The desk cannot give out addresses at the moment. Try again.",
+    desk_unavailable: "The desk cannot give out addresses at the moment. Reload the page in a minute.",
     unknown_customer: "No deposit address was ever given out for this Skycoin address.",
     views_unavailable: "The desk's records cannot be read at the moment. Try again.",
 

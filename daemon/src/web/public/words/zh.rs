@@ -67,7 +67,7 @@ pub(super) const WORDS: Words = Words {
     pool_empty: "本柜台目前没有可用的存款地址。请稍后再试。",
     too_fast: "操作太快。请稍后再试。",
     busy: "本柜台正忙。请再试一次。",
-    desk_unavailable: "本柜台目前无法提供地址。请再试一次。",
+    desk_unavailable: "本柜台目前无法提供地址。请一分钟后重新加载页面。",
     unknown_customer: "从未为此 Skycoin 地址提供过存款地址。",
     views_unavailable: "目前无法读取本柜台的记录。请再试一次。",
 
