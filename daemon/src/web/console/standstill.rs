@@ -34,8 +34,9 @@ pub(super) struct Cause {
 
 /// Conditions with these beginnings say what runs low, and nothing stands still for that yet.
 const WARNING: &str = "low_";
-/// The conditions of parts whose node or exchange does nothing for them.
-const PEERS: [&str; 4] = ["bitcoin_node", "skycoin_node", "skycoin_sync", "c2cx"];
+/// The conditions of parts whose node or exchange does nothing for them, or that are told not to act: by a file, the configuration
+/// or a log that may not be the newest.
+const STOPS: [&str; 6] = ["bitcoin_node", "skycoin_node", "skycoin_sync", "c2cx", "purchases", "sends"];
 
 impl Station {
     /// Where a deposit of this status is.
@@ -71,7 +72,7 @@ impl Station {
 
     /// Why nothing at all goes on there.
     pub(super) fn stops(self, desk: &Desk, parts: &[PartHealth]) -> Vec<Cause> {
-        self.causes(desk, parts, |kind| PEERS.contains(&kind))
+        self.causes(desk, parts, |kind| STOPS.contains(&kind))
     }
 
     /// The same, and why something there may not.

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures::Stream;
 use millrace_actors::projection::Change;
+use millrace_model::desk::Desk as Switches;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 
@@ -29,7 +30,8 @@ pub(super) async fn customer(
     if desk.views.bindings_of(&target).await?.is_empty() {
         return Err(unknown_customer());
     }
-    let watch = Watch { height: desk.height.clone(), desk, target, changes, shown: Shown::Nothing };
+    let (height, switches) = (desk.height.clone(), desk.switches.clone());
+    let watch = Watch { height, switches, desk, target, changes, shown: Shown::Nothing };
     let stream = futures::stream::unfold(watch, |mut watch| async move {
         let event = watch.next().await?;
         Some((Ok(event), watch))
@@ -43,6 +45,7 @@ struct Watch {
     target: String,
     changes: broadcast::Receiver<Change>,
     height: watch::Receiver<Option<u64>>,
+    switches: watch::Receiver<Switches>,
     shown: Shown,
 }
 
@@ -64,7 +67,7 @@ impl Watch {
         Event::default().event("customer").json_data(&customer).ok()
     }
 
-    /// Waits until something of this customer changed, or a new block moves his progress.
+    /// Waits until something of this customer changed, a new block moves his progress, or the desk stops or goes on.
     async fn change(&mut self) -> Option<()> {
         loop {
             tokio::select! {
@@ -76,6 +79,7 @@ impl Watch {
                     Err(RecvError::Closed) => return None,
                 },
                 block = self.height.changed() => return block.ok(),
+                turned = self.switches.changed() => return turned.ok(),
             }
         }
     }

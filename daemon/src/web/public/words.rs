@@ -107,6 +107,8 @@ pub struct Words {
     pub silenced: fn(&str) -> String,
     pub changed: &'static str,
     pub owed_back: &'static str,
+    pub owed_back_rest: &'static str,
+    pub held_next: &'static str,
 
     // How a step stands, for who does not see its sign.
     pub step_done: &'static str,

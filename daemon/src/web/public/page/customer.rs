@@ -1,6 +1,7 @@
 //! A customer's page: where to send, what came, and how far it is.
 
 use maud::{Markup, PreEscaped, html};
+use millrace_model::deposit::HoldReason;
 use millrace_model::money::{Amount, Btc};
 use qrcode::QrCode;
 use qrcode::render::svg;
@@ -8,6 +9,7 @@ use qrcode::render::svg;
 use super::super::shape::{Customer, Deposit};
 use super::super::{Binds, Desk};
 use super::layout::told_of;
+use super::quote::limits;
 use super::reader::Reader;
 use super::timeline::{sentence, timeline};
 
@@ -47,7 +49,7 @@ pub(super) fn fragment(desk: &Desk, reader: &Reader, customer: &Customer, amount
     };
     html! {
         (told_of(desk, words))
-        @if let Some(newest) = newest { (address(reader, &newest.address, amount)) }
+        @if let Some(newest) = newest { (address(desk, reader, &newest.address, amount)) }
         @if !earlier.is_empty() {
             details {
                 summary { (words.earlier_addresses) }
@@ -76,7 +78,7 @@ enum Detail {
     Line,
 }
 
-fn address(reader: &Reader, address: &str, amount: Option<Amount<Btc>>) -> Markup {
+fn address(desk: &Desk, reader: &Reader, address: &str, amount: Option<Amount<Btc>>) -> Markup {
     let words = reader.words;
     let link = payment_link(address, amount);
     html! {
@@ -86,6 +88,7 @@ fn address(reader: &Reader, address: &str, amount: Option<Amount<Btc>>) -> Marku
                 h2 #address-title { (words.send_to) }
                 @if let Some(amount) = amount { p .sum { (reader.number(amount)) " " span .unit { "BTC" } } }
                 p { code #deposit-address { (address) } }
+                p .faint #limits { (limits(desk, reader)) }
                 p .actions {
                     button #copy .scripted type="button" data-copy=(address) data-copied=(words.copied) aria-describedby="deposit-address" {
                         (words.copy)
@@ -115,13 +118,20 @@ fn one(desk: &Desk, reader: &Reader, deposit: &Deposit, detail: Detail) -> Marku
                 @if let Some(payout) = &deposit.payout { " → " (reader.number(payout)) " " span .unit { "SKY" } }
             }
             p role="status" { strong { (sentence(deposit, desk, words)) } }
+            @if is_looked_at(deposit) { p { (words.held_next) } }
             @if detail == Detail::Steps { (timeline(deposit, desk, reader)) }
             @if detail == Detail::Line { p .when { (words.changed) " " (reader.time(deposit.updated_at)) } }
             @if let Some(refund) = &deposit.refund {
                 dl .terms { dt { (words.owed_back) } dd { (reader.number(refund)) " BTC" } }
+                @if *refund < deposit.amount { p .faint { (words.owed_back_rest) } }
             }
         }
     }
+}
+
+/// Whether it waits for somebody to decide; what left the chain waits for a block.
+fn is_looked_at(deposit: &Deposit) -> bool {
+    deposit.status == "held" && !matches!(deposit.held, Some(HoldReason::DepositOrphaned))
 }
 
 /// The link as a picture a wallet can read; nothing when it does not fit into one.

@@ -93,7 +93,13 @@ fn terms(desk: &Desk, reader: &Reader) -> Markup {
             (Method::Direct | Method::Passthrough, _) => { (words.terms_book) }
         }
         " " ((words.confirmations_needed)(desk.terms.confirmations))
+        " " (limits(desk, reader))
     }
+}
+
+/// How much one deposit may be.
+pub(super) fn limits(desk: &Desk, reader: &Reader) -> String {
+    (reader.words.from_to)(&reader.short(desk.quotes.minimum), &reader.short(desk.quotes.maximum))
 }
 
 fn sentence(refusal: &Refusal, desk: &Desk, reader: &Reader) -> String {

@@ -31,6 +31,7 @@ async fn a_quote_is_answered_for_either_side() {
         ("amount=0.001", "deposits from 0.005 BTC"),
         ("payout=100000", "deposits up to 10 BTC"),
         ("", "1 BTC buys 500 SKY."),
+        ("", "0.005 to 10 BTC for one deposit"),
     ] {
         let whole = page(&rig, &format!("/?{query}")).await;
         assert!(whole.contains(said), "{query}: {whole}");
@@ -92,7 +93,14 @@ async fn an_address_is_given_out_with_what_is_to_be_paid_to_it() {
     for language in Language::ALL {
         let text = page(&rig, &format!("{place}&lang={}", language.tag())).await;
         let words = language.words();
-        for said in [words.waiting, words.send_to, words.copy, words.open_wallet, words.look_again] {
+        for said in [
+            words.waiting,
+            words.send_to,
+            words.copy,
+            words.open_wallet,
+            words.look_again,
+            &(words.from_to)(&(words.number)("0.005"), "10"),
+        ] {
             assert!(text.contains(said), "{said}: {text}");
         }
         assert!(text.contains("href=\"bitcoin:bcrt1") && text.contains("?amount=0.10000000\""), "{text}");

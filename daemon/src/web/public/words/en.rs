@@ -105,6 +105,8 @@ pub(super) const WORDS: Words = Words {
     last_news: "Last news {} s ago.",
     changed: "Changed",
     owed_back: "Owed back",
+    owed_back_rest: "What of the deposit could not be spent; the desk's operator pays it back.",
+    held_next: "Somebody at the desk looks at it and decides; nothing is lost.",
 
     step_done: "done",
     step_now: "now",

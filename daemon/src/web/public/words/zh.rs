@@ -89,6 +89,8 @@ pub(super) const WORDS: Words = Words {
     last_news: "上次更新在 {} 秒前。",
     changed: "更新于",
     owed_back: "应退还",
+    owed_back_rest: "存款中未能用掉的余额；由本柜台的操作员退还。",
+    held_next: "本柜台的操作员会查看并作出决定；没有任何损失。",
 
     step_done: "已完成",
     step_now: "进行中",
