@@ -21,12 +21,14 @@ fn described(operations: &[Operation]) -> BTreeSet<(String, String)> {
     operations.iter().map(|operation| (operation.method.to_owned(), operation.path.to_owned())).collect()
 }
 
-/// The fields a struct declares.
+/// The fields a struct declares and tells.
 fn declared(name: &str, source: &'static str) -> BTreeSet<&'static str> {
     let begin = format!("struct {name} {{");
     let (_, rest) = source.split_once(&begin).unwrap_or_else(|| panic!("there is no struct {name}"));
     let (fields, _) = rest.split_once("\n}").unwrap();
-    let lines = fields.lines().map(str::trim).filter(|line| !line.starts_with("//") && !line.starts_with("#["));
+    let told = fields.split("#[serde(skip)]\n").enumerate();
+    let lines = told.flat_map(|(index, piece)| piece.lines().skip(usize::from(index > 0)));
+    let lines = lines.map(str::trim).filter(|line| !line.starts_with("//") && !line.starts_with("#["));
     let names = lines.filter_map(|line| line.split_once(": "));
     names.map(|(name, _)| name.rsplit(' ').next().unwrap()).collect()
 }

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn each_event_waits_for_the_first_frame_that_shows_it() {
-        let heads = heads(&[(0, 10), (10, 20), (20, 20), (30, 1_021), (1_990, 1_022)]);
+        let heads = heads(&[(0, 10), (10, 20), (20, 20), (30, 1_021), (1_900, 1_021), (1_990, 1_022)]);
         let watched = watched(&[
             (5, "Log at 10"),
             (300, "Log at 1\u{202f}021, views 1\u{202f}001 behind"),
