@@ -73,7 +73,7 @@ impl Shown<'_> {
                         p { b { "Without it: " } (meaning::without(&part.name)) }
                     }
                 }
-                td { (mark(Tone::of_part(part.state, part.is_well()), part.state.word())) (self.troubles(part)) }
+                td.state { (mark(Tone::of_part(part.state, part.is_well()), part.state.word())) (self.troubles(part)) }
                 td { (moment(part.since, self.now)) }
                 td.n { (count(part.restarts)) }
                 @match load.filter(|load| load.handled > 0 || load.waiting > 0) {

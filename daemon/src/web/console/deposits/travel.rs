@@ -170,7 +170,7 @@ fn facts(row: &DepositRow) -> Markup {
                 (status(&row.status)) @if let Some(reason) = reason(row) { " " (words::reason(&reason)) }
                 ", since " (exactly(row.updated_at))
             }
-            dt { "Received" } dd { (amount(&row.amount.to_string(), "BTC")) " at " (exactly(row.detected_at)) }
+            dt { "Amount" } dd { (amount(&row.amount.to_string(), "BTC")) ", first seen " (exactly(row.detected_at)) }
             dt { "On the address" } dd { code { (row.address) } }
             dt { "By the output" } dd { code { (row.outpoint) } @if let Some(height) = row.height { " in block " (height) } }
             dt { "Customer" }
@@ -180,7 +180,7 @@ fn facts(row: &DepositRow) -> Markup {
             } }
             @if let Some(payout) = row.payout { dt { "Payout" } dd { (amount(&payout.to_string(), "SKY")) } }
             @if let Some(txid) = row.payout_txid { dt { "Paid out by" } dd { code { (txid) } } }
-            dt { "Version" } dd { (row.version) ", position " (row.seq) " on" }
+            dt { "Version" } dd { (row.version) ", its first event at position " (row.seq) }
         }
     }
 }
