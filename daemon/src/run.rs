@@ -126,6 +126,7 @@ async fn show(config: &Config, actors: &tree::Actors, started: Instant, face: wa
         health: actors.core.health.clone(),
         height,
         switches: actors.core.operations.switches(),
+        outer: tree::outer_brakes(config, &actors.core),
         quotes,
         stock,
         subscriptions: actors.core.subscriptions.clone(),

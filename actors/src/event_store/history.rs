@@ -32,10 +32,10 @@ pub struct Cause {
 
 /// The place of the event that led to the command of this one, if one did.
 ///
-/// What the desk's own stream says was done by operators and the clock. Its events were once stored with the stream's event
-/// before in place of a cause; that led to nothing.
+/// What the streams of the desk and of subscriptions say was done by people and the clock. Their events were once stored with the
+/// stream's event before in place of a cause; that led to nothing.
 pub fn cause_of(recorded: &Recorded) -> Option<Position> {
-    recorded.causation.filter(|_| recorded.stream != StreamName::Desk)
+    recorded.causation.filter(|_| !matches!(recorded.stream, StreamName::Desk | StreamName::Subscription(_)))
 }
 
 impl Reader {

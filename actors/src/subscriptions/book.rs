@@ -171,14 +171,7 @@ fn prepare(
         progress: if is_over { Progress::Finished } else { Progress::Open },
         ..Write::new(stream, Expected::Exactly(version), vec![Event::Subscription(event)])
     };
-    Append {
-        command_id,
-        command: command.name(),
-        body,
-        causation: (position > 0).then_some(position),
-        correlation: Some(id.0),
-        writes: vec![write],
-    }
+    Append { command_id, command: command.name(), body, causation: None, correlation: Some(id.0), writes: vec![write] }
 }
 
 impl Followed {

@@ -403,7 +403,7 @@ fn wire(config: &Config, core: &Core, outside: Outside) -> anyhow::Result<Wired>
 
 /// What stops effects besides the log: the configuration, the halt file for as long as it is there, and a log that was not
 /// compared with its head file.
-fn outer_brakes(config: &Config, core: &Core) -> brakes::Outer {
+pub(super) fn outer_brakes(config: &Config, core: &Core) -> brakes::Outer {
     let head_file = core.head_file.clone();
     let (send_enabled, halt_file) = (config.desk.send_enabled, config.desk.data_dir.join(HALT_FILE));
     Arc::new(move |switch| match switch {

@@ -233,6 +233,7 @@ fn desk(tree: &Tree, store: &Store, views: Views, subscriptions: Subscriptions) 
         health: tree.health().clone(),
         height: watch::channel(None).1,
         switches: switches.subscribe(),
+        outer: Arc::new(|_| None),
         quotes: Quotes {
             source: Source::Direct("500".parse()?, Stock::unwatched()),
             minimum: "0.005".parse()?,

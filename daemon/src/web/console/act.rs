@@ -47,13 +47,6 @@ pub(super) enum Weight {
     Grave,
 }
 
-/// What the form of an action with a reason says.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Why {
-    pub(super) note: String,
-}
-
 /// What the form of an action says that is not asked for one.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

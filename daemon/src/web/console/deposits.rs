@@ -2,6 +2,7 @@
 
 mod actions;
 mod book;
+mod facts;
 mod list;
 mod money;
 mod one;

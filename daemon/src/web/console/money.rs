@@ -17,11 +17,12 @@ use serde::Deserialize;
 
 pub(super) use rounds::show as rounds;
 
-use super::act::{Why, done};
+use super::act::done;
 use super::frame::{Page, Place, answer};
 use super::known::Known;
 use super::words::{Tone, amount, count, mark};
 use crate::web::extract::Path;
+use crate::web::operator::act::Why;
 use crate::web::operator::ledger::balance_row;
 use crate::web::operator::{OperatorState, note, refused};
 use crate::web::problem::Problem;

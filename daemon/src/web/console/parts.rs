@@ -12,10 +12,11 @@ use maud::{Markup, html};
 use millrace_actors::supervision::{Load, PartHealth, State as PartState, Strategy};
 use millrace_model::operator::Action;
 
-use super::act::{Act, Reason, Weight, Why, done, offer};
+use super::act::{Act, Reason, Weight, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, mark, moment};
 use crate::web::extract::Path;
+use crate::web::operator::act::Why;
 use crate::web::operator::{OperatorState, note, order};
 use crate::web::problem::Problem;
 use crate::web::session::{Operator, Submitted};

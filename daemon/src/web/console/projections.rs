@@ -11,10 +11,11 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::act::{Act, Nothing, Reason, Weight, Why, done, offer};
+use super::act::{Act, Nothing, Reason, Weight, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, mark, span};
 use crate::web::extract::Path;
+use crate::web::operator::act::Why;
 use crate::web::operator::checks::Looked;
 use crate::web::operator::projections::{self as orders, list, make_anew};
 use crate::web::operator::{OperatorState, note};

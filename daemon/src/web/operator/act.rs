@@ -22,8 +22,8 @@ const CAUGHT_UP_WITHIN: Duration = Duration::from_millis(500);
 /// Why.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Why {
-    pub(super) note: String,
+pub(in crate::web) struct Why {
+    pub(in crate::web) note: String,
 }
 
 /// Why, and which transaction paid it back.

@@ -25,6 +25,7 @@ use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 use millrace_actors::binder::BindRequest;
+use millrace_actors::brakes::Outer;
 use millrace_actors::door::Door;
 use millrace_actors::ids::TimeOrderedIds;
 use millrace_actors::projection::{ViewError, Views};
@@ -32,7 +33,7 @@ use millrace_actors::stock::Stock;
 use millrace_actors::subscriptions::Subscriptions;
 use millrace_actors::supervision::Registry;
 use millrace_model::deposit::Method;
-use millrace_model::desk::Desk as Switches;
+use millrace_model::desk::{Desk as Switches, Switch};
 use millrace_model::money::Rate;
 use tokio::sync::watch;
 
@@ -60,6 +61,8 @@ pub struct Desk {
     pub height: watch::Receiver<Option<u64>>,
     /// What operators turned off, and whether the desk is halted.
     pub switches: watch::Receiver<Switches>,
+    /// What stops it besides.
+    pub outer: Outer,
     /// What an amount would buy.
     pub quotes: Quotes,
     /// What the hot wallet holds.
@@ -72,6 +75,13 @@ pub struct Desk {
     pub ids: TimeOrderedIds,
     /// When the process started.
     pub started: Instant,
+}
+
+impl Desk {
+    /// Whether this may not be done now.
+    fn is_closed(&self, switch: Switch) -> bool {
+        self.switches.borrow().closed(switch).is_some() || (self.outer)(switch).is_some()
+    }
 }
 
 /// The terms customers are told.
@@ -180,7 +190,7 @@ pub fn routes(desk: Arc<Desk>) -> Router {
         .route("/assets/page.js", get(page::script))
         .route("/assets/page.css", get(page::style));
     let faces = teller.merge(own).merge(pages).with_state(desk);
-    with_refusals(faces.merge(openapi::routes(Face::Public)))
+    with_refusals(faces.merge(openapi::routes(Face::Public))).fallback(page::missing)
 }
 
 /// What is asked while somebody types, at the pace of what reads.

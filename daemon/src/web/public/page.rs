@@ -5,6 +5,7 @@
 
 mod customer;
 mod layout;
+mod missing;
 mod quote;
 mod reader;
 mod target;
@@ -22,6 +23,7 @@ use serde::Deserialize;
 
 pub(crate) use layout::bare;
 pub(super) use layout::{document, notice, told_of};
+pub(super) use missing::missing;
 pub(super) use reader::Reader;
 
 use super::bind::{bind as bind_address, log_is_dead, target as read_target};

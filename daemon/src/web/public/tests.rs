@@ -16,6 +16,7 @@ use axum::body::{Body, to_bytes};
 use bitcoin::Network;
 use http::{Request, StatusCode};
 use millrace_actors::binder::{self, AddressSource};
+use millrace_actors::brakes::Outer;
 use millrace_actors::clock::SystemClock;
 use millrace_actors::customer_keys::CustomerKeys;
 use millrace_actors::delivery::address::Reach;
@@ -41,7 +42,7 @@ use super::{Binds, Desk, Explorers, Terms, routes};
 use crate::config::Pace;
 use crate::quote::{Quotes, Source};
 use crate::web::client_ip::Peer;
-use crate::web::frame::{Frame, Transport, framed};
+use crate::web::frame::{Frame, Transport, enclosed};
 use crate::web::problem::Problem;
 
 /// A Skycoin address whose checksum is right.
@@ -69,14 +70,15 @@ pub(super) struct Setup {
     pub(super) pace: Pace,
     pub(super) proxies: Vec<ipnet::IpNet>,
     pub(super) sinks: Sinks,
+    pub(super) outer: Outer,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         let key = AccountKey::parse(ACCOUNT, Network::Regtest).unwrap();
         let pace = Pace { per_minute: 0, burst: 1 };
-        let sinks = Sinks::webhooks(Reach::Public);
-        Self { addresses: AddressSource::account(key), binds: Binds::Enabled, pace, proxies: vec![], sinks }
+        let (sinks, outer) = (Sinks::webhooks(Reach::Public), Arc::new(|_| None));
+        Self { addresses: AddressSource::account(key), binds: Binds::Enabled, pace, proxies: vec![], sinks, outer }
     }
 }
 
@@ -119,6 +121,7 @@ impl Rig {
             health: tree.health().clone(),
             height: height.subscribe(),
             switches: switches.subscribe(),
+            outer: setup.outer,
             quotes: Quotes {
                 source: Source::Direct("500".parse().unwrap(), Stock::unwatched()),
                 minimum: "0.005".parse().unwrap(),
@@ -135,7 +138,7 @@ impl Rig {
         };
         let frame =
             Frame { proxies: setup.proxies, cors: vec![], transport: Transport::Plain, stop: CancellationToken::new() };
-        let router = framed(routes(Arc::new(desk)), frame);
+        let router = enclosed(routes(Arc::new(desk)), frame);
         Self { router, store, switches, views, height, subscriptions, _tree: tree, _folder: folder }
     }
 

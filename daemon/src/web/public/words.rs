@@ -126,6 +126,8 @@ pub struct Words {
     pub letters: Letters,
 
     // The desk.
+    pub no_page: &'static str,
+    pub way_home: &'static str,
     /// Payouts or purchases are switched off, or the desk is halted.
     pub stands_still: &'static str,
     pub newer_log: &'static str,

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use millrace_actors::event_store::Reader;
 use millrace_actors::projection::{DepositRow, name_given};
 use millrace_model::deposit;
@@ -12,8 +12,6 @@ use rusqlite::Connection;
 
 /// From so many places of the log deposits are taken.
 const PLACES: u64 = 4_000;
-/// The kind that a log may have none of: what is drawn seldom pays back.
-const REFUNDS: usize = 8;
 /// Of each kind of name at most so many.
 const NAMES_MAX: usize = 200;
 /// So far behind the newest a deep page begins.
@@ -114,30 +112,34 @@ impl Known {
         Ok(())
     }
 
+    /// What every log has must be there; paid back is seldom anything of what is drawn.
     fn not_too_many(&mut self) -> anyhow::Result<()> {
         let regular = &self.regular.0;
         self.targets.retain(|target| target.text != *regular);
-        let names = [
-            &mut self.ids,
-            &mut self.addresses,
-            &mut self.nobodys,
-            &mut self.targets,
-            &mut self.deposit_txids,
-            &mut self.payout_txids,
-            &mut self.orders,
-            &mut self.order_numbers,
-            &mut self.refund_txids,
-        ];
-        for (kind, names) in names.into_iter().enumerate() {
-            ensure!(kind == REFUNDS || !names.is_empty(), "there are no names of kind {kind}");
-            // From all over the log, not from its beginning.
-            let every = names.len().div_ceil(NAMES_MAX).max(1);
-            let mut number = 0;
-            names.retain(|_| {
-                number += 1;
-                number % every == 0
-            });
+        thin(&mut self.refund_txids);
+        for (kind, names) in [
+            ("ids", &mut self.ids),
+            ("addresses", &mut self.addresses),
+            ("addresses of nobody", &mut self.nobodys),
+            ("customers", &mut self.targets),
+            ("transactions of deposits", &mut self.deposit_txids),
+            ("transactions of payouts", &mut self.payout_txids),
+            ("orders", &mut self.orders),
+            ("numbers of orders", &mut self.order_numbers),
+        ] {
+            ensure!(!names.is_empty(), "there are no {kind}");
+            thin(names);
         }
-        self.ids.first().map(drop).context("there are deposits")
+        Ok(())
     }
+}
+
+/// Not too many of them, and those from all over the log, not from its beginning.
+fn thin(names: &mut Vec<Name>) {
+    let every = names.len().div_ceil(NAMES_MAX).max(1);
+    let mut number = 0;
+    names.retain(|_| {
+        number += 1;
+        number % every == 0
+    });
 }

@@ -10,17 +10,15 @@ use millrace_actors::projection::DepositRow;
 use millrace_model::ids::{DepositId, Version};
 use serde::Deserialize;
 
-use super::list::of_customer;
 use super::read::Stream;
 use super::travel::Wanted;
-use super::{actions, money, path, replay, timeline, told, travel};
+use super::{actions, facts, money, path, replay, timeline, told, travel};
 use crate::web::console::frame::{Page, Place, answer};
 use crate::web::console::instant::instant;
 use crate::web::console::standstill::{self, Station};
-use crate::web::console::words::{self, Tone, amount, exactly, mark, moment, status};
+use crate::web::console::words::{Tone, mark};
 use crate::web::extract::{Path, Query};
 use crate::web::operator::OperatorState;
-use crate::web::operator::deposits::reason;
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
@@ -67,7 +65,7 @@ async fn now(desk: &OperatorState, operator: &Operator, stream: &Stream) -> Mark
     let (now, deposit) = (desk.now(), stream.deposit());
     let told = told::told(desk, operator, stream).await;
     html! {
-        @if let Some(row) = stream.row() { (facts(&row, now)) (waits(desk, &row, now)) }
+        @if let Some(row) = stream.row() { (facts::now(&row, now)) (waits(desk, &row, now)) }
         p { a href={ (path(stream.id)) "?version=" (stream.version()) } rel="prev" { "◀ How it came to this, event by event" } " · "
             a href={ (Place::Log.path()) "/deposit/" (stream.id) } { "What led to what" } " · "
             a href={ (Place::Log.path()) "?stream=deposit/" (stream.id) } { "Its events in the log" }
@@ -98,7 +96,7 @@ async fn as_folded(desk: &OperatorState, id: DepositId, problem: Problem) -> Res
     Ok(html! {
         p role="alert" { "Its events cannot be read at the moment: " (problem.message()) }
         p { "This is how it was folded last:" }
-        (facts(&row, desk.now()))
+        (facts::now(&row, desk.now()))
     })
 }
 
@@ -110,26 +108,5 @@ fn waits(desk: &OperatorState, row: &DepositRow, now: DateTime<Utc>) -> Markup {
     let causes = station.map(|station| station.hindrances(&switches.borrow(), &parts)).unwrap_or_default();
     html! {
         @if !causes.is_empty() { p { (mark(Tone::Ailing, "It may have to wait")) ": " (standstill::told(&causes, now)) } }
-    }
-}
-
-/// What is known of it, as it stands in the lists.
-pub(super) fn facts(row: &DepositRow, now: DateTime<Utc>) -> Markup {
-    html! {
-        dl.facts {
-            dt { "Stands at" }
-            dd { (status(&row.status)) @if let Some(reason) = reason(row) { " " (words::reason(&reason)) } ", since " (moment(row.updated_at, now)) }
-            dt { "Amount" } dd { (amount(&row.amount.to_string(), "BTC")) ", first seen " (exactly(row.detected_at)) }
-            dt { "On the address" } dd { code { (row.address) } }
-            dt { "By the output" } dd { code { (row.outpoint) } @if let Some(height) = row.height { " in block " (height) } }
-            dt { "Customer" }
-            dd { @match &row.target {
-                Some(target) => { code { (target) } " " a href=(of_customer(target)) { "all of his deposits" } }
-                None => "nobody was given this address",
-            } }
-            @if let Some(payout) = row.payout { dt { "Payout" } dd { (amount(&payout.to_string(), "SKY")) } }
-            @if let Some(txid) = row.payout_txid { dt { "Paid out by" } dd { code { (txid) } } }
-            dt { "Version" } dd { (row.version) ", its first event at position " (row.seq) }
-        }
     }
 }

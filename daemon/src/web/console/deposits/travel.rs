@@ -13,15 +13,14 @@ use millrace_model::ids::{CommandId, Version};
 use millrace_model::replay::{Until, moment};
 use millrace_model::story::{Elapsed, Story};
 
-use super::list::of_customer;
 use super::read::Stream;
-use super::{book, in_log, money, path, replay};
+use super::{book, facts, in_log, money, path, replay};
 use crate::web::console::instant::typed;
 use crate::web::console::log::{changes, pretty};
-use crate::web::console::words::{self, amount, exactly, status};
+use crate::web::console::words::{amount, exactly};
 use crate::web::operator::OperatorState;
 use crate::web::operator::causes::{EventDetail, Node, detail};
-use crate::web::operator::deposits::{reason, unknown_deposit};
+use crate::web::operator::deposits::unknown_deposit;
 use crate::web::operator::moment::refused;
 use crate::web::problem::Problem;
 
@@ -152,35 +151,11 @@ impl Past<'_> {
     }
 
     fn state(&self) -> Markup {
-        let row = self.events.iter().fold(None, millrace_actors::projection::DepositRow::after);
+        let row = self.events.iter().fold(None, DepositRow::after);
         html! {
             @if let Ok(story) = Story::of(self.events) { p { (story.stands.sentence) } }
-            @if let Some(row) = row { (facts(&row)) }
+            @if let Some(row) = row { (facts::then(&row)) }
             details { summary { "All of its state" } pre { (pretty(&self.detail.after.to_string())) } }
-        }
-    }
-}
-
-/// What was known of it. A state that is past lasts no longer, so its beginning is a moment and no time since.
-fn facts(row: &DepositRow) -> Markup {
-    html! {
-        dl.facts {
-            dt { "Stood at" }
-            dd {
-                (status(&row.status)) @if let Some(reason) = reason(row) { " " (words::reason(&reason)) }
-                ", since " (exactly(row.updated_at))
-            }
-            dt { "Amount" } dd { (amount(&row.amount.to_string(), "BTC")) ", first seen " (exactly(row.detected_at)) }
-            dt { "On the address" } dd { code { (row.address) } }
-            dt { "By the output" } dd { code { (row.outpoint) } @if let Some(height) = row.height { " in block " (height) } }
-            dt { "Customer" }
-            dd { @match &row.target {
-                Some(target) => { code { (target) } " " a href=(of_customer(target)) { "all of his deposits" } }
-                None => "nobody was given this address",
-            } }
-            @if let Some(payout) = row.payout { dt { "Payout" } dd { (amount(&payout.to_string(), "SKY")) } }
-            @if let Some(txid) = row.payout_txid { dt { "Paid out by" } dd { code { (txid) } } }
-            dt { "Version" } dd { (row.version) ", its first event at position " (row.seq) }
         }
     }
 }

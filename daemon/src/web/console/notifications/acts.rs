@@ -12,10 +12,11 @@ use uuid::Uuid;
 
 use super::attempts::SeenOn;
 use super::one;
-use crate::web::console::act::{Why, done};
+use crate::web::console::act::done;
 use crate::web::console::bare::bare;
 use crate::web::console::frame::Place;
 use crate::web::extract::Path;
+use crate::web::operator::act::Why;
 use crate::web::operator::simulations::{self, Simulation};
 use crate::web::operator::webhooks::{ordered, told_again};
 use crate::web::operator::webhooks_events;

@@ -57,10 +57,8 @@ fn head(title: &str) -> Markup {
 
 /// What is told of the desk: why nothing goes on, and that operators stopped what pays out.
 pub(in crate::web::public) fn told_of(desk: &Desk, words: &Words) -> Markup {
-    let switches = desk.switches.borrow();
-    let is_closed = |switch| switches.closed(switch).is_some();
-    let stands_still =
-        is_closed(Switch::Sends) || desk.terms.method == Method::Passthrough && is_closed(Switch::Purchases);
+    let is_passthrough = desk.terms.method == Method::Passthrough;
+    let stands_still = desk.is_closed(Switch::Sends) || is_passthrough && desk.is_closed(Switch::Purchases);
     html! {
         (notice(&desk.health.snapshot(), words))
         @if stands_still { p .notice role="status" { (words.stands_still) } }

@@ -59,11 +59,9 @@ const WITH_A_PURCHASE: [Step; 6] = [Step::Seen, Step::Confirmed, Step::Decided, 
 
 /// A deposit's sentence in the reader's language: of one that waits since nobody may go on with it, that.
 pub(super) fn sentence(deposit: &Deposit, desk: &Desk, words: &Words) -> String {
-    let switches = desk.switches.borrow();
-    let is_closed = |switch| switches.closed(switch).is_some();
     match deposit.status.as_str() {
-        "wait_buy" if is_closed(Switch::Purchases) => words.status.not_buying.to_owned(),
-        "wait_send" if is_closed(Switch::Sends) => words.status.not_sending.to_owned(),
+        "wait_buy" if desk.is_closed(Switch::Purchases) => words.status.not_buying.to_owned(),
+        "wait_send" if desk.is_closed(Switch::Sends) => words.status.not_sending.to_owned(),
         _ => standing(deposit, words),
     }
 }

@@ -170,3 +170,13 @@ async fn who_waits_since_payouts_are_off_is_told_so_and_who_comes_next() {
     );
     assert!(page("/").await.contains("The desk is not paying out at the moment."));
 }
+
+/// The configuration and the file HALT stop what no switch does.
+#[tokio::test]
+async fn what_stops_the_desk_besides_its_switches_is_told_too() {
+    let outer: Outer =
+        Arc::new(|switch| (switch == Switch::Sends).then_some("there is a file HALT in the data folder"));
+    let desk = Rig::start(Setup { outer, ..Setup::default() }).await;
+    let page = read(desk.ask(Request::get("/").body(Body::empty()).unwrap()).await).await.1;
+    assert!(page.contains("The desk is not paying out at the moment.") && !page.contains("HALT"), "{page}");
+}

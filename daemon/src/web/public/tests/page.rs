@@ -117,3 +117,22 @@ async fn a_desk_that_gives_out_no_addresses_says_so_and_still_quotes() {
     let words = Language::English.words();
     assert!(text.contains(words.binds_disabled) && text.contains("50.000000") && !text.contains("action=\"/bind\""));
 }
+
+#[tokio::test]
+async fn a_path_with_nothing_is_a_page_to_browsers_and_a_problem_to_programs() {
+    let rig = Rig::start(Setup::default()).await;
+    let ask = async |accept: &str, language: &str| {
+        let request = Request::get("/nowhere").header("accept", accept).header("accept-language", language);
+        read(rig.ask(request.body(Body::empty()).unwrap()).await).await
+    };
+    for (tag, language) in [("en", Language::English), ("ru", Language::Russian), ("zh-CN", Language::Chinese)] {
+        let (status, text) = ask("text/html,application/xhtml+xml;q=0.9", tag).await;
+        let words = language.words();
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert!(text.contains(words.no_page) && text.contains(words.way_home), "{text}");
+    }
+    for accept in ["*/*", "application/json"] {
+        let (status, text) = ask(accept, "ru").await;
+        assert!(status == StatusCode::NOT_FOUND && text.contains("There is nothing at this path."), "{text}");
+    }
+}

@@ -171,6 +171,8 @@ pub(super) const WORDS: Words = Words {
         unavailable: "The desk cannot do this at the moment. Try again.",
     },
 
+    no_page: "There is no such page",
+    way_home: "To the first page",
     stands_still: "The desk is not paying out at the moment. What is deposited is safe, and is paid out when it goes on.",
     newer_log: "The desk's records were written by a newer version of it. What was known is shown, no address is given out and nothing is paid out until that version runs again; no deposit is lost.",
     newer_unknown: |unknown| format!("What this version does not know: {unknown}."),

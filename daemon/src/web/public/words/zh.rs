@@ -155,6 +155,8 @@ pub(super) const WORDS: Words = Words {
         unavailable: "本柜台目前无法执行此操作。请再试一次。",
     },
 
+    no_page: "没有此页面",
+    way_home: "返回首页",
     stands_still: "目前暂停付款。您的存款是安全的，恢复后将会付款。",
     newer_log: "本柜台的记录由较新的版本写入。此处显示已知的内容；在那个版本重新运行之前，不提供地址，也不付款。没有存款丢失。",
     newer_unknown: |unknown| format!("此版本不认识：{unknown}。"),
