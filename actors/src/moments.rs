@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use millrace_model::comparison::{Comparison, Moved};
 use millrace_model::ids::{DepositId, Position, StreamName};
+use millrace_model::overview::Overview;
 use millrace_model::replay::Until;
 
 use crate::event_store::{ReadError, Reader};
@@ -31,6 +32,12 @@ pub fn compare(
 ) -> Result<Comparison, OverviewError> {
     let before = overview_at(reader, stations, from)?;
     let after = overview_after(reader, stations, before.clone(), to)?;
+    compare_looks(reader, &before, &after)
+}
+
+/// The same, where both are at hand.
+pub fn compare_looks(reader: &Reader, before: &Overview, after: &Overview) -> Result<Comparison, OverviewError> {
+    let (from, to) = (before.position, after.position);
     let touched = touched(reader, from, to)?;
     let more = touched.len().saturating_sub(MOVED_MAX) as u64;
     let moved = touched.into_iter().take(MOVED_MAX).map(|id| {
@@ -39,7 +46,7 @@ pub fn compare(
     });
     let moved = moved.filter_map(Result::transpose).collect::<Result<_, ReadError>>()?;
     reader.check_still_alone()?;
-    Ok(Comparison::of(&before, &after, moved, more))
+    Ok(Comparison::of(before, after, moved, more))
 }
 
 /// The deposits to which something happened after a position and up to another.

@@ -6,6 +6,7 @@
 
 mod folder;
 pub mod keeper;
+mod newest;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use millrace_model::ids::Position;
 use millrace_model::overview::Overview;
 
 pub use folder::Stations;
+pub use newest::Newest;
 
 use crate::deposits::fold;
 use crate::event_store::{ReadError, Reader};

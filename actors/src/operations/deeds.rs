@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use super::desk::DeskStream;
 use crate::event_store::Store;
 
-/// So many are kept; beyond that the oldest is lost, and counted.
+/// So many are kept; beyond that the oldest but one is lost, and counted.
 pub const KEPT_MAX: usize = 1_000;
 /// The pause before a log that did not take one is tried again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -62,7 +62,8 @@ impl Deeds {
         self.with(|waiting| {
             waiting.deeds.push_back(deed);
             if waiting.deeds.len() > KEPT_MAX {
-                waiting.deeds.pop_front();
+                // The first may be on its way into the log.
+                waiting.deeds.remove(1);
                 waiting.lost += 1;
             }
         });
@@ -95,6 +96,7 @@ impl Deeds {
 /// Writes down what waits, for as long as the incarnation lives.
 pub(super) async fn write_down(deeds: Deeds, desk: DeskStream, store: Store) {
     store.ready().await;
+    let mut obstacle = String::new();
     loop {
         let deed = deeds.oldest().await;
         let (id, at) = (deed.id, deed.at);
@@ -102,8 +104,16 @@ pub(super) async fn write_down(deeds: Deeds, desk: DeskStream, store: Store) {
             Ok(position) => {
                 tracing::info!(position, done_at = %at, "what an operator did while the log could not be written is in it now");
                 deeds.written(id);
+                obstacle.clear();
             }
-            Err(_) => tokio::time::sleep(AGAIN_AFTER).await,
+            Err(error) => {
+                let met = error.to_string();
+                if met != obstacle {
+                    tracing::warn!(%error, "what an operator did is not in the log yet; it is tried again every second");
+                    obstacle = met;
+                }
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
         }
     }
 }
@@ -121,12 +131,12 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_are_lost_and_counted() {
+    fn too_many_lose_the_oldest_but_the_one_that_may_be_under_way() {
         let deeds = Deeds::default();
         (0..KEPT_MAX + 2).for_each(|number| deeds.keep(deed(number, None)));
         let waiting = deeds.waiting();
-        assert_eq!((waiting.deeds.len(), waiting.lost, &waiting.deeds[0]), (KEPT_MAX, 2, &deed(2, None)));
-        deeds.written(deed(2, None).id);
+        assert_eq!((waiting.deeds.len(), waiting.lost, &waiting.deeds[0]), (KEPT_MAX, 2, &deed(0, None)));
+        deeds.written(deed(0, None).id);
         assert_eq!(deeds.waiting().deeds[0], deed(3, None));
     }
 

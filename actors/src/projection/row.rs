@@ -75,6 +75,9 @@ pub struct DepositRow {
     pub detected_at: DateTime<Utc>,
     /// When something last happened to it.
     pub updated_at: DateTime<Utc>,
+    /// Since when it stands where it does; nothing in a row of an earlier version, which is shown until it was made anew.
+    #[serde(default)]
+    pub stands_since: Option<DateTime<Utc>>,
 }
 
 /// Where a deposit stood before it was written off.
@@ -145,9 +148,9 @@ impl DepositRow {
 
     fn unread(&mut self, what: &Unreadable, recorded: &Recorded) {
         self.unreadable = Some(UnreadableFrom { position: recorded.position, why: what.why.clone() });
-        let status = std::mem::replace(&mut self.status, UNREADABLE.to_owned());
-        self.interrupted.get_or_insert(status);
         (self.version, self.updated_at) = (recorded.version, recorded.recorded_at);
+        let status = self.stand_at(UNREADABLE.to_owned());
+        self.interrupted.get_or_insert(status);
     }
 
     fn apply(row: &mut Option<Self>, event: &Event, position: Position, version: Version, at: DateTime<Utc>) {
@@ -192,6 +195,7 @@ impl DepositRow {
             milestones: Milestones::default(),
             detected_at: at,
             updated_at: at,
+            stands_since: Some(at),
         }
     }
 
@@ -251,12 +255,12 @@ impl DepositRow {
             Event::Confirmed(_) => self.done("paid"),
             Event::Held(held) => {
                 self.held = Some(held.reason.clone());
-                self.interrupted = Some(std::mem::replace(&mut self.status, "held".to_owned()));
+                self.interrupted = Some(self.stand_at("held".to_owned()));
             }
             Event::Released(_) => {
                 self.held = None;
                 if let Some(status) = self.interrupted.take() {
-                    self.status = status;
+                    self.stand_at(status);
                 }
             }
             Event::RefundDue(refund) => {
@@ -300,7 +304,8 @@ impl DepositRow {
 
     fn take_up_again(&mut self) {
         let Some(before) = self.interruption.take() else { return };
-        (self.status, self.interrupted, self.held) = (before.status, before.interrupted, before.held);
+        self.stand_at(before.status);
+        (self.interrupted, self.held) = (before.interrupted, before.held);
         (self.payout, self.refund) = (before.payout, before.refund);
         (self.outcome, self.refund_note) = (None, None);
         if before.purchase.is_some() {
@@ -309,7 +314,15 @@ impl DepositRow {
     }
 
     fn status(&mut self, status: &str) {
-        self.status = status.to_owned();
+        if self.status != status {
+            self.stand_at(status.to_owned());
+        }
+    }
+
+    /// From the newest event on it stands there. Gives back where it stood.
+    fn stand_at(&mut self, status: String) -> String {
+        self.stands_since = Some(self.updated_at);
+        std::mem::replace(&mut self.status, status)
     }
 
     fn done(&mut self, outcome: &str) {
@@ -327,7 +340,7 @@ fn is_nothing_held(status: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use millrace_model::deposit::{
-        BlockRef, Customer, Held, Method, Mined, Released, StatusWaitBuy, StatusWaitSend, Vanished,
+        BlockRef, Customer, Held, Method, Mined, Released, StatusWaitBuy, StatusWaitDecide, StatusWaitSend, Vanished,
     };
 
     use super::*;
@@ -335,6 +348,18 @@ mod tests {
     fn after(mut row: Option<DepositRow>, event: &Event) -> Option<DepositRow> {
         DepositRow::apply(&mut row, event, 1, 1, DateTime::UNIX_EPOCH);
         row
+    }
+
+    fn detected() -> Detected {
+        Detected {
+            id: DepositId(uuid::Uuid::from_u128(1)),
+            outpoint: Outpoint { txid: Hash32([1; 32]), index: 0 },
+            address: "deposit".into(),
+            amount: "1".parse().unwrap(),
+            customer: Some(Customer { target: "target".into(), bound_method: Method::Passthrough }),
+            spends: vec![],
+            coinbase: false,
+        }
     }
 
     fn mined() -> Event {
@@ -365,22 +390,34 @@ mod tests {
         assert!(row.is_without_beginning() && row.interrupted.is_none());
     }
 
+    /// What happens at a place does not make the wait there any shorter.
+    #[test]
+    fn it_stands_where_it_does_since_it_came_there() {
+        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
+        let events: [Event; 7] = [
+            detected().into(),
+            mined(),
+            StatusWaitDecide {}.into(),
+            StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap(), book: None }.into(),
+            Held { reason: HoldReason::DepositOrphaned }.into(),
+            mined(),
+            Released { note: "mined again".into() }.into(),
+        ];
+        let mut row = None;
+        let since = events.iter().enumerate().map(|(number, event)| {
+            DepositRow::apply(&mut row, event, 1, 1, at(number as i64));
+            row.as_ref().unwrap().stands_since.unwrap().timestamp()
+        });
+        assert_eq!(since.collect::<Vec<_>>(), [0, 0, 2, 3, 4, 4, 6]);
+    }
+
     /// D3: it is shown as ended, with nothing paid out, and as it was when it is mined after all.
     #[test]
     fn what_was_written_off_shows_what_was_bought_and_is_as_it_was_when_it_is_mined_after_all() {
-        let detected = Detected {
-            id: DepositId(uuid::Uuid::from_u128(1)),
-            outpoint: Outpoint { txid: Hash32([1; 32]), index: 0 },
-            address: "deposit".into(),
-            amount: "1".parse().unwrap(),
-            customer: Some(Customer { target: "target".into(), bound_method: Method::Passthrough }),
-            spends: vec![],
-            coinbase: false,
-        };
         let owed: Amount<Sky> = "20".parse().unwrap();
         let basis = PayoutBasis::Bought;
         let up_to_held: [Event; 5] = [
-            detected.into(),
+            detected().into(),
             mined(),
             StatusWaitBuy { budget: "1".parse().unwrap(), best_ask: "0.002".parse().unwrap(), book: None }.into(),
             StatusWaitSend { basis, amount: owed, rounding: Amount::ZERO }.into(),

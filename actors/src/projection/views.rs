@@ -291,6 +291,12 @@ impl Views {
         Ok(found.map(|row| serde_json::from_str(row.get(0))).transpose()?)
     }
 
+    /// Of the deposits that wait for the desk to act, the one that has stood longest where it stands, to the second.
+    pub async fn waits_longest(&self) -> Result<Option<DepositRow>, ViewError> {
+        let found = sqlx::query(WAITS_LONGEST).fetch_optional(&self.pool).await?;
+        Ok(found.map(|row| serde_json::from_str(row.get(0))).transpose()?)
+    }
+
     /// Deposits, newest first.
     pub async fn deposits(&self, filter: &Filter) -> Result<Vec<DepositRow>, ViewError> {
         let before = filter.before.map_or(i64::MAX, |before| before as i64);
@@ -341,6 +347,10 @@ impl Views {
         Ok(rows.iter().map(binding).collect())
     }
 }
+
+/// In the words of the index of those that wait, without which it is not used.
+const WAITS_LONGEST: &str = "SELECT body FROM deposits WHERE +status IN ('wait_decide', 'wait_buy', 'wait_send')
+     ORDER BY json_extract(body, '$.stands_since') LIMIT 1";
 
 /// The query that walks the index which fits best; a unary plus keeps SQLite from choosing the other one.
 fn listing(filter: &Filter) -> &'static str {
@@ -410,10 +420,28 @@ mod tests {
         ] {
             assert_eq!(plan(&database, sql), [format!("SEARCH deposits USING {expected}")], "{sql}");
         }
+        assert_eq!(plan(&database, WAITS_LONGEST), ["SCAN deposits USING INDEX deposits_waiting_g1"]);
         let of_target: String = database
             .connection()
             .query_row("SELECT sql FROM sqlite_schema WHERE name = 'deposits_target_g1'", [], |row| row.get(0))
             .unwrap();
         assert!(of_target.contains("(target, seq, status)"), "{of_target}");
+    }
+    #[test]
+    fn who_waits_longest_is_not_who_was_seen_first_nor_who_waits_for_somebody_else() {
+        let mut database = Database::scratch().unwrap();
+        let rows = "INSERT INTO deposits VALUES
+            (1, 'a', NULL, '', 'wait_send', '{\"stands_since\":\"2026-11-22T12:00:00.5Z\"}'),
+            (2, 'b', NULL, '', 'held', '{\"stands_since\":\"2026-11-20T12:00:00Z\"}'),
+            (3, 'c', NULL, '', 'wait_buy', '{\"stands_since\":\"2026-11-22T08:00:00Z\"}')";
+        database
+            .write(|transaction| {
+                database::create(transaction, Projection::Deposits, Place::Live)?;
+                transaction.execute_batch(rows)?;
+                database::index(transaction, Projection::Deposits, Place::Live, 1)
+            })
+            .unwrap();
+        let found: String = database.connection().query_row(WAITS_LONGEST, [], |row| row.get(0)).unwrap();
+        assert!(found.contains("T08:00:00Z"), "{found}");
     }
 }

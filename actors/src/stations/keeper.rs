@@ -21,6 +21,8 @@ pub const PART: &str = "stations";
 const PAGE_EVENTS: Position = 2_048;
 /// The rest after them, in the time that they took: others need the disk and the processor too.
 const REST: u32 = 3;
+/// After so many new stations those of them that are too many are removed.
+const TIDY_EVERY: Position = 16;
 /// The pause after something went wrong.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
@@ -118,6 +120,7 @@ impl Fold {
     fn begin(log: &Path, stations: Stations, newest: Position) -> Result<Self, Obstacle> {
         stations.remove_unfinished();
         let reader = Reader::open(log)?;
+        stations.tidy(&reader)?;
         let overview = stations.nearest(&reader, 1..=newest)?.unwrap_or_default();
         Ok(Self { reader, stations, overview })
     }
@@ -131,6 +134,9 @@ impl Fold {
         let log = reader.hash_at(until)?.ok_or(Obstacle::Missing { position: until })?;
         if until == station {
             stations.keep(overview, log)?;
+            if (station / stations.every).is_multiple_of(TIDY_EVERY) {
+                stations.tidy(reader)?;
+            }
         }
         Ok(self)
     }

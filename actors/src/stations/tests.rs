@@ -150,3 +150,23 @@ async fn where_none_can_be_kept_the_part_tries_again_later_and_nothing_ends() {
     let part = rig.tree.health().part(keeper::PART).unwrap();
     assert_eq!((part.state, part.restarts), (State::Running, 0));
 }
+
+/// Each is what a fold of all comes to, wherever the last one was; of another log it begins anew.
+#[tokio::test]
+async fn the_newest_look_is_gone_on_from() {
+    let rig = Rig::new().await;
+    owe(&rig, 1..=2).await;
+    let (newest, path) = (Newest::default(), rig.folder().join("log.sqlite"));
+    let reader = Reader::open(&path).unwrap();
+    let look = |head| newest.overview(&reader, &stations(&rig).only_read(), head).unwrap();
+    for head in [8, 8, 3, 7] {
+        assert_eq!(look(head), overview_at(&reader, None, head).unwrap(), "at {head}");
+    }
+    owe(&rig, 3..=3).await;
+    assert_eq!(look(12), overview_at(&reader, None, 12).unwrap());
+    let another = Rig::new().await;
+    owe(&another, 5..=7).await;
+    let reader = Reader::open(&another.folder().join("log.sqlite")).unwrap();
+    let looked = newest.overview(&reader, &stations(&another).only_read(), 12).unwrap();
+    assert_eq!(looked, overview_at(&reader, None, 12).unwrap());
+}

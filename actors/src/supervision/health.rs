@@ -125,6 +125,11 @@ impl PartHealth {
     pub fn is_well(&self) -> bool {
         self.state == State::Running && self.conditions.is_empty()
     }
+
+    /// Whether it does no work of its own that it should do; supervisors only pass on what their parts suffer from.
+    pub fn ails(&self) -> bool {
+        self.strategy.is_none() && !self.is_well()
+    }
 }
 
 /// The health of all parts, in the order in which they were added. Clones are the same registry.

@@ -268,7 +268,7 @@ fn log(desk: &OperatorState, outage: Option<&Outage>) -> Markup {
 }
 
 fn health(parts: &[PartHealth]) -> Markup {
-    let ailing: Vec<_> = parts.iter().filter(|part| part.strategy.is_none() && !part.is_well()).collect();
+    let ailing: Vec<_> = parts.iter().filter(|part| part.ails()).collect();
     html! {
         a href="/console/parts" {
             @match ailing.as_slice() {

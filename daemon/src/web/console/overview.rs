@@ -53,13 +53,13 @@ async fn body(desk: &Arc<OperatorState>, span: Span) -> Result<Markup, Problem> 
         None => Ok(None),
     };
     Ok(html! {
-        (verdict::of(desk, outage.as_ref(), standing.as_ref().ok().and_then(Option::as_deref), now))
+        (verdict::of(desk, outage.as_ref(), standing.as_ref().ok().and_then(Option::as_ref), now))
         (alerts(desk.operations.switches().borrow().alerts(), now))
         (pace::section(desk, span).await)
         section aria-labelledby="standing" {
             h2 #standing { "Deposits" }
             @match &standing {
-                Ok(Some(lines)) => (table(lines, known.filter(|_| outage.is_some()).map(|known| known.position), now)),
+                Ok(Some(standing)) => (table(&standing.lines, known.filter(|_| outage.is_some()).map(|known| known.position), now)),
                 Ok(None) => p { "Nothing is known of them until the log is open." },
                 Err(problem) => p role="alert" { (problem.message()) },
             }
@@ -71,8 +71,15 @@ async fn body(desk: &Arc<OperatorState>, span: Span) -> Result<Markup, Problem> 
     })
 }
 
-/// The deposits that stand at one place, with the oldest of them while they have not ended.
+/// Where deposits stand.
 struct Standing {
+    lines: Vec<StandingLine>,
+    /// Since when the one that waits longest for the desk to act stands where it does.
+    waits_since: Option<DateTime<Utc>>,
+}
+
+/// The deposits that stand at one place, with the oldest of them while they have not ended.
+struct StandingLine {
     line: Line,
     oldest: Option<DepositRow>,
 }
@@ -91,7 +98,7 @@ const ORDER: [&str; 10] = [
     "done",
 ];
 
-async fn standing(desk: &OperatorState, known: &Known) -> Result<Vec<Standing>, Problem> {
+async fn standing(desk: &OperatorState, known: &Known) -> Result<Standing, Problem> {
     let mut lines: Vec<_> = known.totals.lines().iter().filter(|line| line.deposits > 0).cloned().collect();
     lines.sort_by_key(|line| ORDER.iter().position(|status| *status == line.status));
     let mut standing = Vec::with_capacity(lines.len());
@@ -100,13 +107,15 @@ async fn standing(desk: &OperatorState, known: &Known) -> Result<Vec<Standing>, 
             "done" => None,
             status => desk.views.oldest(status).await.map_err(views_unreadable)?,
         };
-        standing.push(Standing { line, oldest });
+        standing.push(StandingLine { line, oldest });
     }
-    Ok(standing)
+    let waits_longest = desk.views.waits_longest().await.map_err(views_unreadable)?;
+    let waits_since = waits_longest.map(|row| row.stands_since.unwrap_or(row.updated_at));
+    Ok(Standing { lines: standing, waits_since })
 }
 
 /// `as_of` is the event up to which they are folded, where that has to be said.
-fn table(lines: &[Standing], as_of: Option<Position>, now: DateTime<Utc>) -> Markup {
+fn table(lines: &[StandingLine], as_of: Option<Position>, now: DateTime<Utc>) -> Markup {
     if lines.is_empty() {
         return html! { p { "No deposit yet. Addresses are given out on the customers' page." } };
     }
@@ -117,7 +126,7 @@ fn table(lines: &[Standing], as_of: Option<Position>, now: DateTime<Utc>) -> Mar
                 th scope="col" { "Where they stand" } th.n scope="col" { "Deposits" } th.n scope="col" { "Received" }
                 th.n scope="col" { "Paid or to pay" } th.n scope="col" { "The oldest" }
             } }
-            tbody { @for Standing { line, oldest } in lines { tr {
+            tbody { @for StandingLine { line, oldest } in lines { tr {
                 th scope="row" {
                     a href={ "/console/deposits?status=" (line.status) } { (status(&line.status)) }
                     @if let Some(outcome) = &line.outcome { " " (outcome.replace('_', " ")) }

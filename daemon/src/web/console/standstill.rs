@@ -6,7 +6,7 @@ use millrace_actors::supervision::PartHealth;
 use millrace_actors::{buyer, decider, finality, market, scanner, sender, stock};
 use millrace_model::desk::{Desk, Setting, Switch};
 
-use super::words::moment;
+use super::words::{self, moment};
 
 /// Where the desk, or somebody it depends on, has to act before a deposit goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +62,10 @@ impl Station {
         }
     }
 
-    const fn switch(self) -> Option<(Switch, &'static str)> {
+    const fn switch(self) -> Option<Switch> {
         match self {
-            Self::Buying => Some((Switch::Purchases, "purchases are turned off")),
-            Self::Paying => Some((Switch::Sends, "payouts are turned off")),
+            Self::Buying => Some(Switch::Purchases),
+            Self::Paying => Some(Switch::Sends),
             Self::Seeing | Self::Deciding | Self::Settling => None,
         }
     }
@@ -81,8 +81,8 @@ impl Station {
     }
 
     fn causes(self, desk: &Desk, parts: &[PartHealth], counts: impl Fn(&str) -> bool) -> Vec<Cause> {
-        let switch = self.switch().filter(|(switch, _)| desk.setting(*switch) == Setting::Off);
-        let off = switch.map(|(_, text)| Cause { text: text.to_owned(), since: None });
+        let switch = self.switch().filter(|switch| desk.setting(*switch) == Setting::Off);
+        let off = switch.map(|switch| Cause { text: format!("{} are turned off", words::switch(switch)), since: None });
         let halt = desk.halt().filter(|_| self.switch().is_some());
         let halt = halt.map(|cause| Cause { text: format!("the desk is halted: {cause}"), since: None });
         let mut causes: Vec<_> = halt.into_iter().chain(off).collect();

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use maud::{Markup, html};
 use millrace_actors::supervision::State;
+use millrace_model::desk::Switch;
 
 /// How something stands, for the eye; the word says it, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,21 @@ pub(super) fn reason(text: &str) -> String {
         Some((word, rest)) => format!("{}: {rest}", word.replace('_', " ")),
         None => text.replace('_', " "),
     }
+}
+
+/// What a switch turns on and off, within a sentence.
+pub(super) const fn switch(switch: Switch) -> &'static str {
+    match switch {
+        Switch::Binds => "deposit addresses",
+        Switch::Purchases => "purchases",
+        Switch::Sends => "payouts",
+    }
+}
+
+/// The same at the beginning of one.
+pub(super) fn first_upper(name: &str) -> String {
+    let mut letters = name.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// A moment, as the time since; exactly when one points at it. The script lets it go on.

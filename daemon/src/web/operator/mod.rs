@@ -48,7 +48,7 @@ use millrace_actors::projection::{ViewError, Views};
 use millrace_actors::proof::Subject;
 use millrace_actors::reconciler::Reconciliation;
 use millrace_actors::relay::Relay;
-use millrace_actors::stations::Stations;
+use millrace_actors::stations::{Newest, Stations};
 use millrace_actors::subscriptions::Subscriptions;
 use millrace_actors::subscriptions::deliveries::Deliveries;
 use millrace_actors::subscriptions::simulation::Simulator;
@@ -103,6 +103,7 @@ pub struct OperatorState {
     backups: PathBuf,
     reader: OnceLock<Arc<Reader>>,
     stations: Stations,
+    newest: Newest,
     /// One for each look at the whole desk's past.
     looks: Arc<Semaphore>,
     pub(in crate::web) world: World,
@@ -180,6 +181,7 @@ impl OperatorState {
             backups,
             reader,
             stations,
+            newest: Newest::default(),
             looks,
             world,
         }

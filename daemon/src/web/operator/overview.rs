@@ -11,7 +11,7 @@ use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::Reader;
 use millrace_actors::moments::position_at;
 use millrace_actors::projection::PAGE_ROWS_MAX;
-use millrace_actors::stations::{OverviewError, Stations, overview_at};
+use millrace_actors::stations::{Newest, OverviewError, Stations, overview_at};
 use millrace_model::deposit::{BlockRef, Deposit, Stage, StageName};
 use millrace_model::ids::{DepositId, Hash32, Position, StreamName};
 use millrace_model::ledger::Ticker;
@@ -124,8 +124,9 @@ pub(super) async fn show(
 /// The desk at a moment, and what else may be looked at beside it.
 pub(in crate::web) struct Look<'a> {
     pub(in crate::web) reader: &'a Reader,
-    pub(in crate::web) stations: &'a Stations,
-    pub(in crate::web) notes: &'a Reading,
+    stations: &'a Stations,
+    newest: &'a Newest,
+    notes: &'a Reading,
     /// The newest position there is.
     pub(in crate::web) head: Position,
     pub(in crate::web) overview: Overview,
@@ -135,6 +136,11 @@ impl Look<'_> {
     /// As the API shows it, with so many of the deposits after one that were open.
     pub(in crate::web) fn shown(&self, after: Option<DepositId>, rows_max: usize) -> DeskOverview {
         shown((self.head, &self.overview), self.notes, after, rows_max)
+    }
+
+    /// The desk now.
+    pub(in crate::web) fn now(&self) -> Result<Overview, OverviewError> {
+        self.newest.overview(self.reader, self.stations, self.head)
     }
 }
 
@@ -146,15 +152,18 @@ pub(in crate::web) async fn look<T: Send + 'static>(
 ) -> Result<T, Problem> {
     // It is given back when the look has ended, which may be after whoever asked went away.
     let turn = Arc::clone(&state.looks).try_acquire_owned().map_err(|_| too_many())?;
-    let stations = state.stations.clone();
+    let (stations, newest) = (state.stations.clone(), state.newest.clone());
     let seen = state.read_opened(move |reader, notes| {
         let _turn = turn;
         let head = reader.head()?;
         let by_time = at.map(|at| position_at(reader, at)).transpose()?;
         let position = position.into_iter().chain(by_time).min().unwrap_or(head);
-        let stations = &stations;
-        let seen = overview_at(reader, Some(stations), position)
-            .and_then(|overview| see(Look { reader, stations, notes, head, overview }));
+        let (stations, newest) = (&stations, &newest);
+        let overview = match position == head {
+            true => newest.overview(reader, stations, head),
+            false => overview_at(reader, Some(stations), position),
+        };
+        let seen = overview.and_then(|overview| see(Look { reader, stations, newest, notes, head, overview }));
         match seen {
             Ok(seen) => Ok(Ok(seen)),
             Err(OverviewError::Read(error)) => Err(error),

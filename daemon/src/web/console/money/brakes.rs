@@ -13,7 +13,7 @@ use millrace_model::operator::By;
 use millrace_model::replay::Asker;
 
 use super::super::act::{Act, Reason, Weight, offer};
-use super::super::words::{Tone, mark, moment};
+use super::super::words::{self, Tone, first_upper, mark, moment};
 use crate::web::operator::OperatorState;
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
@@ -23,15 +23,11 @@ const LOOKED_AT_MAX: u64 = 2_000;
 /// What was done to them is listed so far back.
 const LISTED_MAX: usize = 20;
 
-const SWITCHES: [(Switch, &str, &str, &str); 3] = [
-    (
-        Switch::Binds,
-        "binds",
-        "Deposit addresses",
-        "No new deposit address is given out; what is paid to the others is served.",
-    ),
-    (Switch::Purchases, "purchases", "Purchases", "No order goes to the exchange; deposits wait to be bought for."),
-    (Switch::Sends, "sends", "Payouts", "Nothing is paid out; deposits wait to be sent."),
+/// How their addresses call them, and what it means that they are off.
+const SWITCHES: [(Switch, &str, &str); 3] = [
+    (Switch::Binds, "binds", "No new deposit address is given out; what is paid to the others is served."),
+    (Switch::Purchases, "purchases", "No order goes to the exchange; deposits wait to be bought for."),
+    (Switch::Sends, "sends", "Nothing is paid out; deposits wait to be sent."),
 ];
 
 /// A brake that was set, or let go.
@@ -119,8 +115,7 @@ impl To {
             Self::Halted => "Halted".to_owned(),
             Self::Resumed => "Resumed".to_owned(),
             Self::Switch(switch, setting) => {
-                let name =
-                    SWITCHES.iter().find(|(each, ..)| *each == switch).map_or("A switch", |(_, _, name, _)| name);
+                let name = first_upper(words::switch(switch));
                 format!("{name} turned {}", if setting == Setting::On { "on" } else { "off" })
             }
         }
@@ -143,7 +138,7 @@ pub(super) fn table(operator: &Operator, desk: &Desk, turns: &[Turn], now: DateT
                     (set(turns, halt, desk.halt().map(halted_for), now))
                     td.acts { (halt_act(operator, desk.halt().map(ToString::to_string))) }
                 }
-                @for (switch, word, name, says) in SWITCHES { @let setting = desk.setting(switch); tr {
+                @for (switch, word, says) in SWITCHES { @let (setting, name) = (desk.setting(switch), first_upper(words::switch(switch))); tr {
                     th scope="row" { (name) }
                     td { @match setting {
                         Setting::On => (mark(Tone::Well, "on")),

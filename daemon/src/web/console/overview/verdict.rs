@@ -7,13 +7,11 @@ use millrace_model::desk::{Setting, Switch};
 use super::Standing;
 use crate::web::console::outage::Outage;
 use crate::web::console::standstill::{self, Cause, Station};
-use crate::web::console::words::{Tone, counted, mark, span};
+use crate::web::console::words::{self, Tone, counted, first_upper, mark, span};
 use crate::web::operator::OperatorState;
 
 /// A deposit that has stood where the desk has to act for so long is worth a look; confirmations take their own time.
 const SLOW: TimeDelta = TimeDelta::minutes(30);
-/// Where the desk has to act.
-const ACTING: [&str; 3] = ["wait_decide", "wait_buy", "wait_send"];
 
 /// What moves money, as it is called.
 const MOVES: [(Station, &str); 3] =
@@ -35,18 +33,18 @@ struct Facts {
     ailing: Vec<String>,
     open: u64,
     held: u64,
-    /// How long the oldest deposit has stood where the desk has to act.
-    oldest: Option<TimeDelta>,
+    /// How long the deposit has waited that waits longest for the desk to act.
+    waits: Option<TimeDelta>,
 }
 
 pub(super) fn of(
     desk: &OperatorState,
     outage: Option<&Outage>,
-    standing: Option<&[Standing]>,
+    standing: Option<&Standing>,
     now: DateTime<Utc>,
 ) -> Markup {
     let (has_log, is_known) = (outage.is_none(), standing.is_some());
-    let facts = Facts { has_log, is_known, ..Facts::of(desk, standing.unwrap_or_default(), now) };
+    let facts = Facts { has_log, is_known, ..Facts::of(desk, standing, now) };
     let (tone, answer, why) = facts.told();
     let stopped = if facts.has_log && facts.halted.is_none() { facts.stopped.as_slice() } else { &[] };
     html! {
@@ -57,38 +55,28 @@ pub(super) fn of(
     }
 }
 
-fn first_upper(name: &str) -> String {
-    let mut letters = name.chars();
-    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
-}
-
 impl Facts {
-    fn of(desk: &OperatorState, standing: &[Standing], now: DateTime<Utc>) -> Self {
+    fn of(desk: &OperatorState, standing: Option<&Standing>, now: DateTime<Utc>) -> Self {
         let switches = desk.operations.switches();
         let switches = switches.borrow();
-        let names =
-            [(Switch::Binds, "deposit addresses"), (Switch::Purchases, "purchases"), (Switch::Sends, "payouts")];
-        let off = names.into_iter().filter(|(switch, _)| switches.setting(*switch) == Setting::Off);
+        let all = [Switch::Binds, Switch::Purchases, Switch::Sends];
+        let off = all.into_iter().filter(|switch| switches.setting(*switch) == Setting::Off);
         let parts = desk.tree.health().snapshot();
-        let acting = standing.iter().filter(|one| ACTING.contains(&one.line.status.as_str()));
+        let lines = standing.map_or(&[][..], |standing| &standing.lines);
         Self {
             has_log: true,
             halted: switches.halt().map(ToString::to_string),
-            off: off.map(|(_, name)| name).collect(),
+            off: off.map(words::switch).collect(),
             stopped: MOVES
                 .into_iter()
                 .map(|(station, name)| (name, station.stops(&switches, &parts)))
                 .filter(|(_, causes)| !causes.is_empty())
                 .collect(),
             is_known: true,
-            ailing: parts
-                .iter()
-                .filter(|part| part.strategy.is_none() && !part.is_well())
-                .map(|part| part.name.clone())
-                .collect(),
+            ailing: parts.iter().filter(|part| part.ails()).map(|part| part.name.clone()).collect(),
             open: desk.views.totals().open(),
-            held: standing.iter().filter(|one| one.line.status == "held").map(|one| one.line.deposits).sum(),
-            oldest: acting.filter_map(|one| Some(now - one.oldest.as_ref()?.updated_at)).max(),
+            held: lines.iter().filter(|one| one.line.status == "held").map(|one| one.line.deposits).sum(),
+            waits: standing.and_then(|standing| standing.waits_since).map(|since| now - since),
         }
     }
 
@@ -112,8 +100,8 @@ impl Facts {
             let others = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
             why.push(format!("not well: {first}{others}"));
         }
-        if let Some(oldest) = self.oldest.filter(|oldest| *oldest > SLOW) {
-            why.push(format!("a deposit has waited for the desk for {}", span(oldest)));
+        if let Some(waits) = self.waits.filter(|waits| *waits > SLOW) {
+            why.push(format!("a deposit has waited for the desk for {}", span(waits)));
         }
         if self.held > 0 {
             why.push(format!("{} held for somebody to decide", counted(self.held, "deposit is", "deposits are")));
@@ -157,7 +145,7 @@ mod tests {
     fn everything_worth_a_look_is_named() {
         let ailing = vec!["buyer".to_owned(), "market".to_owned()];
         let facts =
-            Facts { off: vec!["deposit addresses"], ailing, held: 1, oldest: Some(TimeDelta::hours(2)), ..well() };
+            Facts { off: vec!["deposit addresses"], ailing, held: 1, waits: Some(TimeDelta::hours(2)), ..well() };
         let (tone, _, why) = facts.told();
         assert_eq!(tone, Tone::Ailing);
         for part in ["off: deposit addresses", "buyer and 1 more", "for 2 h 00 min", "1 deposit is held"] {
@@ -179,7 +167,7 @@ mod tests {
     fn a_desk_that_is_well_says_how_much_is_on_the_way() {
         assert_eq!(well().told(), (Tone::Well, "Money is moving", "2 deposits are on the way".to_owned()));
         assert_eq!(Facts { open: 0, ..well() }.told().1, "All is quiet");
-        let fresh = Facts { oldest: Some(TimeDelta::minutes(5)), ..well() };
+        let fresh = Facts { waits: Some(TimeDelta::minutes(5)), ..well() };
         assert_eq!(fresh.told().0, Tone::Well);
     }
 }

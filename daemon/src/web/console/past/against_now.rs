@@ -1,8 +1,8 @@
 //! A moment of the desk held against now: which balances, counts, switches and deposits are others.
 
 use maud::{Markup, html};
-use millrace_actors::moments::compare;
-use millrace_actors::stations::{OverviewError, overview_after};
+use millrace_actors::moments::compare_looks;
+use millrace_actors::stations::OverviewError;
 use millrace_model::comparison::{BalanceChange, Comparison, CountChange, Moved, Place, SwitchChange};
 use millrace_model::ids::Position;
 
@@ -19,11 +19,11 @@ const MOVED_MAX: usize = 100;
 /// The moment and now; which deposits moved only where it is not long ago.
 pub(super) fn compared(look: &Look<'_>) -> Result<Comparison, OverviewError> {
     let from = look.overview.position;
-    if look.head - from <= LOOK_EVENTS_MAX {
-        return compare(look.reader, Some(look.stations), from, look.head);
+    let now = look.now()?;
+    match look.head - from <= LOOK_EVENTS_MAX {
+        true => compare_looks(look.reader, &look.overview, &now),
+        false => Ok(Comparison::of(&look.overview, &now, Vec::new(), 0)),
     }
-    let now = overview_after(look.reader, Some(look.stations), look.overview.clone(), look.head)?;
-    Ok(Comparison::of(&look.overview, &now, Vec::new(), 0))
 }
 
 pub(super) fn shown(comparison: &Comparison) -> Markup {
