@@ -73,6 +73,8 @@ const show = async (text) => {
 let stream = null;
 let fetching = false;
 let wanted = false;
+// The next try after one in vain.
+let trying;
 // Whoever has sent a form is on his way to another page: this one and its forms stay as they were until then.
 let leaving = false;
 // What follows nothing is not shown anew: of that it is asked only whether the desk still lets one in, at a page that costs little.
@@ -90,13 +92,15 @@ const refresh = async () => {
     });
     if (answer.status === 401) { loggedOut(); return; }
     const text = await answer.text();
-    const isPage = (answer.headers.get("content-type") ?? "").startsWith("text/html");
-    if (!isPage) throw new Error("no page");
+    // The desk's own pages have this, those too that say what went wrong; what stands between may answer by pages of its own.
+    if (!text.includes('<div id="live"')) throw new Error("not of the desk");
     // Whoever went on meanwhile is shown what he went to.
-    if (moves && address === location.href && !leaving && !isOut && text.includes('id="live"')) await show(text);
+    if (moves && address === location.href && !leaving && !isOut) await show(text);
     if (!isOut) found();
   } catch {
     if (!isOut) lost("The desk does not answer.");
+    clearTimeout(trying);
+    trying = setTimeout(refresh, 5000);
   } finally {
     fetching = false;
     if (wanted) setTimeout(refresh, 250);
