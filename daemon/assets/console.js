@@ -194,15 +194,42 @@ const draw = () => {
 
 // What one does.
 
+const LEFT_WITHIN_MS = 15000;
+const buttons = (form) => form.querySelectorAll("button");
+// The ids of the forms that were sent. A page's newer self has new ones: a form that is sent again stays the one that it was, so that
+// the desk, which may be at it, knows it again.
+const sent = new Map();
+const nameOf = (form) => `${form.closest("[id]")?.id} ${form.getAttribute("action")}`;
+const keepIds = () => {
+  for (const form of document.querySelectorAll("form[method=post]")) {
+    const id = sent.get(nameOf(form));
+    if (id) form.elements.form_id.value = id;
+  }
+};
+let staying;
+// No page came, or whoever waited for it gave it up: this one goes on.
+const stay = () => {
+  clearTimeout(staying);
+  leaving = false;
+  for (const form of document.querySelectorAll("form[method=post]")) {
+    if (sent.has(nameOf(form))) for (const button of buttons(form)) button.disabled = false;
+  }
+};
 document.addEventListener("submit", (event) => {
   // A second click has nothing to click on; the desk would know it for the first, too.
-  if (event.target.method !== "post") return;
+  const form = event.target;
+  if (form.method !== "post") return;
   leaving = true;
-  setTimeout(() => {
-    for (const button of event.target.querySelectorAll("button")) button.disabled = true;
-  });
+  sent.set(nameOf(form), form.elements.form_id?.value);
+  setTimeout(() => { for (const button of buttons(form)) button.disabled = true; });
+  clearTimeout(staying);
+  staying = setTimeout(() => { stay(); refresh(); }, LEFT_WITHIN_MS);
 });
-window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  stay();
+  location.reload();
+});
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
@@ -235,6 +262,7 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("htmx:after:swap", () => {
   if (isOut) { putAway(); return; }
+  keepIds();
   tick();
   draw();
 });
