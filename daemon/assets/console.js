@@ -233,10 +233,21 @@ window.addEventListener("pageshow", (event) => {
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(button.dataset.copy);
-  const before = button.textContent;
-  button.textContent = "Copied";
-  setTimeout(() => { button.textContent = before; }, 1500);
+  button.dataset.label ??= button.textContent;
+  const say = (text) => {
+    button.textContent = text;
+    setTimeout(() => { button.textContent = button.dataset.label; }, 3000);
+  };
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    say("Copied");
+  } catch {
+    // Without TLS browsers have no clipboard for pages. What would be copied stands beside the button.
+    const text = [...button.parentElement.children].find((one) => one.textContent === button.dataset.copy);
+    if (!text) return;
+    getSelection().selectAllChildren(text);
+    say("Selected, copy it by the keyboard");
+  }
 });
 // Keys, which the dialog #keys lists. Whatever has the focus of a row opens by itself at Enter.
 const move = (by) => {
