@@ -181,15 +181,22 @@ const plot = async (place) => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const shown of plots.values()) shown.destroy();
   plots.clear();
-  drawn = 0;
+  drawn = -DRAWN_EVERY_MS;
   draw();
 });
-let drawn = 0;
+const DRAWN_EVERY_MS = 2000;
+let drawn = -DRAWN_EVERY_MS;
+let drawing;
+// No more often than that; what comes between is made up for.
 const draw = () => {
   for (const place of plots.keys()) if (!place.isConnected) plots.delete(place);
-  if (Date.now() - drawn < 2000) return;
-  drawn = Date.now();
-  for (const place of document.querySelectorAll("[data-plot]")) plot(place).catch(() => {});
+  const places = document.querySelectorAll("[data-plot]");
+  if (places.length === 0) return;
+  clearTimeout(drawing);
+  const wait = drawn + DRAWN_EVERY_MS - performance.now();
+  if (wait > 0) { drawing = setTimeout(draw, wait); return; }
+  drawn = performance.now();
+  for (const place of places) plot(place).catch(() => {});
 };
 
 // What one does.
