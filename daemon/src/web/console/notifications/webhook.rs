@@ -72,8 +72,8 @@ async fn body(
         (orders(operator, id, webhook.status, &again(desk.store.head(), delivery.as_ref().ok().map(|shown| shown.acknowledged_through))))
         h2 { "Attempts, the newest first" }
         @match attempts {
-            Ok(attempts) if attempts.is_empty() => p { "Nothing was sent to it yet." },
-            Ok(attempts) => { (table(operator, id, &attempts, now)) (older(id, &attempts)) }
+            Ok(page) if page.attempts.is_empty() => p { (nothing(before)) },
+            Ok(page) => { (table(operator, id, &page.attempts, now)) (older(id, page.next)) }
             Err(problem) => p role="alert" { (problem.message()) },
         }
     })
@@ -138,10 +138,14 @@ fn name(attempt: &Attempt) -> String {
     format!("{}-{}-{at_ms}", attempt.position, attempt.attempt)
 }
 
-fn older(id: SubscriptionId, attempts: &[Attempt]) -> Markup {
+fn nothing(before: Option<Position>) -> &'static str {
+    if before.is_some() { "There is nothing older." } else { "Nothing was sent to it yet." }
+}
+
+fn older(id: SubscriptionId, next: Option<Position>) -> Markup {
     html! {
-        @if let Some(last) = attempts.last().filter(|_| attempts.len() == ATTEMPTS_MAX) {
-            nav.pager aria-label="Pages" { a rel="next" href={ (one(id)) "?before=" (last.position) } { "Older" } }
+        @if let Some(next) = next {
+            nav.pager aria-label="Pages" { a rel="next" href={ (one(id)) "?before=" (next) } { "Older" } }
         }
     }
 }
