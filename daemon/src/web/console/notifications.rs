@@ -39,7 +39,7 @@ use crate::web::operator::{OperatorState, desk_unavailable};
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
-const PAGE: Page<'_> = Page { place: Place::Notifications, title: "Notifications", follows: "log" };
+const PAGE: Page<'_> = Page { place: Place::Notifications, title: "Notifications", follows: "log deliveries" };
 /// How each does is asked of the deliveries; of more than so many at once it is not.
 const ROWS_MAX: usize = 100;
 /// For how all of them do.
