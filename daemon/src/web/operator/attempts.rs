@@ -6,9 +6,10 @@ use std::sync::Arc;
 use axum::Json as Reply;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use millrace_actors::delivery::attempts::{self, Attempt as Stored};
+use millrace_actors::delivery::attempts::{self, Attempt as Stored, class};
 use millrace_actors::subscriptions::delivery::FILE;
 use millrace_model::ids::{Position, SubscriptionId};
+use millrace_protocols::delivery::verdict::Outcome;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -169,6 +170,13 @@ impl AttemptPage {
             next = found.last().map(|attempt| attempt.position);
         }
         Self { attempts: found.into_iter().map(Attempt::from).collect(), next }
+    }
+}
+
+impl Attempt {
+    /// Whether its receiver took it.
+    pub(in crate::web) fn is_delivered(&self) -> bool {
+        self.outcome == class(Outcome::Accepted)
     }
 }
 

@@ -131,6 +131,18 @@ async fn a_deposit_says_who_was_told_how_that_went_and_is_told_again_from_its_ow
 }
 
 #[tokio::test]
+async fn how_a_receiver_does_is_not_known_while_the_deliveries_do_not_answer() {
+    let (desk, list) = (Desk::start().await, "/console/notifications");
+    let visitor = Visitor::of(&desk).await;
+    webhook(&desk, "http://127.0.0.1:9/hook").await;
+    let page = saying(&visitor, list, &["nothing sent yet"]).await;
+    assert!(page.contains("data-follows=\"log deliveries parts\""), "{page}");
+    visitor.post(1, "/console/parts/delivery/stop_part", &[("note", "to see what is said then")]).await;
+    let page = saying(&visitor, list, &["The deliveries do not answer", "not known"]).await;
+    assert!(!page.contains("not delivered to"), "{page}");
+}
+
+#[tokio::test]
 async fn of_many_attempts_the_newest_are_shown_and_the_rest_counted() {
     let desk = Desk::start().await;
     let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);

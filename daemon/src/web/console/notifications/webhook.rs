@@ -19,6 +19,7 @@ use crate::web::extract::{Path, Query};
 use crate::web::operator::OperatorState;
 use crate::web::operator::attempts::{Attempt, newest};
 use crate::web::operator::delivery;
+use crate::web::operator::webhook_status::Status;
 use crate::web::operator::webhooks::{Webhook, known};
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
@@ -79,7 +80,7 @@ async fn body(
     })
 }
 
-fn orders(operator: &Operator, id: SubscriptionId, status: &str, again: &Markup) -> Markup {
+fn orders(operator: &Operator, id: SubscriptionId, status: Status, again: &Markup) -> Markup {
     let act = |word: &str, label, says, weight, fields| {
         let to = format!("{}/{word}", one(id));
         let reason = if word == "resume" { Reason::NotAsked } else { Reason::Asked };
@@ -87,10 +88,10 @@ fn orders(operator: &Operator, id: SubscriptionId, status: &str, again: &Markup)
     };
     html! {
         div {
-            @if status == "enabled" || status == "unreachable" {
+            @if matches!(status, Status::Enabled | Status::Unreachable) {
                 (act("pause", "Pause", "Nothing is sent until it is resumed; what comes meanwhile is sent then.", Weight::Light, html! {}))
             }
-            @if status == "paused" || status == "disabled" {
+            @if matches!(status, Status::Paused | Status::Disabled) {
                 (act("resume", "Resume", "It is sent again, with everything that came meanwhile.", Weight::Light, html! {}))
             }
             (act("recover", "Recover", "Everything that it wants after a position of the log is told to it again, under the same ids.", Weight::Light, again.clone()))
