@@ -205,10 +205,12 @@ impl Filter {
     ) -> Result<Older, ReadError> {
         let mut back = Back::from(reader, self.stream.as_ref(), before)?;
         let (mut lines, mut last, mut looked_at) = (Vec::new(), None, 0);
-        'walk: while looked_at < LOOK_EVENTS_MAX {
+        'walk: while looked_at < LOOK_EVENTS_MAX && back.end > 1 {
             let events = back.read(reader)?;
             if events.is_empty() {
-                break;
+                back.end = back.begin();
+                looked_at += READ_EVENTS_MAX as u64;
+                continue;
             }
             for recorded in events {
                 looked_at += 1;
@@ -222,7 +224,8 @@ impl Filter {
                 }
             }
         }
-        Ok(Older { lines, rest: last.filter(|_| back.end > 1), looked_at })
+        let rest = if self.stream.is_some() { last } else { Some(back.end) };
+        Ok(Older { lines, rest: rest.filter(|_| back.end > 1), looked_at })
     }
 
     fn look(&self, (reader, notes): (&Reader, &Reading), after: Position, rows_max: usize) -> Result<Page, ReadError> {
@@ -287,13 +290,18 @@ impl<'a> Back<'a> {
         Ok(Self { stream, end })
     }
 
-    /// The next events, the newest first; none at the beginning.
+    /// Up to where it comes when nothing is found: before all of a stream, and over a piece of a damaged log.
+    fn begin(&self) -> u64 {
+        let most = if self.stream.is_some() { u64::MAX } else { READ_EVENTS_MAX as u64 };
+        self.end.saturating_sub(most).max(1)
+    }
+
+    /// The next events, the newest first.
     fn read(&self, reader: &Reader) -> Result<Vec<Recorded>, ReadError> {
         if let Some(stream) = self.stream {
             return reader.before_in(stream, Some(self.end), READ_EVENTS_MAX as u64);
         }
-        let begin = self.end.saturating_sub(READ_EVENTS_MAX as u64).max(1);
-        let mut events = reader.range(begin, self.end.saturating_sub(1))?;
+        let mut events = reader.range(self.begin(), self.end.saturating_sub(1))?;
         events.reverse();
         Ok(events)
     }
