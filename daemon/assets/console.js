@@ -73,6 +73,8 @@ const show = async (text) => {
 let stream = null;
 let fetching = false;
 let wanted = false;
+// The next try after one in vain.
+let trying;
 // Whoever has sent a form is on his way to another page: this one and its forms stay as they were until then.
 let leaving = false;
 // What follows nothing is not shown anew: of that it is asked only whether the desk still lets one in, at a page that costs little.
@@ -90,13 +92,15 @@ const refresh = async () => {
     });
     if (answer.status === 401) { loggedOut(); return; }
     const text = await answer.text();
-    const isPage = (answer.headers.get("content-type") ?? "").startsWith("text/html");
-    if (!isPage) throw new Error("no page");
+    // The desk's own pages have this, those too that say what went wrong; what stands between may answer by pages of its own.
+    if (!text.includes('<div id="live"')) throw new Error("not of the desk");
     // Whoever went on meanwhile is shown what he went to.
-    if (moves && address === location.href && !leaving && !isOut && text.includes('id="live"')) await show(text);
+    if (moves && address === location.href && !leaving && !isOut) await show(text);
     if (!isOut) found();
   } catch {
     if (!isOut) lost("The desk does not answer.");
+    clearTimeout(trying);
+    trying = setTimeout(refresh, 5000);
   } finally {
     fetching = false;
     if (wanted) setTimeout(refresh, 250);
@@ -177,35 +181,80 @@ const plot = async (place) => {
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
   for (const shown of plots.values()) shown.destroy();
   plots.clear();
-  drawn = 0;
+  drawn = -DRAWN_EVERY_MS;
   draw();
 });
-let drawn = 0;
+const DRAWN_EVERY_MS = 2000;
+let drawn = -DRAWN_EVERY_MS;
+let drawing;
+// No more often than that; what comes between is made up for.
 const draw = () => {
   for (const place of plots.keys()) if (!place.isConnected) plots.delete(place);
-  if (Date.now() - drawn < 2000) return;
-  drawn = Date.now();
-  for (const place of document.querySelectorAll("[data-plot]")) plot(place).catch(() => {});
+  const places = document.querySelectorAll("[data-plot]");
+  if (places.length === 0) return;
+  clearTimeout(drawing);
+  const wait = drawn + DRAWN_EVERY_MS - performance.now();
+  if (wait > 0) { drawing = setTimeout(draw, wait); return; }
+  drawn = performance.now();
+  for (const place of places) plot(place).catch(() => {});
 };
 
 // What one does.
 
+const LEFT_WITHIN_MS = 15000;
+const buttons = (form) => form.querySelectorAll("button");
+// The ids of the forms that were sent. A page's newer self has new ones: a form that is sent again stays the one that it was, so that
+// the desk, which may be at it, knows it again.
+const sent = new Map();
+const nameOf = (form) => `${form.closest("[id]")?.id} ${form.getAttribute("action")}`;
+const keepIds = () => {
+  for (const form of document.querySelectorAll("form[method=post]")) {
+    const id = sent.get(nameOf(form));
+    if (id) form.elements.form_id.value = id;
+  }
+};
+let staying;
+// No page came, or whoever waited for it gave it up: this one goes on.
+const stay = () => {
+  clearTimeout(staying);
+  leaving = false;
+  for (const form of document.querySelectorAll("form[method=post]")) {
+    if (sent.has(nameOf(form))) for (const button of buttons(form)) button.disabled = false;
+  }
+};
 document.addEventListener("submit", (event) => {
   // A second click has nothing to click on; the desk would know it for the first, too.
-  if (event.target.method !== "post") return;
+  const form = event.target;
+  if (form.method !== "post") return;
   leaving = true;
-  setTimeout(() => {
-    for (const button of event.target.querySelectorAll("button")) button.disabled = true;
-  });
+  sent.set(nameOf(form), form.elements.form_id?.value);
+  setTimeout(() => { for (const button of buttons(form)) button.disabled = true; });
+  clearTimeout(staying);
+  staying = setTimeout(() => { stay(); refresh(); }, LEFT_WITHIN_MS);
 });
-window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return;
+  stay();
+  location.reload();
+});
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  await navigator.clipboard.writeText(button.dataset.copy);
-  const before = button.textContent;
-  button.textContent = "Copied";
-  setTimeout(() => { button.textContent = before; }, 1500);
+  button.dataset.label ??= button.textContent;
+  const say = (text) => {
+    button.textContent = text;
+    setTimeout(() => { button.textContent = button.dataset.label; }, 3000);
+  };
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    say("Copied");
+  } catch {
+    // Without TLS browsers have no clipboard for pages. What would be copied stands beside the button.
+    const text = [...button.parentElement.children].find((one) => one.textContent === button.dataset.copy);
+    if (!text) return;
+    getSelection().selectAllChildren(text);
+    say("Selected, copy it by the keyboard");
+  }
 });
 // Keys, which the dialog #keys lists. Whatever has the focus of a row opens by itself at Enter.
 const move = (by) => {
@@ -231,6 +280,7 @@ document.addEventListener("keydown", (event) => {
 });
 document.addEventListener("htmx:after:swap", () => {
   if (isOut) { putAway(); return; }
+  keepIds();
   tick();
   draw();
 });

@@ -92,15 +92,17 @@ for (const place of document.querySelectorAll("[data-live]")) {
 }
 
 // Calls with what is asked, once one stopped typing; an answer that was overtaken is not shown, and where there is none, neither is
-// the one before.
+// the one before. `cancel` takes back what was asked and is not answered yet.
 const typed = (pause_ms, ask, forget) => {
   let pending, turn = 0;
-  return (...asked) => {
-    clearTimeout(pending);
-    const mine = ++turn;
+  const cancel = () => { clearTimeout(pending); turn += 1; };
+  const call = (...asked) => {
+    cancel();
+    const mine = turn;
     const failed = () => { if (mine === turn) forget(); };
     pending = setTimeout(() => ask(() => mine === turn, ...asked).catch(failed), pause_ms);
   };
+  return Object.assign(call, { cancel });
 };
 
 for (const form of document.querySelectorAll("[data-quote]")) {
@@ -137,7 +139,11 @@ for (const form of document.querySelectorAll("[data-check]")) {
     if (isLast()) show(html);
   }, () => show(""));
   // Nobody is told that his address is too short while he types it.
-  target.addEventListener("input", () => { if (target.value.trim().length >= 26) check(); else show(""); });
+  target.addEventListener("input", () => {
+    if (target.value.trim().length >= 26) { check(); return; }
+    check.cancel();
+    show("");
+  });
   target.addEventListener("change", check);
 }
 

@@ -95,6 +95,7 @@ const actions = {
   forget,
   watch,
   screenshot: (page, { path }) => page.screenshot({ path, fullPage: true }),
+  script: (page, { script }) => page.evaluate(`{${script}}`),
 };
 
 // The browser asks nobody but the page for anything: no updates, no lists, no QUIC.

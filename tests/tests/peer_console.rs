@@ -328,6 +328,78 @@ async fn a_console_that_loses_its_desk_says_so_and_finds_it_again_and_one_who_is
     Ok(())
 }
 
+/// What stands before the desk answers in its place, on pages that move and on those that do not; and a form that nothing comes of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_console_whose_desk_is_cut_off_says_so_and_comes_to_itself_after_a_form_in_vain() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let desk = Desk::start(&[RATE]).await?;
+    let base = console(&desk)?;
+    let proxy = "globalThis.whole = fetch;
+        fetch = async () => new Response('<h1>Bad gateway</h1>', { status: 502, headers: { 'content-type': 'text/html' } });
+        refresh();";
+    let nothing = "document.addEventListener('submit', (event) => event.preventDefault());
+        document.querySelector('.strip').insertAdjacentHTML('beforeend', '<b id=behind>of before</b>');";
+    let (form, id) = ("#act-halt", "#act-halt [name=form_id]");
+    let mut visit = logged_in(page, &desk)?;
+    for path in ["/parts", "/log?before=3"] {
+        visit = visit.open(format!("{base}{path}")).script(proxy).wait_for_text("#stale", "The desk does not answer");
+        visit = visit.text("h1").script("fetch = whole;").wait_gone("#stale");
+    }
+    let visit = visit
+        .open(format!("{base}/money"))
+        .script(nothing)
+        .attribute(id, "value")
+        .click(&format!("{form} summary"))
+        .fill(&format!("{form} input[name=note]"), "to see")
+        .click(&format!("{form} button"))
+        .wait_for_text(&format!("{form} button:disabled"), "Halt")
+        .wait_for_text(&format!("{form} button:enabled"), "Halt")
+        .wait_gone("#behind")
+        .attribute(id, "value")
+        .run()
+        .await?;
+    unharmed(&visit);
+    let [parts, log, before, after] = visit.read.as_slice() else { panic!("{:?}", visit.read) };
+    assert_eq!((parts.as_str(), log.as_str()), ("Parts", "Log"));
+    assert_eq!(before, after, "the desk would know the form if it were sent again");
+    Ok(())
+}
+
+/// By plain HTTP from elsewhere a browser gives a page no clipboard. A plot that was left out is drawn without anything else happening.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_copied_is_selected_and_a_plot_that_was_left_out_comes_by_itself() -> Result<()> {
+    let Some(page) = Page::new() else { return Ok(()) };
+    let desk = Desk::start(&[RATE]).await?;
+    let id = finished(&desk, 65).await?;
+    let copy = "dd button[data-copy]";
+    let (plot, emptied) = (
+        "[data-plot*=waits] .u-legend",
+        "stream.close();
+        for (const place of document.querySelectorAll('[data-plot]')) place.replaceChildren();
+        plots.clear();
+        drawn = performance.now();
+        draw();",
+    );
+    let visit = logged_in(page, &desk)?
+        .wait_for_text(plot, "UTC")
+        .script(emptied)
+        .wait_for_text(plot, "UTC")
+        .open(format!("{}/deposits/{id}", console(&desk)?))
+        .script("Object.defineProperty(navigator, 'clipboard', { value: undefined });")
+        .click(copy)
+        .wait_for_text(copy, "Selected, copy it by the keyboard")
+        .script("document.body.dataset.selected = getSelection().toString();")
+        .attribute("body", "data-selected")
+        .attribute(copy, "data-copy")
+        .wait_for_text(copy, "Copy")
+        .run()
+        .await?;
+    unharmed(&visit);
+    assert_eq!(visit.read[0], visit.read[1], "what is selected is what would be copied");
+    assert_eq!(visit.read[0].len(), 64, "{:?}", visit.read);
+    Ok(())
+}
+
 /// A page that nothing changes notices it, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_of_the_past_is_put_away_with_all_that_is_in_it_when_one_is_logged_out() -> Result<()> {

@@ -13,6 +13,18 @@ const SHOWN_WITHIN: Duration = Duration::from_secs(60);
 const BUTTON: &str = "form[action='/bind'] button";
 const WAITING: &str = ".deposits > [role=status]";
 const STATUS: &str = "article [role=status]";
+/// Types a character more, empties the field before anybody looked, and counts the looks that are still to come.
+const EMPTIED: &str = "
+    const pending = new Set();
+    const { setTimeout: later, clearTimeout: never } = globalThis;
+    globalThis.setTimeout = (...asked) => { const one = later(...asked); pending.add(one); return one; };
+    globalThis.clearTimeout = (one) => { pending.delete(one); never(one); };
+    const { target } = document.querySelector('[data-check]').elements;
+    for (const value of [`${target.value}x`, '']) {
+        target.value = value;
+        target.dispatchEvent(new Event('input', { bubbles: true }));
+    }
+    document.body.dataset.pending = pending.size;";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_customer_walks_from_an_amount_to_his_payout() -> Result<()> {
@@ -164,9 +176,12 @@ async fn a_mistyped_address_is_answered_beside_what_was_typed_with_scripts_and_w
         .fill("#target", &target)
         .wait_for_text("#target-said", "This is a Skycoin address.")
         .count("#target[aria-invalid]")
+        .script(EMPTIED)
+        .attribute("body", "data-pending")
+        .text("#target-said")
         .run()
         .await?;
-    assert_eq!(visit.read, ["1", "0"]);
+    assert_eq!(visit.read, ["1", "0", "0", ""], "an address that is no longer there is not looked at");
     assert_eq!(visit.errors, Vec::<String>::new());
 
     let visit = plain

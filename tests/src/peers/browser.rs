@@ -53,6 +53,7 @@ enum Step {
     Forget,
     Watch { selector: String, ms: u64 },
     Screenshot { path: PathBuf },
+    Script { script: String },
 }
 
 /// What the visitor prefers.
@@ -283,6 +284,11 @@ impl Page {
     /// Writes a picture of the whole page as PNG.
     pub fn screenshot(self, path: &Path) -> Self {
         self.then(Step::Screenshot { path: path.to_owned() })
+    }
+
+    /// Runs this in the page, as somebody at the browser's own console would: for what a browser lacks, or what stands before a desk.
+    pub fn script(self, script: &str) -> Self {
+        self.then(Step::Script { script: script.into() })
     }
 
     /// Carries out the steps in a new browser. Fails with the step that failed and the browser's reason.

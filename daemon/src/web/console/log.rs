@@ -12,8 +12,6 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
-use millrace_actors::customer_keys::Reading;
-use millrace_actors::event_store::{ReadError, Reader};
 use millrace_model::ids::Position;
 use serde::Deserialize;
 
@@ -25,7 +23,7 @@ use super::frame::{Page, Place, answer};
 use super::words::{count, moment};
 use crate::web::extract::Query;
 use crate::web::operator::OperatorState;
-use crate::web::operator::log::{Filter, LOOK_EVENTS_MAX, Line, READ_EVENTS_MAX, kinds};
+use crate::web::operator::log::{Filter, Line, kinds};
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
@@ -41,14 +39,6 @@ pub(super) struct Wanted {
     #[serde(default)]
     stream: String,
     before: Option<Position>,
-}
-
-/// A page of events, the newest first.
-struct Found {
-    lines: Vec<Line>,
-    /// Below which there is more; nothing at the log's beginning.
-    rest: Option<Position>,
-    looked_at: u64,
 }
 
 pub(super) async fn show(
@@ -67,7 +57,7 @@ async fn body(desk: &Arc<OperatorState>, operator: &Operator, wanted: &Wanted) -
     let found = match filter(wanted) {
         Ok(filter) => {
             let before = wanted.before.unwrap_or(Position::MAX);
-            desk.read_opened(move |reader, notes| backward((reader, notes), &filter, before)).await?
+            desk.read_opened(move |reader, notes| filter.look_back((reader, notes), before, ROWS_MAX)).await?
         }
         Err(problem) => {
             return Ok(html! { (filters(wanted)) p role="alert" { (problem.message()) } });
@@ -77,7 +67,9 @@ async fn body(desk: &Arc<OperatorState>, operator: &Operator, wanted: &Wanted) -
     Ok(html! {
         (proof::panel(desk, operator, now))
         (filters(wanted))
-        @if found.lines.is_empty() {
+        @if found.lines.is_empty() && found.looked_at == 0 {
+            p { "There is no such event." }
+        } @else if found.lines.is_empty() {
             p { "None of the " (count(found.looked_at)) " events that were looked at is of this kind and stream." }
         } @else { (table(&found.lines, now)) }
         nav.pager aria-label="Pages" {
@@ -93,28 +85,6 @@ fn filter(wanted: &Wanted) -> Result<Filter, Problem> {
     }
     let given = |text: &str| Some(text.trim().to_owned()).filter(|text| !text.is_empty());
     Filter::new(given(&wanted.kind).as_deref(), given(&wanted.stream).as_deref())
-}
-
-/// Walks back from the newest, or from before an older one, until a page is full or enough was looked at.
-fn backward((reader, notes): (&Reader, &Reading), filter: &Filter, before: Position) -> Result<Found, ReadError> {
-    let head = reader.head()?;
-    let mut end = before.min(head + 1);
-    let first = end;
-    let mut lines = Vec::new();
-    'walk: while end > 1 && first - end < LOOK_EVENTS_MAX {
-        let begin = end.saturating_sub(READ_EVENTS_MAX as u64).max(1);
-        for recorded in reader.range(begin, end - 1)?.into_iter().rev() {
-            end = recorded.position;
-            if filter.wants(&recorded) {
-                lines.push(Line::opened(&recorded, notes));
-                if lines.len() == ROWS_MAX {
-                    break 'walk;
-                }
-            }
-        }
-        end = end.min(begin.max(1));
-    }
-    Ok(Found { lines, rest: (end > 1).then_some(end), looked_at: first - end })
 }
 
 fn filters(wanted: &Wanted) -> Markup {

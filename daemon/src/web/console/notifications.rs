@@ -19,14 +19,14 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::subscriptions::Known;
 use millrace_model::ids::SubscriptionId;
-use millrace_protocols::delivery::scheduler::{Sums, View};
+use millrace_protocols::delivery::scheduler::Sums;
 use serde::Deserialize;
 use tokio::time::{Instant, timeout_at};
 
 pub(super) use acts::{recover, remove, resend, set, simulate};
 pub(super) use attempts::{SeenOn, told as told_at};
 pub(super) use deliveries::deliveries;
-use health::health;
+use health::{Seen, health};
 pub(super) use told::show as told;
 pub(super) use webhook::show as webhook;
 
@@ -34,12 +34,12 @@ use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, counted, mark, moment};
 use crate::web::extract::Query;
 use crate::web::operator::attempts::{Attempt, newest_of_each};
-use crate::web::operator::webhooks::status;
+use crate::web::operator::webhook_status::{Status, status};
 use crate::web::operator::{OperatorState, desk_unavailable};
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
 
-const PAGE: Page<'_> = Page { place: Place::Notifications, title: "Notifications", follows: "log" };
+const PAGE: Page<'_> = Page { place: Place::Notifications, title: "Notifications", follows: "log deliveries" };
 /// How each does is asked of the deliveries; of more than so many at once it is not.
 const ROWS_MAX: usize = 100;
 /// For how all of them do.
@@ -75,17 +75,17 @@ async fn body(desk: &Arc<OperatorState>, wanted: &Wanted) -> Result<Markup, Prob
     let fits = |known: &&Arc<Known>| {
         let address = known.endpoint.as_ref().map_or("", |endpoint| endpoint.url.as_str());
         let is_named = address.contains(&wanted.q) || known.subscription.id.to_string() == wanted.q;
-        is_named && (wanted.status.is_empty() || status(known, &desk.subscriptions).0 == wanted.status)
+        is_named && (wanted.status.is_empty() || status(known, &desk.subscriptions).0.word() == wanted.status)
     };
     let found: Vec<_> = list.values().filter(fits).collect();
     let sums = desk.deliveries.sums().await;
     let deadline = Instant::now() + VIEWS_WITHIN;
     let mut rows = Vec::new();
     for known in found.iter().skip(wanted.skip).take(ROWS_MAX) {
-        // Of one that is not delivered to there is no view. Who does not answer is asked no more.
+        // Who does not answer is asked no more.
         let asked = timeout_at(deadline, desk.deliveries.view(known.subscription.id));
-        let view = if sums.is_some() { asked.await.ok().and_then(Result::ok).flatten() } else { None };
-        rows.push((known, view));
+        let seen = if sums.is_some() { Seen::of(asked.await.ok().and_then(Result::ok)) } else { Seen::Unanswered };
+        rows.push((known, seen));
     }
     let ids = rows.iter().map(|(known, _)| known.subscription.id).collect();
     let tried = newest_of_each(desk, ids, health::ATTEMPTS_MAX).await.ok();
@@ -124,7 +124,7 @@ fn filters(wanted: &Wanted) -> Markup {
             label { "Address or id " input type="search" name="q" value=(wanted.q) maxlength=(SEARCH_CHARS_MAX); }
             label { "Status " select name="status" {
                 option value="" { "any" }
-                @for status in ["enabled", "paused", "disabled", "unproved", "unreachable", "unreadable"] {
+                @for status in Status::ALL.map(Status::word) {
                     option value=(status) selected[status == wanted.status] { (status) }
                 }
             } }
@@ -136,12 +136,7 @@ fn filters(wanted: &Wanted) -> Markup {
 /// The newest attempts at each; nothing where they cannot be read.
 type Tried = BTreeMap<SubscriptionId, Vec<Attempt>>;
 
-fn table(
-    desk: &OperatorState,
-    rows: &[(&&Arc<Known>, Option<View>)],
-    tried: Option<&Tried>,
-    now: DateTime<Utc>,
-) -> Markup {
+fn table(desk: &OperatorState, rows: &[(&&Arc<Known>, Seen)], tried: Option<&Tried>, now: DateTime<Utc>) -> Markup {
     let attempts = |id: SubscriptionId| tried.and_then(|tried| tried.get(&id)).map(Vec::as_slice);
     html! {
         div.scroll tabindex="0" { table {
@@ -149,11 +144,11 @@ fn table(
                 th scope="col" { "Leads to" } th scope="col" { "Told" } th scope="col" { "Status" } th scope="col" { "Health" }
                 th.n scope="col" { "Under way" } th.n scope="col" { "To send again" } th scope="col" { "Since" }
             } }
-            tbody { @for (known, view) in rows { tr id={ "receiver-" (known.subscription.id) } {
+            tbody { @for (known, seen) in rows { @let view = seen.view(); tr id={ "receiver-" (known.subscription.id) } {
                 th scope="row" { a href=(one(known.subscription.id)) { (address(known)) } }
                 td { (known.subscription.terms.events.join(", ")) }
                 td { (standing(status(known, &desk.subscriptions).0)) }
-                td { (health(view.as_ref(), attempts(known.subscription.id), now)) }
+                td { (health(seen, attempts(known.subscription.id), now)) }
                 td.n { @if let Some(view) = view { (view.in_flight) } @else { "–" } }
                 td.n { @if let Some(view) = view { (count(view.retries as u64)) } @else { "–" } }
                 td { (moment(known.since, now)) }
@@ -172,14 +167,14 @@ fn address(known: &Known) -> &str {
     known.endpoint.as_ref().map_or("an address that cannot be opened", |endpoint| endpoint.url.as_str())
 }
 
-fn standing(status: &str) -> Markup {
+fn standing(status: Status) -> Markup {
     let tone = match status {
-        "enabled" => Tone::Well,
-        "paused" | "unproved" => Tone::Quiet,
-        "disabled" | "unreachable" => Tone::Ailing,
-        _ => Tone::Broken,
+        Status::Enabled => Tone::Well,
+        Status::Paused | Status::Unproved => Tone::Quiet,
+        Status::Disabled | Status::Unreachable => Tone::Ailing,
+        Status::Unreadable => Tone::Broken,
     };
-    mark(tone, status)
+    mark(tone, status.word())
 }
 
 fn href(wanted: &Wanted, skip: usize) -> String {

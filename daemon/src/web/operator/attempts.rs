@@ -6,9 +6,10 @@ use std::sync::Arc;
 use axum::Json as Reply;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
-use millrace_actors::delivery::attempts::{self, Attempt as Stored};
+use millrace_actors::delivery::attempts::{self, Attempt as Stored, class};
 use millrace_actors::subscriptions::delivery::FILE;
 use millrace_model::ids::{Position, SubscriptionId};
+use millrace_protocols::delivery::verdict::Outcome;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -24,10 +25,10 @@ pub(in crate::web) struct After {
 }
 
 /// Attempts, by the notification's place in the log.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub(in crate::web) struct AttemptPage {
     pub(in crate::web) attempts: Vec<Attempt>,
-    /// What the next page comes after; nothing at the end.
+    /// What the next page comes after, or before where the newest come first; nothing at the end.
     pub(in crate::web) next: Option<Position>,
 }
 
@@ -57,19 +58,33 @@ pub(in crate::web) async fn show(
 ) -> Result<Reply<AttemptPage>, Problem> {
     let from = place(after)?.map_or(1, |after| after.saturating_add(1));
     let found = read(&state, move |reader| reader.attempts(id.0, from, i64::MAX as Position)).await?;
-    Ok(Reply(AttemptPage::of(found)))
+    Ok(Reply(AttemptPage::of(found, attempts::ROWS_MAX)))
 }
 
-/// The newest attempts at a webhook of notifications before a position.
+/// The newest attempts at a webhook of notifications before a position: a page of so many, or all of one notification where that has
+/// more.
 pub(in crate::web) async fn newest(
     state: &OperatorState,
     id: SubscriptionId,
     before: Option<Position>,
     rows_max: usize,
-) -> Result<Vec<Attempt>, Problem> {
+) -> Result<AttemptPage, Problem> {
     let before = place(before)?.unwrap_or(i64::MAX as Position);
-    let found = read(state, move |reader| reader.newest(id.0, before, rows_max)).await?;
-    Ok(found.into_iter().map(Attempt::from).collect())
+    read(state, move |reader| {
+        let found = reader.newest(id.0, before, rows_max);
+        let found = found.and_then(|found| match one_alone(&found).filter(|_| found.len() == rows_max) {
+            Some(one) => reader.attempts(id.0, one, one).map(|all| all.into_iter().rev().collect()),
+            None => Ok(found),
+        });
+        found.map(|found| AttemptPage::of(found, rows_max))
+    })
+    .await
+}
+
+/// The notification that all of these are of.
+fn one_alone(found: &[Stored]) -> Option<Position> {
+    let one = found.first()?.position;
+    found.iter().all(|attempt| attempt.position == one).then_some(one)
 }
 
 /// The newest attempts at each of these webhooks, those of the newest notification first: at most so many of each.
@@ -143,18 +158,25 @@ async fn read<T: Default + Send + 'static, E: std::fmt::Display>(
 
 impl AttemptPage {
     /// A page ends with all attempts of one notification, so that the next begins with another's: where it is full, the last
-    /// one's are left for the next page, unless they are all of this one.
-    fn of(mut found: Vec<Stored>) -> Self {
+    /// one's are left for the next page, unless they are all of this one. The oldest come first, or the newest.
+    fn of(mut found: Vec<Stored>, rows_max: usize) -> Self {
         let mut next = None;
-        if found.len() == attempts::ROWS_MAX {
+        if found.len() >= rows_max {
             let last = found.last().map_or(0, |attempt| attempt.position);
-            let whole = found.partition_point(|attempt| attempt.position < last);
+            let whole = found.partition_point(|attempt| attempt.position != last);
             if whole > 0 {
                 found.truncate(whole);
             }
             next = found.last().map(|attempt| attempt.position);
         }
         Self { attempts: found.into_iter().map(Attempt::from).collect(), next }
+    }
+}
+
+impl Attempt {
+    /// Whether its receiver took it.
+    pub(in crate::web) fn is_delivered(&self) -> bool {
+        self.outcome == class(Outcome::Accepted)
     }
 }
 

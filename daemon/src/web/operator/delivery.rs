@@ -14,7 +14,8 @@ use serde::Serialize;
 
 use super::OperatorState;
 use super::attempts::time;
-use super::webhooks::{Link, known, status};
+use super::webhook_status::{Status, status};
+use super::webhooks::{Link, known};
 use super::webhooks_events::not_asked;
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
@@ -23,7 +24,7 @@ use crate::web::problem::Problem;
 #[derive(Debug, Serialize)]
 pub(in crate::web) struct Delivery {
     pub(in crate::web) webhook_id: SubscriptionId,
-    pub(in crate::web) status: &'static str,
+    pub(in crate::web) status: Status,
     /// What it does or waits for, for a person.
     pub(in crate::web) explanation: String,
     /// How many notifications are under way, and how many may be.
@@ -65,8 +66,8 @@ fn not_known(known: &Known) -> Problem {
     Problem::unavailable("not_delivered_to", message)
 }
 
-/// Whether it is served, in a word, and why not.
-type Standing = (&'static str, Option<String>);
+/// Whether it is served, and why not.
+type Standing = (Status, Option<String>);
 
 impl Delivery {
     fn of(known: &Known, standing: Standing, (view, newest): (View, Position), now: DateTime<Utc>) -> Self {
@@ -102,11 +103,11 @@ fn left_alone_until(view: &View, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     time(view.closed_until_ms).filter(|until| *until > now)
 }
 
-fn explanation((word, reason): &Standing, view: &View, behind: u64, now: DateTime<Utc>) -> String {
-    if *word != "enabled" {
+fn explanation((status, reason): &Standing, view: &View, behind: u64, now: DateTime<Utc>) -> String {
+    if *status != Status::Enabled {
         return match reason {
-            Some(reason) => format!("Nothing is sent: it is {word}, since {reason}."),
-            None => format!("Nothing is sent: it is {word}."),
+            Some(reason) => format!("Nothing is sent: it is {status}, since {reason}."),
+            None => format!("Nothing is sent: it is {status}."),
         };
     }
     match (view.circuit, left_alone_until(view, now)) {

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{Bell, ReadError, Reader, cause_of};
 use millrace_model::event::{self, Recorded};
-use millrace_model::ids::{Category, Position, StreamName};
+use millrace_model::ids::{Category, Position, StreamName, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Instant, timeout_at};
@@ -24,10 +24,10 @@ use crate::web::problem::Problem;
 use crate::web::shapes::{EventRow, PAGE_ROWS_MAX, WAIT_S_MAX};
 
 /// How many events are read at once.
-pub(in crate::web) const READ_EVENTS_MAX: usize = 500;
+const READ_EVENTS_MAX: usize = 500;
 /// How many events one answer looks at, so that a filter that finds little still answers within milliseconds; `next` says
 /// where to go on.
-pub(in crate::web) const LOOK_EVENTS_MAX: u64 = 2_000;
+const LOOK_EVENTS_MAX: u64 = 2_000;
 
 /// Which events, from where on, and how long to wait for the first.
 #[derive(Debug, Deserialize)]
@@ -86,6 +86,15 @@ pub(in crate::web) struct Page {
     events: Vec<Line>,
     next: Position,
     head: Position,
+}
+
+/// A page of events on the way back, the newest first.
+#[derive(Debug)]
+pub(in crate::web) struct Older {
+    pub(in crate::web) lines: Vec<Line>,
+    /// Before which position there is more; nothing at the beginning.
+    pub(in crate::web) rest: Option<Position>,
+    pub(in crate::web) looked_at: u64,
 }
 
 /// What is looked for.
@@ -186,6 +195,39 @@ impl Filter {
             && self.kinds.as_ref().is_none_or(|kinds| kinds.contains(recorded.event.kind()))
     }
 
+    /// What is wanted of before a position, the newest first, until a page is full or enough was looked at. Of a stream only its own
+    /// events are looked at, so how far back they lie does not matter.
+    pub(in crate::web) fn look_back(
+        &self,
+        (reader, notes): (&Reader, &Reading),
+        before: Position,
+        rows_max: usize,
+    ) -> Result<Older, ReadError> {
+        let mut back = Back::from(reader, self.stream.as_ref(), before)?;
+        let (mut lines, mut last, mut looked_at) = (Vec::new(), None, 0);
+        'walk: while looked_at < LOOK_EVENTS_MAX && back.end > 1 {
+            let events = back.read(reader)?;
+            if events.is_empty() {
+                back.end = back.begin();
+                looked_at += READ_EVENTS_MAX as u64;
+                continue;
+            }
+            for recorded in events {
+                looked_at += 1;
+                back.end = back.place(&recorded);
+                last = Some(recorded.position);
+                if self.wants(&recorded) {
+                    lines.push(Line::opened(&recorded, notes));
+                    if lines.len() == rows_max {
+                        break 'walk;
+                    }
+                }
+            }
+        }
+        let rest = if self.stream.is_some() { last } else { Some(back.end) };
+        Ok(Older { lines, rest: rest.filter(|_| back.end > 1), looked_at })
+    }
+
     fn look(&self, (reader, notes): (&Reader, &Reading), after: Position, rows_max: usize) -> Result<Page, ReadError> {
         let head = reader.head()?;
         if rows_max == 0 {
@@ -230,6 +272,59 @@ impl Filter {
         }
         Ok(Page { events, next, head: head.max(next) })
     }
+}
+
+/// A way back through the log, or through one of its streams.
+struct Back<'a> {
+    stream: Option<&'a StreamName>,
+    /// Before which position of the log, or version of the stream, it goes on.
+    end: u64,
+}
+
+impl<'a> Back<'a> {
+    fn from(reader: &Reader, stream: Option<&'a StreamName>, before: Position) -> Result<Self, ReadError> {
+        let end = match stream {
+            Some(stream) => version_from(reader, stream, before)?,
+            None => before.min(reader.head()? + 1),
+        };
+        Ok(Self { stream, end })
+    }
+
+    /// Up to where it comes when nothing is found: before all of a stream, and over a piece of a damaged log.
+    fn begin(&self) -> u64 {
+        let most = if self.stream.is_some() { u64::MAX } else { READ_EVENTS_MAX as u64 };
+        self.end.saturating_sub(most).max(1)
+    }
+
+    /// The next events, the newest first.
+    fn read(&self, reader: &Reader) -> Result<Vec<Recorded>, ReadError> {
+        if let Some(stream) = self.stream {
+            return reader.before_in(stream, Some(self.end), READ_EVENTS_MAX as u64);
+        }
+        let mut events = reader.range(self.begin(), self.end.saturating_sub(1))?;
+        events.reverse();
+        Ok(events)
+    }
+
+    fn place(&self, recorded: &Recorded) -> u64 {
+        if self.stream.is_some() { recorded.version } else { recorded.position }
+    }
+}
+
+/// The version of a stream's first event from a position on, or the one that its next event will have.
+fn version_from(reader: &Reader, stream: &StreamName, from: Position) -> Result<Version, ReadError> {
+    let Some(newest) = reader.before_in(stream, None, 1)?.pop() else { return Ok(1) };
+    if newest.position < from {
+        return Ok(newest.version + 1);
+    }
+    // Later versions have later positions.
+    let (mut low, mut high) = (1, newest.version);
+    while low < high {
+        let middle = low.midpoint(high);
+        let is_before = reader.before_in(stream, Some(middle + 1), 1)?.pop().is_some_and(|one| one.position < from);
+        (low, high) = if is_before { (middle + 1, high) } else { (low, middle) };
+    }
+    Ok(low)
 }
 
 /// Whether a stream is read whole sooner than the log is walked.

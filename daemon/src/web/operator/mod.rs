@@ -28,6 +28,7 @@ mod signatures;
 pub(in crate::web) mod simulations;
 #[cfg(test)]
 pub(in crate::web) mod tests;
+pub(in crate::web) mod webhook_status;
 pub(in crate::web) mod webhooks;
 pub(in crate::web) mod webhooks_events;
 

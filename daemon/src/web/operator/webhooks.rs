@@ -17,13 +17,14 @@ use millrace_model::ids::{Hash32, Position, SubscriptionId};
 use millrace_model::notification::{NotificationType, Pattern};
 use millrace_model::operator::By;
 use millrace_model::subscription::{
-    Command, Dialect, Ending, Order, Ownership, Rejection, Schedule, Stopped, Terms, customer_hash,
+    Command, Dialect, Ending, Order, Ownership, Rejection, Schedule, Terms, customer_hash,
 };
 use millrace_protocols::webhook::secret::HmacSecret;
 use millrace_protocols::wire::skycoin::address::SkyAddress;
 use serde::{Deserialize, Serialize};
 
 use super::OperatorState;
+use super::webhook_status::{Status, status};
 use crate::web::extract::{Json, JsonList, Path};
 use crate::web::problem::Problem;
 use crate::web::whole::Whole;
@@ -94,7 +95,7 @@ pub(in crate::web) struct Webhook {
     pub(in crate::web) url: Option<String>,
     pub(in crate::web) events: Vec<EventName>,
     pub(in crate::web) customer: Option<String>,
-    pub(in crate::web) status: &'static str,
+    pub(in crate::web) status: Status,
     pub(in crate::web) reason: Option<String>,
     pub(in crate::web) order: Order,
     pub(in crate::web) rate_per_s: Option<u32>,
@@ -357,22 +358,6 @@ impl Webhook {
             position: known.position,
             links: links(subscription.id),
         }
-    }
-}
-
-/// Whether it is served, in a word, and why not.
-pub(in crate::web) fn status(known: &Known, subscriptions: &Subscriptions) -> (&'static str, Option<String>) {
-    let subscription = &known.subscription;
-    match &subscription.stopped {
-        _ if known.unreadable.is_some() => ("unreadable", Some("an event of it cannot be read".to_owned())),
-        None if subscription.is_served() => match subscriptions.way(known) {
-            Ok(()) => ("enabled", None),
-            Err(why) => ("unreachable", Some(why.to_string())),
-        },
-        None => ("unproved", None),
-        Some(Stopped::Paused) => ("paused", None),
-        Some(Stopped::Unproved) => ("unproved", Some("its receiver did not prove that it holds the secret".to_owned())),
-        Some(Stopped::Disabled { why }) => ("disabled", Some(why.sentence().to_owned())),
     }
 }
 

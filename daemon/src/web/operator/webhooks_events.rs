@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::webhooks::{Link, status, unknown as unknown_webhook};
+use super::webhook_status::{Status, status};
+use super::webhooks::{Link, unknown as unknown_webhook};
 use super::{OperatorState, rows};
 use crate::web::cursor::Cursor;
 use crate::web::extract::{Json, Path, Query};
@@ -147,9 +148,9 @@ fn all_of(
 
 fn check(state: &OperatorState, known: &Known, told: &StoredNotification) -> Result<(), Problem> {
     let id = known.subscription.id;
-    let (word, _) = status(known, &state.subscriptions);
-    if word != "enabled" {
-        return Err(Problem::conflict("not_served", format!("Nothing is sent to {id}: it is {word}.")));
+    let (status, _) = status(known, &state.subscriptions);
+    if status != Status::Enabled {
+        return Err(Problem::conflict("not_served", format!("Nothing is sent to {id}: it is {status}.")));
     }
     if let Err(why) = &known.endpoint {
         return Err(Problem::conflict(

@@ -86,7 +86,7 @@ pub(super) fn cells(attempt: &Attempt, now: DateTime<Utc>) -> Markup {
 }
 
 fn outcome(attempt: &Attempt) -> Markup {
-    let tone = if attempt.outcome == "delivered" { Tone::Well } else { Tone::Ailing };
+    let tone = if attempt.is_delivered() { Tone::Well } else { Tone::Ailing };
     html! {
         (mark(tone, &attempt.outcome.replace('_', " ")))
         @if let Some(status) = attempt.status { " " (status) }

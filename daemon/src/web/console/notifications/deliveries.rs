@@ -17,7 +17,7 @@ use super::{address, one};
 use crate::web::console::words::{counted, short};
 use crate::web::operator::OperatorState;
 use crate::web::operator::attempts::{Tried, of_notifications, tried_at};
-use crate::web::operator::webhooks::status;
+use crate::web::operator::webhook_status::{Status, status};
 use crate::web::session::Operator;
 
 /// So many attempts are shown of one of several notifications, and of all of them together.
@@ -161,12 +161,12 @@ impl Page<'_> {
     }
 
     /// Whether it was tried before is left out where nobody knows.
-    fn line(&self, known: &Known, (at, is_tried): (Position, Option<bool>), status: &str) -> Markup {
+    fn line(&self, known: &Known, (at, is_tried): (Position, Option<bool>), status: Status) -> Markup {
         html! {
             @if let Some(told) = self.told.get(&at) { (self.told_as(told)) }
             " is owed to " (self.receiver(known.subscription.id))
             @match is_tried { Some(true) => " once more", Some(false) => ", not sent yet", None => {} }
-            @if status != "enabled" { ": it is " (status) }
+            @if status != Status::Enabled { ": it is " (status) }
             "."
         }
     }

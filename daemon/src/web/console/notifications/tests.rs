@@ -17,6 +17,7 @@ use millrace_model::subscription::{Command, Dialect, Ending, Order, Ownership, S
 use tokio::task::JoinSet;
 
 use crate::web::console::visitor::Visitor;
+use crate::web::operator::attempts::newest;
 use crate::web::operator::tests::{Desk, received};
 
 /// Told of every deposit that is confirmed, which each is once.
@@ -130,6 +131,18 @@ async fn a_deposit_says_who_was_told_how_that_went_and_is_told_again_from_its_ow
 }
 
 #[tokio::test]
+async fn how_a_receiver_does_is_not_known_while_the_deliveries_do_not_answer() {
+    let (desk, list) = (Desk::start().await, "/console/notifications");
+    let visitor = Visitor::of(&desk).await;
+    webhook(&desk, "http://127.0.0.1:9/hook").await;
+    let page = saying(&visitor, list, &["nothing sent yet"]).await;
+    assert!(page.contains("data-follows=\"log deliveries parts\""), "{page}");
+    visitor.post(1, "/console/parts/delivery/stop_part", &[("note", "to see what is said then")]).await;
+    let page = saying(&visitor, list, &["The deliveries do not answer", "not known"]).await;
+    assert!(!page.contains("not delivered to"), "{page}");
+}
+
+#[tokio::test]
 async fn of_many_attempts_the_newest_are_shown_and_the_rest_counted() {
     let desk = Desk::start().await;
     let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
@@ -145,6 +158,32 @@ async fn of_many_attempts_the_newest_are_shown_and_the_rest_counted() {
     let alone = visitor.get(&format!("/console/notifications/told/{}", told.id)).await.shown();
     assert!(alone.matches("delivered</span> 204").count() == 22 && alone.contains("come later"), "{alone}");
     assert!(!alone.contains("older attempt"), "{alone}");
+}
+
+/// As many as fit on a page end in the middle of the first one's attempts, or of the second one's.
+#[tokio::test]
+async fn a_page_of_attempts_leaves_none_of_a_notification_for_the_next_to_skip() {
+    let desk = Desk::start().await;
+    let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
+    let hears = webhook(&desk, &url).await;
+    let first = desk.deposit(1, Some("target"), received()).await;
+    saying(&visitor, &path(first), &["come later"]).await;
+    let first = confirmed(&desk).await.position;
+    again(&desk, hears, first).await;
+    again(&desk, hears, first).await;
+    let second = desk.deposit(2, Some("target"), received()).await;
+    saying(&visitor, &path(second), &["delivered</span> 204"]).await;
+    let second = newest(&desk.state, hears, None, 1).await.unwrap().attempts[0].position;
+    again(&desk, hears, second).await;
+    let shown = async |before, rows_max| {
+        let page = newest(&desk.state, hears, before, rows_max).await.unwrap();
+        (page.attempts.iter().map(|attempt| attempt.position).collect::<Vec<_>>(), page.next)
+    };
+    for rows_max in [1, 2, 3, 4] {
+        assert_eq!(shown(None, rows_max).await, (vec![second; 2], Some(second)), "{rows_max}");
+        let (older, _) = shown(Some(second), rows_max).await;
+        assert!(older.len() >= 3 && older.iter().all(|position| *position == first), "{rows_max}: {older:?}");
+    }
 }
 
 #[tokio::test]

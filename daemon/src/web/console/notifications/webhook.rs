@@ -19,6 +19,7 @@ use crate::web::extract::{Path, Query};
 use crate::web::operator::OperatorState;
 use crate::web::operator::attempts::{Attempt, newest};
 use crate::web::operator::delivery;
+use crate::web::operator::webhook_status::Status;
 use crate::web::operator::webhooks::{Webhook, known};
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
@@ -72,14 +73,14 @@ async fn body(
         (orders(operator, id, webhook.status, &again(desk.store.head(), delivery.as_ref().ok().map(|shown| shown.acknowledged_through))))
         h2 { "Attempts, the newest first" }
         @match attempts {
-            Ok(attempts) if attempts.is_empty() => p { "Nothing was sent to it yet." },
-            Ok(attempts) => { (table(operator, id, &attempts, now)) (older(id, &attempts)) }
+            Ok(page) if page.attempts.is_empty() => p { (nothing(before)) },
+            Ok(page) => { (table(operator, id, &page.attempts, now)) (older(id, page.next)) }
             Err(problem) => p role="alert" { (problem.message()) },
         }
     })
 }
 
-fn orders(operator: &Operator, id: SubscriptionId, status: &str, again: &Markup) -> Markup {
+fn orders(operator: &Operator, id: SubscriptionId, status: Status, again: &Markup) -> Markup {
     let act = |word: &str, label, says, weight, fields| {
         let to = format!("{}/{word}", one(id));
         let reason = if word == "resume" { Reason::NotAsked } else { Reason::Asked };
@@ -87,10 +88,10 @@ fn orders(operator: &Operator, id: SubscriptionId, status: &str, again: &Markup)
     };
     html! {
         div {
-            @if status == "enabled" || status == "unreachable" {
+            @if matches!(status, Status::Enabled | Status::Unreachable) {
                 (act("pause", "Pause", "Nothing is sent until it is resumed; what comes meanwhile is sent then.", Weight::Light, html! {}))
             }
-            @if status == "paused" || status == "disabled" {
+            @if matches!(status, Status::Paused | Status::Disabled) {
                 (act("resume", "Resume", "It is sent again, with everything that came meanwhile.", Weight::Light, html! {}))
             }
             (act("recover", "Recover", "Everything that it wants after a position of the log is told to it again, under the same ids.", Weight::Light, again.clone()))
@@ -138,10 +139,14 @@ fn name(attempt: &Attempt) -> String {
     format!("{}-{}-{at_ms}", attempt.position, attempt.attempt)
 }
 
-fn older(id: SubscriptionId, attempts: &[Attempt]) -> Markup {
+fn nothing(before: Option<Position>) -> &'static str {
+    if before.is_some() { "There is nothing older." } else { "Nothing was sent to it yet." }
+}
+
+fn older(id: SubscriptionId, next: Option<Position>) -> Markup {
     html! {
-        @if let Some(last) = attempts.last().filter(|_| attempts.len() == ATTEMPTS_MAX) {
-            nav.pager aria-label="Pages" { a rel="next" href={ (one(id)) "?before=" (last.position) } { "Older" } }
+        @if let Some(next) = next {
+            nav.pager aria-label="Pages" { a rel="next" href={ (one(id)) "?before=" (next) } { "Older" } }
         }
     }
 }

@@ -7,11 +7,8 @@ use millrace_actors::subscriptions::delivery::FILE;
 use millrace_protocols::delivery::scheduler::Sums;
 
 use super::super::OperatorState;
-use super::super::webhooks::status;
+use super::super::webhook_status::{Status, status};
 use super::Page;
-
-/// Where a webhook can stand.
-const STATUSES: [&str; 6] = ["enabled", "paused", "unproved", "disabled", "unreadable", "unreachable"];
 
 /// Without sums, those of the engine are left out: it does not answer.
 pub(super) fn render(page: &mut Page, state: &OperatorState, sums: Option<Sums>) {
@@ -26,11 +23,11 @@ pub(super) fn render(page: &mut Page, state: &OperatorState, sums: Option<Sums>)
 
 fn webhooks(page: &mut Page, state: &OperatorState) {
     let list = state.subscriptions.list().unwrap_or_default();
-    let mut counts: BTreeMap<_, u64> = STATUSES.into_iter().map(|word| (word, 0)).collect();
+    let mut counts: BTreeMap<_, u64> = Status::ALL.into_iter().map(|status| (status, 0)).collect();
     list.values().for_each(|known| *counts.entry(status(known, &state.subscriptions).0).or_default() += 1);
     page.head("millrace_webhooks", "Webhooks by whether they are served.");
-    for (word, count) in counts {
-        page.line("millrace_webhooks", &[("status", word)], count);
+    for (status, count) in counts {
+        page.line("millrace_webhooks", &[("status", status.word())], count);
     }
 }
 
