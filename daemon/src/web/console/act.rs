@@ -3,9 +3,8 @@
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use millrace_actors::operations::NOTE_CHARS_MAX;
-use serde::Deserialize;
 
-use super::bare::bare;
+use super::bare::refusal;
 use crate::web::problem::Problem;
 use crate::web::session::{Operator, form_fields};
 
@@ -47,11 +46,6 @@ pub(super) enum Weight {
     Grave,
 }
 
-/// What the form of an action says that is not asked for one.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
-
 /// The action as a form that opens at a click, so that each is looked at twice.
 pub(super) fn offer(operator: &Operator, act: &Act<'_>) -> Markup {
     html! {
@@ -77,13 +71,6 @@ pub(super) fn offer(operator: &Operator, act: &Act<'_>) -> Markup {
 pub(super) fn done(outcome: Result<String, Problem>, back: &str) -> Response {
     match outcome {
         Ok(to) => Redirect::to(&to).into_response(),
-        Err(problem) => {
-            let body = html! {
-                h1 { "Not done" }
-                p role="alert" { (problem.message()) }
-                p { a href=(back) { "Back, as it is now" } }
-            };
-            (problem.status(), bare("Not done", &body)).into_response()
-        }
+        Err(problem) => refusal(problem.status(), "Not done", problem.message(), (back, "Back, as it is now")),
     }
 }

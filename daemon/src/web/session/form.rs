@@ -6,13 +6,14 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::forms::Fate;
 use super::require::{Operator, Visit, again};
-use crate::web::console::bare::bare;
+use crate::web::console::bare;
 use crate::web::extract::{Form, taken};
 use crate::web::problem::Problem;
 
@@ -46,6 +47,11 @@ pub struct Submitted<T> {
     /// The other fields.
     pub fields: T,
 }
+
+/// The fields of a form that asks for nothing besides.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Submitted<T> {
     type Rejection = Response;
@@ -159,10 +165,5 @@ fn fresh_id() -> Uuid {
 
 /// A page with a sentence, and the way back.
 pub(super) fn refusal(status: StatusCode, sentence: &str) -> Response {
-    let body = html! {
-        h1 { "Not done" }
-        p role="alert" { (sentence) }
-        p { a href="/console" { "To the console" } }
-    };
-    (status, bare("Not done", &body)).into_response()
+    bare::refusal(status, "Not done", sentence, ("/console", "To the console"))
 }

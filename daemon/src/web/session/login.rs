@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::account_page;
 use super::cookie;
-use super::form::{Submitted, refusal};
+use super::form::{Nothing, Submitted, refusal};
 use super::gate::{Claim, Gate, Refused, agent_of};
 use super::require::{Left, refuse_foreign, require};
 use super::sessions::Presence;
@@ -185,9 +185,6 @@ fn form(status: StatusCode, next: &str, name: &str, said: Option<&str>) -> Respo
     };
     (status, bare("Log in", &body)).into_response()
 }
-
-#[derive(Debug, Deserialize)]
-struct Nothing {}
 
 async fn log_out(State(gate): State<Arc<Gate>>, submitted: Submitted<Nothing>) -> Response {
     let Submitted { operator, .. } = submitted;

@@ -30,7 +30,7 @@ mod tests;
 mod totp;
 
 pub use accounts::{AccountsError, FILE as ACCOUNTS};
-pub use form::{Submitted, form_fields};
+pub use form::{Nothing, Submitted, form_fields};
 pub use gate::Gate;
 pub use login::routes;
 pub use password::PasswordError;

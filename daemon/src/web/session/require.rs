@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{ACCEPT, HOST, LOCATION, REFERER, REFERRER_POLICY};
+use http::header::{HOST, LOCATION, REFERER, REFERRER_POLICY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use millrace_model::operator::By;
@@ -20,6 +20,7 @@ use super::login::{login_path, next_of};
 use super::origin::is_foreign;
 use super::sessions::{Presence, Session};
 use crate::config::Secret;
+use crate::web::browsing::wants_html;
 use crate::web::problem::Problem;
 
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
@@ -187,8 +188,7 @@ fn left(gate: &Gate, request: &Request) -> Option<Left> {
 
 /// A browser that shows a page asks for HTML; scripts and event streams ask for something else.
 fn is_page(headers: &HeaderMap) -> bool {
-    let wants = |accept: &HeaderValue| accept.as_bytes().windows(9).any(|piece| piece == b"text/html");
-    !headers.contains_key(HX_REQUEST) && headers.get(ACCEPT).is_some_and(wants)
+    !headers.contains_key(HX_REQUEST) && wants_html(headers)
 }
 
 /// Where to go on after the log-in: a page that was asked for, or the one with the form.

@@ -86,3 +86,10 @@ async fn a_form_of_another_shape_is_refused_in_a_sentence() {
     }
     assert_eq!(desk.acted(), 0);
 }
+
+#[tokio::test]
+async fn a_log_out_with_fields_that_it_does_not_have_is_refused() {
+    let (desk, fields) = inside().await;
+    assert_eq!(desk.post("/console/logout", &fields).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(desk.get("/console/page").await.status, StatusCode::OK);
+}
