@@ -100,10 +100,10 @@ impl Gate {
         .await
     }
 
-    /// Ends sessions of his own.
+    /// Ends sessions of his own: at once, whatever the log does.
     pub(super) async fn end_sessions(self: &Arc<Self>, operator: &Operator, which: impl Fn(&Session) -> bool) {
-        self.record(operator.by(), Action::EndSessions, None).await;
         self.end(&operator.name, which).await;
+        self.record(operator.by(), Action::EndSessions, None).await;
     }
 
     /// The file is waited for elsewhere than where requests are answered.

@@ -188,7 +188,7 @@ fn form(status: StatusCode, next: &str, name: &str, said: Option<&str>) -> Respo
 
 async fn log_out(State(gate): State<Arc<Gate>>, submitted: Submitted<Nothing>) -> Response {
     let Submitted { operator, .. } = submitted;
-    gate.record(operator.by(), Action::LogOut, None).await;
     gate.end(&operator.name, |session| session.id == *operator.session()).await;
+    gate.record(operator.by(), Action::LogOut, None).await;
     ([(SET_COOKIE, cookie::forget(gate.transport))], Redirect::to(LOGIN)).into_response()
 }

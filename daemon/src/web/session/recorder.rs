@@ -66,21 +66,10 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
-    use millrace_model::desk;
-    use millrace_model::event::Event;
-    use millrace_model::ids::StreamName;
     use millrace_model::operator::By;
 
     use super::*;
-    use crate::web::operator::tests::Desk;
-
-    /// What the log has of these acts.
-    fn stored(desk: &Desk, action: Action) -> usize {
-        let events = desk.store.reader().unwrap().stream(&StreamName::Desk, 0).unwrap();
-        let is_one =
-            |event: &Event| matches!(event, Event::Desk(desk::Event::OperatorActed(acted)) if acted.action == action);
-        events.iter().filter(|recorded| is_one(&recorded.event)).count()
-    }
+    use crate::web::operator::tests::{Desk, acts};
 
     #[tokio::test]
     async fn acts_of_operators_are_all_in_the_log_and_lock_outs_so_many_a_minute() {
@@ -105,9 +94,9 @@ mod tests {
         };
         tokio::time::timeout(Duration::from_secs(60), written).await.unwrap();
         let most = |most: u32| usize::try_from(most).unwrap();
-        assert_eq!(stored(&desk, Action::EndSessions), most(OPERATORS_MAX) + 2);
-        assert_eq!(stored(&desk, Action::TurnOffCode), 1, "nobody hides it behind what he did before");
-        assert_eq!(stored(&desk, Action::LockOut), most(STRANGERS_MAX));
+        assert_eq!(acts(&desk, Action::EndSessions), most(OPERATORS_MAX) + 2);
+        assert_eq!(acts(&desk, Action::TurnOffCode), 1, "nobody hides it behind what he did before");
+        assert_eq!(acts(&desk, Action::LockOut), most(STRANGERS_MAX));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The middleware in front of the console's pages: nobody without a session, and nothing that another site asked for.
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{FromRequestParts, Request, State};
@@ -117,13 +118,29 @@ pub async fn require(State(gate): State<Arc<Gate>>, mut request: Request, next: 
         Ok(visit) => {
             request.extensions_mut().insert(visit.operator.clone());
             request.extensions_mut().insert(visit.clone());
-            let answer = next.run(request).await;
-            visit.end(&answer);
-            answer
+            carried_out(visit, request, next).await
         }
     };
     answer.headers_mut().entry(REFERRER_POLICY).or_insert(OWN_REFERRERS);
     answer
+}
+
+/// What a form asks for is done to its end, whether its browser waits for that or is gone: whoever closes the tab of a log-out
+/// means it, and no account is left half changed.
+async fn carried_out(visit: Visit, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    #[expect(clippy::disallowed_methods, reason = "it ends with the handler, which waits for nothing without a limit")]
+    let doing = tokio::spawn(async move {
+        let answer = next.run(request).await;
+        visit.end(&answer);
+        answer
+    });
+    doing.await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(error) => Problem::internal(error).into_response(),
+    })
 }
 
 fn let_in(gate: &Arc<Gate>, request: &Request) -> Result<Visit, Box<Response>> {
