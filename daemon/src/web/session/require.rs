@@ -22,7 +22,7 @@ use super::origin::is_foreign;
 use super::sessions::{Presence, Session};
 use crate::config::Secret;
 use crate::web::browsing::wants_html;
-use crate::web::problem::Problem;
+use crate::web::problem::{NothingDone, Problem};
 
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
@@ -95,12 +95,13 @@ impl Visit {
         Ok(())
     }
 
-    /// Remembers where the form led. A form whose handler never came to an end stays begun.
+    /// Remembers where the form led, or that nothing was done. One that came to anything else, or to no end, stays begun.
     fn end(&self, answer: &Response) {
         let Some(key) = self.form.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        match led_to(answer) {
-            Some(location) => self.gate.forms.done(&key, location),
-            None => self.gate.forms.refused(&key),
+        if let Some(location) = led_to(answer) {
+            self.gate.forms.done(&key, location);
+        } else if answer.extensions().get::<NothingDone>().is_some() {
+            self.gate.forms.refused(&key);
         }
     }
 }

@@ -31,6 +31,7 @@ use super::{Gate, Operator, Stay, Submitted, form_fields, require, routes};
 use crate::web::client_ip::Peer;
 use crate::web::console::bare::bare;
 use crate::web::frame::{Frame, Transport, framed};
+use crate::web::problem::Problem;
 
 const NAME: &str = "operator";
 const HOUR: i64 = 3_600;
@@ -106,6 +107,11 @@ async fn act(State(acts): State<Arc<Acts>>, submitted: Submitted<Wish>) -> Respo
         _ => {}
     }
     let number = acts.count.fetch_add(1, Ordering::Relaxed) + 1;
+    match submitted.fields.wish.as_str() {
+        "picture" => return bare("Picture", &html! { p { "Here it is." } }).into_response(),
+        "patience" => return Problem::unavailable("outcome_unknown", "It may be done yet.").into_response(),
+        _ => {}
+    }
     Redirect::to(&format!("/console/page?done={number}")).into_response()
 }
 
