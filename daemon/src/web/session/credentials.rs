@@ -51,7 +51,8 @@ impl Gate {
         });
         let generation = generation.await?;
         if *operator.name == *super::accounts::FIRST {
-            self.file.forget_first_password();
+            let file = self.file.clone();
+            let _ = tokio::task::spawn_blocking(move || file.forget_first_password()).await;
         }
         self.renew(operator, &generation).await;
         Ok(())
@@ -114,7 +115,10 @@ impl Gate {
     ) -> Result<T, Unchanged> {
         let (gate, name) = (Arc::clone(self), Arc::clone(&operator.name));
         let changed =
-            self.press.run(move || gate.file.change(|accounts: &mut Accounts| change(accounts.get_mut(&name)?)));
-        Ok(changed.await.map_err(|_| Refused::Crowded)??)
+            self.changes.run(move || gate.file.change(|accounts: &mut Accounts| change(accounts.get_mut(&name)?)));
+        let changed = changed.await.map_err(|_| Refused::Crowded)??;
+        // Open pages of his are not to be held against what was known before.
+        self.accounts().await;
+        Ok(changed)
     }
 }

@@ -90,7 +90,7 @@ struct Asked {
 async fn page(State(gate): State<Arc<Gate>>, headers: HeaderMap, asked: Result<Query<Asked>, Problem>) -> Response {
     let Query(asked) = asked.unwrap_or(Query(Asked { next: None, ended: None, undone: None }));
     let next = next_of(asked.next.as_deref());
-    if gate.visitor(&headers, Presence::Somebody).is_some() {
+    if gate.visitor(&headers, Presence::Somebody).await.is_some() {
         return Redirect::to(&next).into_response();
     }
     let said = match (asked.ended, asked.undone) {

@@ -28,6 +28,7 @@ mod stay;
 #[cfg(test)]
 mod tests;
 mod totp;
+mod watch;
 
 pub use accounts::{AccountsError, FILE as ACCOUNTS};
 pub use form::{Nothing, Submitted, form_fields};

@@ -113,17 +113,25 @@ fn led_to(answer: &Response) -> Option<&str> {
 
 /// Middleware: without a session a page leads to the log-in, anything else is 401; what another site asked for is 403.
 /// The request gets the [`Operator`].
-pub async fn require(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    let mut answer = match let_in(&gate, &request) {
+pub async fn require(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let mut answer = match refuse_foreign(&request) {
         Err(refusal) => *refusal,
-        Ok(visit) => {
-            request.extensions_mut().insert(visit.operator.clone());
-            request.extensions_mut().insert(visit.clone());
-            carried_out(visit, request, next).await
-        }
+        Ok(()) => own(gate, request, next).await,
     };
     answer.headers_mut().entry(REFERRER_POLICY).or_insert(OWN_REFERRERS);
     answer
+}
+
+/// What the desk's own pages asked for.
+async fn own(gate: Arc<Gate>, mut request: Request, next: Next) -> Response {
+    let presence = presence(&request);
+    let visitor = gate.visitor(request.headers(), presence).await;
+    let Some((id, session)) = visitor else { return stranger(&gate, &request) };
+    let (operator, is_fetched) = (Operator::of(&id, &session), request.headers().contains_key(HX_REQUEST));
+    request.extensions_mut().insert(operator.clone());
+    let visit = Visit { operator, is_fetched, gate, form: Arc::default() };
+    request.extensions_mut().insert(visit.clone());
+    carried_out(visit, request, next).await
 }
 
 /// What a form asks for is done to its end, whether its browser waits for that or is gone: whoever closes the tab of a log-out
@@ -142,15 +150,6 @@ async fn carried_out(visit: Visit, request: Request, next: Next) -> Response {
         Ok(panic) => resume_unwind(panic),
         Err(error) => Problem::internal(error).into_response(),
     })
-}
-
-fn let_in(gate: &Arc<Gate>, request: &Request) -> Result<Visit, Box<Response>> {
-    refuse_foreign(request)?;
-    let headers = request.headers();
-    let visitor = gate.visitor(headers, presence(request));
-    let Some((id, session)) = visitor else { return Err(Box::new(stranger(gate, request))) };
-    let (operator, is_fetched) = (Operator::of(&id, &session), headers.contains_key(HX_REQUEST));
-    Ok(Visit { operator, is_fetched, gate: Arc::clone(gate), form: Arc::default() })
 }
 
 fn presence(request: &Request) -> Presence {

@@ -2,6 +2,7 @@
 
 mod account;
 mod forms;
+mod hung_disk;
 mod hung_up;
 mod login;
 
