@@ -60,6 +60,7 @@ async fn who_logs_out_is_out_at_once_although_the_log_hangs_and_the_log_has_it_l
     // Nobody takes what it is asked, so it is waited for.
     log.tree.stop(operations::PART).await.unwrap();
     meanwhile(desk.post("/console/logout", &fields), async || !stay.gate.is_in(&stay.session).await).await;
+    assert!(log.state.operations.waiting().deeds.is_empty(), "the log was given up on before the session ended");
     log.tree.start(operations::PART).await.unwrap();
     until(async || acts(&log, Action::LogOut) == 1).await;
 }
@@ -76,6 +77,7 @@ async fn who_ends_the_others_ends_them_at_once_although_the_log_hangs() {
     log.tree.stop(operations::PART).await.unwrap();
     let ending = desk.post("/console/account/sessions/end", &fields);
     meanwhile(ending, async || !other.gate.is_in(&other.session).await).await;
+    assert!(log.state.operations.waiting().deeds.is_empty(), "the log was given up on before the session ended");
     log.tree.start(operations::PART).await.unwrap();
     until(async || acts(&log, Action::EndSessions) == 1).await;
 }
