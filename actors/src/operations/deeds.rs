@@ -1,4 +1,5 @@
-//! What operators did while the log could not take it: kept in memory, and written down when it can.
+//! What operators did while the log could not take it, or faster than it is told of it beforehand: kept in memory, and written
+//! down when it can.
 //!
 //! It is gone with the process. The log has each once: what a caller did not wait for may have been stored all the same, and
 //! is known by its id.
@@ -35,7 +36,7 @@ impl Deed {
     /// As it is stored after the fact: the event's own time is that of its storing, so the note says when it was done.
     fn late(self) -> OperatorActed {
         let at = self.at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let done = format!("done at {at}, while the log could not be written");
+        let done = format!("done at {at}, stored after that");
         let note = self.acted.note.map_or(done.clone(), |note| format!("{note} ({done})"));
         OperatorActed { note: Some(note), ..self.acted }
     }
@@ -102,7 +103,7 @@ pub(super) async fn write_down(deeds: Deeds, desk: DeskStream, store: Store) {
         let (id, at) = (deed.id, deed.at);
         match desk.acted(id, deed.late()).await {
             Ok(position) => {
-                tracing::info!(position, done_at = %at, "what an operator did while the log could not be written is in it now");
+                tracing::info!(position, done_at = %at, "what an operator did and the log did not have is in it now");
                 deeds.written(id);
                 obstacle.clear();
             }
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn what_is_stored_late_says_when_it_was_done() {
-        let said = "done at 1970-01-01T00:00:00Z, while the log could not be written";
+        let said = "done at 1970-01-01T00:00:00Z, stored after that";
         assert_eq!(deed(1, None).late().note.unwrap(), said);
         assert_eq!(deed(1, Some("why")).late().note.unwrap(), format!("why ({said})"));
     }

@@ -5,6 +5,7 @@
 
 mod acts;
 pub mod address;
+mod browsing;
 pub mod client_ip;
 pub mod console;
 mod cursor;

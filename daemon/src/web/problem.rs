@@ -28,6 +28,10 @@ pub struct Problem {
     retry_after_s: Option<u64>,
 }
 
+/// In the extensions of an answer that says that nothing was done; without it, what was asked for may have been done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NothingDone;
+
 /// The JSON body.
 #[derive(Serialize)]
 struct Shape<'p> {
@@ -100,6 +104,12 @@ impl Problem {
         &self.message
     }
 
+    /// Whether it says that nothing was done; see [`NothingDone`].
+    pub fn is_undone(&self) -> bool {
+        // A desk that failed may have done so after the act.
+        !matches!(self.code, "outcome_unknown" | "internal")
+    }
+
     fn body(&self) -> Vec<u8> {
         let title = self.status.canonical_reason().unwrap_or("Error");
         let status = self.status.as_u16();
@@ -115,6 +125,9 @@ impl IntoResponse for Problem {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.is_undone() {
+            response.extensions_mut().insert(NothingDone);
         }
         response.extensions_mut().insert(self);
         response

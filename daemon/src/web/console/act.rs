@@ -3,10 +3,9 @@
 use axum::response::{IntoResponse, Redirect, Response};
 use maud::{Markup, html};
 use millrace_actors::operations::NOTE_CHARS_MAX;
-use serde::Deserialize;
 
-use super::bare::bare;
-use crate::web::problem::Problem;
+use super::bare::refusal;
+use crate::web::problem::{NothingDone, Problem};
 use crate::web::session::{Operator, form_fields};
 
 /// An action that a page offers. It is offered only while the desk's rules allow it; whether they still do is decided when it is
@@ -47,11 +46,6 @@ pub(super) enum Weight {
     Grave,
 }
 
-/// What the form of an action says that is not asked for one.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
-
 /// The action as a form that opens at a click, so that each is looked at twice.
 pub(super) fn offer(operator: &Operator, act: &Act<'_>) -> Markup {
     html! {
@@ -73,17 +67,31 @@ pub(super) fn offer(operator: &Operator, act: &Act<'_>) -> Markup {
     }
 }
 
-/// Where it leads when it was done, or the sentence that says why nothing was.
+/// Where it leads when it was done, or the sentence that says why nothing was, or that nobody knows.
 pub(super) fn done(outcome: Result<String, Problem>, back: &str) -> Response {
     match outcome {
         Ok(to) => Redirect::to(&to).into_response(),
         Err(problem) => {
-            let body = html! {
-                h1 { "Not done" }
-                p role="alert" { (problem.message()) }
-                p { a href=(back) { "Back, as it is now" } }
-            };
-            (problem.status(), bare("Not done", &body)).into_response()
+            let title = if problem.is_undone() { "Not done" } else { "Perhaps done" };
+            let mut page = refusal(problem.status(), title, problem.message(), (back, "Back, as it is now"));
+            if problem.is_undone() {
+                page.extensions_mut().insert(NothingDone);
+            }
+            page
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_says_that_nothing_was_done() {
+        let told = |outcome| done(outcome, "/console").extensions().get().copied();
+        assert_eq!(told(Err(Problem::conflict("not_allowed", "It is forbidden."))), Some(NothingDone));
+        assert_eq!(told(Err(Problem::unavailable("outcome_unknown", "It may yet."))), None);
+        assert_eq!(told(Err(Problem::internal("it broke"))), None);
+        assert_eq!(told(Ok("/console/parts".to_owned())), None);
     }
 }

@@ -98,7 +98,7 @@ fn unwritten(waiting: &Waiting, now: DateTime<Utc>) -> Markup {
             } }
         }
         @if *lost > 0 {
-            p role="alert" { (counted(*lost, "older act", "older acts")) " of this run will never be in the log: too many came while it could not be written." }
+            p role="alert" { (counted(*lost, "older act", "older acts")) " of this run will never be in the log: too many came before they could be written." }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A page without the console's frame: for whoever is not logged in, and for refusals.
 
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use maud::{DOCTYPE, Markup, html};
 
 use super::assets::address;
@@ -20,4 +22,14 @@ pub fn bare(title: &str, body: &Markup) -> Markup {
             body class="bare" { main { (body) } }
         }
     }
+}
+
+/// A page of a sentence that says no, and of the way on: its address, and what it is called.
+pub fn refusal(status: StatusCode, title: &str, sentence: &str, (to, way): (&str, &str)) -> Response {
+    let body = html! {
+        h1 { (title) }
+        p role="alert" { (sentence) }
+        p { a href=(to) { (way) } }
+    };
+    (status, bare(title, &body)).into_response()
 }

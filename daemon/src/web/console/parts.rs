@@ -10,14 +10,13 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::supervision::{Load, PartHealth, State as PartState, Strategy};
-use millrace_model::operator::Action;
 
 use super::act::{Act, Reason, Weight, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, mark, moment};
 use crate::web::extract::Path;
 use crate::web::operator::act::Why;
-use crate::web::operator::{OperatorState, note, order};
+use crate::web::operator::{OperatorState, Order, note, order};
 use crate::web::problem::Problem;
 use crate::web::session::{Operator, Submitted};
 
@@ -110,14 +109,14 @@ impl Shown<'_> {
     /// The orders that a part in this state takes.
     fn orders(&self, part: &PartHealth) -> Markup {
         html! {
-            @for order in ORDERS.into_iter().filter(|order| takes(part.state, *order)) {
-                @let (id, to) = (format!("{}-{}", order.as_str(), part.name), format!("/console/parts/{}/{}", part.name, order.as_str()));
+            @for offered in OFFERED.iter().filter(|offered| takes(part.state, offered.order)) {
+                @let (id, to) = (format!("{}-{}", offered.word(), part.name), format!("/console/parts/{}/{}", part.name, offered.word()));
                 (offer(self.operator, &Act {
                     id: &id,
-                    label: label(order),
+                    label: offered.label,
                     to: &to,
-                    says: &format!("{} {}", says(order), meaning::without(&part.name)),
-                    weight: if order == Action::StopPart { Weight::Grave } else { Weight::Light },
+                    says: &format!("{} {}", offered.says, meaning::without(&part.name)),
+                    weight: offered.weight,
                     reason: Reason::Asked,
                     fields: html! {},
                 }))
@@ -126,30 +125,51 @@ impl Shown<'_> {
     }
 }
 
-/// What a part can be told.
-const ORDERS: [Action; 3] = [Action::StartPart, Action::StopPart, Action::RestartPart];
+/// An order that the page offers.
+struct Offered {
+    order: Order,
+    label: &'static str,
+    /// What comes of it, before what goes without the part.
+    says: &'static str,
+    weight: Weight,
+}
 
-fn takes(state: PartState, order: Action) -> bool {
-    match order {
-        Action::StartPart => matches!(state, PartState::Down | PartState::Stopped | PartState::BackingOff { .. }),
-        Action::StopPart => state != PartState::Stopped,
-        _ => matches!(state, PartState::Running | PartState::Halted | PartState::Starting),
+impl Offered {
+    /// In the address that it is sent to.
+    const fn word(&self) -> &'static str {
+        self.order.action().as_str()
     }
 }
 
-const fn label(order: Action) -> &'static str {
-    match order {
-        Action::StartPart => "Start",
-        Action::StopPart => "Stop",
-        _ => "Restart",
-    }
-}
+/// What a part can be told here.
+const OFFERED: [Offered; 3] = [
+    Offered {
+        order: Order::Start,
+        label: "Start",
+        says: "It is started now, and what failed before is forgotten. Without it:",
+        weight: Weight::Light,
+    },
+    Offered {
+        order: Order::Stop,
+        label: "Stop",
+        says: "It ends in order and stays stopped until somebody starts it. Until then:",
+        weight: Weight::Grave,
+    },
+    Offered {
+        order: Order::Restart,
+        label: "Restart",
+        says: "It ends in order and begins anew at once, from what the log says. For that moment:",
+        weight: Weight::Light,
+    },
+];
 
-const fn says(order: Action) -> &'static str {
+fn takes(state: PartState, order: Order) -> bool {
     match order {
-        Action::StartPart => "It is started now, and what failed before is forgotten. Without it:",
-        Action::StopPart => "It ends in order and stays stopped until somebody starts it. Until then:",
-        _ => "It ends in order and begins anew at once, from what the log says. For that moment:",
+        Order::Start => matches!(state, PartState::Down | PartState::Stopped | PartState::BackingOff { .. }),
+        Order::Stop => state != PartState::Stopped,
+        Order::Restart | Order::Break => {
+            matches!(state, PartState::Running | PartState::Halted | PartState::Starting)
+        }
     }
 }
 
@@ -175,10 +195,10 @@ pub(super) async fn act(
     Submitted { operator, fields, .. }: Submitted<Why>,
 ) -> Response {
     let outcome = async {
-        let wanted = ORDERS.into_iter().find(|order| order.as_str() == word);
+        let wanted = OFFERED.iter().find(|offered| offered.word() == word);
         let wanted =
             wanted.ok_or_else(|| Problem::not_found("not_found", "Parts are started, stopped and restarted."))?;
-        order(&desk, operator.by(), wanted, &name, Some(&note(&fields.note)?)).await?;
+        order(&desk, operator.by(), wanted.order, &name, Some(&note(&fields.note)?)).await?;
         Ok(format!("{}#part-{name}", Place::Parts.path()))
     };
     done(outcome.await, Place::Parts.path())

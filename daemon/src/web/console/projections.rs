@@ -11,7 +11,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
-use super::act::{Act, Nothing, Reason, Weight, done, offer};
+use super::act::{Act, Reason, Weight, done, offer};
 use super::frame::{Page, Place, answer};
 use super::words::{Tone, count, mark, span};
 use crate::web::extract::Path;
@@ -19,7 +19,7 @@ use crate::web::operator::act::Why;
 use crate::web::operator::checks::Looked;
 use crate::web::operator::projections::{self as orders, list, make_anew};
 use crate::web::operator::{OperatorState, note};
-use crate::web::session::{Operator, Submitted};
+use crate::web::session::{Nothing, Operator, Submitted};
 use crate::web::shapes::{ALL_PROJECTIONS, ProjectionPage, ProjectionRow, RebuildRow};
 
 const PAGE: Page<'_> = Page { place: Place::Projections, title: "Projections", follows: "projections" };

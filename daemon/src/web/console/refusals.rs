@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{ACCEPT, ALLOW, RETRY_AFTER};
+use axum::response::{Redirect, Response};
+use http::header::{ALLOW, RETRY_AFTER};
 use http::{HeaderMap, Method, StatusCode};
-use maud::html;
 
 use super::act::done;
-use super::bare::bare;
+use super::bare::refusal;
 use super::frame::{Page, Place, failed};
+use crate::web::browsing::wants_html;
 use crate::web::operator::OperatorState;
 use crate::web::problem::Problem;
 use crate::web::session::Operator;
@@ -58,8 +58,7 @@ pub(super) async fn shown(State(desk): State<Arc<OperatorState>>, request: Reque
 
 /// Browsers ask for HTML; the script asks for pages in its own way.
 fn is_for_eyes(headers: &HeaderMap) -> bool {
-    let wants = |accept: &http::HeaderValue| accept.as_bytes().windows(9).any(|piece| piece == b"text/html");
-    headers.contains_key("hx-request") || headers.get(ACCEPT).is_some_and(wants)
+    headers.contains_key("hx-request") || wants_html(headers)
 }
 
 fn in_frame(desk: &Arc<OperatorState>, operator: &Operator, place: Place, problem: &Problem) -> Response {
@@ -68,10 +67,5 @@ fn in_frame(desk: &Arc<OperatorState>, operator: &Operator, place: Place, proble
 }
 
 fn alone(problem: &Problem) -> Response {
-    let body = html! {
-        h1 { "Not shown" }
-        p role="alert" { (problem.message()) }
-        p { a href=(Place::Overview.path()) { "To the console" } }
-    };
-    (problem.status(), bare("Not shown", &body)).into_response()
+    refusal(problem.status(), "Not shown", problem.message(), (Place::Overview.path(), "To the console"))
 }

@@ -64,7 +64,7 @@ use tokio::sync::Semaphore;
 pub(super) use act::{desk_unavailable, note, refused};
 pub(super) use deposits::statuses as deposit_statuses;
 pub(super) use log::kinds as event_kinds;
-pub(super) use parts::order;
+pub(super) use parts::{Order, order};
 pub(super) use webhooks_events::patterns as notification_patterns;
 
 use super::acts;

@@ -37,8 +37,10 @@ use millrace_model::binding::Bound;
 use millrace_model::deposit::{
     BlockRef, Customer, Detected, Event as DepositEvent, Held, HoldReason, Method, Mined, Quarantined, StatusWaitDecide,
 };
+use millrace_model::desk::Event as DeskEvent;
 use millrace_model::event::Event;
 use millrace_model::ids::{CommandId, DepositId, Hash32, Outpoint, StreamName};
+use millrace_model::operator::Action;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -186,4 +188,12 @@ pub(in crate::web) fn held(reason: HoldReason) -> Vec<DepositEvent> {
 
 pub(in crate::web) fn quarantined() -> Vec<DepositEvent> {
     vec![received().remove(0), Quarantined {}.into()]
+}
+
+/// How many acts of this kind the log has that no other event says.
+pub(in crate::web) fn acts(desk: &Desk, action: Action) -> usize {
+    let events = desk.store.reader().unwrap().stream(&StreamName::Desk, 0).unwrap();
+    let is_one =
+        |event: &Event| matches!(event, Event::Desk(DeskEvent::OperatorActed(acted)) if acted.action == action);
+    events.iter().filter(|recorded| is_one(&recorded.event)).count()
 }

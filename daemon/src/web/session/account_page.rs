@@ -52,7 +52,7 @@ async fn page(State(gate): State<Arc<Gate>>, operator: Operator, asked: Result<Q
         "ended" => Some("The sessions have ended."),
         _ => None,
     });
-    let Some(accounts) = gate.accounts() else { return unreadable() };
+    let Some(accounts) = gate.accounts().await else { return unreadable() };
     let Some(account) = accounts.get(&operator.name) else { return unreadable() };
     let left = account.codes.as_ref().map(super::totp::Codes::recovery_left);
     let sessions = gate.sessions_of(account);

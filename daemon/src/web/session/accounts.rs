@@ -224,23 +224,30 @@ impl AccountsFile {
         Ok(done)
     }
 
-    /// The same where there is no file yet.
+    /// The same where there may be no file yet.
     pub(super) fn begin(
         &self,
         change: impl FnOnce(&mut Accounts) -> Result<(), AccountsError>,
     ) -> Result<(), AccountsError> {
         let _lock = self.lock()?;
-        let mut accounts = Accounts::default();
+        let mut accounts = self.found()?.unwrap_or_default();
         change(&mut accounts)?;
         self.write(&accounts)
+    }
+
+    /// The accounts in the file, if there is one.
+    fn found(&self) -> Result<Option<Accounts>, AccountsError> {
+        match self.read() {
+            Err(AccountsError::File { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some),
+        }
     }
 
     /// The password of the first operator, if he was made just now.
     pub(super) fn make(&self, now: DateTime<Utc>) -> Result<Option<String>, AccountsError> {
         let _lock = self.lock()?;
-        match self.read() {
-            Err(AccountsError::File { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
-            found => return found.map(|_| None),
+        if self.found()?.is_some() {
+            return Ok(None);
         }
         let password = password::made();
         let account = Account::new(FIRST, &password, now)?;
@@ -313,7 +320,20 @@ mod tests {
             private_file::write(&file.path(), text).unwrap();
             assert!(matches!(file.read(), Err(AccountsError::Malformed { .. })), "{text}");
             assert!(file.make(at(0)).is_err(), "nothing is put in its place");
+            assert!(file.begin(|_| Ok(())).is_err(), "nor by whoever adds one");
         }
+    }
+
+    #[test]
+    fn who_begins_beside_a_first_start_keeps_the_operator_that_it_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = AccountsFile::of(folder.path());
+        let alice = Account::new("alice", "a sentence of mine", at(0)).unwrap();
+        // The desk comes first between the look that found no file and the lock.
+        file.make(at(0)).unwrap();
+        file.begin(|accounts| accounts.add(alice)).unwrap();
+        let names: Vec<_> = file.read().unwrap().operators.into_iter().map(|account| account.name).collect();
+        assert_eq!(names, [FIRST, "alice"]);
     }
 
     #[test]

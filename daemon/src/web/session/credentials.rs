@@ -51,7 +51,8 @@ impl Gate {
         });
         let generation = generation.await?;
         if *operator.name == *super::accounts::FIRST {
-            self.file.forget_first_password();
+            let file = self.file.clone();
+            let _ = tokio::task::spawn_blocking(move || file.forget_first_password()).await;
         }
         self.renew(operator, &generation).await;
         Ok(())
@@ -100,10 +101,10 @@ impl Gate {
         .await
     }
 
-    /// Ends sessions of his own.
+    /// Ends sessions of his own: at once, whatever the log does.
     pub(super) async fn end_sessions(self: &Arc<Self>, operator: &Operator, which: impl Fn(&Session) -> bool) {
-        self.record(operator.by(), Action::EndSessions, None).await;
         self.end(&operator.name, which).await;
+        self.record(operator.by(), Action::EndSessions, None).await;
     }
 
     /// The file is waited for elsewhere than where requests are answered.
@@ -114,7 +115,10 @@ impl Gate {
     ) -> Result<T, Unchanged> {
         let (gate, name) = (Arc::clone(self), Arc::clone(&operator.name));
         let changed =
-            self.press.run(move || gate.file.change(|accounts: &mut Accounts| change(accounts.get_mut(&name)?)));
-        Ok(changed.await.map_err(|_| Refused::Crowded)??)
+            self.changes.run(move || gate.file.change(|accounts: &mut Accounts| change(accounts.get_mut(&name)?)));
+        let changed = changed.await.map_err(|_| Refused::Crowded)??;
+        // Open pages of his are not to be held against what was known before.
+        self.accounts().await;
+        Ok(changed)
     }
 }

@@ -6,15 +6,16 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use maud::{Markup, html};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 use super::forms::Fate;
 use super::require::{Operator, Visit, again};
-use crate::web::console::bare::bare;
+use crate::web::console::bare;
 use crate::web::extract::{Form, taken};
-use crate::web::problem::Problem;
+use crate::web::problem::{NothingDone, Problem};
 
 /// More fields than any form of the console has.
 const FIELDS_MAX: usize = 64;
@@ -32,11 +33,13 @@ pub fn form_fields(operator: &Operator) -> Markup {
 /// A form that one of the desk's own pages sent, taken for the first time. `form_id` may be a command's id: whoever
 /// sends the form again is answered from memory, or has the same id again.
 ///
-/// A handler that did what was asked for answers with a redirect (303): a second click leads there as well. With any
-/// other answer the form counts as refused and may be sent again.
+/// A handler that did what was asked for answers with a redirect (303): a second click leads there as well. Where the
+/// answer says that nothing was done ([`NothingDone`]: a [`Problem`] other than `outcome_unknown` and `internal`), the form
+/// may be mended and sent again. With any other answer (a page of what came of it, or an outcome that nobody knows) it
+/// stays taken.
 ///
-/// Refusals, each a page with a sentence, nothing done: 403 without the session's token, 409 while the form is being
-/// carried out, 422 for fields of another shape, and those of [`Form`].
+/// Refusals, each a page with a sentence, nothing done: 403 without the session's token, 409 for a form that is taken and
+/// leads nowhere (yet), 422 for fields of another shape, and those of [`Form`].
 #[derive(Debug)]
 pub struct Submitted<T> {
     /// Who sent it.
@@ -46,6 +49,11 @@ pub struct Submitted<T> {
     /// The other fields.
     pub fields: T,
 }
+
+/// The fields of a form that asks for nothing besides.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Submitted<T> {
     type Rejection = Response;
@@ -157,12 +165,9 @@ fn fresh_id() -> Uuid {
     uuid::Builder::from_random_bytes(super::password::random()).into_uuid()
 }
 
-/// A page with a sentence, and the way back.
+/// A page that says in a sentence why nothing was done, and the way back.
 pub(super) fn refusal(status: StatusCode, sentence: &str) -> Response {
-    let body = html! {
-        h1 { "Not done" }
-        p role="alert" { (sentence) }
-        p { a href="/console" { "To the console" } }
-    };
-    (status, bare("Not done", &body)).into_response()
+    let mut page = bare::refusal(status, "Not done", sentence, ("/console", "To the console"));
+    page.extensions_mut().insert(NothingDone);
+    page
 }

@@ -18,7 +18,7 @@ pub(super) type FormKey = (String, Uuid);
 /// What became of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is being carried out, or nobody waited for the end of it.
+    /// It is being carried out, or was and leads nowhere, or nobody knows what came of it.
     Begun,
     /// It was carried out, and the browser was sent there.
     Done(String),

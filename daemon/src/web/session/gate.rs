@@ -16,7 +16,6 @@ use millrace_model::operator::{Action, By, OperatorActed};
 use super::accounts::{Account, Accounts, AccountsError, AccountsFile};
 use super::cookie::{Kept, SessionId};
 use super::forms::Forms;
-use super::last_read::LastRead;
 use super::lockout::{Admission, Lockout};
 use super::offers::Offers;
 use super::password::{self, Press};
@@ -25,11 +24,14 @@ use super::recorder::Recorder;
 use super::require::Operator;
 use super::sessions::{self, Change, Presence, Session, Sessions};
 use super::totp::Right;
+use super::watch::Watch;
 use crate::bounded_file::read_text;
 use crate::escape::excerpt;
 use crate::web::frame::Transport;
 
 const AGENT_CHARS_MAX: usize = 200;
+/// Nobody waits longer for the disk to have the sessions.
+const SAVED_WITHIN: Duration = Duration::from_secs(2);
 /// Of a name that somebody claims.
 const CLAIMED_CHARS_MAX: usize = 64;
 
@@ -40,7 +42,11 @@ pub struct Gate {
     pub(super) forms: Forms,
     pub(super) file: AccountsFile,
     pub(super) press: Press,
+    /// Changes the accounts' file: apart from the hashes, so that a disk that hangs keeps nobody out for want of a turn.
+    pub(super) changes: Press,
     pub(super) offers: Offers,
+    /// Knows the accounts.
+    watch: Arc<Watch>,
     /// Takes what is done into the log.
     recorder: Recorder,
     sessions_file: PathBuf,
@@ -51,7 +57,6 @@ pub struct Gate {
 
 #[derive(Default)]
 struct State {
-    accounts: LastRead,
     sessions: Sessions,
     lockout: Lockout,
 }
@@ -95,15 +100,28 @@ impl Gate {
         operations: Option<Operations>,
     ) -> Arc<Self> {
         let file = AccountsFile::of(data_dir);
-        if let Err(error) = file.make(clock.now()) {
-            tracing::warn!(%error, "nobody can log in to the console");
+        let watch = Watch::new(file.clone(), Arc::clone(&clock));
+        match file.make(clock.now()) {
+            Ok(_) => watch.look_now(),
+            Err(error) => tracing::warn!(%error, "nobody can log in to the console"),
         }
         let sessions_file = data_dir.join(sessions::FILE);
         let sessions = known(&sessions_file);
         let state = Mutex::new(State { sessions, ..State::default() });
-        let (forms, press, writing) = (Forms::default(), Press::default(), Mutex::default());
-        let (offers, recorder) = (Offers::default(), Recorder::new(operations));
-        Arc::new(Self { clock, transport, forms, file, press, offers, recorder, sessions_file, state, writing })
+        Arc::new(Self {
+            clock,
+            transport,
+            forms: Forms::default(),
+            file,
+            press: Press::default(),
+            changes: Press::default(),
+            offers: Offers::default(),
+            watch,
+            recorder: Recorder::new(operations),
+            sessions_file,
+            state,
+            writing: Mutex::default(),
+        })
     }
 
     /// Where the password of the first operator stands, as long as nobody has changed it.
@@ -112,9 +130,13 @@ impl Gate {
     }
 
     /// Whose session a request belongs to.
-    pub(super) fn visitor(self: &Arc<Self>, headers: &HeaderMap, presence: Presence) -> Option<(SessionId, Session)> {
+    pub(super) async fn visitor(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        presence: Presence,
+    ) -> Option<(SessionId, Session)> {
         let id = SessionId::in_headers(headers, self.transport)?;
-        let (session, change) = self.seen(&id.kept(), presence)?;
+        let (session, change) = self.seen(&id.kept(), presence).await?;
         if change == Change::Some {
             drop(self.save());
         }
@@ -122,22 +144,24 @@ impl Gate {
     }
 
     /// The session of this id, unless it has ended or its account is no more what it was.
-    fn seen(&self, id: &Kept, presence: Presence) -> Option<(Session, Change)> {
-        let accounts = self.accounts()?;
+    async fn seen(&self, id: &Kept, presence: Presence) -> Option<(Session, Change)> {
+        // For no forged cookie anything is read; and whoever was ended while that lasted is out.
+        self.state().sessions.seen(id, Presence::PageAlone, self.clock.now())?;
+        let accounts = self.watch.accounts(presence).await?;
         let (session, change) = self.state().sessions.seen(id, presence, self.clock.now())?;
         accounts.get(&session.operator).filter(|account| account.generation == session.generation)?;
         Some((session, change))
     }
 
     /// Whether a session goes on.
-    pub(super) fn is_in(&self, id: &Kept) -> bool {
-        self.seen(id, Presence::PageAlone).is_some()
+    pub(super) async fn is_in(&self, id: &Kept) -> bool {
+        self.seen(id, Presence::PageAlone).await.is_some()
     }
 
     /// Lets somebody in who says the right things.
     pub(super) async fn log_in(self: &Arc<Self>, claim: Claim) -> Result<SessionId, Refused> {
         let name: String = claim.name.trim().to_ascii_lowercase().chars().take(CLAIMED_CHARS_MAX).collect();
-        let accounts = self.accounts().ok_or(Refused::NoAccounts)?;
+        let accounts = self.accounts().await.ok_or(Refused::NoAccounts)?;
         let admission = self.admit(&name, claim.address)?;
         let account = accounts.get(&name).cloned();
         let checked = self.check(account.as_ref(), claim.password, claim.code).await;
@@ -153,7 +177,7 @@ impl Gate {
 
     /// Whether somebody who is in knows the password. He has as many attempts as somebody who is not.
     pub(super) async fn confirm(&self, name: &str, password: String, address: IpAddr) -> Result<(), Refused> {
-        let accounts = self.accounts().ok_or(Refused::NoAccounts)?;
+        let accounts = self.accounts().await.ok_or(Refused::NoAccounts)?;
         let admission = self.admit(name, address)?;
         let account = accounts.get(name).ok_or(Refused::Wrong)?;
         let checked = self.check_password(Some(account), password).await;
@@ -213,7 +237,7 @@ impl Gate {
     /// Uses a code up: in the file, so that it counts no second time whoever asks.
     async fn take_code(self: &Arc<Self>, name: &str, code: String) -> Result<Right, Refused> {
         let (gate, name, now) = (Arc::clone(self), name.to_owned(), self.now());
-        let taking = self.press.run(move || {
+        let taking = self.changes.run(move || {
             gate.file.change(|accounts| {
                 let codes = accounts.get_mut(&name)?.codes.as_mut();
                 codes.and_then(|codes| codes.take(&code, now)).ok_or(AccountsError::Code)
@@ -253,7 +277,7 @@ impl Gate {
     /// Somebody who is in, for the tests of pages: the cookie that his browser sends, and what his forms carry.
     #[cfg(test)]
     pub(in crate::web) async fn let_in(self: &Arc<Self>) -> (String, String) {
-        let accounts = self.accounts().expect("the file was made");
+        let accounts = self.accounts().await.expect("the file was made");
         let id = self.enter(&accounts.operators[0], [127, 0, 0, 1].into(), "a test").await;
         let set = id.set(self.transport);
         let cookie = set.to_str().expect("plain words").split(';').next().unwrap_or_default().to_owned();
@@ -279,9 +303,8 @@ impl Gate {
     }
 
     /// The accounts as the file has them now, or as it had them last.
-    pub(super) fn accounts(&self) -> Option<Arc<Accounts>> {
-        let stamp = self.file.stamp();
-        self.state().accounts.accounts(stamp, || self.file.read())
+    pub(super) async fn accounts(&self) -> Option<Arc<Accounts>> {
+        self.watch.accounts(Presence::Somebody).await
     }
 
     pub(super) fn now(&self) -> DateTime<Utc> {
@@ -293,9 +316,9 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until the sessions are on the disk. A disk that takes nothing is no reason to keep an operator out.
+    /// Waits until the sessions are on the disk. A disk that takes nothing, or hangs, is no reason to keep an operator out.
     async fn saved(self: &Arc<Self>) {
-        let _ = self.save().await;
+        let _ = tokio::time::timeout(SAVED_WITHIN, self.save()).await;
     }
 
     fn save(self: &Arc<Self>) -> tokio::task::JoinHandle<()> {

@@ -15,21 +15,21 @@ pub(super) struct LastRead {
 }
 
 impl LastRead {
-    /// The accounts of a file in this state. One that could not be read is tried again each time: a disk or a process
+    /// Whether a file in this state was read well. One that could not be read is tried again each time: a disk or a process
     /// that had no room for a moment leaves no trace in the file's state.
-    pub(super) fn accounts(
-        &mut self,
-        stamp: Option<Stamp>,
-        read: impl FnOnce() -> Result<Accounts, AccountsError>,
-    ) -> Option<Arc<Accounts>> {
-        if stamp.is_none() || stamp != self.stamp {
-            match read() {
-                Ok(accounts) => {
-                    *self = Self { stamp, accounts: Some(Arc::new(accounts)), complained: None };
-                }
-                Err(error) => self.complain(stamp, &error),
-            }
+    pub(super) fn is_of(&self, stamp: Option<Stamp>) -> bool {
+        stamp.is_some() && stamp == self.stamp
+    }
+
+    /// What the reading of a file in this state came to.
+    pub(super) fn take(&mut self, stamp: Option<Stamp>, read: Result<Accounts, AccountsError>) {
+        match read {
+            Ok(accounts) => *self = Self { stamp, accounts: Some(Arc::new(accounts)), complained: None },
+            Err(error) => self.complain(stamp, &error),
         }
+    }
+
+    pub(super) fn accounts(&self) -> Option<Arc<Accounts>> {
         self.accounts.clone()
     }
 
@@ -44,7 +44,6 @@ impl LastRead {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::Cell;
     use std::fs;
     use std::io;
     use std::os::unix::fs::PermissionsExt;
@@ -72,24 +71,26 @@ mod tests {
         let (_folder, file) = made();
         let stamp = file.stamp();
         let mut last = LastRead::default();
-        assert_eq!(last.accounts(stamp, full), None);
-        let read = last.accounts(stamp, || file.read()).unwrap();
-        assert_eq!(last.accounts(None, full), Some(Arc::clone(&read)), "they stay as they were");
-        assert_eq!(last.accounts(stamp, || Ok(Accounts::default())), Some(Arc::default()));
+        last.take(stamp, full());
+        assert_eq!((last.accounts(), last.is_of(stamp)), (None, false));
+        last.take(stamp, file.read());
+        let read = last.accounts().unwrap();
+        assert!(last.is_of(stamp) && !last.is_of(None));
+        last.take(None, full());
+        assert_eq!((last.accounts(), last.is_of(stamp)), (Some(read), false), "they stay as they were");
+        last.take(stamp, Ok(Accounts::default()));
+        assert_eq!(last.accounts(), Some(Arc::default()));
     }
 
     #[test]
     fn a_file_that_was_read_well_is_not_read_again_until_it_changes() {
         let (_folder, file) = made();
-        let (mut last, reads) = (LastRead::default(), Cell::new(0));
-        for _ in 0..3 {
-            let read = last.accounts(file.stamp(), || {
-                reads.set(reads.get() + 1);
-                file.read()
-            });
-            assert!(read.is_some());
-        }
-        assert_eq!(reads.get(), 1);
+        let mut last = LastRead::default();
+        assert!(!last.is_of(file.stamp()));
+        last.take(file.stamp(), file.read());
+        assert!(last.is_of(file.stamp()));
+        file.change(|_| Ok(())).unwrap();
+        assert!(!last.is_of(file.stamp()));
     }
 
     #[test]
@@ -99,9 +100,11 @@ mod tests {
         let mut last = LastRead::default();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let exposed = file.stamp();
-        assert_eq!(last.accounts(exposed, || file.read()), None);
+        last.take(exposed, file.read());
+        assert_eq!(last.accounts(), None);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert_ne!(file.stamp(), exposed);
-        assert!(last.accounts(file.stamp(), || file.read()).is_some());
+        last.take(file.stamp(), file.read());
+        assert!(last.accounts().is_some());
     }
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 
 use super::account_page;
 use super::cookie;
-use super::form::{Submitted, refusal};
+use super::form::{Nothing, Submitted, refusal};
 use super::gate::{Claim, Gate, Refused, agent_of};
 use super::require::{Left, refuse_foreign, require};
 use super::sessions::Presence;
@@ -90,7 +90,7 @@ struct Asked {
 async fn page(State(gate): State<Arc<Gate>>, headers: HeaderMap, asked: Result<Query<Asked>, Problem>) -> Response {
     let Query(asked) = asked.unwrap_or(Query(Asked { next: None, ended: None, undone: None }));
     let next = next_of(asked.next.as_deref());
-    if gate.visitor(&headers, Presence::Somebody).is_some() {
+    if gate.visitor(&headers, Presence::Somebody).await.is_some() {
         return Redirect::to(&next).into_response();
     }
     let said = match (asked.ended, asked.undone) {
@@ -186,12 +186,9 @@ fn form(status: StatusCode, next: &str, name: &str, said: Option<&str>) -> Respo
     (status, bare("Log in", &body)).into_response()
 }
 
-#[derive(Debug, Deserialize)]
-struct Nothing {}
-
 async fn log_out(State(gate): State<Arc<Gate>>, submitted: Submitted<Nothing>) -> Response {
     let Submitted { operator, .. } = submitted;
-    gate.record(operator.by(), Action::LogOut, None).await;
     gate.end(&operator.name, |session| session.id == *operator.session()).await;
+    gate.record(operator.by(), Action::LogOut, None).await;
     ([(SET_COOKIE, cookie::forget(gate.transport))], Redirect::to(LOGIN)).into_response()
 }

@@ -28,9 +28,10 @@ mod stay;
 #[cfg(test)]
 mod tests;
 mod totp;
+mod watch;
 
 pub use accounts::{AccountsError, FILE as ACCOUNTS};
-pub use form::{Submitted, form_fields};
+pub use form::{Nothing, Submitted, form_fields};
 pub use gate::Gate;
 pub use login::routes;
 pub use password::PasswordError;

@@ -1,5 +1,5 @@
-//! What is done at the gate, on its way into the log; what strangers can make happen at most so often, so that nobody fills
-//! the log from outside.
+//! What is done at the gate, on its way into the log. What strangers can make happen is stored at most so often, so that nobody
+//! fills the log from outside; what operators do is stored all of it, beyond a pace a little later.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,8 +13,9 @@ use crate::web::acts;
 const WITHIN: Duration = Duration::from_secs(60);
 /// Of lock-outs, in a minute.
 const STRANGERS_MAX: u32 = 6;
-/// Of everything else.
+/// Of everything else, before the act; what comes beyond that is stored after it.
 const OPERATORS_MAX: u32 = 60;
+const TOO_MANY: &str = "there were too many within a minute";
 
 /// Tells the log.
 pub(super) struct Recorder {
@@ -55,7 +56,9 @@ impl Recorder {
         let has_room = minute.lock().unwrap_or_else(PoisonError::into_inner).take(most, now);
         match &self.operations {
             Some(operations) if has_room => acts::record(operations, acted).await,
-            Some(_) => acts::unrecorded(&acted, &"there were too many within a minute"),
+            Some(_) if acted.action == Action::LockOut => acts::unrecorded(&acted, &TOO_MANY),
+            // Sixty acts that matter to nobody must not hide the next one.
+            Some(operations) => acts::record_later(operations, acted, &TOO_MANY),
             None => acts::unrecorded(&acted, &"there is no log"),
         }
     }
@@ -63,7 +66,38 @@ impl Recorder {
 
 #[cfg(test)]
 mod tests {
+    use millrace_model::operator::By;
+
     use super::*;
+    use crate::web::operator::tests::{Desk, acts};
+
+    #[tokio::test]
+    async fn acts_of_operators_are_all_in_the_log_and_lock_outs_so_many_a_minute() {
+        let desk = Desk::start().await;
+        let recorder = Recorder::new(Some(desk.state.operations.clone()));
+        let tell = async |by: By, action| {
+            let acted = OperatorActed { by, action, subject: None, note: None };
+            recorder.record(acted, DateTime::UNIX_EPOCH + chrono::TimeDelta::days(1)).await;
+        };
+        for _ in 0..OPERATORS_MAX + 2 {
+            tell(By::Operator("mallory".to_owned()), Action::EndSessions).await;
+        }
+        tell(By::Operator("mallory".to_owned()), Action::TurnOffCode).await;
+        for _ in 0..STRANGERS_MAX + 2 {
+            tell(By::Stranger, Action::LockOut).await;
+        }
+        let mut bell = desk.store.bell();
+        let written = async {
+            while !desk.state.operations.waiting().deeds.is_empty() {
+                let _ = tokio::time::timeout(Duration::from_millis(50), bell.changed()).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), written).await.unwrap();
+        let most = |most: u32| usize::try_from(most).unwrap();
+        assert_eq!(acts(&desk, Action::EndSessions), most(OPERATORS_MAX) + 2);
+        assert_eq!(acts(&desk, Action::TurnOffCode), 1, "nobody hides it behind what he did before");
+        assert_eq!(acts(&desk, Action::LockOut), most(STRANGERS_MAX));
+    }
 
     #[test]
     fn only_so_many_in_a_minute_and_then_again() {

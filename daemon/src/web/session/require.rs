@@ -1,12 +1,13 @@
 //! The middleware in front of the console's pages: nobody without a session, and nothing that another site asked for.
 
 use std::fmt;
+use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::header::{ACCEPT, HOST, LOCATION, REFERER, REFERRER_POLICY};
+use http::header::{HOST, LOCATION, REFERER, REFERRER_POLICY};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use millrace_model::operator::By;
@@ -20,7 +21,8 @@ use super::login::{login_path, next_of};
 use super::origin::is_foreign;
 use super::sessions::{Presence, Session};
 use crate::config::Secret;
-use crate::web::problem::Problem;
+use crate::web::browsing::wants_html;
+use crate::web::problem::{NothingDone, Problem};
 
 const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
 const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
@@ -93,12 +95,13 @@ impl Visit {
         Ok(())
     }
 
-    /// Remembers where the form led. A form whose handler never came to an end stays begun.
+    /// Remembers where the form led, or that nothing was done. One that came to anything else, or to no end, stays begun.
     fn end(&self, answer: &Response) {
         let Some(key) = self.form.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
-        match led_to(answer) {
-            Some(location) => self.gate.forms.done(&key, location),
-            None => self.gate.forms.refused(&key),
+        if let Some(location) = led_to(answer) {
+            self.gate.forms.done(&key, location);
+        } else if answer.extensions().get::<NothingDone>().is_some() {
+            self.gate.forms.refused(&key);
         }
     }
 }
@@ -110,28 +113,43 @@ fn led_to(answer: &Response) -> Option<&str> {
 
 /// Middleware: without a session a page leads to the log-in, anything else is 401; what another site asked for is 403.
 /// The request gets the [`Operator`].
-pub async fn require(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
-    let mut answer = match let_in(&gate, &request) {
+pub async fn require(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Response {
+    let mut answer = match refuse_foreign(&request) {
         Err(refusal) => *refusal,
-        Ok(visit) => {
-            request.extensions_mut().insert(visit.operator.clone());
-            request.extensions_mut().insert(visit.clone());
-            let answer = next.run(request).await;
-            visit.end(&answer);
-            answer
-        }
+        Ok(()) => own(gate, request, next).await,
     };
     answer.headers_mut().entry(REFERRER_POLICY).or_insert(OWN_REFERRERS);
     answer
 }
 
-fn let_in(gate: &Arc<Gate>, request: &Request) -> Result<Visit, Box<Response>> {
-    refuse_foreign(request)?;
-    let headers = request.headers();
-    let visitor = gate.visitor(headers, presence(request));
-    let Some((id, session)) = visitor else { return Err(Box::new(stranger(gate, request))) };
-    let (operator, is_fetched) = (Operator::of(&id, &session), headers.contains_key(HX_REQUEST));
-    Ok(Visit { operator, is_fetched, gate: Arc::clone(gate), form: Arc::default() })
+/// What the desk's own pages asked for.
+async fn own(gate: Arc<Gate>, mut request: Request, next: Next) -> Response {
+    let presence = presence(&request);
+    let visitor = gate.visitor(request.headers(), presence).await;
+    let Some((id, session)) = visitor else { return stranger(&gate, &request) };
+    let (operator, is_fetched) = (Operator::of(&id, &session), request.headers().contains_key(HX_REQUEST));
+    request.extensions_mut().insert(operator.clone());
+    let visit = Visit { operator, is_fetched, gate, form: Arc::default() };
+    request.extensions_mut().insert(visit.clone());
+    carried_out(visit, request, next).await
+}
+
+/// What a form asks for is done to its end, whether its browser waits for that or is gone: whoever closes the tab of a log-out
+/// means it, and no account is left half changed.
+async fn carried_out(visit: Visit, request: Request, next: Next) -> Response {
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        return next.run(request).await;
+    }
+    #[expect(clippy::disallowed_methods, reason = "it ends with the handler, which waits for nothing without a limit")]
+    let doing = tokio::spawn(async move {
+        let answer = next.run(request).await;
+        visit.end(&answer);
+        answer
+    });
+    doing.await.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => resume_unwind(panic),
+        Err(error) => Problem::internal(error).into_response(),
+    })
 }
 
 fn presence(request: &Request) -> Presence {
@@ -187,8 +205,7 @@ fn left(gate: &Gate, request: &Request) -> Option<Left> {
 
 /// A browser that shows a page asks for HTML; scripts and event streams ask for something else.
 fn is_page(headers: &HeaderMap) -> bool {
-    let wants = |accept: &HeaderValue| accept.as_bytes().windows(9).any(|piece| piece == b"text/html");
-    !headers.contains_key(HX_REQUEST) && headers.get(ACCEPT).is_some_and(wants)
+    !headers.contains_key(HX_REQUEST) && wants_html(headers)
 }
 
 /// Where to go on after the log-in: a page that was asked for, or the one with the form.

@@ -1,11 +1,10 @@
 //! The operators' accounts for the command line, beside a running desk or without one.
 
-use std::io;
 use std::path::Path;
 
 use chrono::{DateTime, Utc};
 
-use super::accounts::{Account, Accounts, AccountsError, AccountsFile, FIRST};
+use super::accounts::{Account, AccountsError, AccountsFile, FIRST};
 use super::password;
 
 /// The accounts of a data folder.
@@ -39,12 +38,7 @@ impl Roster {
     /// Adds one; the first where there is no file yet.
     pub fn add(&self, name: &str, password: &str, now: DateTime<Utc>) -> Result<(), AccountsError> {
         let account = Account::new(name, password, now)?;
-        match self.0.change(|accounts| accounts.add(account.clone())) {
-            Err(AccountsError::File { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {
-                self.0.begin(|accounts: &mut Accounts| accounts.add(account))
-            }
-            done => done,
-        }
+        self.0.begin(|accounts| accounts.add(account))
     }
 
     /// Gives one another password; its sessions end.

@@ -26,11 +26,11 @@ impl Stay {
     /// Whether it has ended: by a log-out, by another session, by its age, or with its account. Looking at it is no sign of
     /// anybody. May be dropped at any time.
     pub async fn is_over(&self) -> bool {
-        if self.gate.is_in(&self.session) {
+        if self.gate.is_in(&self.session).await {
             return false;
         }
         tokio::time::sleep(LOOKED_AGAIN_AFTER).await;
-        !self.gate.is_in(&self.session)
+        !self.gate.is_in(&self.session).await
     }
 }
 

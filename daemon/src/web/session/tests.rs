@@ -2,6 +2,8 @@
 
 mod account;
 mod forms;
+mod hung_disk;
+mod hung_up;
 mod login;
 
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
@@ -17,8 +19,10 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, Request, StatusCode};
 use maud::html;
 use millrace_actors::clock::Clock;
+use millrace_actors::operations::Operations;
 use serde::Deserialize;
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
@@ -28,6 +32,7 @@ use super::{Gate, Operator, Stay, Submitted, form_fields, require, routes};
 use crate::web::client_ip::Peer;
 use crate::web::console::bare::bare;
 use crate::web::frame::{Frame, Transport, framed};
+use crate::web::problem::Problem;
 
 const NAME: &str = "operator";
 const HOUR: i64 = 3_600;
@@ -47,8 +52,7 @@ struct Desk {
     clock: Arc<Hands>,
     gate: Arc<Gate>,
     router: Router,
-    /// How often the form was carried out.
-    acts: Arc<AtomicU32>,
+    acts: Arc<Acts>,
     cookie: Mutex<Option<String>>,
     password: String,
 }
@@ -75,6 +79,16 @@ impl Answer {
     }
 }
 
+/// What became of the forms.
+struct Acts {
+    /// How often one was carried out.
+    count: AtomicU32,
+    /// How many came that wish for time.
+    waiting: AtomicU32,
+    /// They wait for it.
+    time: Semaphore,
+}
+
 #[derive(Debug, Deserialize)]
 struct Wish {
     wish: String,
@@ -84,26 +98,41 @@ async fn page(operator: Operator) -> Response {
     bare("Page", &html! { form { (form_fields(&operator)) } }).into_response()
 }
 
-async fn act(State(acts): State<Arc<AtomicU32>>, submitted: Submitted<Wish>) -> Response {
-    if submitted.fields.wish == "moon" {
-        return refusal(StatusCode::CONFLICT, "It is not as it was.");
+async fn act(State(acts): State<Arc<Acts>>, submitted: Submitted<Wish>) -> Response {
+    match submitted.fields.wish.as_str() {
+        "moon" => return refusal(StatusCode::CONFLICT, "It is not as it was."),
+        "time" => {
+            acts.waiting.fetch_add(1, Ordering::Relaxed);
+            acts.time.acquire().await.unwrap().forget();
+        }
+        _ => {}
     }
-    let number = acts.fetch_add(1, Ordering::Relaxed) + 1;
+    let number = acts.count.fetch_add(1, Ordering::Relaxed) + 1;
+    match submitted.fields.wish.as_str() {
+        "picture" => return bare("Picture", &html! { p { "Here it is." } }).into_response(),
+        "patience" => return Problem::unavailable("outcome_unknown", "It may be done yet.").into_response(),
+        _ => {}
+    }
     Redirect::to(&format!("/console/page?done={number}")).into_response()
 }
 
 impl Desk {
     fn new() -> Self {
+        Self::telling(None)
+    }
+
+    /// One whose log is here.
+    fn telling(operations: Option<Operations>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(Hands::default());
-        let (gate, router, acts) = face(&folder, &clock);
+        let (gate, router, acts) = face(&folder, &clock, operations);
         let password = std::fs::read_to_string(gate.first_password_file().unwrap()).unwrap().trim().to_owned();
         Self { folder, clock, gate, router, acts, cookie: Mutex::default(), password }
     }
 
     /// A core that starts again.
     fn start_again(&mut self) {
-        (self.gate, self.router, self.acts) = face(&self.folder, &self.clock);
+        (self.gate, self.router, self.acts) = face(&self.folder, &self.clock, None);
     }
 
     fn pass(&self, seconds: i64) {
@@ -156,14 +185,22 @@ impl Desk {
         assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/console"), "{}", answer.body);
     }
 
+    /// What an answer holds that does not end by itself.
+    fn stay(&self) -> Stay {
+        let mut headers = HeaderMap::new();
+        headers.insert("cookie", self.cookie.lock().unwrap().as_ref().unwrap().parse().unwrap());
+        let session = SessionId::in_headers(&headers, Transport::Plain).unwrap().kept();
+        Stay { gate: Arc::clone(&self.gate), session }
+    }
+
     fn acted(&self) -> u32 {
-        self.acts.load(Ordering::Relaxed)
+        self.acts.count.load(Ordering::Relaxed)
     }
 }
 
-fn face(folder: &TempDir, clock: &Arc<Hands>) -> (Arc<Gate>, Router, Arc<AtomicU32>) {
-    let gate = Gate::open(folder.path(), Arc::clone(clock) as _, Transport::Plain, None);
-    let acts = Arc::new(AtomicU32::new(0));
+fn face(folder: &TempDir, clock: &Arc<Hands>, operations: Option<Operations>) -> (Arc<Gate>, Router, Arc<Acts>) {
+    let gate = Gate::open(folder.path(), Arc::clone(clock) as _, Transport::Plain, operations);
+    let acts = Arc::new(Acts { count: AtomicU32::new(0), waiting: AtomicU32::new(0), time: Semaphore::new(0) });
     let pages = Router::new()
         .route("/console/page", get(page))
         .route("/console/live", get(page))

@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 use millrace_actors::proof::{Compared, Report};
 
-use crate::web::console::act::{Act, Nothing, Reason, Weight, done, offer};
+use crate::web::console::act::{Act, Reason, Weight, done, offer};
 use crate::web::console::frame::Place;
 use crate::web::console::words::{Tone, count, counted, mark, moment};
 use crate::web::operator::OperatorState;
 use crate::web::operator::proofs::Proof;
-use crate::web::session::{Operator, Submitted};
+use crate::web::session::{Nothing, Operator, Submitted};
 
 /// So much of what is wrong is shown; `millrace verify` tells all.
 const FINDINGS_SHOWN_MAX: usize = 20;

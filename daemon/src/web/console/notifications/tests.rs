@@ -243,3 +243,16 @@ async fn a_receiver_is_stopped_told_again_and_removed_for_a_reason_that_the_audi
         saying(&visitor, "/console/audit", &[said]).await;
     }
 }
+
+#[tokio::test]
+async fn an_example_is_sent_once_however_often_its_page_is_asked_for_anew() {
+    let desk = Desk::start().await;
+    let ((url, _server), visitor) = (hesitant().await, Visitor::of(&desk).await);
+    let to = format!("/console/notifications/{}/simulate", webhook(&desk, &url).await);
+    let fields = [("note", "does it hear?"), ("event_type", WANTED)];
+    let page = visitor.post(1, &to, &fields).await.shown();
+    assert!(page.contains("An example was sent") && page.contains("come later"), "{page}");
+    visitor.post(1, &to, &fields).await.refused(409, "This form was sent already");
+    let page = visitor.post(2, &to, &fields).await.shown();
+    assert!(page.contains("answered 204"), "the second request that came: {page}");
+}

@@ -2,16 +2,17 @@
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use http::header::{ACCEPT, CONTENT_LANGUAGE, VARY};
+use http::header::{CONTENT_LANGUAGE, VARY};
 use maud::html;
 
 use super::super::words::Language;
 use super::layout::bare;
+use crate::web::browsing::wants_html;
 use crate::web::problem::Problem;
 
 pub(in crate::web::public) async fn missing(headers: HeaderMap) -> Response {
     let problem = Problem::not_found("not_found", "There is nothing at this path.");
-    if !is_browsing(&headers) {
+    if !wants_html(&headers) {
         return problem.into_response();
     }
     let language = Language::of(None, &headers);
@@ -19,13 +20,4 @@ pub(in crate::web::public) async fn missing(headers: HeaderMap) -> Response {
     let page = bare(language, words.no_page, &html! { p { a href="/" { (words.way_home) } } });
     let told = [(CONTENT_LANGUAGE, language.html()), (VARY, "accept, accept-language, cookie")];
     (problem.status(), told, page).into_response()
-}
-
-/// Whether pages are asked for by name, as browsers do; programs that take anything are answered as programs.
-fn is_browsing(headers: &HeaderMap) -> bool {
-    let ranges = headers.get_all(ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    ranges.flat_map(|text| text.split(',')).any(|range| {
-        let kind = range.split(';').next().unwrap_or_default().trim();
-        kind.eq_ignore_ascii_case("text/html")
-    })
 }

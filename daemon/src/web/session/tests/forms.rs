@@ -39,6 +39,22 @@ async fn a_form_that_was_refused_may_be_mended_and_sent_again() {
 }
 
 #[tokio::test]
+async fn a_form_that_led_nowhere_is_not_carried_out_again_by_looking_at_the_page_anew() {
+    for (wish, status) in [("picture", StatusCode::OK), ("patience", StatusCode::SERVICE_UNAVAILABLE)] {
+        let (desk, mut fields) = inside().await;
+        fields[2].1 = wish.to_owned();
+        assert_eq!(desk.post("/console/act", &fields).await.status, status);
+        for _ in 0..2 {
+            let again = desk.post("/console/act", &fields).await;
+            assert_eq!(again.status, StatusCode::CONFLICT, "{wish}");
+            let said = "This form was sent already and may have been carried out: look before you send another.";
+            assert!(again.body.contains(said), "{}", again.body);
+        }
+        assert_eq!(desk.acted(), 1, "{wish}");
+    }
+}
+
+#[tokio::test]
 async fn a_forged_form_does_nothing_and_says_so() {
     let (desk, fields) = inside().await;
     let other = Desk::new();
@@ -85,4 +101,11 @@ async fn a_form_of_another_shape_is_refused_in_a_sentence() {
         assert!(answer.body.contains(r#"role="alert""#));
     }
     assert_eq!(desk.acted(), 0);
+}
+
+#[tokio::test]
+async fn a_log_out_with_fields_that_it_does_not_have_is_refused() {
+    let (desk, fields) = inside().await;
+    assert_eq!(desk.post("/console/logout", &fields).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(desk.get("/console/page").await.status, StatusCode::OK);
 }
