@@ -10,14 +10,14 @@ use chrono::{DateTime, Utc};
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{ReadError, Reader, StoredCommand, cause_of};
 use millrace_model::event::Recorded;
-use millrace_model::ids::{DepositId, Position, StreamName, Version};
+use millrace_model::ids::{Category, DepositId, Position, StreamName, Version};
 use millrace_model::replay::{Asker, Field, State as Folded, fields};
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::deposits::unknown_deposit;
-use super::log::{Line, is_short, stored_json};
+use super::log::{Line, stored_json};
 use super::{OperatorState, place};
 use crate::web::extract::Path;
 use crate::web::problem::Problem;
@@ -144,7 +144,7 @@ fn alone(reader: &Reader, recorded: &Recorded) -> Result<Node, ReadError> {
 /// The state of the event's stream before and after it; nothing for streams that grow without end, and where something up to
 /// there cannot be read.
 fn around(reader: &Reader, notes: &Reading, recorded: &Recorded) -> Result<(Value, Value), ReadError> {
-    if !is_short(&recorded.stream) {
+    if !is_folded(&recorded.stream) {
         return Ok((Value::Null, Value::Null));
     }
     let mut states = (Value::Null, Value::Null);
@@ -158,6 +158,14 @@ fn around(reader: &Reader, notes: &Reading, recorded: &Recorded) -> Result<(Valu
     }
     states.1 = state.to_json();
     Ok(states)
+}
+
+/// Whether a stream is short enough to be folded for a look: the others grow with each block, address and payout.
+fn is_folded(stream: &StreamName) -> bool {
+    match stream.category() {
+        Category::Deposit | Category::Binding | Category::Desk | Category::Subscription => true,
+        Category::AddressBook | Category::Chain | Category::Wallet => false,
+    }
 }
 
 fn causes(reader: &Reader, stream: &StreamName) -> Result<Option<Causes>, ReadError> {

@@ -13,7 +13,7 @@ use http::HeaderMap;
 use millrace_actors::customer_keys::Reading;
 use millrace_actors::event_store::{Bell, ReadError, Reader, cause_of};
 use millrace_model::event::{self, Recorded};
-use millrace_model::ids::{Category, Position, StreamName, Version};
+use millrace_model::ids::{Position, StreamName, Version};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::time::{Instant, timeout_at};
@@ -234,16 +234,36 @@ impl Filter {
             return Ok(Page { events: Vec::new(), next: after, head });
         }
         match &self.stream {
-            Some(stream) if is_short(stream) => {
-                let events = reader.stream(stream, 0)?;
-                let wanted = events.iter().filter(|event| event.position > after && event.position <= head);
-                let wanted = wanted.filter(|event| self.wants(event)).take(rows_max);
-                let events: Vec<_> = wanted.map(|event| Line::opened(event, notes)).collect();
-                let full = events.last().filter(|_| events.len() == rows_max);
-                let next = full.map_or(head.max(after), |last| last.row.position);
-                Ok(Page { next, head, events })
+            Some(stream) => self.walk_in(stream, (reader, notes), (after, head), rows_max),
+            None => self.walk((reader, notes), after, rows_max, head),
+        }
+    }
+
+    /// Through a stream's own events, wherever in the log they lie.
+    fn walk_in(
+        &self,
+        stream: &StreamName,
+        (reader, notes): (&Reader, &Reading),
+        (after, head): (Position, Position),
+        rows_max: usize,
+    ) -> Result<Page, ReadError> {
+        let mut page = Page { events: Vec::new(), next: head.max(after), head };
+        let (mut version, mut looked_at) = (version_from(reader, stream, after.saturating_add(1))?, 0);
+        loop {
+            let mut read = reader.before_in(stream, Some(version + READ_EVENTS_MAX as u64), READ_EVENTS_MAX as u64)?;
+            read.retain(|recorded| recorded.version >= version && recorded.position <= head);
+            if read.is_empty() {
+                return Ok(page);
             }
-            Some(_) | None => self.walk((reader, notes), after, rows_max, head),
+            for recorded in read.iter().rev() {
+                (version, looked_at) = (recorded.version + 1, looked_at + 1);
+                if self.wants(recorded) {
+                    page.events.push(Line::opened(recorded, notes));
+                }
+                if page.events.len() == rows_max || looked_at == LOOK_EVENTS_MAX {
+                    return Ok(Page { next: recorded.position, ..page });
+                }
+            }
         }
     }
 
@@ -325,14 +345,6 @@ fn version_from(reader: &Reader, stream: &StreamName, from: Position) -> Result<
         (low, high) = if is_before { (middle + 1, high) } else { (low, middle) };
     }
     Ok(low)
-}
-
-/// Whether a stream is read whole sooner than the log is walked.
-pub(in crate::web) fn is_short(stream: &StreamName) -> bool {
-    match stream.category() {
-        Category::Deposit | Category::Binding | Category::Desk | Category::Subscription => true,
-        Category::AddressBook | Category::Chain | Category::Wallet => false,
-    }
 }
 
 /// The kinds of all catalogues.

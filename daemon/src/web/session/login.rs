@@ -18,7 +18,7 @@ use super::account_page;
 use super::cookie;
 use super::form::{Nothing, Submitted, refusal};
 use super::gate::{Claim, Gate, Refused, agent_of};
-use super::require::{Left, refuse_foreign, require};
+use super::require::{Left, refuse_foreign, require, to_its_end};
 use super::sessions::Presence;
 use crate::web::client_ip::ClientIp;
 use crate::web::console::bare::bare;
@@ -50,7 +50,7 @@ async fn another_method() -> Response {
 /// No other site's page may log a browser in.
 async fn own_pages_only(request: Request, next: Next) -> Response {
     let mut answer = match refuse_foreign(&request) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => to_its_end(&request.method().clone(), next.run(request)).await,
         Err(refusal) => *refusal,
     };
     answer.headers_mut().entry(REFERRER_POLICY).or_insert(HeaderValue::from_static("same-origin"));

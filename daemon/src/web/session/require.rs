@@ -131,22 +131,26 @@ async fn own(gate: Arc<Gate>, mut request: Request, next: Next) -> Response {
     request.extensions_mut().insert(operator.clone());
     let visit = Visit { operator, is_fetched, gate, form: Arc::default() };
     request.extensions_mut().insert(visit.clone());
-    carried_out(visit, request, next).await
-}
-
-/// What a form asks for is done to its end, whether its browser waits for that or is gone: whoever closes the tab of a log-out
-/// means it, and no account is left half changed.
-async fn carried_out(visit: Visit, request: Request, next: Next) -> Response {
-    if matches!(*request.method(), Method::GET | Method::HEAD) {
-        return next.run(request).await;
-    }
-    #[expect(clippy::disallowed_methods, reason = "it ends with the handler, which waits for nothing without a limit")]
-    let doing = tokio::spawn(async move {
+    to_its_end(&request.method().clone(), async move {
         let answer = next.run(request).await;
         visit.end(&answer);
         answer
-    });
-    doing.await.unwrap_or_else(|error| match error.try_into_panic() {
+    })
+    .await
+}
+
+/// What a form asks for is done to its end, whether its browser waits for that or is gone: whoever closes the tab of a log-out
+/// means it, no account is left half changed, and who guesses too often is told of.
+pub(super) async fn to_its_end(
+    method: &Method,
+    answering: impl Future<Output = Response> + Send + 'static,
+) -> Response {
+    if matches!(*method, Method::GET | Method::HEAD) {
+        return answering.await;
+    }
+    #[expect(clippy::disallowed_methods, reason = "it ends with the handler, which waits for nothing without a limit")]
+    let answering = tokio::spawn(answering);
+    answering.await.unwrap_or_else(|error| match error.try_into_panic() {
         Ok(panic) => resume_unwind(panic),
         Err(error) => Problem::internal(error).into_response(),
     })

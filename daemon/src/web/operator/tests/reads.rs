@@ -163,6 +163,10 @@ async fn events_can_be_narrowed_and_the_page_says_how_far_it_looked() {
     assert_eq!((positions(&found), found.next), (vec![6, 8], 13));
     let found = events(&desk, &format!("?stream={second}&limit=2")).await;
     assert_eq!((positions(&found), found.next), (vec![5, 6], 6));
+    for (after, rest, next) in [(0, vec![5, 6, 7, 8], 13), (5, vec![6, 7, 8], 13), (8, vec![], 13), (20, vec![], 20)] {
+        let found = events(&desk, &format!("?stream={second}&after={after}")).await;
+        assert_eq!((positions(&found), found.next), (rest, next), "after {after}");
+    }
     let found = events(&desk, "?limit=0").await;
     assert_eq!((found.events.len(), found.next, found.head), (0, 0, 13));
     let found = events(&desk, "?after=13").await;

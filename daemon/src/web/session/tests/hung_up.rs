@@ -81,3 +81,15 @@ async fn who_ends_the_others_ends_them_at_once_although_the_log_hangs() {
     log.tree.start(operations::PART).await.unwrap();
     until(async || acts(&log, Action::EndSessions) == 1).await;
 }
+
+#[tokio::test]
+async fn who_logs_in_is_in_the_log_although_his_browser_is_gone() {
+    let log = Log::start().await;
+    let desk = Desk::telling(Some(log.state.operations.clone()));
+    {
+        let logging_in = desk.try_password(NAME, &desk.password);
+        tokio::pin!(logging_in);
+        assert!(futures::poll!(logging_in).is_pending());
+    }
+    until(async || acts(&log, Action::LogIn) == 1).await;
+}
