@@ -303,7 +303,10 @@ document.addEventListener("htmx:after:swap", () => {
 });
 // Whoever opens another form has seen it.
 document.addEventListener("toggle", (event) => {
-  if (event.target.matches("details.act[open]")) undone.hidden = true;
+  if (!event.target.matches("details.act[open]")) return;
+  undone.hidden = true;
+  // In a table that is wider than the screen it opens beyond the edge.
+  event.target.scrollIntoView({ block: "nearest", inline: "nearest" });
 }, true);
 
 if (live) {
