@@ -57,7 +57,7 @@ fn told(proof: &Proof, now: DateTime<Utc>) -> Markup {
             html! {
                 @if report.is_well() { (mark(Tone::Well, "Everything is as it should be")) }
                 @else { (mark(Tone::Broken, &counted(wrong, "thing is wrong", "things are wrong"))) }
-                ": " (count(report.events)) " events and " (count(report.deposits)) " deposits, verified " (moment(*at, now))
+                ": " (counted(report.events, "event", "events")) " and " (counted(report.deposits, "deposit", "deposits")) ", verified " (moment(*at, now))
                 "; head file " (compared(&report.head_file)) ", views " (compared(&report.views)) "."
             }
         }
