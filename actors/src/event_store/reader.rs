@@ -196,6 +196,17 @@ impl Reader {
         )
     }
 
+    /// The events of a stream after a version, oldest first, at most `events_max`.
+    pub fn after_in(&self, stream: &StreamName, after: Version, events_max: usize) -> Result<Vec<Recorded>, ReadError> {
+        self.query(
+            events!(
+                "FROM streams s JOIN events e ON e.stream = s.id
+                 WHERE s.name = ?1 AND e.version > ?2 ORDER BY e.version LIMIT ?3"
+            ),
+            params![stream.to_string(), after, events_max as i64],
+        )
+    }
+
     /// Events after a position, oldest first, at most `events_max`.
     pub fn after(&self, position: Position, events_max: usize) -> Result<Vec<Recorded>, ReadError> {
         self.query(

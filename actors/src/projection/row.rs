@@ -319,6 +319,11 @@ impl DepositRow {
         }
     }
 
+    /// Since when it stands where it does, as far as that is known: else since its newest event.
+    pub fn since(&self) -> DateTime<Utc> {
+        self.stands_since.unwrap_or(self.updated_at)
+    }
+
     /// From the newest event on it stands there. Gives back where it stood.
     fn stand_at(&mut self, status: String) -> String {
         self.stands_since = Some(self.updated_at);

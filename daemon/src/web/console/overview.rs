@@ -110,7 +110,7 @@ async fn standing(desk: &OperatorState, known: &Known) -> Result<Standing, Probl
         standing.push(StandingLine { line, oldest });
     }
     let waits_longest = desk.views.waits_longest().await.map_err(views_unreadable)?;
-    let waits_since = waits_longest.map(|row| row.stands_since.unwrap_or(row.updated_at));
+    let waits_since = waits_longest.map(|row| row.since());
     Ok(Standing { lines: standing, waits_since })
 }
 

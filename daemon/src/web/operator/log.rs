@@ -248,15 +248,15 @@ impl Filter {
         rows_max: usize,
     ) -> Result<Page, ReadError> {
         let mut page = Page { events: Vec::new(), next: head.max(after), head };
-        let (mut version, mut looked_at) = (version_from(reader, stream, after.saturating_add(1))?, 0);
+        let (mut seen, mut looked_at) = (version_from(reader, stream, after.saturating_add(1))? - 1, 0);
         loop {
-            let mut read = reader.before_in(stream, Some(version + READ_EVENTS_MAX as u64), READ_EVENTS_MAX as u64)?;
-            read.retain(|recorded| recorded.version >= version && recorded.position <= head);
+            let mut read = reader.after_in(stream, seen, READ_EVENTS_MAX)?;
+            read.retain(|recorded| recorded.position <= head);
             if read.is_empty() {
                 return Ok(page);
             }
-            for recorded in read.iter().rev() {
-                (version, looked_at) = (recorded.version + 1, looked_at + 1);
+            for recorded in &read {
+                (seen, looked_at) = (recorded.version, looked_at + 1);
                 if self.wants(recorded) {
                     page.events.push(Line::opened(recorded, notes));
                 }

@@ -9,16 +9,12 @@ use crate::web::console::words::{self, amount, exactly, moment, status};
 use crate::web::operator::deposits::reason;
 
 pub(super) fn now(row: &DepositRow, now: DateTime<Utc>) -> Markup {
-    facts(row, "Stands at", &moment(since(row), now))
+    facts(row, "Stands at", &moment(row.since(), now))
 }
 
 /// A state that is past lasts no longer, so its beginning is a moment and no time since.
 pub(super) fn then(row: &DepositRow) -> Markup {
-    facts(row, "Stood at", &exactly(since(row)))
-}
-
-fn since(row: &DepositRow) -> DateTime<Utc> {
-    row.stands_since.unwrap_or(row.updated_at)
+    facts(row, "Stood at", &exactly(row.since()))
 }
 
 fn facts(row: &DepositRow, stands: &str, since: &impl Render) -> Markup {
